@@ -1,0 +1,83 @@
+//! Transcripts: what a client types and what it must see, run against any server.
+//!
+//! One file per command family lives in `tests/commands/<family>.txt`. The expectations in it are
+//! recorded from a real redis-server, so the oracle is never our own output; the same text then
+//! runs against the engine in process, against Reef over RESP2 and RESP3, and against redis-server
+//! again (`tests/peers.rs` certifies that).
+//!
+//! # The format
+//!
+//! ```text
+//! ## A line that starts with two hashes is a comment.
+//!
+//! # LPUSH puts each element at the head       (one hash: a case begins)
+//! > LPUSH k a b                               (client 1 sends)
+//! (integer) 2                                 (and must see this)
+//! > LRANGE k 0 -1
+//! 1) "b"
+//! 2) "a"
+//! @2> BLPOP other 0                           (client 2 sends)
+//! (no reply)                                  (nothing comes back yet)
+//! > RPUSH other x
+//! (integer) 1
+//! @2! 1) "other"                              (client 2 receives without having sent)
+//!     2) "x"
+//! +250ms                                      (time passes; also +10s)
+//! > ZSCORE z m
+//! "1.5"
+//! 3= (double) 1.5                             (the same reply under RESP3)
+//! > OBJECT ENCODING k
+//! "quicklist"
+//! # differs: small lists are listpacks since 7.2
+//! = reef: "listpack"                          (Reef answers this instead, for the reason above)
+//! 3= reef: "listpack"                         (only when RESP3 has yet another shape)
+//! > SMEMBERS s
+//! ~ 1) "a"                                    (order is free; shown sorted)
+//!   2) "b"
+//! > TIME
+//! 1) "?"                                      (`?` stands for one or more characters,
+//! 2) "?"                                       in `(integer) ?` for digits)
+//! > COMMAND DOCS get
+//! 1) "get"
+//! ...                                         (any number of lines)
+//! ```
+//!
+//! - Replies look as `redis-cli --no-raw` prints them, apart from what it hides: a null array
+//!   is `(nil array)` (RESP2 only), a verbatim string `(verbatim txt) "..."`, push elements are
+//!   numbered `1>`. `(closed)` means that the server hung up.
+//! - Arguments are quoted as in redis-cli: `"\x00\n\""` or `'it\'s'`.
+//! - Further lines of a labelled reply (`3= `, `= reef: `, `~ `, `! `) are indented by the label's
+//!   length.
+//! - `~2 ` is for flat lists of pairs: pairs are kept together. A reply of a SCAN command keeps
+//!   its cursor first, only its items are sorted.
+//! - Every case starts from FLUSHALL and fresh connections; under RESP3 each connection begins with
+//!   `HELLO 3`. A case leaves the configuration as it found it.
+//! - `# needs: server` below the title: only for peers that are a whole server.
+//!
+//! # What this crate does not do
+//!
+//! It knows no command, and no other crate of Reef: it would be no judge otherwise.
+
+mod argv;
+mod covered;
+mod format;
+mod oracle;
+mod parse;
+mod pattern;
+mod peer;
+mod record;
+mod reply;
+mod run;
+mod tcp;
+
+pub use argv::{SplitError, split_args};
+pub use covered::{commands_covered, load_all, load_family};
+pub use format::{format_reply, sort_reply};
+pub use oracle::RedisServer;
+pub use parse::{Action, Case, Expected, Order, ParseError, Step, Transcript};
+pub use pattern::matches;
+pub use peer::{ClientId, Kind, Patience, Peer, Protocol, Received};
+pub use record::record;
+pub use reply::{DecodeError, Reply, decode};
+pub use run::{Mismatch, Seen, check, run_case};
+pub use tcp::TcpPeer;

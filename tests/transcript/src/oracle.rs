@@ -1,0 +1,128 @@
+//! Starts a real redis-server to record from and to certify against.
+//!
+//! It listens on a free loopback port, keeps nothing on disk and dies with the value.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::reply::{Reply, decode};
+
+/// How often a port that somebody else took meanwhile is replaced by another.
+const PORT_ATTEMPTS_MAX: usize = 5;
+/// How long a server may take to listen.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A redis-server of our own.
+#[derive(Debug)]
+pub struct RedisServer {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl RedisServer {
+    /// The version of the redis-server on PATH, such as `7.0.15`; `None` when there is none.
+    #[must_use]
+    pub fn version() -> Option<String> {
+        let output = Command::new("redis-server").arg("--version").output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        let version = text.split_whitespace().find_map(|word| word.strip_prefix("v="))?;
+        Some(version.to_owned())
+    }
+
+    /// Starts the redis-server on PATH.
+    ///
+    /// # Errors
+    /// There is none, or it does not listen.
+    pub fn start() -> io::Result<Self> {
+        let mut last = io::Error::other("no port was tried");
+        for _ in 0..PORT_ATTEMPTS_MAX {
+            match Self::start_on(free_port()?) {
+                Ok(server) => return Ok(server),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn start_on(port: u16) -> io::Result<Self> {
+        let port_text = port.to_string();
+        let child = Command::new("redis-server")
+            .args(["--port", &port_text, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args(["--enable-debug-command", "yes", "--dir"])
+            .arg(std::env::temp_dir())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut server = Self { child, address };
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            if let Some(status) = server.child.try_wait()? {
+                return Err(io::Error::other(format!("redis-server ended at once: {status}")));
+            }
+            if let Ok(stream) = TcpStream::connect(address) {
+                server.prove_identity(stream)?;
+                return Ok(server);
+            }
+            if Instant::now() > deadline {
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "redis-server does not listen",
+                ));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl RedisServer {
+    /// Whoever listens must be the process that was started: between two servers that start at once
+    /// a free port can change hands.
+    fn prove_identity(&self, mut stream: TcpStream) -> io::Result<()> {
+        stream.set_read_timeout(Some(START_TIMEOUT))?;
+        stream.write_all(b"INFO server\r\n")?;
+        let mut bytes = Vec::new();
+        let mut chunk = [0; 4096];
+        loop {
+            match decode(&bytes) {
+                Ok(None) => {}
+                Ok(Some((Reply::Bulk(info), _))) => {
+                    let line = format!("process_id:{}\r\n", self.child.id());
+                    let info = String::from_utf8_lossy(&info).into_owned();
+                    return match info.contains(&line) {
+                        true => Ok(()),
+                        false => Err(io::Error::other("somebody else took the port")),
+                    };
+                }
+                other => return Err(io::Error::other(format!("INFO got {other:?}"))),
+            }
+            let length = stream.read(&mut chunk)?;
+            if length == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+            }
+            bytes.extend(&chunk[..length]);
+        }
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        // Both fail only when it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}

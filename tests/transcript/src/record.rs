@@ -1,0 +1,83 @@
+//! Rewrites the expectations of a transcript from what the oracle answers.
+//!
+//! An expectation that still fits is kept as it is, wildcards included, so recording an unchanged
+//! transcript changes nothing. What was written about Reef is never touched.
+
+use std::io;
+
+use crate::parse::{Action, DIFFERS, Expected, REEF2, REEF3, RESP3, Step, Transcript};
+use crate::pattern::matches;
+use crate::peer::{Peer, Protocol};
+use crate::run::{as_resp3, run_case};
+
+/// The transcript's text with the expectations that `oracle` fulfils, under both protocols.
+///
+/// # Errors
+/// A connection broke in the middle of a case.
+pub fn record(transcript: &Transcript, oracle: &mut dyn Peer) -> io::Result<String> {
+    let mut out = String::new();
+    let mut copied = 0;
+    for case in &transcript.cases {
+        let mut run = |protocol| {
+            run_case(case, oracle, protocol).map_err(|(at, error)| {
+                let line = case.steps.get(at).map_or(case.line, |step| step.line);
+                io::Error::other(format!("{}:{line}: {error}", transcript.name))
+            })
+        };
+        let resp2 = run(Protocol::Resp2)?;
+        let resp3 = run(Protocol::Resp3)?;
+        for (step, (two, three)) in case.steps.iter().zip(resp2.texts.iter().zip(&resp3.texts)) {
+            push_lines(&mut out, &transcript.lines[copied..step.recorded.start]);
+            copied = step.recorded.end;
+            if !matches!(step.action, Action::Advance { .. }) {
+                write_expected(&mut out, step, &updated(&step.expected, two, three));
+            }
+        }
+    }
+    push_lines(&mut out, &transcript.lines[copied..]);
+    Ok(out)
+}
+
+fn updated(old: &Expected, two: &str, three: &str) -> Expected {
+    let resp2 = match &old.resp2 {
+        Some(text) if matches(text, two) => text.clone(),
+        _ => two.to_owned(),
+    };
+    let resp3 = match &old.resp3 {
+        _ if matches(&as_resp3(&resp2), three) => None,
+        Some(text) if matches(text, three) => Some(text.clone()),
+        _ => Some(three.to_owned()),
+    };
+    Expected { resp2: Some(resp2), resp3, ..old.clone() }
+}
+
+fn write_expected(out: &mut String, step: &Step, expected: &Expected) {
+    let label = match step.action {
+        Action::Receive { client: 1 } => "! ".to_owned(),
+        Action::Receive { client } => format!("@{client}! "),
+        _ => expected.order.label().to_owned(),
+    };
+    push_block(out, &label, expected.resp2.as_deref());
+    push_block(out, RESP3, expected.resp3.as_deref());
+    push_block(out, DIFFERS, expected.reason.as_deref());
+    push_block(out, REEF2, expected.reef2.as_deref());
+    push_block(out, REEF3, expected.reef3.as_deref());
+}
+
+fn push_block(out: &mut String, label: &str, text: Option<&str>) {
+    for (index, line) in text.into_iter().flat_map(str::lines).enumerate() {
+        match index {
+            0 => out.push_str(label),
+            _ => out.extend(label.chars().map(|_| ' ')),
+        }
+        out.push_str(line);
+        out.push('\n');
+    }
+}
+
+fn push_lines(out: &mut String, lines: &[String]) {
+    for line in lines {
+        out.push_str(line);
+        out.push('\n');
+    }
+}

@@ -1,0 +1,369 @@
+//! A server in memory, for native unit tests of a plugin's logic.
+//!
+//! It knows the common commands of strings, sets, sorted sets, hashes and lists, expiry, versions,
+//! guards and rollback, and refuses what the plugin did not ask for in its `wants`, so a forgotten
+//! want fails a unit test and not a load. Its clock stands still until [`Server::advance`], its
+//! random numbers come from a seed, and [`Server::before_apply`] lets another client win a race.
+//!
+//! Deliberately absent: limits, blocking commands, and any claim to be Redis in the corners.
+
+mod commands;
+mod keyspace;
+
+use std::collections::BTreeMap;
+
+use self::commands::{Entry, TABLE};
+use self::keyspace::Keyspace;
+use crate::bindings::reef::plugin::context::{Budget, Client, Level};
+use crate::bindings::reef::plugin::engine::{OnError, Outcome, View};
+use crate::bindings::reef::plugin::types::{self, CommandError, ItemsParam};
+use crate::{Answer, Arguments, Batch, Cause, EngineError, Error, Host, Plugin, Query, Replies};
+use crate::{Reply, Result};
+
+/// Runs just before a batch: another client's chance.
+type Interference = Box<dyn FnMut(&mut Server)>;
+
+/// The server in memory.
+#[derive(Default)]
+pub struct Server {
+    keyspace: Keyspace,
+    seed: u64,
+    wants: Option<&'static [&'static str]>,
+    config: BTreeMap<String, String>,
+    interference: Option<Interference>,
+    /// How often the plugin read.
+    pub reads: usize,
+    /// How often the plugin applied a batch, the stale ones included.
+    pub applies: usize,
+    /// What the plugin logged.
+    pub log: Vec<(Level, String)>,
+    /// What the plugin counted.
+    pub counters: BTreeMap<String, u64>,
+}
+
+impl Server {
+    /// An empty server in the year 2025.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut server = Self::default();
+        server.keyspace.now_ms = 1_750_000_000_000;
+        server
+    }
+
+    /// Moves the clock; keys whose time has come are gone.
+    pub fn advance(&mut self, milliseconds: u64) {
+        self.keyspace.advance(milliseconds);
+    }
+
+    /// Sets a value of the plugin's configuration.
+    pub fn configure(&mut self, key: &str, value: &str) {
+        self.config.insert(key.to_owned(), value.to_owned());
+    }
+
+    /// Calls this before each batch of the plugin, with nothing it does checked against `wants`.
+    pub fn before_apply(&mut self, interference: impl FnMut(&mut Self) + 'static) {
+        self.interference = Some(Box::new(interference));
+    }
+
+    /// Stops calling what [`Server::before_apply`] was given.
+    pub fn leave_alone(&mut self) {
+        self.interference = None;
+    }
+
+    /// Calls a command of the plugin, as a client would.
+    pub fn call(&mut self, plugin: &Plugin, arguments: &[&str]) -> Result<Answer> {
+        self.call_because(plugin, Cause::Invoked, arguments)
+    }
+
+    /// Calls a command of the plugin, for instance again after it has parked.
+    pub fn call_because(
+        &mut self,
+        plugin: &Plugin,
+        cause: Cause<'_>,
+        arguments: &[&str],
+    ) -> Result<Answer> {
+        let name = arguments.first().copied().unwrap_or_default();
+        let found = plugin.commands.iter().position(|one| one.name.eq_ignore_ascii_case(name));
+        let Some(index) = found else {
+            return Err(Error::new("ERR", format!("unknown command '{name}'")));
+        };
+        if !plugin.commands[index].accepts(arguments.len()) {
+            return Err(Error::wrong_arity(name.as_bytes()));
+        }
+        let lengths: Vec<u32> = arguments.iter().map(|one| one.len() as u32).collect();
+        let data = arguments.concat();
+        let list = Arguments::new(&lengths, data.as_bytes());
+        let before = self.wants.replace(plugin.wants);
+        let answer = plugin.call(self, index, cause, list);
+        self.wants = before;
+        answer
+    }
+
+    /// As [`Server::call`], and renders the reply on one line: `(integer) 1`, `["a", (nil)]`,
+    /// `(error) ERR ...`.
+    pub fn run(&mut self, plugin: &Plugin, arguments: &[&str]) -> String {
+        match self.call(plugin, arguments) {
+            Ok(Answer::Reply(reply)) => render(&reply),
+            Ok(Answer::Park(_)) => "(parked)".to_owned(),
+            Err(error) => format!("(error) {error}"),
+        }
+    }
+
+    /// Runs a plain command, as a client would, and renders the reply on one line.
+    pub fn redis(&mut self, arguments: &[&str]) -> String {
+        let argv: Vec<&[u8]> = arguments.iter().map(|argument| argument.as_bytes()).collect();
+        let before = self.wants.take();
+        let mut reply = Reply::new();
+        let result = self.look_up(&argv, true).and_then(|entry| {
+            (entry.run)(&mut self.keyspace, &argv[1..], &mut reply).map_err(invalid)
+        });
+        self.wants = before;
+        match result {
+            Ok(()) => render(&reply),
+            Err(error) => format!("(error) {}", Error::from(error)),
+        }
+    }
+
+    /// Finds a command that the plugin may run here, with these keys.
+    fn look_up(&self, argv: &[&[u8]], writes: bool) -> Result<&'static Entry, EngineError> {
+        let name = String::from_utf8_lossy(argv[0]).to_uppercase();
+        let Some(entry) = TABLE.iter().find(|entry| entry.name == name) else {
+            return Err(invalid(Error::new("ERR", format!("the fake server has no '{name}'"))));
+        };
+        let count = i32::try_from(argv.len()).unwrap_or(i32::MAX);
+        if count < entry.arity.abs() || (entry.arity > 0 && count != entry.arity) {
+            return Err(invalid(Error::wrong_arity(argv[0])));
+        }
+        if entry.write && !writes {
+            return Err(invalid(Error::new("ERR", format!("'{name}' writes, inside read"))));
+        }
+        let Some(wants) = self.wants else { return Ok(entry) };
+        if !wants.iter().any(|want| matches(want, &name)) {
+            return Err(EngineError::AccessDenied(format!("'{name}' is not among the wants")));
+        }
+        for key in entry.keys(argv) {
+            let key = String::from_utf8_lossy(key);
+            let granted =
+                |want: &&str| want.strip_prefix('~').is_some_and(|want| matches(want, &key));
+            if !wants.iter().any(granted) {
+                return Err(EngineError::AccessDenied(format!("'{key}' is not among the wants")));
+            }
+        }
+        Ok(entry)
+    }
+
+    /// Indexes of the guards that do not hold.
+    fn stale(&self, guards: &types::Guards<'_>) -> Vec<u32> {
+        let keys = items(&guards.keys);
+        assert_eq!(keys.len(), guards.versions.len(), "one version per guarded key");
+        let versions = keys.iter().zip(guards.versions);
+        let same = versions.map(|(key, version)| self.keyspace.version(key) == *version);
+        let absent = items(&guards.absent);
+        let holds = same.chain(absent.iter().map(|key| !self.keyspace.exists(key)));
+        (0_u32..).zip(holds).filter(|(_, holds)| !holds).map(|(index, _)| index).collect()
+    }
+}
+
+impl Host for Server {
+    fn read(&mut self, query: &Query) -> Result<View, EngineError> {
+        self.reads += 1;
+        let (commands, watched) = query.as_params();
+        let mut reply = Reply::new();
+        for (index, argv) in split(&commands).into_iter().enumerate() {
+            let entry = self.look_up(&argv, false).map_err(|error| at(index, error))?;
+            if let Err(error) = (entry.run)(&mut self.keyspace, &argv[1..], &mut reply) {
+                reply.error(&error);
+            }
+        }
+        let versions = items(&watched).into_iter().map(|key| self.keyspace.version(key)).collect();
+        Ok(View { replies: reply.into_replies(), versions })
+    }
+
+    fn apply(&mut self, batch: &Batch) -> Result<Outcome, EngineError> {
+        self.applies += 1;
+        if let Some(mut interference) = self.interference.take() {
+            let wants = self.wants.take();
+            interference(self);
+            self.wants = wants;
+            self.interference = Some(interference);
+        }
+        let batch = batch.as_param();
+        let stale = self.stale(&batch.guards);
+        if !stale.is_empty() {
+            return Ok(Outcome::Stale(stale));
+        }
+        let commands = split(&batch.commands);
+        let mut entries = Vec::new();
+        for (index, argv) in commands.iter().enumerate() {
+            entries.push(self.look_up(argv, true).map_err(|error| at(index, error))?);
+        }
+        let before = self.keyspace.clone();
+        let mut reply = Reply::new();
+        for ((index, argv), entry) in (0_u32..).zip(&commands).zip(entries) {
+            if let Err(error) = (entry.run)(&mut self.keyspace, &argv[1..], &mut reply) {
+                if matches!(batch.on_error, OnError::RollBack) {
+                    self.keyspace = before;
+                    return Err(EngineError::RolledBack((index, error.into())));
+                }
+                reply.error(&error);
+            }
+        }
+        let replies = if batch.discard_replies { Reply::new() } else { reply };
+        Ok(Outcome::Applied(replies.into_replies()))
+    }
+
+    fn now_ms(&mut self) -> u64 {
+        self.keyspace.now_ms
+    }
+
+    fn random(&mut self) -> u64 {
+        // SplitMix64: short, and good enough to tell ids apart.
+        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.seed ^ (self.seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn config(&mut self, key: &str) -> Option<String> {
+        self.config.get(key).cloned()
+    }
+
+    fn tenant(&mut self) -> String {
+        String::new()
+    }
+
+    fn caller(&mut self) -> Client {
+        Client { id: 1, user: "default".to_owned(), database: 0 }
+    }
+
+    fn remaining(&mut self) -> Budget {
+        Budget { cpu_us: u64::MAX, host_calls: u32::MAX, bytes: u64::MAX }
+    }
+
+    fn log(&mut self, level: Level, message: &str) {
+        self.log.push((level, message.to_owned()));
+    }
+
+    fn count(&mut self, counter: &str, delta: u64) {
+        *self.counters.entry(counter.to_owned()).or_default() += delta;
+    }
+}
+
+/// An error before anything ran, with the index of the command it is about.
+fn at(index: usize, error: EngineError) -> EngineError {
+    match error {
+        EngineError::InvalidCommand((_, error)) => {
+            EngineError::InvalidCommand((index as u32, error))
+        }
+        other => other,
+    }
+}
+
+/// A command that may not run here; [`at`] fills in its index.
+fn invalid(error: Error) -> EngineError {
+    EngineError::InvalidCommand((0, CommandError::from(error)))
+}
+
+/// Glob matching of the one form that wants use: a star at the end.
+fn matches(pattern: &str, text: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => text.starts_with(prefix),
+        None => pattern == text,
+    }
+}
+
+fn items<'a>(columns: &ItemsParam<'a>) -> Vec<&'a [u8]> {
+    let total: usize = columns.lengths.iter().map(|length| *length as usize).sum();
+    assert_eq!(total, columns.data.len(), "the lengths add up to the data");
+    let mut rest = columns.data;
+    let take = |length: &u32| {
+        let (item, tail) = rest.split_at(*length as usize);
+        rest = tail;
+        item
+    };
+    columns.lengths.iter().map(take).collect()
+}
+
+fn split<'a>(commands: &types::Commands<'a>) -> Vec<Vec<&'a [u8]>> {
+    let columns = ItemsParam { lengths: commands.lengths, data: commands.data };
+    let mut arguments = items(&columns).into_iter();
+    let take = |count: &u32| arguments.by_ref().take(*count as usize).collect::<Vec<_>>();
+    let split: Vec<_> = commands.counts.iter().map(take).collect();
+    assert!(split.iter().all(|argv| !argv.is_empty()), "a command has at least its name");
+    assert!(arguments.next().is_none(), "the counts add up to the arguments");
+    split
+}
+
+/// One reply on one line.
+fn render(reply: &Reply) -> String {
+    let replies: Replies = reply.clone().into_replies();
+    let mut cursor = replies.cursor();
+    let line = commands::render(&mut cursor).unwrap_or_else(|error| format!("broken: {error}"));
+    assert!(cursor.step().is_err(), "a reply is exactly one tree: {line}");
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_command_undoes_the_batch() {
+        let mut server = Server::new();
+        server.redis(&["SADD", "s", "a"]);
+        let mut batch = Batch::new();
+        batch.set("k", "v").command("INCR").arg("s");
+        let Err(EngineError::RolledBack((1, error))) = server.apply(&batch) else {
+            panic!("the second command must fail");
+        };
+        assert_eq!(error.code, "WRONGTYPE");
+        assert_eq!(server.redis(&["EXISTS", "k"]), "(integer) 0");
+        batch.keep_going();
+        assert!(server.apply(&batch).is_ok());
+        assert_eq!(server.redis(&["GET", "k"]), "\"v\"");
+    }
+
+    #[test]
+    fn guards_are_counted_before_absent_keys() {
+        let mut server = Server::new();
+        server.redis(&["SET", "a", "1"]);
+        let mut query = Query::new();
+        query.watch("a").watch("b");
+        let view = server.read(&query).unwrap();
+        let mut batch = Batch::new();
+        batch.guard("a", view.version(0)).guard("b", view.version(1)).absent("c").absent("a");
+        assert!(matches!(server.apply(&batch), Ok(Outcome::Stale(stale)) if stale == [3]));
+        server.redis(&["SET", "b", "1"]);
+        assert!(matches!(server.apply(&batch), Ok(Outcome::Stale(stale)) if stale == [1, 3]));
+    }
+
+    #[test]
+    fn expiry_changes_the_version() {
+        let mut server = Server::new();
+        server.redis(&["SET", "k", "v", "PX", "5"]);
+        let before = server.keyspace.version(b"k");
+        server.advance(4);
+        assert_eq!(server.redis(&["GET", "k"]), "\"v\"");
+        server.advance(1);
+        assert_eq!(server.redis(&["GET", "k"]), "(nil)");
+        assert_ne!(server.keyspace.version(b"k"), before);
+    }
+
+    #[test]
+    fn reading_may_not_write_and_wants_are_enforced() {
+        let mut server = Server::new();
+        let mut query = Query::new();
+        query.command("SET").arg("k").arg("v");
+        assert!(matches!(server.read(&query), Err(EngineError::InvalidCommand((0, _)))));
+        server.wants = Some(&["SET", "~mine:*"]);
+        let mut batch = Batch::new();
+        batch.set("yours:1", "v");
+        assert!(matches!(server.apply(&batch), Err(EngineError::AccessDenied(_))));
+        let mut batch = Batch::new();
+        batch.del("mine:1");
+        assert!(matches!(server.apply(&batch), Err(EngineError::AccessDenied(_))));
+        let mut batch = Batch::new();
+        batch.set("mine:1", "v");
+        assert!(server.apply(&batch).is_ok());
+    }
+}

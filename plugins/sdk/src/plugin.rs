@@ -1,0 +1,164 @@
+//! The border: a plugin's table on one side, the component's exports and imports on the other.
+
+use crate::bindings::exports::reef::plugin::handler;
+use crate::bindings::reef::plugin::context::{self, Budget, Client, Level};
+use crate::bindings::reef::plugin::engine::{self, Outcome, View};
+use crate::bindings::reef::plugin::types::{CommandError, ItemsResult};
+use crate::{
+    Answer, Arguments, Batch, Call, Cause, Command, EngineError, Error, Host, Query, Result,
+};
+
+/// What a plugin is, has and wants.
+#[derive(Clone, Copy, Debug)]
+pub struct Plugin {
+    /// Its name, in lower case.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// Its commands; the server calls them by their index here.
+    pub commands: &'static [Command],
+    /// Commands it runs (`SET`, `JSON.*`) and key patterns it touches (`~tx:*`).
+    pub wants: &'static [&'static str],
+}
+
+impl Plugin {
+    /// The export `describe`.
+    #[must_use]
+    pub fn manifest(&self) -> handler::Manifest {
+        handler::Manifest {
+            name: self.name.to_owned(),
+            version: self.version.to_owned(),
+            summary: self.summary.to_owned(),
+            commands: self.commands.iter().map(Command::describe).collect(),
+            wants: self.wants.iter().map(|want| (*want).to_owned()).collect(),
+        }
+    }
+
+    /// Runs the command with this index.
+    pub fn call(
+        &self,
+        host: &mut dyn Host,
+        command: usize,
+        cause: Cause<'_>,
+        arguments: Arguments<'_>,
+    ) -> Result<Answer> {
+        let Some(command) = self.commands.get(command) else {
+            return Err(Error::new("ERR", format!("plugin has no command {command}")));
+        };
+        (command.handler)(&mut Call { host, arguments, cause })
+    }
+
+    /// The export `call`, over the component's imports.
+    #[doc(hidden)]
+    pub fn call_from_host(
+        &self,
+        command: u32,
+        cause: handler::Cause,
+        arguments: ItemsResult,
+    ) -> Result<handler::Outcome, CommandError> {
+        let cause = match &cause {
+            handler::Cause::Invoked => Cause::Invoked,
+            handler::Cause::Ready(key) => Cause::Ready(key),
+            handler::Cause::TimedOut => Cause::TimedOut,
+        };
+        let arguments = Arguments::new(&arguments.lengths, &arguments.data);
+        match self.call(&mut Component, command as usize, cause, arguments) {
+            Ok(answer) => Ok(answer.into_outcome()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The server behind the imports of this component. Only reachable inside wasm.
+#[derive(Clone, Copy, Debug)]
+pub struct Component;
+
+impl Host for Component {
+    fn read(&mut self, query: &Query) -> Result<View, EngineError> {
+        let (commands, watch) = query.as_params();
+        engine::read(commands, watch)
+    }
+
+    fn apply(&mut self, batch: &Batch) -> Result<Outcome, EngineError> {
+        engine::apply(batch.as_param())
+    }
+
+    fn now_ms(&mut self) -> u64 {
+        context::now()
+    }
+
+    fn random(&mut self) -> u64 {
+        context::random()
+    }
+
+    fn config(&mut self, key: &str) -> Option<String> {
+        context::config(key)
+    }
+
+    fn tenant(&mut self) -> String {
+        context::tenant()
+    }
+
+    fn caller(&mut self) -> Client {
+        context::caller()
+    }
+
+    fn remaining(&mut self) -> Budget {
+        context::remaining()
+    }
+
+    fn log(&mut self, level: Level, message: &str) {
+        context::log(level, message);
+    }
+
+    fn count(&mut self, counter: &str, delta: u64) {
+        context::counter_add(counter, delta);
+    }
+}
+
+/// Makes the crate a plugin: declares `pub static PLUGIN` and, in wasm, the component's exports.
+#[macro_export]
+macro_rules! export_plugin {
+    (
+        name: $name:expr,
+        version: $version:expr,
+        summary: $summary:expr,
+        commands: $commands:expr,
+        wants: $wants:expr $(,)?
+    ) => {
+        /// What this plugin is, has and wants.
+        pub static PLUGIN: $crate::Plugin = $crate::Plugin {
+            name: $name,
+            version: $version,
+            summary: $summary,
+            commands: $commands,
+            wants: $wants,
+        };
+
+        #[cfg(target_arch = "wasm32")]
+        mod component_exports {
+            use $crate::bindings::exports::reef::plugin::handler;
+            use $crate::bindings::reef::plugin::types::{CommandError, ItemsResult};
+
+            struct Exports;
+
+            impl handler::Guest for Exports {
+                fn describe() -> Result<handler::Manifest, String> {
+                    Ok(super::PLUGIN.manifest())
+                }
+
+                fn call(
+                    command: u32,
+                    cause: handler::Cause,
+                    arguments: ItemsResult,
+                ) -> Result<handler::Outcome, CommandError> {
+                    super::PLUGIN.call_from_host(command, cause, arguments)
+                }
+            }
+
+            $crate::bindings::export_component!(Exports with_types_in $crate::bindings);
+        }
+    };
+}

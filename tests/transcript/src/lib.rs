@@ -52,7 +52,8 @@
 //!   its cursor first, only its items are sorted.
 //! - Every case starts from FLUSHALL and fresh connections; under RESP3 each connection begins with
 //!   `HELLO 3`. A case leaves the configuration as it found it.
-//! - `# needs: server` below the title: only for peers that are a whole server.
+//! - `# needs: server` below the title: only for peers that are a whole server with connections to
+//!   list and kill; `# needs: config`: only for peers with CONFIG GET and SET.
 //!
 //! # What this crate does not do
 //!

@@ -132,6 +132,9 @@ pub(crate) const DIFFERS: &str = "# differs: ";
 pub(crate) const REEF2: &str = "= reef: ";
 pub(crate) const REEF3: &str = "3= reef: ";
 
+/// What a case may need beyond the commands of an engine.
+const NEEDS: [&str; 2] = ["server", "config"];
+
 /// Time only moves in small steps: a real server really waits.
 const ADVANCE_MAX_MS: u64 = 100_000;
 
@@ -158,9 +161,12 @@ impl<'a> Parser<'a> {
             if line.is_empty() || line.starts_with("## ") || line == "##" {
                 self.at += 1;
             } else if let Some(needs) = line.strip_prefix("# needs: ") {
-                let needs = needs.split_whitespace().map(str::to_owned);
+                if let Some(unknown) = needs.split(' ').find(|need| !NEEDS.contains(need)) {
+                    return Err(self.error(&format!("unknown need `{unknown}`")));
+                }
                 let error = self.error("a need without a case");
-                self.cases.last_mut().ok_or(error)?.needs.extend(needs);
+                let case = self.cases.last_mut().ok_or(error)?;
+                case.needs.extend(needs.split(' ').map(str::to_owned));
                 self.at += 1;
             } else if line.starts_with(DIFFERS) {
                 return Err(self.error("a difference must follow the reply that it is about"));
@@ -381,6 +387,7 @@ mod tests {
     fn misplaced_lines_are_refused_with_their_number() {
         assert_eq!(error("> PING\n"), "test:2: a step before the first title");
         assert_eq!(error("# t\nwhat\n"), "test:2: a line that is no title, step, time or reply");
+        assert_eq!(error("# t\n# needs: sevrer\n"), "test:2: unknown need `sevrer`");
         assert_eq!(error("# t\n+5\n"), "test:2: not a time such as +250ms or +2s");
         assert_eq!(error("# t\n+5000s\n"), "test:2: not a time such as +250ms or +2s");
         assert_eq!(error("# t\n> GET \"\n"), "test:2: a quote is never closed");

@@ -81,5 +81,5 @@ fn covered_commands_are_named_with_their_subcommands() {
     let covered = commands_covered().unwrap();
     assert!(covered.contains("GET"), "{covered:?}");
     assert!(covered.contains("OBJECT|ENCODING"), "{covered:?}");
-    assert!(!covered.contains("OBJECT"), "{covered:?}");
+    assert!(!covered.iter().any(|name| name.starts_with("GET|")), "{covered:?}");
 }

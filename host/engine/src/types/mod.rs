@@ -1,0 +1,9 @@
+//! The values that keys hold, and the small nouns they are made of.
+//!
+//! Everything here is a plain value: bytes in, bytes and counts out. Nothing knows RESP, the
+//! keyspace, a clock or a source of randomness of its own; limits, hasher and random numbers are
+//! handed in, and every mutation returns what is needed to undo it.
+
+pub mod hasher;
+pub mod random;
+pub mod segmented;

@@ -65,7 +65,8 @@ pub(crate) fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), BenchErro
     for server in &servers {
         fleets.push(Fleet::connect(&server.target, args.connections, args.threads, args.resp3)?);
     }
-    let progress = progress(args, mixes.len() * servers.len());
+    let runs = u64::from(args.rounds) + u64::from(args.warmup > 0.0);
+    let progress = progress((mixes.len() * servers.len()) as u64 * runs);
     if args.load {
         for (server, fleet) in servers.iter().zip(&mut fleets) {
             progress.set_message(format!("loading {}", server.name));
@@ -173,14 +174,14 @@ pub(crate) fn data(args: &BenchArgs) -> Vec<u8> {
 }
 
 /// A bar on standard error; nothing at all when that is no terminal.
-fn progress(args: &BenchArgs, series: usize) -> ProgressBar {
+pub(crate) fn progress(steps: u64) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let warmup = u64::from(args.warmup > 0.0);
-    let steps = series as u64 * (u64::from(args.rounds) + warmup);
     let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr());
-    match ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
+    // One redraw a second shows life and costs nothing that could be measured.
+    bar.enable_steady_tick(Duration::from_secs(1));
+    match ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}") {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::alternate::{Server, data};
+use crate::alternate::{Server, data, progress};
 use crate::args::BenchArgs;
 use crate::client::{Client, info_field};
 use crate::error::BenchError;
@@ -43,7 +43,10 @@ pub(crate) fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), BenchErro
         return Err(BenchError::Mix(command.to_owned(), why.to_owned()));
     }
     let mut filled = Vec::new();
-    for mut server in Server::all(args)? {
+    let servers = Server::all(args)?;
+    let progress = progress(servers.len() as u64);
+    for mut server in servers {
+        progress.set_message(format!("filling {}", server.name));
         let clients = connected_clients(&mut server.client);
         let before = Snapshot::of(&mut server)?;
         let mut fleet = Fleet::connect(&server.target, args.connections, args.threads, args.resp3)?;
@@ -52,7 +55,9 @@ pub(crate) fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), BenchErro
         settle(&mut server.client, clients);
         let after = Snapshot::of(&mut server)?;
         filled.push(Filled { name: server.name, before, after });
+        progress.inc(1);
     }
+    progress.finish_and_clear();
     if args.json {
         machine(args, command, &filled, out)
     } else {

@@ -62,8 +62,9 @@ pub struct BenchArgs {
 
     /// Any command as a load of its own (repeatable), such as 'TX.CREATE r __nonce__ 0xabc 1000'.
     /// __key__ random key, __rand_int__ random number below --keys (12 digits), __rand_1000__ the
-    /// same below 1000, __index__ 0, 1, 2 ... (12 digits), __seq__ like __index__ but from 100000000000, __nonce__ a number never used before (16
-    /// digits), __data__ the value. ' ; ' between commands makes one operation of them
+    /// same below 1000, __index__ 0, 1, 2 ... (12 digits), __seq__ like __index__ but from
+    /// 100000000000, __nonce__ a number never used before (16 digits), __data__ the value. ' ; '
+    /// between commands makes one operation of them
     #[arg(long, value_name = "TEMPLATE")]
     pub command: Vec<String>,
 

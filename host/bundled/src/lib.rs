@@ -1,1 +1,133 @@
-//! To be written.
+//! The plugins that every Reef carries, as components, embedded in the binary.
+//!
+//! They are compiled by the build script of this crate from `plugins/`, for a target without WASI,
+//! so they import `reef:plugin/*` and nothing else; a test holds them to it. Nothing here loads or
+//! runs them: that is the runtime's business, and it treats them like anybody's plugin.
+
+/// A plugin and its component.
+#[derive(Clone, Copy)]
+pub struct BundledPlugin {
+    /// The name under which it is loaded.
+    pub name: &'static str,
+    /// The component's bytes.
+    pub component: &'static [u8],
+}
+
+/// The transaction repository (`TX.*`).
+pub static TX_REPO: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tx_repo.wasm"));
+
+static ALL: &[BundledPlugin] = &[BundledPlugin { name: "tx-repo", component: TX_REPO }];
+
+/// All bundled plugins, in the order in which they are loaded.
+#[must_use]
+pub fn all() -> &'static [BundledPlugin] {
+    ALL
+}
+
+/// Guests that misbehave, one way each, and one that does nothing: for tests and benchmarks.
+#[cfg(feature = "hostile")]
+pub mod hostile {
+    use super::BundledPlugin;
+
+    macro_rules! guest {
+        ($file:literal) => {
+            include_bytes!(concat!(env!("OUT_DIR"), "/hostile_", $file, ".wasm"))
+        };
+    }
+
+    /// Behaves: `NOOP.CALL`, `NOOP.ECHO text`, `NOOP.BATCH key count value`,
+    /// `NOOP.WAIT key milliseconds`.
+    pub static NOOP: &[u8] = guest!("noop");
+    /// Loads well; its commands `HOSTILE.*` attack from inside a call, one way each.
+    pub static HOSTILE: &[u8] = guest!("hostile");
+    /// Never returns from `describe`.
+    pub static DESCRIBE_LOOPS: &[u8] = guest!("describe_loops");
+    /// Answers `describe` with an error.
+    pub static DESCRIBE_ERRORS: &[u8] = guest!("describe_errors");
+    /// Traps in `describe`.
+    pub static DESCRIBE_TRAPS: &[u8] = guest!("describe_traps");
+    /// Describes two commands of one name; the configuration value `lie` chooses another lie.
+    pub static DESCRIBE_LIES: &[u8] = guest!("describe_lies");
+    /// Imports `evil:host/files`.
+    pub static FOREIGN_IMPORT: &[u8] = guest!("foreign_import");
+
+    static ALL: &[BundledPlugin] = &[
+        BundledPlugin { name: "noop", component: NOOP },
+        BundledPlugin { name: "hostile", component: HOSTILE },
+        BundledPlugin { name: "describe_loops", component: DESCRIBE_LOOPS },
+        BundledPlugin { name: "describe_errors", component: DESCRIBE_ERRORS },
+        BundledPlugin { name: "describe_traps", component: DESCRIBE_TRAPS },
+        BundledPlugin { name: "describe_lies", component: DESCRIBE_LIES },
+        BundledPlugin { name: "foreign_import", component: FOREIGN_IMPORT },
+    ];
+
+    /// All guests of this kind, so that a test can hold itself to have tried each.
+    #[must_use]
+    pub fn all() -> &'static [BundledPlugin] {
+        ALL
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+
+    use super::*;
+
+    /// What the outermost component imports or exports.
+    fn names(component: &[u8]) -> (Vec<String>, Vec<String>) {
+        let (mut imports, mut exports, mut depth) = (Vec::new(), Vec::new(), 0);
+        for payload in Parser::new(0).parse_all(component) {
+            match payload.unwrap() {
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::End(_) => depth -= 1,
+                Payload::ComponentImportSection(section) if depth == 0 => {
+                    imports
+                        .extend(section.into_iter().map(|one| one.unwrap().name.name.to_owned()));
+                }
+                Payload::ComponentExportSection(section) if depth == 0 => {
+                    exports
+                        .extend(section.into_iter().map(|one| one.unwrap().name.name.to_owned()));
+                }
+                _ => {}
+            }
+        }
+        (imports, exports)
+    }
+
+    fn assert_only_reef(plugin: &BundledPlugin) {
+        let mut validator = Validator::new_with_features(WasmFeatures::default());
+        validator.validate_all(plugin.component).unwrap();
+        let (imports, exports) = names(plugin.component);
+        for import in &imports {
+            assert!(import.starts_with("reef:plugin/"), "{} imports {import}", plugin.name);
+        }
+        assert_eq!(exports, ["reef:plugin/handler@0.1.0"], "{}", plugin.name);
+    }
+
+    #[test]
+    fn bundled_plugins_import_nothing_but_reef() {
+        all().iter().for_each(assert_only_reef);
+    }
+
+    #[test]
+    fn bundled_plugins_are_small() {
+        for plugin in all() {
+            let kibibytes = plugin.component.len() / 1024;
+            assert!(kibibytes < 512, "{} takes {kibibytes} KiB", plugin.name);
+        }
+    }
+
+    #[cfg(feature = "hostile")]
+    #[test]
+    fn only_the_guest_made_for_it_has_a_foreign_import() {
+        for guest in hostile::all() {
+            if guest.name == "foreign_import" {
+                let (imports, _) = names(guest.component);
+                assert!(imports.iter().any(|import| import == "evil:host/files"));
+            } else {
+                assert_only_reef(guest);
+            }
+        }
+    }
+}

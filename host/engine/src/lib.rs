@@ -1,1 +1,34 @@
-//! To be written.
+//! The database as a value.
+//!
+//! Commands go in, replies come out; what a step needs from the world (the time, randomness, the
+//! shards it works on, what the process around knows) is handed to it. The engine never reads a
+//! clock, never sleeps, blocks, spawns or does I/O, and the same inputs give the same bytes out:
+//! `no_std` makes most of that a matter for the compiler.
+//!
+//! Reading order: [`command`] (the table's entries), [`commands`] (the families), [`step`] (one
+//! command from arguments to reply), [`keyspace`] (where every change is recorded), [`types`] (the
+//! data structures), [`batch`] (plugins' atomic batches).
+#![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod args;
+pub mod backend;
+pub mod batch;
+pub mod clock;
+pub mod command;
+pub mod commands;
+pub mod error;
+pub mod gates;
+pub mod grants;
+pub mod host;
+pub mod keyspace;
+pub mod keyspec;
+pub mod registry;
+pub mod session;
+pub mod settings;
+pub mod solo;
+pub mod step;
+pub mod types;

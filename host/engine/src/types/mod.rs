@@ -4,6 +4,9 @@
 //! keyspace, a clock or a source of randomness of its own; limits, hasher and random numbers are
 //! handed in, and every mutation returns what is needed to undo it.
 
+pub mod glob;
 pub mod hasher;
+pub mod long_double;
+pub mod number;
 pub mod random;
 pub mod segmented;

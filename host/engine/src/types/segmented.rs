@@ -698,7 +698,7 @@ mod tests {
                         } else {
                             // Keys divisible by 7 stay.
                             let key = random() % before;
-                            if key % 7 != 0 {
+                            if !key.is_multiple_of(7) {
                                 table.remove(key);
                             }
                         }
@@ -707,7 +707,7 @@ mod tests {
                 table.check();
                 let unique: BTreeSet<_> = seen.iter().copied().collect();
                 assert_eq!(unique.len(), seen.len(), "nothing is shown twice");
-                let stays = (0..before).filter(|key| grow || key % 7 == 0);
+                let stays = (0..before).filter(|key| grow || key.is_multiple_of(7));
                 for key in stays {
                     assert!(unique.contains(&key), "{key} was missed, count {count}");
                 }

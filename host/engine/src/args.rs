@@ -1,0 +1,132 @@
+//! A cursor over a command's arguments that yields typed values.
+//!
+//! Handlers take what they need in order; whoever called the handler checks that nothing is left.
+//! Taking more than there is yields a syntax error, never a panic (the arity was checked before).
+
+use reef_resp::Argv;
+
+use crate::error::Error;
+use crate::types::number;
+
+/// The arguments that are still to be taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Args<'a> {
+    argv: Argv<'a>,
+    next: usize,
+}
+
+impl<'a> Args<'a> {
+    /// A cursor behind the first `skip` arguments (the name; for sub-commands two).
+    pub fn new(argv: Argv<'a>, skip: usize) -> Self {
+        Self { argv, next: skip }
+    }
+
+    /// All arguments, the name included, wherever the cursor is.
+    pub fn argv(&self) -> Argv<'a> {
+        self.argv
+    }
+
+    /// How many arguments are left.
+    pub fn left(&self) -> usize {
+        self.argv.len().saturating_sub(self.next)
+    }
+
+    /// Whether everything was taken.
+    pub fn is_done(&self) -> bool {
+        self.left() == 0
+    }
+
+    /// The next argument, without taking it.
+    pub fn peek(&self) -> Option<&'a [u8]> {
+        (self.left() > 0).then(|| self.argv.get(self.next))
+    }
+
+    /// Passes over everything that is left.
+    pub fn skip_rest(&mut self) {
+        self.next = self.argv.len();
+    }
+
+    /// Takes the next argument.
+    #[inline]
+    pub fn bytes(&mut self) -> Result<&'a [u8], Error> {
+        if self.is_done() {
+            return Err(Error::Syntax);
+        }
+        self.next += 1;
+        Ok(self.argv.get(self.next - 1))
+    }
+
+    /// Takes the next argument, if there is one.
+    pub fn maybe(&mut self) -> Option<&'a [u8]> {
+        self.bytes().ok()
+    }
+
+    /// Takes everything that is left.
+    pub fn rest(
+        &mut self,
+    ) -> impl DoubleEndedIterator<Item = &'a [u8]> + ExactSizeIterator + use<'a> {
+        let (argv, from) = (self.argv, self.next.min(self.argv.len()));
+        self.skip_rest();
+        (from..argv.len()).map(move |index| argv.get(index))
+    }
+
+    /// Takes the next `count` arguments.
+    pub fn many(
+        &mut self,
+        count: usize,
+    ) -> Result<
+        impl DoubleEndedIterator<Item = &'a [u8]> + ExactSizeIterator + Clone + use<'a>,
+        Error,
+    > {
+        if count > self.left() {
+            return Err(Error::Syntax);
+        }
+        let (argv, from) = (self.argv, self.next);
+        self.next += count;
+        Ok((from..from + count).map(move |index| argv.get(index)))
+    }
+
+    /// Takes an integer.
+    pub fn integer(&mut self) -> Result<i64, Error> {
+        number::parse_i64(self.bytes()?).ok_or(Error::NotAnInteger)
+    }
+
+    /// Takes an integer between `low` and `high`, saying that `what` is out of range otherwise.
+    pub fn integer_in(&mut self, low: i64, high: i64, what: &'static str) -> Result<i64, Error> {
+        let value = self.integer()?;
+        if value < low || value > high { Err(Error::OutOfRange(what)) } else { Ok(value) }
+    }
+
+    /// Takes an integer that is not negative: "value is out of range, must be positive".
+    pub fn count(&mut self) -> Result<usize, Error> {
+        let value = self.integer()?;
+        usize::try_from(value).map_err(|_| Error::MustBePositive("value"))
+    }
+
+    /// Takes a double.
+    pub fn float(&mut self) -> Result<f64, Error> {
+        number::parse_f64(self.bytes()?).ok_or(Error::NotAFloat)
+    }
+
+    /// Takes the next argument if it is this word, in either case.
+    pub fn keyword(&mut self, word: &str) -> bool {
+        let found = self.peek().is_some_and(|next| next.eq_ignore_ascii_case(word.as_bytes()));
+        if found {
+            self.next += 1;
+        }
+        found
+    }
+
+    /// Takes the next argument if it is one of these words; gives its index.
+    pub fn one_of(&mut self, words: &[&str]) -> Option<usize> {
+        let next = self.peek()?;
+        let index = words.iter().position(|word| next.eq_ignore_ascii_case(word.as_bytes()))?;
+        self.next += 1;
+        Some(index)
+    }
+
+    /// Refuses arguments that are left.
+    pub fn end(&self) -> Result<(), Error> {
+        if self.is_done() { Ok(()) } else { Err(Error::Syntax) }
+    }
+}

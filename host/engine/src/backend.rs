@@ -1,0 +1,213 @@
+//! The two seams between the server and the plugin runtime, which never know each other.
+//!
+//! - [`Backend`]: "run this atomic batch". Implemented by whoever drives the keyspace, called by
+//!   the runtime on behalf of guest code.
+//! - [`Extension`]: "run this plugin command". Implemented by the runtime, called by the server.
+//!
+//! Invariant: neither side holds a lock of its own while it calls the other.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use reef_resp::{Argv, Writer};
+
+use crate::command::Command;
+use crate::grants::Grants;
+
+/// On whose behalf a call runs.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The connection, as in `CLIENT ID`.
+    pub client_id: u64,
+    /// The authenticated user.
+    pub user: Arc<str>,
+    /// The selected database: all keys of the call's batches are in it.
+    pub database: u32,
+}
+
+/// Any number of commands, laid out in columns: argument count per command, length per argument,
+/// all bytes. Nothing is assumed about the columns: they may come from hostile code.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CommandColumns<'a> {
+    /// Arguments of each command, its name included.
+    pub counts: &'a [u32],
+    /// Length in bytes of every argument of every command.
+    pub lengths: &'a [u32],
+    /// All bytes of all arguments.
+    pub data: &'a [u8],
+}
+
+/// A list of byte strings in columns.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Items<'a> {
+    /// Length in bytes of each item.
+    pub lengths: &'a [u32],
+    /// All bytes of all items.
+    pub data: &'a [u8],
+}
+
+impl<'a> Items<'a> {
+    /// The items in order, or `None` when lengths and bytes do not add up.
+    pub fn iter(&self) -> Option<impl Iterator<Item = &'a [u8]> + use<'a>> {
+        let total: u64 = self.lengths.iter().map(|len| u64::from(*len)).sum();
+        if total != self.data.len() as u64 {
+            return None;
+        }
+        let mut rest = self.data;
+        Some(self.lengths.iter().map(move |len| {
+            let (item, tail) = rest.split_at((*len as usize).min(rest.len()));
+            rest = tail;
+            item
+        }))
+    }
+}
+
+/// Preconditions of a batch: these keys still have these versions, those do not exist.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Guards<'a> {
+    /// Keys that must be unchanged.
+    pub keys: Items<'a>,
+    /// Their versions, one per key.
+    pub versions: &'a [u64],
+    /// Keys that must not exist.
+    pub absent: Items<'a>,
+}
+
+/// What happens when a command of a batch fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// All or nothing: the effects of the whole batch are undone.
+    RollBack,
+    /// As EXEC: the error is that command's reply, the others take effect.
+    KeepGoing,
+}
+
+/// A batch to be applied in one indivisible step.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// Preconditions.
+    pub guards: Guards<'a>,
+    /// What to do.
+    pub commands: CommandColumns<'a>,
+    /// What happens when one fails.
+    pub on_error: OnError,
+    /// Whether to write no replies.
+    pub discard_replies: bool,
+}
+
+/// How a batch ended, when nothing was wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything took effect; the replies are written.
+    Applied,
+    /// Nothing was done: these guards (versions first, then absent keys) no longer hold.
+    Stale(Vec<u32>),
+}
+
+/// Why a step was refused or undone. In every case nothing changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepError {
+    /// A command or key that the plugin was not granted.
+    AccessDenied(String),
+    /// The command at this index cannot run here; the error text as clients see it.
+    InvalidCommand(u32, String),
+    /// The command at this index failed and everything was undone; its error text.
+    RolledBack(u32, String),
+    /// More commands or bytes than one step may carry.
+    BatchTooLarge,
+    /// `maxmemory` is reached.
+    OutOfMemory,
+    /// A quota or budget is used up; its name.
+    QuotaExceeded(String),
+    /// On a cluster: the keys are not in one slot.
+    CrossSlot,
+    /// This server takes no writes now; why.
+    ReadOnly(String),
+    /// Columns that do not add up, or a failure below; the text.
+    Other(String),
+}
+
+/// Most commands that one step may carry.
+pub const BATCH_COMMANDS_MAX: usize = 100_000;
+/// Most bytes of arguments that one step may carry.
+pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Runs atomic batches. Implemented by the server's keyspace driver.
+pub trait Backend: Send + Sync {
+    /// Runs read-only `commands` and reads the versions of `watch`, all at one instant. `replies`
+    /// must be a writer in columns; one version per watched key is appended to `versions`.
+    fn read(
+        &self,
+        caller: &Caller,
+        grants: &Grants,
+        commands: CommandColumns<'_>,
+        watch: Items<'_>,
+        replies: &mut Writer,
+        versions: &mut Vec<u64>,
+    ) -> Result<(), StepError>;
+
+    /// Checks the guards and runs the commands, as one indivisible step.
+    fn apply(
+        &self,
+        caller: &Caller,
+        grants: &Grants,
+        batch: &Batch<'_>,
+        replies: &mut Writer,
+    ) -> Result<Outcome, StepError>;
+
+    /// Replaces the plugin commands in the command table, in one step. Fails, changing nothing,
+    /// when a name is taken by a native command or given twice; the error names it.
+    fn set_plugin_commands(&self, commands: Vec<Arc<Command>>) -> Result<(), String>;
+
+    /// Milliseconds since 1970.
+    fn now_ms(&self) -> u64;
+}
+
+/// Which plugin command: the runtime's own numbers, opaque to everybody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PluginCommand {
+    /// The loaded plugin. Numbers are never reused.
+    pub plugin: u32,
+    /// The index of the command in its manifest.
+    pub command: u32,
+}
+
+/// Whether a reply is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallStatus {
+    /// The reply is written.
+    Done,
+    /// The reply comes through the [`Completion`] that was asked for.
+    Later,
+}
+
+/// Takes a late reply: RESP bytes in the protocol of the writer that the call was given.
+pub type Completion = Box<dyn FnOnce(Vec<u8>) + Send>;
+
+/// Runs plugin commands and administers plugins. Implemented by the runtime.
+pub trait Extension: Send + Sync {
+    /// Runs a plugin command. A call that overstays moves to another thread: then `later` is
+    /// called once, nothing is written, and the reply goes to the completion.
+    fn call(
+        &self,
+        command: PluginCommand,
+        caller: &Caller,
+        argv: Argv<'_>,
+        reply: &mut Writer,
+        later: &mut dyn FnMut() -> Completion,
+    ) -> CallStatus;
+
+    /// Runs `PLUGIN ...` (arguments complete, `PLUGIN` first). Loading compiles code, so it
+    /// answers later.
+    fn administer(
+        &self,
+        argv: Argv<'_>,
+        reply: &mut Writer,
+        later: &mut dyn FnMut() -> Completion,
+    ) -> CallStatus;
+
+    /// Appends the plugins' section of INFO: `name:value` lines.
+    fn info(&self, out: &mut String);
+}

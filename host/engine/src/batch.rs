@@ -1,0 +1,239 @@
+//! Atomic batches: what plugins read and apply, in one indivisible step.
+//!
+//! A driver parses a batch into a [`Plan`], takes the shards the plan names, and runs it. All
+//! refusals that need no data (unknown command, wrong arity, not granted, columns that do not add
+//! up) come before any shard is taken.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use reef_resp::{Argv, Protocol, Span, Writer};
+
+use crate::backend::{
+    BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, Batch, CommandColumns, Guards, Items, OnError, Outcome,
+    StepError,
+};
+use crate::command::Flags;
+use crate::error::Error;
+use crate::grants::Grants;
+use crate::keyspace::ShardSet;
+use crate::registry::{CommandRef, Registry};
+use crate::settings::Rules;
+use crate::step::Cx;
+
+/// A checked batch: what will run, and which shards that takes. Reused from call to call.
+#[derive(Debug, Default)]
+pub struct Plan {
+    commands: Vec<(CommandRef, core::ops::Range<u32>)>,
+    spans: Vec<Span>,
+    /// The shards to take.
+    pub shards: ShardSet,
+}
+
+impl Plan {
+    /// An empty plan.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Checks `columns` and finds their shards. With `readonly`, writes are refused.
+    pub fn make(
+        &mut self,
+        columns: CommandColumns<'_>,
+        readonly: bool,
+        grants: &Grants,
+        registry: &Registry,
+        rules: &Rules,
+    ) -> Result<(), StepError> {
+        self.commands.clear();
+        self.spans.clear();
+        self.shards = ShardSet::NONE;
+        if columns.counts.len() > BATCH_COMMANDS_MAX || columns.data.len() > BATCH_BYTES_MAX {
+            return Err(StepError::BatchTooLarge);
+        }
+        self.lay_out(columns)?;
+        let mut start = 0u32;
+        for (index, count) in columns.counts.iter().enumerate() {
+            let range = start..start + count;
+            start = range.end;
+            let argv =
+                Argv::new(columns.data, &self.spans[range.start as usize..range.end as usize]);
+            let command = check(argv, readonly, grants, registry)
+                .map_err(|refusal| refusal.at(index as u32))?;
+            check_keys(&command, argv, grants)?;
+            self.shards = self.shards.union(command.shards(argv, rules));
+            self.commands.push((command, range));
+        }
+        Ok(())
+    }
+
+    /// Turns lengths into spans; the sums must fit exactly.
+    fn lay_out(&mut self, columns: CommandColumns<'_>) -> Result<(), StepError> {
+        let arguments: u64 = columns.counts.iter().map(|count| u64::from(*count)).sum();
+        let bytes: u64 = columns.lengths.iter().map(|len| u64::from(*len)).sum();
+        if arguments != columns.lengths.len() as u64 || bytes != columns.data.len() as u64 {
+            return Err(StepError::Other("the columns of the batch do not add up".to_string()));
+        }
+        let mut start = 0;
+        self.spans.extend(columns.lengths.iter().map(|len| {
+            let span = Span { start, len: *len };
+            start += len;
+            span
+        }));
+        Ok(())
+    }
+
+    /// Adds the shards of keys that are watched or guarded, checking the grants.
+    pub fn add_keys(
+        &mut self,
+        keys: Items<'_>,
+        grants: &Grants,
+        rules: &Rules,
+    ) -> Result<(), StepError> {
+        for key in items(keys)? {
+            if !grants.allow_key(key) {
+                return Err(StepError::AccessDenied(denied_key(key)));
+            }
+            self.shards.insert(rules.shard_of(key));
+        }
+        Ok(())
+    }
+
+    fn argv<'a>(&'a self, data: &'a [u8], range: &core::ops::Range<u32>) -> Argv<'a> {
+        Argv::new(data, &self.spans[range.start as usize..range.end as usize])
+    }
+}
+
+fn items<'a>(keys: Items<'a>) -> Result<impl Iterator<Item = &'a [u8]>, StepError> {
+    keys.iter().ok_or_else(|| StepError::Other("the columns of the keys do not add up".to_string()))
+}
+
+fn denied_key(key: &[u8]) -> String {
+    format!("key '{}' was not granted", String::from_utf8_lossy(&key[..key.len().min(128)]))
+}
+
+enum Refusal {
+    Invalid(Error),
+    Denied(String),
+}
+
+impl Refusal {
+    fn at(self, index: u32) -> StepError {
+        match self {
+            Self::Invalid(error) => StepError::InvalidCommand(index, error.to_string()),
+            Self::Denied(text) => StepError::AccessDenied(text),
+        }
+    }
+}
+
+fn check(
+    argv: Argv<'_>,
+    readonly: bool,
+    grants: &Grants,
+    registry: &Registry,
+) -> Result<CommandRef, Refusal> {
+    let command = match registry.resolve(argv) {
+        Ok(Some(command)) => command,
+        _ => {
+            let name = String::from_utf8_lossy(argv.get(0)).into_owned();
+            let error = Error::UnknownCommand { name, arguments: String::new() };
+            return Err(Refusal::Invalid(error));
+        }
+    };
+    if !command.accepts(argv.len()) {
+        return Err(Refusal::Invalid(Error::wrong_arity(&command)));
+    }
+    let writes_everywhere = Flags::ALL_SHARDS | Flags::WRITE;
+    if !command.is_batchable()
+        || command.flags.has(writes_everywhere)
+        || readonly && command.flags.has(Flags::WRITE)
+    {
+        return Err(Refusal::Invalid(Error::NoScriptCommand));
+    }
+    if !grants.allow_command(command.id()) {
+        return Err(Refusal::Denied(format!("command '{}' was not granted", command.name)));
+    }
+    Ok(command)
+}
+
+fn check_keys(command: &CommandRef, argv: Argv<'_>, grants: &Grants) -> Result<(), StepError> {
+    let mut denied = None;
+    command.keys.visit(argv, |position| {
+        if !grants.allow_key(argv.get(position)) {
+            denied = Some(position);
+        }
+    });
+    match denied {
+        Some(position) => Err(StepError::AccessDenied(denied_key(argv.get(position)))),
+        None => Ok(()),
+    }
+}
+
+impl Cx<'_> {
+    /// Runs a read-only plan and appends the versions of `watch`. Shards are held.
+    pub fn run_read(
+        &mut self,
+        plan: &Plan,
+        data: &[u8],
+        watch: Items<'_>,
+        versions: &mut Vec<u64>,
+    ) -> Result<(), StepError> {
+        for (command, range) in &plan.commands {
+            self.run(command, plan.argv(data, range));
+        }
+        for key in items(watch)? {
+            versions.push(self.keys.version(key));
+        }
+        Ok(())
+    }
+
+    /// Checks the guards and runs the plan. Shards are held; to be able to roll back, the
+    /// keyspace's journal must be undoable.
+    pub fn run_batch(&mut self, plan: &Plan, batch: &Batch<'_>) -> Result<Outcome, StepError> {
+        let stale = self.stale_guards(&batch.guards)?;
+        if !stale.is_empty() {
+            return Ok(Outcome::Stale(stale));
+        }
+        let start = self.reply.mark();
+        for (index, (command, range)) in plan.commands.iter().enumerate() {
+            let mark = self.reply.mark();
+            match self.try_run(command, plan.argv(batch.commands.data, range)) {
+                Ok(()) => {}
+                Err(error) if batch.on_error == OnError::RollBack => {
+                    self.keys.roll_back();
+                    self.reply.rewind(start);
+                    return Err(StepError::RolledBack(index as u32, error.to_string()));
+                }
+                Err(error) => self.reply.error(&error.to_string()),
+            }
+            if batch.discard_replies {
+                self.reply.rewind(mark);
+            }
+        }
+        Ok(Outcome::Applied)
+    }
+
+    fn stale_guards(&mut self, guards: &Guards<'_>) -> Result<Vec<u32>, StepError> {
+        let mut stale = Vec::new();
+        if guards.keys.lengths.len() != guards.versions.len() {
+            return Err(StepError::Other("the guards' columns do not add up".to_string()));
+        }
+        for (index, key) in items(guards.keys)?.enumerate() {
+            if self.keys.version(key) != guards.versions[index] {
+                stale.push(index as u32);
+            }
+        }
+        for (index, key) in items(guards.absent)?.enumerate() {
+            if self.keys.exists(key) {
+                stale.push((guards.versions.len() + index) as u32);
+            }
+        }
+        Ok(stale)
+    }
+}
+
+/// A writer for the replies of a batch.
+pub fn reply_columns() -> Writer {
+    Writer::new(Protocol::Columns)
+}

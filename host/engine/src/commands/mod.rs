@@ -1,0 +1,28 @@
+//! The families of commands. Each file holds a table of entries and, in the same order, their
+//! handlers; a new ordinary command touches its family's file and that family's transcript.
+
+mod client;
+mod connection;
+mod expiry;
+mod float;
+mod generic;
+mod string;
+mod transactions;
+
+use crate::args::Args;
+use crate::command::Command;
+use crate::error::Error;
+use crate::step::Cx;
+
+/// All native commands. The order is that of COMMAND and of table indexes.
+pub static FAMILIES: &[&[Command]] =
+    &[connection::TABLE, generic::TABLE, string::TABLE, transactions::TABLE];
+
+/// The handler of containers. Never runs: without a sub-command the arity is wrong, with an
+/// unknown one the gate refuses.
+pub(crate) fn container_without_subcommand(
+    _cx: &mut Cx<'_>,
+    _args: &mut Args<'_>,
+) -> Result<(), Error> {
+    Err(Error::Syntax)
+}

@@ -1,0 +1,631 @@
+//! Strings: SET and GET with their relatives, counters, and parts of strings.
+
+use alloc::vec::Vec;
+
+use super::expiry::{self, Unit};
+use crate::args::Args;
+use crate::command::{Command, Group, command};
+use crate::error::Error;
+use crate::keyspace::Expiry;
+use crate::keyspec::KeySpec;
+use crate::step::Cx;
+use crate::types::number;
+
+/// The family's entries.
+pub(super) static TABLE: &[Command] = &[
+    command("SET", set, -3)
+        .group(Group::String)
+        .write_denyoom()
+        .key()
+        .usage("key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]")
+        .since("1.0.0", "O(1)")
+        .summary("Sets the string value of a key, ignoring its type. The key is created if it doesn't exist."),
+    command("GET", get, 2)
+        .group(Group::String)
+        .readonly()
+        .fast()
+        .key()
+        .usage("key")
+        .since("1.0.0", "O(1)")
+        .summary("Returns the string value of a key."),
+    command("SETNX", setnx, 3)
+        .group(Group::String)
+        .write_denyoom()
+        .fast()
+        .key()
+        .usage("key value")
+        .since("1.0.0", "O(1)")
+        .summary("Sets the string value of a key only when the key doesn't exist."),
+    command("SETEX", setex, 4)
+        .group(Group::String)
+        .write_denyoom()
+        .key()
+        .usage("key seconds value")
+        .since("2.0.0", "O(1)")
+        .summary("Sets the string value and expiration time of a key. Creates the key if it doesn't exist."),
+    command("PSETEX", psetex, 4)
+        .group(Group::String)
+        .write_denyoom()
+        .key()
+        .usage("key milliseconds value")
+        .since("2.6.0", "O(1)")
+        .summary("Sets both string value and expiration time in milliseconds of a key. The key is created if it doesn't exist."),
+    command("GETSET", getset, 3)
+        .group(Group::String)
+        .write_denyoom()
+        .fast()
+        .key()
+        .usage("key value")
+        .since("1.0.0", "O(1)")
+        .summary("Returns the previous string value of a key after setting it to a new value."),
+    command("GETDEL", getdel, 2)
+        .group(Group::String)
+        .write()
+        .fast()
+        .key()
+        .usage("key")
+        .since("6.2.0", "O(1)")
+        .summary("Returns the string value of a key after deleting the key."),
+    command("GETEX", getex, -2)
+        .group(Group::String)
+        .write()
+        .fast()
+        .key()
+        .usage("key [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|PERSIST]")
+        .since("6.2.0", "O(1)")
+        .summary("Returns the string value of a key after setting its expiration time."),
+    command("MGET", mget, -2)
+        .group(Group::String)
+        .readonly()
+        .fast()
+        .keys(KeySpec::ALL)
+        .usage("key [key ...]")
+        .since("1.0.0", "O(N) where N is the number of keys to retrieve.")
+        .summary("Atomically returns the string values of one or more keys."),
+    command("MSET", mset, -3)
+        .group(Group::String)
+        .write_denyoom()
+        .keys(KeySpec::range(1, -1, 2))
+        .usage("key value [key value ...]")
+        .since("1.0.1", "O(N) where N is the number of keys to set.")
+        .summary("Atomically creates or modifies the string values of one or more keys."),
+    command("MSETNX", msetnx, -3)
+        .group(Group::String)
+        .write_denyoom()
+        .keys(KeySpec::range(1, -1, 2))
+        .usage("key value [key value ...]")
+        .since("1.0.1", "O(N) where N is the number of keys to set.")
+        .summary("Atomically modifies the string values of one or more keys only when all keys don't exist."),
+    command("STRLEN", strlen, 2)
+        .group(Group::String)
+        .readonly()
+        .fast()
+        .key()
+        .usage("key")
+        .since("2.2.0", "O(1)")
+        .summary("Returns the length of a string value."),
+    command("APPEND", append, 3)
+        .group(Group::String)
+        .write_denyoom()
+        .fast()
+        .key()
+        .usage("key value")
+        .since("2.0.0", "O(1) amortized, however long the string is.")
+        .summary("Appends a string to the value of a key. Creates the key if it doesn't exist."),
+    command("GETRANGE", getrange, 4)
+        .group(Group::String)
+        .readonly()
+        .key()
+        .usage("key start end")
+        .since("2.4.0", "O(N) where N is the length of the returned string.")
+        .summary("Returns a substring of the string stored at a key."),
+    command("SUBSTR", getrange, 4)
+        .group(Group::String)
+        .readonly()
+        .key()
+        .usage("key start end")
+        .since("1.0.0", "O(N) where N is the length of the returned string.")
+        .summary("Returns a substring from a string value."),
+    command("SETRANGE", setrange, 4)
+        .group(Group::String)
+        .write_denyoom()
+        .key()
+        .usage("key offset value")
+        .since("2.2.0", "O(M) where M is the length of the value argument.")
+        .summary("Overwrites a part of a string value with another by an offset. Creates the key if it doesn't exist."),
+    command("INCR", incr, 2)
+        .group(Group::String)
+        .write_denyoom()
+        .fast()
+        .key()
+        .usage("key")
+        .since("1.0.0", "O(1)")
+        .summary("Increments the integer value of a key by one. Uses 0 as initial value if the key doesn't exist."),
+    command("DECR", decr, 2)
+        .group(Group::String)
+        .write_denyoom()
+        .fast()
+        .key()
+        .usage("key")
+        .since("1.0.0", "O(1)")
+        .summary("Decrements the integer value of a key by one. Uses 0 as initial value if the key doesn't exist."),
+    command("INCRBY", incrby, 3)
+        .group(Group::String)
+        .write_denyoom()
+        .fast()
+        .key()
+        .usage("key increment")
+        .since("1.0.0", "O(1)")
+        .summary("Increments the integer value of a key by a number. Uses 0 as initial value if the key doesn't exist."),
+    command("DECRBY", decrby, 3)
+        .group(Group::String)
+        .write_denyoom()
+        .fast()
+        .key()
+        .usage("key decrement")
+        .since("1.0.0", "O(1)")
+        .summary("Decrements a number from the integer value of a key. Uses 0 as initial value if the key doesn't exist."),
+    command("INCRBYFLOAT", incrbyfloat, 3)
+        .group(Group::String)
+        .write_denyoom()
+        .fast()
+        .key()
+        .usage("key increment")
+        .since("2.6.0", "O(1)")
+        .summary("Increment the floating point value of a key by a number. Uses 0 as initial value if the key doesn't exist."),
+    command("LCS", lcs, -3)
+        .group(Group::String)
+        .readonly()
+        .keys(KeySpec::FIRST_TWO)
+        .usage("key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]")
+        .since("7.0.0", "O(N*M) where N and M are the lengths of the strings.")
+        .summary("Finds the longest common substring."),
+];
+
+/// When SET writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    Always,
+    IfAbsent,
+    IfPresent,
+}
+
+struct SetOptions {
+    condition: Condition,
+    get: bool,
+    expiry: Expiry,
+}
+
+fn set_options(cx: &Cx<'_>, args: &mut Args<'_>) -> Result<SetOptions, Error> {
+    let mut options =
+        SetOptions { condition: Condition::Always, get: false, expiry: Expiry::Clear };
+    while !args.is_done() {
+        if args.keyword("GET") {
+            options.get = true;
+        } else if options.condition != Condition::IfPresent && args.keyword("NX") {
+            options.condition = Condition::IfAbsent;
+        } else if options.condition != Condition::IfAbsent && args.keyword("XX") {
+            options.condition = Condition::IfPresent;
+        } else if options.expiry != Expiry::Clear {
+            return Err(Error::Syntax);
+        } else if args.keyword("KEEPTTL") {
+            options.expiry = Expiry::Keep;
+        } else {
+            let unit = Unit::keyword(args).ok_or(Error::Syntax)?;
+            // A second option after this one is a syntax error, found before the number is read.
+            let mut ahead = *args;
+            ahead.bytes()?;
+            options.expiry = Expiry::At(expiry::take(args, unit, cx.keys.now, "set")?);
+        }
+    }
+    Ok(options)
+}
+
+fn set(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (key, value) = (args.bytes()?, args.bytes()?);
+    if args.is_done() {
+        cx.keys.set_text(key, value, Expiry::Clear, "set");
+        cx.reply.ok();
+        return Ok(());
+    }
+    let options = set_options(cx, args)?;
+    if options.get {
+        say_text(cx, key)?;
+    }
+    let writes = match options.condition {
+        Condition::Always => true,
+        Condition::IfAbsent => !cx.keys.exists(key),
+        Condition::IfPresent => cx.keys.exists(key),
+    };
+    if writes {
+        cx.keys.set_text(key, value, options.expiry, "set");
+    }
+    match (options.get, writes) {
+        (true, _) => {}
+        (false, true) => cx.reply.ok(),
+        (false, false) => cx.reply.nil(),
+    }
+    Ok(())
+}
+
+/// Says the string at a key, or nil.
+fn say_text(cx: &mut Cx<'_>, key: &[u8]) -> Result<(), Error> {
+    match cx.keys.text(key)? {
+        Some(text) => cx.reply.bulk(text),
+        None => cx.reply.nil(),
+    }
+    Ok(())
+}
+
+fn get(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    say_text(cx, args.bytes()?)
+}
+
+fn setnx(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (key, value) = (args.bytes()?, args.bytes()?);
+    let absent = !cx.keys.exists(key);
+    if absent {
+        cx.keys.set_text(key, value, Expiry::Clear, "set");
+    }
+    cx.reply.integer(i64::from(absent));
+    Ok(())
+}
+
+fn setex(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    set_with_ttl(cx, args, Unit::Seconds, "setex")
+}
+
+fn psetex(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    set_with_ttl(cx, args, Unit::Millis, "psetex")
+}
+
+fn set_with_ttl(cx: &mut Cx<'_>, args: &mut Args<'_>, unit: Unit, name: &str) -> Result<(), Error> {
+    let key = args.bytes()?;
+    let at = expiry::take(args, unit, cx.keys.now, name)?;
+    let value = args.bytes()?;
+    cx.keys.set_text(key, value, Expiry::At(at), "set");
+    cx.reply.ok();
+    Ok(())
+}
+
+fn getset(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (key, value) = (args.bytes()?, args.bytes()?);
+    say_text(cx, key)?;
+    cx.keys.set_text(key, value, Expiry::Clear, "set");
+    Ok(())
+}
+
+fn getdel(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let key = args.bytes()?;
+    say_text(cx, key)?;
+    cx.keys.remove(key);
+    Ok(())
+}
+
+fn getex(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let key = args.bytes()?;
+    let mut expires_at = None;
+    if args.keyword("PERSIST") {
+        expires_at = Some(None);
+    } else if !args.is_done() {
+        let unit = Unit::keyword(args).ok_or(Error::Syntax)?;
+        if args.left() != 1 {
+            return Err(Error::Syntax);
+        }
+        expires_at = Some(Some(expiry::take(args, unit, cx.keys.now, "getex")?));
+    }
+    args.end()?;
+    say_text(cx, key)?;
+    match expires_at {
+        Some(Some(at)) if at <= cx.keys.now => {
+            cx.keys.remove(key);
+        }
+        Some(Some(at)) => {
+            cx.keys.set_expiry(key, Some(at), "expire");
+        }
+        Some(None) if matches!(cx.keys.expiry(key), Some(Some(_))) => {
+            cx.keys.set_expiry(key, None, "persist");
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn mget(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    cx.reply.array(args.left());
+    for key in args.rest() {
+        match cx.keys.read(key).and_then(|slot| slot.as_text()) {
+            Some(text) => cx.reply.bulk(text),
+            None => cx.reply.nil(),
+        }
+    }
+    Ok(())
+}
+
+fn mset(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    set_pairs(cx, args, "mset")?;
+    cx.reply.ok();
+    Ok(())
+}
+
+fn msetnx(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let mut ahead = *args;
+    let taken = ahead.rest().step_by(2).any(|key| cx.keys.exists(key));
+    if taken {
+        if !args.left().is_multiple_of(2) {
+            return Err(Error::WrongArity("msetnx".into()));
+        }
+        args.skip_rest();
+    } else {
+        set_pairs(cx, args, "msetnx")?;
+    }
+    cx.reply.integer(i64::from(!taken));
+    Ok(())
+}
+
+fn set_pairs(cx: &mut Cx<'_>, args: &mut Args<'_>, name: &str) -> Result<(), Error> {
+    if !args.left().is_multiple_of(2) {
+        return Err(Error::WrongArity(name.into()));
+    }
+    while !args.is_done() {
+        let (key, value) = (args.bytes()?, args.bytes()?);
+        cx.keys.set_text(key, value, Expiry::Clear, "set");
+    }
+    Ok(())
+}
+
+fn strlen(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let len = cx.keys.text(args.bytes()?)?.map_or(0, <[u8]>::len);
+    cx.reply.integer(len as i64);
+    Ok(())
+}
+
+fn append(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (key, value) = (args.bytes()?, args.bytes()?);
+    let Some(len) = text_len(cx, key)? else {
+        cx.keys.set_text(key, value, Expiry::Clear, "append");
+        cx.reply.integer(value.len() as i64);
+        return Ok(());
+    };
+    check_length(cx, len, value.len())?;
+    let len = cx.keys.splice_text(key, len, value, "append")?;
+    cx.reply.integer(len as i64);
+    Ok(())
+}
+
+fn text_len(cx: &mut Cx<'_>, key: &[u8]) -> Result<Option<usize>, Error> {
+    match cx.keys.peek(key) {
+        Some(slot) => Ok(Some(slot.as_text().ok_or(Error::WrongType)?.len())),
+        None => Ok(None),
+    }
+}
+
+fn check_length(cx: &Cx<'_>, offset: usize, len: usize) -> Result<(), Error> {
+    match offset.checked_add(len) {
+        Some(end) if end <= cx.keys.rules.settings.string_bytes_max => Ok(()),
+        _ => Err(Error::StringTooLong),
+    }
+}
+
+fn getrange(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (key, start, end) = (args.bytes()?, args.integer()?, args.integer()?);
+    let text = cx.keys.text(key)?.unwrap_or_default();
+    cx.reply.bulk(byte_range(text, start, end));
+    Ok(())
+}
+
+/// Bytes from `start` to `end`, both included, negative ones counted from the end.
+fn byte_range(text: &[u8], start: i64, end: i64) -> &[u8] {
+    let len = text.len() as i64;
+    if start < 0 && end < 0 && start > end {
+        return &[];
+    }
+    let from_end = |index: i64| if index < 0 { (len + index).max(0) } else { index };
+    let (start, end) = (from_end(start), from_end(end).min(len - 1));
+    if start > end || len == 0 { &[] } else { &text[start as usize..=end as usize] }
+}
+
+fn setrange(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (key, offset, value) = (args.bytes()?, args.integer()?, args.bytes()?);
+    let offset = usize::try_from(offset).map_err(|_| Error::OffsetOutOfRange)?;
+    let len = text_len(cx, key)?;
+    if value.is_empty() {
+        cx.reply.integer(len.unwrap_or(0) as i64);
+        return Ok(());
+    }
+    check_length(cx, offset, value.len())?;
+    let len = cx.keys.splice_text(key, offset, value, "setrange")?;
+    cx.reply.integer(len as i64);
+    Ok(())
+}
+
+fn incr(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    add_integer(cx, args.bytes()?, 1)
+}
+
+fn decr(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    add_integer(cx, args.bytes()?, -1)
+}
+
+fn incrby(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (key, increment) = (args.bytes()?, args.integer()?);
+    add_integer(cx, key, increment)
+}
+
+fn decrby(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (key, decrement) = (args.bytes()?, args.integer()?);
+    let increment = decrement.checked_neg().ok_or(Error::DecrementOverflow)?;
+    add_integer(cx, key, increment)
+}
+
+fn add_integer(cx: &mut Cx<'_>, key: &[u8], increment: i64) -> Result<(), Error> {
+    let value = match cx.keys.peek(key) {
+        Some(slot) => {
+            let text = slot.as_text().ok_or(Error::WrongType)?;
+            number::parse_i64(text).ok_or(Error::NotAnInteger)?
+        }
+        None => 0,
+    };
+    let value = value.checked_add(increment).ok_or(Error::Overflow)?;
+    let mut digits = itoa::Buffer::new();
+    cx.keys.set_text(key, digits.format(value).as_bytes(), Expiry::Keep, "incrby");
+    cx.reply.integer(value);
+    Ok(())
+}
+
+fn incrbyfloat(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (key, increment) = (args.bytes()?, args.bytes()?);
+    let value = match cx.keys.peek(key) {
+        Some(slot) => slot.as_text().ok_or(Error::WrongType)?,
+        None => b"0",
+    };
+    let sum = super::float::sum(value, increment)?;
+    cx.keys.set_text(key, &sum, Expiry::Keep, "incrbyfloat");
+    cx.reply.bulk(&sum);
+    Ok(())
+}
+
+#[derive(Default)]
+struct LcsOptions {
+    len_only: bool,
+    matches: bool,
+    match_len_min: i64,
+    with_match_len: bool,
+}
+
+fn lcs(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (first, second) = (args.bytes()?, args.bytes()?);
+    let mut options = LcsOptions::default();
+    while !args.is_done() {
+        match args.one_of(&["IDX", "LEN", "WITHMATCHLEN", "MINMATCHLEN"]) {
+            Some(0) => options.matches = true,
+            Some(1) => options.len_only = true,
+            Some(2) => options.with_match_len = true,
+            Some(_) => options.match_len_min = args.integer()?.max(0),
+            None => return Err(Error::Syntax),
+        }
+    }
+    if options.matches && options.len_only {
+        return Err(Error::Text(
+            "ERR If you want both the length and indexes, please just use IDX.",
+        ));
+    }
+    let text = |key: &[u8]| match cx.keys.peek(key).map(|slot| slot.as_text()) {
+        Some(None) => Err(Error::Text("ERR The specified keys must contain string values")),
+        Some(Some(text)) => Ok(text),
+        None => Ok(&[][..]),
+    };
+    let (first, second) = (text(first)?, text(second)?);
+    let table = LcsTable::new(first, second)?;
+    if options.len_only {
+        cx.reply.integer(i64::from(table.len()));
+    } else if options.matches {
+        say_matches(cx.reply, &table, &options);
+    } else {
+        cx.reply.bulk(&table.text());
+    }
+    Ok(())
+}
+
+/// Lengths of the longest common subsequence of every pair of prefixes.
+struct LcsTable<'a> {
+    first: &'a [u8],
+    second: &'a [u8],
+    lengths: Vec<u32>,
+}
+
+/// Ranges (both ends included) that match: start and end in the first and in the second string.
+struct LcsMatch {
+    first: (usize, usize),
+    second: (usize, usize),
+}
+
+impl<'a> LcsTable<'a> {
+    /// Most cells that a table may have: 512 MiB of memory.
+    const CELLS_MAX: usize = 128 * 1024 * 1024;
+
+    fn new(first: &'a [u8], second: &'a [u8]) -> Result<Self, Error> {
+        let width = second.len() + 1;
+        let cells = (first.len() + 1).saturating_mul(width);
+        if cells > Self::CELLS_MAX {
+            return Err(Error::Text(
+                "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
+            ));
+        }
+        let mut lengths = alloc::vec![0; cells];
+        for (i, a) in first.iter().enumerate() {
+            for (j, b) in second.iter().enumerate() {
+                let at = (i + 1) * width + j + 1;
+                lengths[at] = if a == b {
+                    lengths[at - width - 1] + 1
+                } else {
+                    lengths[at - width].max(lengths[at - 1])
+                };
+            }
+        }
+        Ok(Self { first, second, lengths })
+    }
+
+    fn at(&self, i: usize, j: usize) -> u32 {
+        self.lengths[i * (self.second.len() + 1) + j]
+    }
+
+    fn len(&self) -> u32 {
+        self.at(self.first.len(), self.second.len())
+    }
+
+    /// Walks the subsequence from its end; `visit` gets the positions of each common byte.
+    fn walk(&self, mut visit: impl FnMut(usize, usize)) {
+        let (mut i, mut j) = (self.first.len(), self.second.len());
+        while i > 0 && j > 0 {
+            if self.first[i - 1] == self.second[j - 1] {
+                visit(i - 1, j - 1);
+                (i, j) = (i - 1, j - 1);
+            } else if self.at(i - 1, j) > self.at(i, j - 1) {
+                i -= 1;
+            } else {
+                j -= 1;
+            }
+        }
+    }
+
+    fn text(&self) -> Vec<u8> {
+        let mut text = Vec::with_capacity(self.len() as usize);
+        self.walk(|i, _| text.push(self.first[i]));
+        text.reverse();
+        text
+    }
+
+    fn matches(&self) -> Vec<LcsMatch> {
+        let mut matches: Vec<LcsMatch> = Vec::new();
+        self.walk(|i, j| match matches.last_mut() {
+            Some(last) if last.first.0 == i + 1 && last.second.0 == j + 1 => {
+                (last.first.0, last.second.0) = (i, j);
+            }
+            _ => matches.push(LcsMatch { first: (i, i), second: (j, j) }),
+        });
+        matches
+    }
+}
+
+fn say_matches(reply: &mut reef_resp::Writer, table: &LcsTable<'_>, options: &LcsOptions) {
+    let mut matches = table.matches();
+    let len = |found: &LcsMatch| (found.first.1 - found.first.0 + 1) as i64;
+    matches.retain(|found| len(found) >= options.match_len_min);
+    reply.map(2);
+    reply.bulk(b"matches");
+    reply.array(matches.len());
+    for found in &matches {
+        reply.array(if options.with_match_len { 3 } else { 2 });
+        for (start, end) in [found.first, found.second] {
+            reply.array(2);
+            reply.integer(start as i64);
+            reply.integer(end as i64);
+        }
+        if options.with_match_len {
+            reply.integer(len(found));
+        }
+    }
+    reply.bulk(b"len");
+    reply.integer(i64::from(table.len()));
+}

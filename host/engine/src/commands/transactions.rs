@@ -1,0 +1,110 @@
+//! Transactions: MULTI, EXEC, DISCARD, WATCH, UNWATCH.
+
+use crate::args::Args;
+use crate::command::{Command, Flags, Group, command};
+use crate::error::Error;
+use crate::keyspec::KeySpec;
+use crate::session::Watch;
+use crate::step::Cx;
+
+const ANYTIME: Flags = Flags::NOSCRIPT
+    .with(Flags::LOADING)
+    .with(Flags::STALE)
+    .with(Flags::FAST)
+    .with(Flags::ALLOW_BUSY);
+
+/// The family's entries.
+pub(super) static TABLE: &[Command] = &[
+    command("MULTI", multi, 1)
+        .group(Group::Transactions)
+        .flags(ANYTIME)
+        .flags(Flags::NOT_QUEUED)
+        .since("1.2.0", "O(1)")
+        .summary("Starts a transaction."),
+    command("EXEC", exec, 1)
+        .group(Group::Transactions)
+        .flags(Flags::NOSCRIPT)
+        .flags(Flags::LOADING)
+        .flags(Flags::STALE)
+        .flags(Flags::SKIP_SLOWLOG)
+        .flags(Flags::NOT_QUEUED)
+        .flags(Flags::SESSION_SHARDS)
+        .since("1.2.0", "Depends on commands in the transaction")
+        .summary("Executes all commands in a transaction."),
+    command("DISCARD", discard, 1)
+        .group(Group::Transactions)
+        .flags(ANYTIME)
+        .flags(Flags::NOT_QUEUED)
+        .flags(Flags::SESSION_SHARDS)
+        .since("2.0.0", "O(N), when N is the number of queued commands")
+        .summary("Discards a transaction."),
+    command("WATCH", watch, -2)
+        .group(Group::Transactions)
+        .flags(ANYTIME)
+        .flags(Flags::NOT_QUEUED)
+        .keys(KeySpec::ALL)
+        .usage("key [key ...]")
+        .since("2.2.0", "O(1) for every key.")
+        .summary("Monitors changes to keys to determine the execution of a transaction."),
+    command("UNWATCH", unwatch, 1)
+        .group(Group::Transactions)
+        .flags(ANYTIME)
+        .flags(Flags::SESSION_SHARDS)
+        .since("2.2.0", "O(1)")
+        .summary("Forgets about watched keys of a transaction."),
+];
+
+fn multi(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
+    if !cx.session.begin() {
+        return Err(Error::NestedMulti);
+    }
+    cx.reply.ok();
+    Ok(())
+}
+
+fn exec(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
+    let transaction = cx.session.end().ok_or(Error::ExecWithoutMulti)?;
+    let mut unchanged = true;
+    for watch in cx.session.watches() {
+        unchanged &= cx.keys.is_unchanged(watch.database, &watch.key, watch.version);
+    }
+    cx.unwatch();
+    if transaction.aborted {
+        return Err(Error::ExecAbort);
+    }
+    if !unchanged {
+        cx.reply.nil_array();
+        return Ok(());
+    }
+    cx.run_queue(transaction.queue);
+    Ok(())
+}
+
+fn discard(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
+    cx.session.end().ok_or(Error::DiscardWithoutMulti)?;
+    cx.unwatch();
+    cx.reply.ok();
+    Ok(())
+}
+
+fn watch(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    if cx.session.transaction().is_some() {
+        return Err(Error::WatchInsideMulti);
+    }
+    let database = cx.session.database;
+    for key in args.rest() {
+        let watched = |watch: &Watch| watch.database == database && *watch.key == *key;
+        if !cx.session.watches().iter().any(watched) {
+            let version = cx.keys.watch(key);
+            cx.session.add_watch(Watch { database, key: key.into(), version });
+        }
+    }
+    cx.reply.ok();
+    Ok(())
+}
+
+fn unwatch(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
+    cx.unwatch();
+    cx.reply.ok();
+    Ok(())
+}

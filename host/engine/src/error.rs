@@ -1,0 +1,145 @@
+//! Every error text that a client can see, and nothing else.
+//!
+//! Texts and codes are Redis 7's. Handlers name a variant; only this file knows the words.
+
+use alloc::string::String;
+use core::fmt;
+
+use crate::command::Command;
+
+/// Why a command was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the texts below say what each means")]
+pub enum Error {
+    WrongType,
+    Syntax,
+    NotAnInteger,
+    NotAFloat,
+    Overflow,
+    FloatOverflow,
+    /// `DECRBY` with the lowest integer.
+    DecrementOverflow,
+    OutOfRange(&'static str),
+    MustBePositive(&'static str),
+    IndexOutOfRange,
+    OffsetOutOfRange,
+    NoSuchKey,
+    StringTooLong,
+    InvalidExpire(String),
+    InvalidCursor,
+    InvalidDatabase,
+    DatabaseOutOfRange,
+    SameObject,
+    NotMinMaxFloat,
+    NotMinMaxLex,
+    NanScore,
+    HashNotAnInteger,
+    HashNotAFloat,
+    UnknownCommand {
+        name: String,
+        arguments: String,
+    },
+    UnknownSubcommand {
+        name: String,
+        container: String,
+    },
+    WrongArity(String),
+    NoAuth,
+    WrongPass,
+    NoPasswordSet,
+    NoProto,
+    InvalidProto,
+    NestedMulti,
+    ExecWithoutMulti,
+    DiscardWithoutMulti,
+    WatchInsideMulti,
+    NotInMulti,
+    ExecAbort,
+    OutOfMemory,
+    NoScriptCommand,
+    DebugDisabled,
+    /// A text that is already complete: `CODE message`.
+    Text(&'static str),
+    /// The same, made at run time.
+    Owned(String),
+}
+
+impl Error {
+    /// The arity error of a command.
+    pub fn wrong_arity(command: &Command) -> Self {
+        Self::WrongArity(command.full_name())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfRange(what) => write!(f, "ERR {what} is out of range"),
+            Self::MustBePositive(what) => write!(f, "ERR {what} is out of range, must be positive"),
+            Self::InvalidExpire(command) => {
+                write!(f, "ERR invalid expire time in '{command}' command")
+            }
+            Self::UnknownCommand { name, arguments } => {
+                write!(f, "ERR unknown command '{name}', with args beginning with: {arguments}")
+            }
+            Self::UnknownSubcommand { name, container } => {
+                write!(f, "ERR unknown subcommand '{name}'. Try {container} HELP.")
+            }
+            Self::WrongArity(name) => {
+                write!(f, "ERR wrong number of arguments for '{name}' command")
+            }
+            Self::Text(text) => f.write_str(text),
+            Self::Owned(text) => f.write_str(text),
+            other => f.write_str(other.text()),
+        }
+    }
+}
+
+impl Error {
+    /// The text of the variants that have only one.
+    fn text(&self) -> &'static str {
+        match self {
+            Self::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value",
+            Self::Syntax => "ERR syntax error",
+            Self::NotAnInteger => "ERR value is not an integer or out of range",
+            Self::NotAFloat => "ERR value is not a valid float",
+            Self::Overflow => "ERR increment or decrement would overflow",
+            Self::FloatOverflow => "ERR increment would produce NaN or Infinity",
+            Self::DecrementOverflow => "ERR decrement would overflow",
+            Self::IndexOutOfRange => "ERR index out of range",
+            Self::OffsetOutOfRange => "ERR offset is out of range",
+            Self::NoSuchKey => "ERR no such key",
+            Self::StringTooLong => "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
+            Self::InvalidCursor => "ERR invalid cursor",
+            Self::InvalidDatabase => "ERR invalid DB index",
+            Self::DatabaseOutOfRange => "ERR DB index is out of range",
+            Self::SameObject => "ERR source and destination objects are the same",
+            Self::NotMinMaxFloat => "ERR min or max is not a float",
+            Self::NotMinMaxLex => "ERR min or max not valid string range item",
+            Self::NanScore => "ERR resulting score is not a number (NaN)",
+            Self::HashNotAnInteger => "ERR hash value is not an integer",
+            Self::HashNotAFloat => "ERR hash value is not a float",
+            Self::NoAuth => "NOAUTH Authentication required.",
+            Self::WrongPass => "WRONGPASS invalid username-password pair or user is disabled.",
+            Self::NoPasswordSet => {
+                "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?"
+            }
+            Self::NoProto => "NOPROTO unsupported protocol version",
+            Self::InvalidProto => "ERR Protocol version is not an integer or out of range",
+            Self::NestedMulti => "ERR MULTI calls can not be nested",
+            Self::ExecWithoutMulti => "ERR EXEC without MULTI",
+            Self::DiscardWithoutMulti => "ERR DISCARD without MULTI",
+            Self::WatchInsideMulti => "ERR WATCH inside MULTI is not allowed",
+            Self::NotInMulti => "ERR Command not allowed inside a transaction",
+            Self::ExecAbort => "EXECABORT Transaction discarded because of previous errors.",
+            Self::OutOfMemory => "OOM command not allowed when used memory > 'maxmemory'.",
+            Self::NoScriptCommand => "ERR This Redis command is not allowed from script",
+            Self::DebugDisabled => {
+                "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."
+            }
+            _ => "ERR",
+        }
+    }
+}
+
+impl core::error::Error for Error {}

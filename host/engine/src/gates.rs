@@ -1,0 +1,88 @@
+//! Who may not run, and why: one gate per reason, in the order in which Redis refuses.
+//!
+//! Existence, arity, protection, authentication, MULTI rules, memory. A gate looks at the entry's
+//! flags, never at a command's name.
+
+use alloc::format;
+use alloc::string::String;
+
+use reef_resp::Argv;
+
+use crate::command::{Command, Flags, Runner};
+use crate::error::Error;
+use crate::registry::{CommandRef, Registry};
+use crate::session::Session;
+use crate::settings::Rules;
+
+/// The state of the server as far as gates care.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Conditions {
+    /// `maxmemory` is reached and nothing can be evicted.
+    pub out_of_memory: bool,
+}
+
+/// Lets a command pass or says why not.
+#[inline]
+pub fn pass(
+    argv: Argv<'_>,
+    session: &Session,
+    registry: &Registry,
+    rules: &Rules,
+    conditions: &Conditions,
+) -> Result<CommandRef, Error> {
+    let command = exists(argv, registry)?;
+    if !command.accepts(argv.len()) {
+        return Err(Error::wrong_arity(&command));
+    }
+    let flags = command.flags;
+    if flags.has(Flags::PROTECTED) && !rules.settings.debug_commands {
+        return Err(Error::DebugDisabled);
+    }
+    if !session.authenticated && !flags.has(Flags::NO_AUTH) {
+        return Err(Error::NoAuth);
+    }
+    if flags.has(Flags::NO_MULTI) && session.transaction().is_some() {
+        return Err(Error::NotInMulti);
+    }
+    if conditions.out_of_memory && flags.has(Flags::DENYOOM) {
+        return Err(Error::OutOfMemory);
+    }
+    Ok(command)
+}
+
+fn exists(argv: Argv<'_>, registry: &Registry) -> Result<CommandRef, Error> {
+    match registry.resolve(argv) {
+        Ok(Some(command)) => Ok(command),
+        Ok(None) => Err(unknown_command(argv)),
+        Err(container) => Err(Error::UnknownSubcommand {
+            name: shortened(argv.get(1), 128),
+            container: container.name.as_ref().into(),
+        }),
+    }
+}
+
+/// Redis shows the name and the first arguments, both cut at 128 bytes.
+fn unknown_command(argv: Argv<'_>) -> Error {
+    const SHOWN_BYTES_MAX: usize = 128;
+    let mut arguments = String::new();
+    for argument in argv.iter().skip(1) {
+        if arguments.len() >= SHOWN_BYTES_MAX {
+            break;
+        }
+        let room = SHOWN_BYTES_MAX - arguments.len();
+        arguments.push_str(&format!("'{}' ", shortened(argument, room)));
+    }
+    Error::UnknownCommand { name: shortened(argv.get(0), SHOWN_BYTES_MAX), arguments }
+}
+
+fn shortened(text: &[u8], bytes_max: usize) -> String {
+    String::from_utf8_lossy(&text[..text.len().min(bytes_max)]).into_owned()
+}
+
+/// Whether a command runs at once although a transaction is open.
+#[inline]
+pub fn runs_inside_multi(command: &Command) -> bool {
+    command.flags.has(Flags::NOT_QUEUED)
+        // A container without a sub-command has only an error to give.
+        || matches!(command.runner, Runner::Container(_))
+}

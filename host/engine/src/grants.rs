@@ -1,0 +1,129 @@
+//! What a plugin may do: which commands it may run, on which keys.
+//!
+//! Written as words: a command name or glob (`SET`, `Z*`), or `~` and a key glob (`~tx:*`).
+//! Without any `~` word every key of the tenant is granted. Only ordinary keyspace commands can
+//! be granted at all; see [`Command::is_batchable`](crate::command::Command::is_batchable).
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::command::Command;
+use crate::types::glob;
+
+/// A set of native commands, by their index in the table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct CommandSet(Vec<u64>);
+
+impl CommandSet {
+    fn insert(&mut self, id: u16) {
+        let word = usize::from(id) / 64;
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        self.0[word] |= 1 << (id % 64);
+    }
+
+    fn contains(&self, id: u16) -> bool {
+        self.0.get(usize::from(id) / 64).is_some_and(|word| word >> (id % 64) & 1 == 1)
+    }
+}
+
+/// A glob over keys, with the most frequent form (`prefix*`) taken apart beforehand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum KeyPattern {
+    Prefix(Box<[u8]>),
+    Glob(Box<[u8]>),
+}
+
+impl KeyPattern {
+    fn new(pattern: &[u8]) -> Self {
+        match pattern.split_last() {
+            Some((b'*', prefix)) if !prefix.iter().any(|byte| b"*?[\\".contains(byte)) => {
+                Self::Prefix(prefix.into())
+            }
+            _ => Self::Glob(pattern.into()),
+        }
+    }
+
+    fn matches(&self, key: &[u8]) -> bool {
+        match self {
+            Self::Prefix(prefix) => key.starts_with(prefix),
+            Self::Glob(pattern) => glob::matches(pattern, key),
+        }
+    }
+}
+
+/// The commands and keys that a plugin was granted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    commands: CommandSet,
+    keys: Vec<KeyPattern>,
+}
+
+impl Grants {
+    /// Everything that can be granted.
+    pub fn all() -> Self {
+        Self::parse(&["*"]).unwrap_or_default()
+    }
+
+    /// Parses grant words. The error is the first word that names no command that can be granted.
+    pub fn parse<'w>(words: &[&'w str]) -> Result<Self, &'w str> {
+        let mut grants = Self::default();
+        for word in words {
+            if let Some(pattern) = word.strip_prefix('~') {
+                grants.keys.push(KeyPattern::new(pattern.as_bytes()));
+                continue;
+            }
+            let mut known = false;
+            for (id, command) in Command::natives() {
+                if command.is_batchable()
+                    && glob::matches_nocase(word.as_bytes(), command.name.as_bytes())
+                {
+                    grants.commands.insert(id);
+                    known = true;
+                }
+            }
+            if !known {
+                return Err(word);
+            }
+        }
+        Ok(grants)
+    }
+
+    /// Whether the native command with this table index may run.
+    pub fn allow_command(&self, id: u16) -> bool {
+        self.commands.contains(id)
+    }
+
+    /// Whether this key may be touched.
+    pub fn allow_key(&self, key: &[u8]) -> bool {
+        self.keys.is_empty() || self.keys.iter().any(|pattern| pattern.matches(key))
+    }
+
+    /// The first of the `wanted` words that this does not cover. A wanted key pattern is covered
+    /// by the same pattern, by a granted prefix of it, or when all keys are granted.
+    pub fn first_missing<'w>(&self, wanted: &[&'w str]) -> Option<&'w str> {
+        wanted.iter().copied().find(|word| match word.strip_prefix('~') {
+            Some(pattern) => !self.covers_keys(pattern.as_bytes()),
+            None => !Self::parse(&[word]).is_ok_and(|want| self.covers_commands(&want)),
+        })
+    }
+
+    fn covers_keys(&self, pattern: &[u8]) -> bool {
+        let wanted = KeyPattern::new(pattern);
+        self.keys.is_empty()
+            || self.keys.iter().any(|granted| match granted {
+                KeyPattern::Prefix(prefix) => {
+                    let literal = pattern.iter().take_while(|byte| !b"*?[\\".contains(byte));
+                    literal.count() >= prefix.len() && pattern.starts_with(prefix)
+                }
+                KeyPattern::Glob(_) => *granted == wanted,
+            })
+    }
+
+    fn covers_commands(&self, want: &Self) -> bool {
+        want.commands.0.iter().enumerate().all(|(index, word)| {
+            word & !self.commands.0.get(index).copied().unwrap_or_default() == 0
+        })
+    }
+}

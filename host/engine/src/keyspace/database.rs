@@ -1,0 +1,185 @@
+//! One numbered database inside one shard: the table of slots and the order in which they expire.
+//!
+//! Invariants: a slot has an entry in `expires` exactly if it has an expiry; `bytes` is the sum of
+//! the slots' heap bytes. The database does not report changes: the keyspace does.
+
+use alloc::collections::BTreeSet;
+
+use super::slot::Slot;
+use crate::clock::Millis;
+use crate::types::hasher::Hasher;
+use crate::types::random::Random;
+use crate::types::segmented::Segmented;
+
+/// A database's part in one shard.
+#[derive(Default)]
+pub struct Database {
+    table: Segmented<Slot>,
+    /// When which hash is due. Hashes rather than keys: no copies, and a collision costs one look.
+    expires: BTreeSet<(Millis, u64)>,
+    bytes: usize,
+}
+
+impl core::fmt::Debug for Database {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Database").field("keys", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl Database {
+    /// Keys, the expired ones that nobody has met yet included.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Keys that will expire.
+    pub fn expiring(&self) -> usize {
+        self.expires.len()
+    }
+
+    /// When the next key expires.
+    pub fn next_expiry(&self) -> Option<Millis> {
+        self.expires.first().map(|(at, _)| *at)
+    }
+
+    /// When keys expire on average, in milliseconds from `now`; 0 without any.
+    pub fn average_ttl_ms(&self, now: Millis) -> u64 {
+        let sample = self.expires.iter().take(1000);
+        let (count, sum) =
+            sample.fold((0u64, 0u64), |(count, sum), (at, _)| (count + 1, sum + at.since(now)));
+        sum.checked_div(count).unwrap_or(0)
+    }
+
+    /// Bytes on the heap: slots and tables.
+    pub fn heap_bytes(&self) -> usize {
+        const EXPIRY_BYTES: usize = size_of::<(Millis, u64)>() * 3 / 2;
+        self.bytes + self.table.heap_bytes() + self.expires.len() * EXPIRY_BYTES
+    }
+
+    /// The slot of `key`, expired or not.
+    #[inline]
+    pub fn find(&self, hash: u64, key: &[u8]) -> Option<&Slot> {
+        self.table.find(hash, |slot| slot.key() == key)
+    }
+
+    /// The slot of `key` for changes that leave its size and expiry alone.
+    #[inline]
+    pub fn find_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut Slot> {
+        self.table.find_mut(hash, |slot| slot.key() == key)
+    }
+
+    /// Changes a slot in place and keeps the books: size, and expiry if it changed.
+    pub fn change<R>(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        change: impl FnOnce(&mut Slot) -> R,
+    ) -> Option<R> {
+        let slot = self.table.find_mut(hash, |slot| slot.key() == key)?;
+        let (bytes, expires_at) = (slot.heap_bytes(), slot.expires_at());
+        let result = change(slot);
+        let (bytes_after, expires_after) = (slot.heap_bytes(), slot.expires_at());
+        self.bytes = self.bytes + bytes_after - bytes;
+        if expires_at != expires_after {
+            self.reschedule(hash, expires_at, expires_after);
+        }
+        Some(result)
+    }
+
+    /// Puts a slot whose key is not there.
+    pub fn insert(&mut self, hash: u64, slot: Slot, hasher: &Hasher) {
+        debug_assert!(self.find(hash, slot.key()).is_none(), "a key has one slot");
+        self.bytes += slot.heap_bytes();
+        self.reschedule(hash, None, slot.expires_at());
+        self.table.insert(hash, slot, |slot| hasher.hash(slot.key()));
+    }
+
+    /// Puts a slot in place of the one with the same key, which is returned.
+    pub fn replace(&mut self, hash: u64, slot: Slot, hasher: &Hasher) -> Option<Slot> {
+        let Some(place) = self.table.find_mut(hash, |old| old.key() == slot.key()) else {
+            self.insert(hash, slot, hasher);
+            return None;
+        };
+        let (bytes_after, expires_after) = (slot.heap_bytes(), slot.expires_at());
+        let old = core::mem::replace(place, slot);
+        self.bytes = self.bytes + bytes_after - old.heap_bytes();
+        let expires_at = old.expires_at();
+        if expires_at != expires_after {
+            self.reschedule(hash, expires_at, expires_after);
+        }
+        Some(old)
+    }
+
+    /// Takes a slot out.
+    pub fn remove(&mut self, hash: u64, key: &[u8], hasher: &Hasher) -> Option<Slot> {
+        let slot =
+            self.table.remove(hash, |slot| slot.key() == key, |slot| hasher.hash(slot.key()))?;
+        self.bytes -= slot.heap_bytes();
+        self.reschedule(hash, slot.expires_at(), None);
+        Some(slot)
+    }
+
+    /// Takes out one slot that is due at `now`.
+    pub fn remove_due(&mut self, now: Millis, hasher: &Hasher) -> Option<(u64, Slot)> {
+        let (at, hash) = *self.expires.first()?;
+        if at > now {
+            return None;
+        }
+        let due = |slot: &Slot| slot.expires_at() == Some(at);
+        let slot = self.table.remove(hash, due, |slot| hasher.hash(slot.key()));
+        debug_assert!(slot.is_some(), "each entry in `expires` has its slot");
+        self.expires.remove(&(at, hash));
+        let slot = slot?;
+        self.bytes -= slot.heap_bytes();
+        Some((hash, slot))
+    }
+
+    /// All slots, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.table.iter()
+    }
+
+    /// A walk over the slots that survives changes; see [`Segmented::scan`].
+    pub fn scan(
+        &self,
+        cursor: u64,
+        count: usize,
+        hasher: &Hasher,
+        visit: &mut dyn FnMut(&Slot),
+    ) -> u64 {
+        self.table.scan(cursor, count, |slot| hasher.hash(slot.key()), visit)
+    }
+
+    /// Some slot, each with the same probability.
+    pub fn random(&self, random: &mut Random<'_>) -> Option<&Slot> {
+        self.table.random(random)
+    }
+
+    /// Recounts what the database claims about itself; panics on a contradiction.
+    pub fn check(&self, hasher: &Hasher) {
+        self.table.check(|slot| hasher.hash(slot.key()));
+        let bytes: usize = self.iter().map(Slot::heap_bytes).sum();
+        assert_eq!(bytes, self.bytes, "bytes of the slots");
+        let expiring = self.iter().filter(|slot| slot.expires_at().is_some()).count();
+        assert_eq!(expiring, self.expires.len(), "slots with an expiry");
+        for slot in self.iter() {
+            if let Some(at) = slot.expires_at() {
+                assert!(self.expires.contains(&(at, hasher.hash(slot.key()))), "expiry is indexed");
+            }
+        }
+    }
+
+    fn reschedule(&mut self, hash: u64, before: Option<Millis>, after: Option<Millis>) {
+        if let Some(at) = before {
+            self.expires.remove(&(at, hash));
+        }
+        if let Some(at) = after {
+            self.expires.insert((at, hash));
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Changes of a collection's elements, each with the inverse that undoes it.
+//!
+//! Handlers reach a collection for changing only through [`Edit`], so no change can be forgotten:
+//! it is counted here, and its inverse recorded when the step can be undone. One file per type;
+//! each says the type's mutations and how to take them back.
+
+use alloc::vec::Vec;
+use core::ops::Deref;
+
+use super::undo::EditInverse;
+use super::value::Value;
+use crate::settings::Rules;
+
+/// A collection that is being changed. Reading goes to the collection itself.
+#[derive(Debug)]
+pub struct Edit<'e, T> {
+    value: &'e mut T,
+    rules: &'e Rules,
+    /// Inverses, if the step can be undone and the collection was there before it.
+    steps: Option<Vec<EditInverse>>,
+    changes: u64,
+}
+
+impl<'e, T> Edit<'e, T> {
+    pub(super) fn new(value: &'e mut T, rules: &'e Rules, undoable: bool) -> Self {
+        Self { value, rules, steps: undoable.then(Vec::new), changes: 0 }
+    }
+
+    pub(super) fn finish(self) -> (u64, Vec<EditInverse>) {
+        (self.changes, self.steps.unwrap_or_default())
+    }
+
+    fn changed(&mut self, inverse: impl FnOnce() -> EditInverse) {
+        self.changes += 1;
+        if let Some(steps) = &mut self.steps {
+            steps.push(inverse());
+        }
+    }
+}
+
+impl<T> Deref for Edit<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        self.value
+    }
+}
+
+/// Undoes one change. A value of another type is left alone: that cannot be, because inverses run
+/// in the exact reverse order of the changes.
+pub(super) fn undo(value: &mut Value, inverse: EditInverse, rules: &Rules) {
+    match value {
+        Value::Text(_) => debug_assert!(false, "a string has no elements"),
+    }
+}

@@ -1,0 +1,738 @@
+//! The keyspace as one step sees it: the shards it holds, one selected database, one instant.
+//!
+//! **Every change of data goes through this file**, which records it in one place
+//! ([`Keyspace::changed`]): versions for WATCH and guards, the change count, events, and the
+//! inverse operation when the step can be undone. Handlers never reach a table.
+//!
+//! Invariants:
+//! - an expired key is never seen, whether or not it has been removed yet;
+//! - a key never holds an empty collection;
+//! - undoing a journal leaves the data as it was before the step.
+
+mod database;
+mod edit;
+mod shard;
+mod slot;
+mod undo;
+mod value;
+
+pub use database::Database;
+pub use edit::Edit;
+pub use shard::{Counters, SHARDS_MAX, Shard, ShardSet, Shards, slot_of};
+pub use slot::{Access, Description, Slot, TextKind, allocated};
+pub use undo::{EditInverse, Inverse, Journal};
+pub use value::{Collection, Value};
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::clock::Millis;
+use crate::error::Error;
+use crate::settings::Rules;
+use crate::types::random::Random;
+
+/// What happens to a key's expiry when its value is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// It goes.
+    Clear,
+    /// It stays.
+    Keep,
+    /// It becomes this.
+    At(Millis),
+}
+
+/// The name of an event as keyspace notifications tell it.
+pub type Event = &'static str;
+
+/// The keyspace for the length of a step.
+#[derive(Debug)]
+pub struct Keyspace<'a> {
+    shards: Shards<'a>,
+    /// What all steps have in common.
+    pub rules: &'a Rules,
+    /// The instant of the step.
+    pub now: Millis,
+    /// The selected database.
+    pub database: u32,
+    journal: &'a mut Journal,
+    /// Whether reads leave the access clock alone (`CLIENT NO-TOUCH`).
+    pub no_touch: bool,
+}
+
+/// Where a key is or would be.
+#[derive(Clone, Copy)]
+struct Place {
+    shard: usize,
+    hash: u64,
+}
+
+impl<'a> Keyspace<'a> {
+    /// The keyspace for one step.
+    pub fn new(
+        shards: Shards<'a>,
+        rules: &'a Rules,
+        now: Millis,
+        database: u32,
+        journal: &'a mut Journal,
+    ) -> Self {
+        Self { shards, rules, now, database, journal, no_touch: false }
+    }
+
+    /// Changes made by this step so far.
+    pub fn changes(&self) -> u64 {
+        self.journal.changes
+    }
+
+    /// The shards that the step holds.
+    pub fn shards(&self) -> &Shards<'a> {
+        &self.shards
+    }
+
+    #[inline]
+    fn place(&self, key: &[u8]) -> Place {
+        let shard = match self.shards {
+            Shards::One(_) => 0,
+            _ => self.rules.shard_of(key),
+        };
+        Place { shard, hash: self.rules.hasher.hash(key) }
+    }
+
+    #[inline]
+    fn database_at(&self, shard: usize) -> Option<&Database> {
+        self.shards.get(shard)?.database(self.database)
+    }
+
+    #[inline]
+    fn database_at_mut(&mut self, shard: usize) -> Option<&mut Database> {
+        self.shards.get_mut(shard)?.database_mut(self.database)
+    }
+
+    fn is_live(&self, slot: &Slot) -> bool {
+        slot.expires_at().is_none_or(|at| at > self.now)
+    }
+
+    // ---- reading -------------------------------------------------------------------------
+
+    /// The slot of a key, without counting it as a read.
+    #[inline]
+    pub fn peek(&self, key: &[u8]) -> Option<&Slot> {
+        let place = self.place(key);
+        let slot = self.database_at(place.shard)?.find(place.hash, key)?;
+        self.is_live(slot).then_some(slot)
+    }
+
+    /// The slot of a key, counted as a read: hit or miss, access clock.
+    #[inline]
+    pub fn read(&mut self, key: &[u8]) -> Option<&Slot> {
+        let place = self.place(key);
+        let (now, no_touch, lfu) = (self.now, self.no_touch, self.rules.settings.lfu);
+        let shard = self.shards.get_mut(place.shard)?;
+        let found = shard
+            .database(self.database)
+            .and_then(|database| database.find(place.hash, key))
+            .is_some_and(|slot| slot.expires_at().is_none_or(|at| at > now));
+        if !found {
+            shard.counters.misses += 1;
+            return None;
+        }
+        shard.counters.hits += 1;
+        let slot = shard.database_mut(self.database)?.find_mut(place.hash, key)?;
+        if !no_touch {
+            slot.set_access(access_now(slot.access(), now, lfu));
+        }
+        Some(slot)
+    }
+
+    /// The string at a key.
+    #[inline]
+    pub fn text(&mut self, key: &[u8]) -> Result<Option<&[u8]>, Error> {
+        self.read(key).map(|slot| slot.as_text().ok_or(Error::WrongType)).transpose()
+    }
+
+    /// The collection at a key, counted as a read.
+    pub fn collection<T: Collection>(&mut self, key: &[u8]) -> Result<Option<&T>, Error> {
+        self.read(key).map(collection_of).transpose()
+    }
+
+    /// The collection at a key, for steps that look at several at once.
+    pub fn peek_collection<T: Collection>(&self, key: &[u8]) -> Result<Option<&T>, Error> {
+        self.peek(key).map(collection_of).transpose()
+    }
+
+    /// Whether a key is there.
+    pub fn exists(&self, key: &[u8]) -> bool {
+        self.peek(key).is_some()
+    }
+
+    /// When a key expires; `None` if there is no key, `Some(None)` if it never does.
+    pub fn expiry(&self, key: &[u8]) -> Option<Option<Millis>> {
+        self.peek(key).map(Slot::expires_at)
+    }
+
+    // ---- writing -------------------------------------------------------------------------
+
+    /// Sets a key to a string, whatever it held.
+    pub fn set_text(&mut self, key: &[u8], text: &[u8], expiry: Expiry, event: Event) {
+        let place = self.place(key);
+        let now = self.now;
+        let rules = self.rules;
+        let number = self.database;
+        let Some(shard) = self.shards.get_mut(place.shard) else { return };
+        let database = shard.database_or_new(number);
+        let access = access_new(now, rules.settings.lfu);
+        let mut expires_at = match expiry {
+            Expiry::At(at) => Some(at),
+            _ => None,
+        };
+        if let Some(slot) = database.find_mut(place.hash, key) {
+            let before = slot.expires_at();
+            if expiry == Expiry::Keep {
+                expires_at = before.filter(|at| *at > now);
+            }
+            // The most frequent write, a new value as long as the old one, allocates nothing.
+            if before == expires_at && !self.journal.is_undoable() && slot.overwrite_text(text) {
+                slot.set_access(access);
+                self.changed(place, key, event, 1);
+                return;
+            }
+        }
+        let slot = Slot::text(key, text, expires_at, access);
+        let old = database.replace(place.hash, slot, &rules.hasher);
+        self.replaced(key, old);
+        self.changed(place, key, event, 1);
+    }
+
+    /// Overwrites bytes of the string at a key from `offset` on, growing it by zeros as needed; a
+    /// missing key counts as empty. Gives the new length. `WrongType` if it holds something else.
+    pub fn splice_text(
+        &mut self,
+        key: &[u8],
+        offset: usize,
+        bytes: &[u8],
+        event: Event,
+    ) -> Result<usize, Error> {
+        let Some(len) = self.peek(key).map(|slot| slot.as_text().map(<[u8]>::len)) else {
+            let mut text = Vec::with_capacity(offset + bytes.len());
+            text.resize(offset, 0);
+            text.extend_from_slice(bytes);
+            self.put(key, |access| Slot::object(key, Value::Text(text), None, access), event);
+            return Ok(offset + bytes.len());
+        };
+        let len = len.ok_or(Error::WrongType)?;
+        let place = self.place(key);
+        let undoable = self.journal.is_undoable();
+        let mut overwritten = Vec::new();
+        let mut len_after = len;
+        if let Some(database) = self.database_at_mut(place.shard) {
+            database.change(place.hash, key, |slot| {
+                let Some(text) = slot.text_buffer() else { return };
+                let end = offset + bytes.len();
+                if undoable && offset < len {
+                    overwritten.extend_from_slice(&text[offset..end.min(len)]);
+                }
+                if text.len() < end {
+                    text.resize(end, 0);
+                }
+                text[offset..end].copy_from_slice(bytes);
+                len_after = text.len();
+            });
+        }
+        let database = self.database;
+        self.journal.undo_by(|| Inverse::Text {
+            database,
+            key: key.into(),
+            len,
+            offset,
+            bytes: overwritten,
+        });
+        self.changed(place, key, event, 1);
+        Ok(len_after)
+    }
+
+    /// Sets a key to a collection, whatever it held; an empty one removes the key.
+    pub fn set_collection<T: Collection>(&mut self, key: &[u8], value: T, event: Event) {
+        if value.is_empty() {
+            self.remove(key);
+            return;
+        }
+        self.put(key, |access| Slot::object(key, value.into_value(), None, access), event);
+    }
+
+    /// Puts a slot at its key, whatever was there.
+    pub fn put_slot(&mut self, key: &[u8], slot: Slot, event: Event) {
+        self.put(key, |_| slot, event);
+    }
+
+    fn put(&mut self, key: &[u8], make: impl FnOnce(Access) -> Slot, event: Event) {
+        let place = self.place(key);
+        let rules = self.rules;
+        let number = self.database;
+        let slot = make(access_new(self.now, rules.settings.lfu));
+        let Some(shard) = self.shards.get_mut(place.shard) else { return };
+        let old = shard.database_or_new(number).replace(place.hash, slot, &rules.hasher);
+        self.replaced(key, old);
+        self.changed(place, key, event, 1);
+    }
+
+    /// Records how to take back that a key got a new slot.
+    fn replaced(&mut self, key: &[u8], old: Option<Slot>) {
+        let database = self.database;
+        self.journal.undo_by(|| match old {
+            Some(slot) => Inverse::Restore { database, slot },
+            None => Inverse::Remove { database, key: key.into() },
+        });
+    }
+
+    /// Changes the elements of the collection at a key, which must be there.
+    /// `None` if there is no such key; `WrongType` if it holds something else.
+    pub fn edit<T: Collection, R>(
+        &mut self,
+        key: &[u8],
+        event: Event,
+        change: impl FnOnce(&mut Edit<'_, T>) -> Result<R, Error>,
+    ) -> Result<Option<R>, Error> {
+        if self.peek_collection::<T>(key)?.is_none() {
+            return Ok(None);
+        }
+        self.edit_present(key, event, false, change).map(Some)
+    }
+
+    /// Changes the elements of the collection at a key, starting from an empty one if there is no
+    /// such key. `WrongType` if it holds something else.
+    pub fn edit_or_create<T: Collection, R>(
+        &mut self,
+        key: &[u8],
+        event: Event,
+        change: impl FnOnce(&mut Edit<'_, T>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        let created = self.peek_collection::<T>(key)?.is_none();
+        if created {
+            let place = self.place(key);
+            self.remove_expired(place, key);
+            let rules = self.rules;
+            let access = access_new(self.now, rules.settings.lfu);
+            let slot = Slot::object(key, T::empty().into_value(), None, access);
+            let number = self.database;
+            if let Some(shard) = self.shards.get_mut(place.shard) {
+                shard.database_or_new(number).insert(place.hash, slot, &rules.hasher);
+            }
+        }
+        self.edit_present(key, event, created, change)
+    }
+
+    fn edit_present<T: Collection, R>(
+        &mut self,
+        key: &[u8],
+        event: Event,
+        created: bool,
+        change: impl FnOnce(&mut Edit<'_, T>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        let place = self.place(key);
+        let (rules, now, lfu) = (self.rules, self.now, self.rules.settings.lfu);
+        let undoable = self.journal.is_undoable() && !created;
+        let no_touch = self.no_touch;
+        let edited = self.database_at_mut(place.shard).and_then(|database| {
+            database.change(place.hash, key, |slot| {
+                if !no_touch {
+                    slot.set_access(access_now(slot.access(), now, lfu));
+                }
+                let value = T::of_mut(slot.as_value_mut()?)?;
+                let mut edit = Edit::new(value, rules, undoable);
+                let result = change(&mut edit);
+                let (changes, steps) = edit.finish();
+                Some((result, changes, steps, value.is_empty()))
+            })
+        });
+        let Some((result, changes, steps, empty)) = edited.flatten() else {
+            return Err(Error::WrongType);
+        };
+        let database = self.database;
+        if created && !empty {
+            self.journal.undo_by(|| Inverse::Remove { database, key: key.into() });
+        } else if !steps.is_empty() {
+            self.journal.undo_by(|| Inverse::Edit { database, key: key.into(), steps });
+        }
+        if changes > 0 {
+            self.changed(place, key, event, changes);
+        }
+        if empty {
+            self.remove_emptied(place, key, created);
+        }
+        result
+    }
+
+    /// An emptied collection goes with its key; one that was made for nothing leaves no trace.
+    fn remove_emptied(&mut self, place: Place, key: &[u8], created: bool) {
+        let rules = self.rules;
+        let Some(database) = self.database_at_mut(place.shard) else { return };
+        let Some(slot) = database.remove(place.hash, key, &rules.hasher) else { return };
+        if created {
+            return;
+        }
+        let database = self.database;
+        self.journal.undo_by(|| Inverse::Restore { database, slot });
+        self.changed(place, key, "del", 0);
+    }
+
+    /// Removes a key. Whether it was there.
+    pub fn remove(&mut self, key: &[u8]) -> bool {
+        self.take(key, "del", |_| ()).is_some()
+    }
+
+    /// Removes a key, showing its slot to `see` before it goes.
+    pub fn take<R>(&mut self, key: &[u8], event: Event, see: impl FnOnce(&Slot) -> R) -> Option<R> {
+        let place = self.place(key);
+        if self.remove_expired(place, key) {
+            return None;
+        }
+        let rules = self.rules;
+        let slot = self.database_at_mut(place.shard)?.remove(place.hash, key, &rules.hasher)?;
+        let seen = see(&slot);
+        let database = self.database;
+        self.journal.undo_by(|| Inverse::Restore { database, slot });
+        self.changed(place, key, event, 1);
+        Some(seen)
+    }
+
+    /// Moves the value of a key, with its expiry, to another key of another or the same database,
+    /// replacing what is there. Whether the key was there.
+    pub fn rename(
+        &mut self,
+        key: &[u8],
+        to: &[u8],
+        to_database: u32,
+        (event, event_to): (Event, Event),
+    ) -> bool {
+        let (rules, number) = (self.rules, self.database);
+        let (place, place_to) = (self.place(key), self.place(to));
+        if self.remove_expired(place, key) {
+            return false;
+        }
+        let Some(database) = self.database_at_mut(place.shard) else { return false };
+        let Some(slot) = database.remove(place.hash, key, &rules.hasher) else { return false };
+        self.changed(place, key, event, 1);
+        self.database = to_database;
+        if let Some(shard) = self.shards.get_mut(place_to.shard) {
+            let database = shard.database_or_new(to_database);
+            if let Some(slot) = database.replace(place_to.hash, slot.with_key(to), &rules.hasher) {
+                self.journal.undo_by(|| Inverse::Restore { database: to_database, slot });
+            }
+        }
+        self.journal.undo_by(|| Inverse::Rename {
+            database: number,
+            key: key.into(),
+            to_database,
+            to: to.into(),
+        });
+        self.changed(place_to, to, event_to, 1);
+        self.database = number;
+        true
+    }
+
+    /// Changes when a key expires; `None` lets it stay. Whether the key was there.
+    pub fn set_expiry(&mut self, key: &[u8], expires_at: Option<Millis>, event: Event) -> bool {
+        let Some(before) = self.expiry(key) else { return false };
+        let place = self.place(key);
+        if let Some(database) = self.database_at_mut(place.shard) {
+            database.change(place.hash, key, |slot| slot.set_expires_at(expires_at));
+        }
+        let database = self.database;
+        self.journal.undo_by(|| Inverse::Expiry { database, key: key.into(), expires_at: before });
+        self.changed(place, key, event, 1);
+        true
+    }
+
+    /// Empties a database. Not undone by a roll-back: batches may not do it.
+    pub fn flush(&mut self, database: u32) {
+        let mut removed = 0;
+        let hasher = &self.rules.hasher;
+        for shard in self.shards.iter_mut() {
+            shard.bump_database(database, hasher);
+            removed += shard.take_database(database).map_or(0, |database| database.len());
+        }
+        self.journal.changes += removed as u64;
+    }
+
+    /// Exchanges two databases. Not undone by a roll-back: batches may not do it.
+    pub fn swap(&mut self, first: u32, second: u32) {
+        let hasher = &self.rules.hasher;
+        for shard in self.shards.iter_mut() {
+            // What a watcher sees changes for keys on either side.
+            shard.bump_database(first, hasher);
+            shard.bump_database(second, hasher);
+            let (one, other) = (shard.take_database(first), shard.take_database(second));
+            shard.put_database(first, other);
+            shard.put_database(second, one);
+            shard.bump_database(first, hasher);
+            shard.bump_database(second, hasher);
+        }
+        self.journal.changes += 1;
+    }
+
+    // ---- the whole database --------------------------------------------------------------
+
+    /// Keys in the selected database.
+    pub fn len(&self) -> usize {
+        self.parts().map(|(_, database)| database.len()).sum()
+    }
+
+    /// Whether the selected database has no key.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All live slots of the selected database, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.parts().flat_map(|(_, database)| database.iter()).filter(|slot| self.is_live(slot))
+    }
+
+    /// A walk over the selected database: see [`Database::scan`]. The cursor's upper bits are the
+    /// shard.
+    pub fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(&Slot)) -> u64 {
+        const POSITION_BITS: u32 = crate::types::segmented::POSITION_BITS;
+        let mut index = (cursor >> POSITION_BITS) as usize;
+        let mut position = cursor & ((1 << POSITION_BITS) - 1);
+        let mut seen = 0;
+        while index < self.rules.shards {
+            if let Some(database) = self.database_at(index) {
+                position = database.scan(position, count - seen, &self.rules.hasher, &mut |slot| {
+                    seen += 1;
+                    if self.is_live(slot) {
+                        visit(slot);
+                    }
+                });
+                if position != 0 {
+                    return (index as u64) << POSITION_BITS | position;
+                }
+            }
+            index += 1;
+            position = 0;
+            if seen >= count && index < self.rules.shards {
+                return (index as u64) << POSITION_BITS;
+            }
+        }
+        0
+    }
+
+    /// Some live key, each with about the same probability.
+    pub fn random_key(&self, random: &mut Random<'_>) -> Option<&[u8]> {
+        const TRIES: usize = 100;
+        for _ in 0..TRIES {
+            let total = self.len();
+            if total == 0 {
+                return None;
+            }
+            let mut skip = crate::types::random::below(random, total);
+            let (_, database) = self.parts().find(|(_, database)| {
+                let here = skip < database.len();
+                if !here {
+                    skip -= database.len();
+                }
+                here
+            })?;
+            let slot = database.random(random)?;
+            if self.is_live(slot) {
+                return Some(slot.key());
+            }
+        }
+        self.iter().next().map(Slot::key)
+    }
+
+    fn parts(&self) -> impl Iterator<Item = (usize, &Database)> {
+        let database = self.database;
+        self.shards.iter().filter_map(move |(i, shard)| Some((i, shard.database(database)?)))
+    }
+
+    // ---- watches and guards --------------------------------------------------------------
+
+    /// Starts to watch a key of the selected database; gives its change count.
+    pub fn watch(&mut self, key: &[u8]) -> u64 {
+        let place = self.place(key);
+        self.remove_expired(place, key);
+        let database = self.database;
+        self.shards.get_mut(place.shard).map_or(0, |shard| shard.watch(database, key))
+    }
+
+    /// Whether a watched key is as it was when its change count was `version`.
+    pub fn is_unchanged(&mut self, database: u32, key: &[u8], version: u64) -> bool {
+        let selected = core::mem::replace(&mut self.database, database);
+        let place = self.place(key);
+        self.remove_expired(place, key);
+        self.database = selected;
+        let shard = self.shards.get(place.shard);
+        shard.and_then(|shard| shard.watched_version(database, key)) == Some(version)
+    }
+
+    /// Ends one watch.
+    pub fn unwatch(&mut self, database: u32, key: &[u8]) {
+        let place = self.place(key);
+        if let Some(shard) = self.shards.get_mut(place.shard) {
+            shard.unwatch(database, key);
+        }
+    }
+
+    /// The version of a key, for guards.
+    pub fn version(&mut self, key: &[u8]) -> u64 {
+        let place = self.place(key);
+        self.remove_expired(place, key);
+        self.shards.get_mut(place.shard).map_or(0, |shard| shard.version(place.hash))
+    }
+
+    // ---- the books -----------------------------------------------------------------------
+
+    /// The one place where a change is recorded.
+    #[inline]
+    fn changed(&mut self, place: Place, key: &[u8], _event: Event, changes: u64) {
+        let database = self.database;
+        self.journal.changes += changes;
+        let Some(shard) = self.shards.get_mut(place.shard) else { return };
+        if self.journal.is_undoable()
+            && let Some(version) = shard.watched_version(database, key)
+        {
+            self.journal.undo_by(|| Inverse::Watched { database, key: key.into(), version });
+        }
+        shard.bump(database, place.hash, key);
+    }
+
+    /// Removes the key if it has expired. Whether it had.
+    fn remove_expired(&mut self, place: Place, key: &[u8]) -> bool {
+        let (rules, now, number) = (self.rules, self.now, self.database);
+        let Some(shard) = self.shards.get_mut(place.shard) else { return false };
+        let Some(database) = shard.database_mut(number) else { return false };
+        let expired = database
+            .find(place.hash, key)
+            .is_some_and(|slot| slot.expires_at().is_some_and(|at| at <= now));
+        if expired {
+            database.remove(place.hash, key, &rules.hasher);
+            shard.counters.expired += 1;
+            shard.bump(number, place.hash, key);
+        }
+        expired
+    }
+
+    /// Takes back everything that the journal recorded.
+    pub fn roll_back(&mut self) {
+        let selected = self.database;
+        for inverse in self.journal.take_undo().into_iter().rev() {
+            self.undo(inverse);
+        }
+        self.database = selected;
+        self.journal.changes = 0;
+    }
+
+    fn undo(&mut self, inverse: Inverse) {
+        let rules = self.rules;
+        match inverse {
+            Inverse::Remove { database, key } => {
+                self.on_undo(database, &key, |part, hash| {
+                    part.remove(hash, &key, &rules.hasher);
+                });
+            }
+            Inverse::Restore { database, slot } => {
+                let key: Box<[u8]> = slot.key().into();
+                self.on_undo(database, &key, |part, hash| {
+                    part.replace(hash, slot, &rules.hasher);
+                });
+            }
+            Inverse::Rename { database, key, to_database, to } => {
+                let mut moved = None;
+                self.on_undo(to_database, &to, |part, hash| {
+                    moved = part.remove(hash, &to, &rules.hasher);
+                });
+                let Some(slot) = moved else { return };
+                self.on_undo(database, &key, |part, hash| {
+                    part.replace(hash, slot.with_key(&key), &rules.hasher);
+                });
+            }
+            Inverse::Expiry { database, key, expires_at } => {
+                self.on_undo(database, &key, |part, hash| {
+                    part.change(hash, &key, |slot| slot.set_expires_at(expires_at));
+                });
+            }
+            Inverse::Edit { database, key, steps } => {
+                self.on_undo(database, &key, |part, hash| {
+                    part.change(hash, &key, |slot| {
+                        let Some(value) = slot.as_value_mut() else { return };
+                        steps.into_iter().rev().for_each(|step| edit::undo(value, step, rules));
+                    });
+                });
+            }
+            Inverse::Text { database, key, len, offset, bytes } => {
+                self.on_undo(database, &key, |part, hash| {
+                    part.change(hash, &key, |slot| {
+                        let Some(text) = slot.text_buffer() else { return };
+                        text.truncate(len);
+                        text[offset.min(len)..][..bytes.len()].copy_from_slice(&bytes);
+                    });
+                });
+            }
+            Inverse::Watched { database, key, version } => {
+                let place = self.place(&key);
+                if let Some(shard) = self.shards.get_mut(place.shard) {
+                    shard.restore_watched(database, &key, version);
+                }
+            }
+        }
+    }
+
+    fn on_undo(&mut self, database: u32, key: &[u8], undo: impl FnOnce(&mut Database, u64)) {
+        let place = self.place(key);
+        if let Some(shard) = self.shards.get_mut(place.shard) {
+            undo(shard.database_or_new(database), place.hash);
+        }
+    }
+}
+
+fn collection_of<T: Collection>(slot: &Slot) -> Result<&T, Error> {
+    slot.as_value().and_then(T::of).ok_or(Error::WrongType)
+}
+
+/// Removes keys of a shard that are due, at most `budget` of them. Whether more are due.
+pub fn expire_due(shard: &mut Shard, rules: &Rules, now: Millis, budget: usize) -> bool {
+    let mut left = budget;
+    let numbers: Vec<u32> = shard.databases().map(|(number, _)| number).collect();
+    for number in numbers {
+        while let Some(database) = shard.database_mut(number) {
+            if database.next_expiry().is_none_or(|at| at > now) {
+                break;
+            }
+            if left == 0 {
+                return true;
+            }
+            left -= 1;
+            if let Some((hash, slot)) = database.remove_due(now, &rules.hasher) {
+                shard.counters.expired += 1;
+                shard.bump(number, hash, slot.key());
+            }
+        }
+    }
+    false
+}
+
+/// When the next key of a shard expires.
+pub fn next_expiry(shard: &Shard) -> Option<Millis> {
+    shard.databases().filter_map(|(_, database)| database.next_expiry()).min()
+}
+
+/// The access clock of a new key: the time, or the time and LFU's starting count of 5.
+fn access_new(now: Millis, lfu: bool) -> Access {
+    const LFU_INIT: u32 = 5;
+    if lfu {
+        return Access::from_bits(minutes(now) << 8 | LFU_INIT);
+    }
+    Access::from_bits(now.seconds() as u32)
+}
+
+/// The access clock after a read.
+fn access_now(before: Access, now: Millis, lfu: bool) -> Access {
+    if lfu {
+        let count = (before.bits() & 0xff).saturating_add(1).min(255);
+        return Access::from_bits(minutes(now) << 8 | count);
+    }
+    Access::from_bits(now.seconds() as u32)
+}
+
+fn minutes(now: Millis) -> u32 {
+    (now.seconds() / 60) as u32 & 0xffff
+}

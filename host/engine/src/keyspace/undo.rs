@@ -1,0 +1,151 @@
+//! The log of inverse operations that takes a failed batch back.
+//!
+//! Each entry undoes one change, so undoing all of them from the last to the first leaves the data
+//! as it was. Values are moved in, never copied: undoing a deleted list of a million elements is
+//! as cheap as deleting it was.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::slot::Slot;
+use crate::clock::Millis;
+
+/// Undoes one change.
+#[derive(Debug)]
+pub enum Inverse {
+    /// The key was not there: remove it.
+    Remove {
+        /// Its database.
+        database: u32,
+        /// The key.
+        key: Box<[u8]>,
+    },
+    /// The slot was replaced or removed: put it back.
+    Restore {
+        /// Its database.
+        database: u32,
+        /// What was there.
+        slot: Slot,
+    },
+    /// The value was moved: move it back. What it replaced has an entry of its own, before this.
+    Rename {
+        /// Where it was.
+        database: u32,
+        /// The key it had.
+        key: Box<[u8]>,
+        /// Where it went.
+        to_database: u32,
+        /// The key it got.
+        to: Box<[u8]>,
+    },
+    /// The expiry was changed.
+    Expiry {
+        /// The key's database.
+        database: u32,
+        /// The key.
+        key: Box<[u8]>,
+        /// What it was.
+        expires_at: Option<Millis>,
+    },
+    /// Elements of a collection were changed.
+    Edit {
+        /// The key's database.
+        database: u32,
+        /// The key.
+        key: Box<[u8]>,
+        /// What undoes the changes, first change first.
+        steps: Vec<EditInverse>,
+    },
+    /// Bytes of a string were changed: cut it to `len`, then write `bytes` at `offset`.
+    Text {
+        /// The key's database.
+        database: u32,
+        /// The key.
+        key: Box<[u8]>,
+        /// The length it had.
+        len: usize,
+        /// Where bytes were overwritten.
+        offset: usize,
+        /// What they were.
+        bytes: Vec<u8>,
+    },
+    /// A watched key was counted as changed.
+    Watched {
+        /// The key's database.
+        database: u32,
+        /// The key.
+        key: Box<[u8]>,
+        /// The count before.
+        version: u64,
+    },
+}
+
+/// Undoes one change of a collection's elements.
+#[derive(Debug)]
+pub enum EditInverse {
+    /// A member was removed from a set.
+    SetAdd(Box<[u8]>),
+    /// A member was added to a set.
+    SetRemove(Box<[u8]>),
+    /// A field of a hash had this value.
+    HashPut(Box<[u8]>, Box<[u8]>),
+    /// A field of a hash was not there.
+    HashRemove(Box<[u8]>),
+    /// Elements stood at the head of a list, in this order.
+    ListPrepend(Vec<Box<[u8]>>),
+    /// Elements stood at the tail of a list, in this order.
+    ListAppend(Vec<Box<[u8]>>),
+    /// That many elements were pushed to the head.
+    ListDropHead(usize),
+    /// That many elements were pushed to the tail.
+    ListDropTail(usize),
+    /// An element stood at this index.
+    ListInsert(usize, Box<[u8]>),
+    /// An element was inserted at this index.
+    ListRemove(usize),
+    /// The element at this index was another one.
+    ListPut(usize, Box<[u8]>),
+    /// A member of a sorted set had this score.
+    SortedSetPut(Box<[u8]>, f64),
+    /// A member of a sorted set was not there.
+    SortedSetRemove(Box<[u8]>),
+}
+
+/// What a step changed: the count, the events, and how to undo it.
+#[derive(Debug, Default)]
+pub struct Journal {
+    /// Changes so far; a command that leaves it alone wrote nothing.
+    pub changes: u64,
+    undo: Option<Vec<Inverse>>,
+}
+
+impl Journal {
+    /// A journal that only counts.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A journal that can undo.
+    pub fn undoable() -> Self {
+        Self { changes: 0, undo: Some(Vec::new()) }
+    }
+
+    /// Whether inverses are kept.
+    #[inline]
+    pub fn is_undoable(&self) -> bool {
+        self.undo.is_some()
+    }
+
+    /// Records an inverse, which is only made if it is needed.
+    #[inline]
+    pub fn undo_by(&mut self, inverse: impl FnOnce() -> Inverse) {
+        if let Some(undo) = &mut self.undo {
+            undo.push(inverse());
+        }
+    }
+
+    /// Takes the inverses away, first change first.
+    pub fn take_undo(&mut self) -> Vec<Inverse> {
+        self.undo.take().unwrap_or_default()
+    }
+}

@@ -1,0 +1,84 @@
+//! What a key can hold besides a packed string.
+
+use alloc::vec::Vec;
+
+use super::slot::allocated;
+
+/// A value.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the names are the types'")]
+pub enum Value {
+    Text(Vec<u8>),
+}
+
+impl Value {
+    /// As in TYPE.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "string",
+        }
+    }
+
+    /// As in OBJECT ENCODING.
+    pub fn encoding(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "raw",
+        }
+    }
+
+    /// The elements in a canonical order: what `DEBUG DIGEST` and comparisons go by.
+    pub fn elements(&self) -> Vec<Vec<u8>> {
+        match self {
+            Self::Text(text) => alloc::vec![text.clone()],
+        }
+    }
+
+    /// Bytes on the heap behind the value itself.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => allocated(text.capacity()),
+        }
+    }
+}
+
+/// A collection that a key can hold: how to make one and how to find it in a [`Value`]. A key
+/// never holds an empty one.
+pub trait Collection: Sized {
+    /// An empty one.
+    fn empty() -> Self;
+    /// As a value.
+    fn into_value(self) -> Value;
+    /// The one in `value`, if it is of this type.
+    fn of(value: &Value) -> Option<&Self>;
+    /// The one in `value`, for changing.
+    fn of_mut(value: &mut Value) -> Option<&mut Self>;
+    /// Whether the key should go.
+    fn is_empty(&self) -> bool;
+    /// Bytes on the heap.
+    fn heap_bytes(&self) -> usize;
+}
+
+macro_rules! collection {
+    ($type:ident) => {
+        impl Collection for $type {
+            fn empty() -> Self {
+                Self::new()
+            }
+            fn into_value(self) -> Value {
+                Value::$type(self)
+            }
+            fn of(value: &Value) -> Option<&Self> {
+                if let Value::$type(found) = value { Some(found) } else { None }
+            }
+            fn of_mut(value: &mut Value) -> Option<&mut Self> {
+                if let Value::$type(found) = value { Some(found) } else { None }
+            }
+            fn is_empty(&self) -> bool {
+                self.len() == 0
+            }
+            fn heap_bytes(&self) -> usize {
+                Self::heap_bytes(self)
+            }
+        }
+    };
+}

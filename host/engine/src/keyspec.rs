@@ -1,0 +1,131 @@
+//! Where a command's keys are among its arguments.
+//!
+//! A few forms suffice for all of Redis: a range, a range with a count in front, a destination
+//! plus a counted range, and keywords. Positions count from the command's name (0); a
+//! sub-command's keys count the container's word too.
+
+use reef_resp::Argv;
+
+/// Where keys are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeySpec {
+    /// No keys.
+    None,
+    /// From `first` to `last` (negative: from the end) in steps.
+    Range {
+        /// First key's position.
+        first: i16,
+        /// Last key's position; -1 is the last argument.
+        last: i16,
+        /// Distance of two keys.
+        step: i16,
+    },
+    /// A number of keys at `count`, the keys behind it; plus one destination key at `destination`
+    /// unless that is 0.
+    Counted {
+        /// Position of the number.
+        count: i16,
+        /// Position of the destination key, or 0.
+        destination: i16,
+    },
+    /// `SORT key ... [STORE destination]`.
+    Sort,
+}
+
+impl KeySpec {
+    /// No keys.
+    pub const NONE: Self = Self::None;
+    /// The first argument.
+    pub const FIRST: Self = Self::range(1, 1, 1);
+    /// The first two arguments.
+    pub const FIRST_TWO: Self = Self::range(1, 2, 1);
+    /// Every argument.
+    pub const ALL: Self = Self::range(1, -1, 1);
+
+    /// A range of positions.
+    pub const fn range(first: i16, last: i16, step: i16) -> Self {
+        Self::Range { first, last, step }
+    }
+
+    /// Whether positions depend on the arguments.
+    pub const fn is_movable(&self) -> bool {
+        matches!(self, Self::Counted { .. } | Self::Sort)
+    }
+
+    /// First, last and step as COMMAND INFO shows them.
+    pub fn info(&self) -> (i64, i64, i64) {
+        match *self {
+            Self::None => (0, 0, 0),
+            Self::Range { first, last, step } => (first.into(), last.into(), step.into()),
+            Self::Counted { destination: 0, .. } => (0, 0, 0),
+            Self::Counted { destination, .. } => (destination.into(), destination.into(), 1),
+            Self::Sort => (1, 1, 1),
+        }
+    }
+
+    /// Calls `visit` with the position of every key. `false` when a count does not fit, as
+    /// `COMMAND GETKEYS` reports.
+    #[inline]
+    pub fn visit(&self, argv: Argv<'_>, mut visit: impl FnMut(usize)) -> bool {
+        match *self {
+            Self::None => true,
+            Self::Range { first, last, step } => {
+                let last = if last < 0 { argv.len() as i64 + i64::from(last) } else { last.into() };
+                let last = last.min(argv.len() as i64 - 1);
+                let mut position = i64::from(first);
+                while position <= last {
+                    visit(position as usize);
+                    position += i64::from(step);
+                }
+                true
+            }
+            Self::Counted { count, destination } => {
+                visit_counted(argv, count as usize, destination as usize, visit)
+            }
+            Self::Sort => {
+                visit(1);
+                visit_store(argv, visit);
+                true
+            }
+        }
+    }
+}
+
+fn visit_counted(
+    argv: Argv<'_>,
+    count_at: usize,
+    destination: usize,
+    mut visit: impl FnMut(usize),
+) -> bool {
+    let Some(count) = crate::types::number::parse_i64(argv.get(count_at)) else { return false };
+    let room = argv.len().saturating_sub(count_at + 1) as i64;
+    if count < 1 || count > room {
+        return false;
+    }
+    if destination > 0 {
+        visit(destination);
+    }
+    (count_at + 1..=count_at + count as usize).for_each(visit);
+    true
+}
+
+/// The last STORE wins, as in SORT's own parser.
+fn visit_store(argv: Argv<'_>, mut visit: impl FnMut(usize)) {
+    let mut at = 2;
+    let mut store = None;
+    while at < argv.len() {
+        let word = argv.get(at);
+        if word.eq_ignore_ascii_case(b"LIMIT") {
+            at += 2;
+        } else if word.eq_ignore_ascii_case(b"GET") || word.eq_ignore_ascii_case(b"BY") {
+            at += 1;
+        } else if word.eq_ignore_ascii_case(b"STORE") && at + 1 < argv.len() {
+            at += 1;
+            store = Some(at);
+        }
+        at += 1;
+    }
+    if let Some(position) = store {
+        visit(position);
+    }
+}

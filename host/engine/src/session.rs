@@ -1,0 +1,190 @@
+//! What the engine keeps per connection: identity, selected database, transaction, watches.
+//!
+//! A plain value owned by whoever owns the connection. An idle session is small: what is rarely
+//! used sits behind a box.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use reef_resp::OwnedArgv;
+
+use crate::keyspace::ShardSet;
+use crate::registry::CommandRef;
+use crate::settings::Rules;
+
+/// Whether replies are sent (`CLIENT REPLY`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplyMode {
+    /// All.
+    #[default]
+    On,
+    /// None.
+    Off,
+    /// Not that of the next command.
+    SkipNext,
+    /// Not that of this command.
+    Skip,
+}
+
+/// A connection's state.
+#[derive(Debug)]
+pub struct Session {
+    /// As in CLIENT ID.
+    pub id: u64,
+    /// The selected database.
+    pub database: u32,
+    /// Whether the client has proved who it is, or need not.
+    pub authenticated: bool,
+    /// Which replies are sent.
+    pub reply_mode: ReplyMode,
+    /// `CLIENT NO-TOUCH`.
+    pub no_touch: bool,
+    /// `CLIENT NO-EVICT`.
+    pub no_evict: bool,
+    /// Whether the connection closes when its replies are sent.
+    pub closing: bool,
+    /// Whether MONITOR runs here.
+    pub monitoring: bool,
+    /// The user's name.
+    pub user: Arc<str>,
+    labels: Option<Box<Labels>>,
+    transaction: Option<Box<Transaction>>,
+    watches: Vec<Watch>,
+}
+
+/// What a client tells of itself.
+#[derive(Debug, Default)]
+pub struct Labels {
+    /// `CLIENT SETNAME`.
+    pub name: Box<[u8]>,
+    /// `CLIENT SETINFO LIB-NAME`.
+    pub library_name: Box<[u8]>,
+    /// `CLIENT SETINFO LIB-VER`.
+    pub library_version: Box<[u8]>,
+}
+
+/// The commands between MULTI and EXEC.
+#[derive(Debug, Default)]
+pub struct Transaction {
+    /// What was queued.
+    pub queue: Vec<(CommandRef, OwnedArgv)>,
+    /// Whether a command was refused, so that EXEC must be.
+    pub aborted: bool,
+}
+
+/// A watched key.
+#[derive(Debug)]
+pub struct Watch {
+    /// Its database.
+    pub database: u32,
+    /// The key.
+    pub key: Box<[u8]>,
+    /// How often it had changed when the watch began.
+    pub version: u64,
+}
+
+impl Session {
+    /// The session of a new connection.
+    pub fn new(id: u64, user: Arc<str>, authenticated: bool) -> Self {
+        Self {
+            id,
+            database: 0,
+            authenticated,
+            reply_mode: ReplyMode::On,
+            no_touch: false,
+            no_evict: false,
+            closing: false,
+            monitoring: false,
+            user,
+            labels: None,
+            transaction: None,
+            watches: Vec::new(),
+        }
+    }
+
+    /// What the client told of itself.
+    pub fn labels(&self) -> Option<&Labels> {
+        self.labels.as_deref()
+    }
+
+    /// The same, for changing.
+    pub fn labels_mut(&mut self) -> &mut Labels {
+        self.labels.get_or_insert_default()
+    }
+
+    /// The name set by CLIENT SETNAME, or nothing.
+    pub fn name(&self) -> &[u8] {
+        self.labels().map_or(&[], |labels| &labels.name)
+    }
+
+    /// The open transaction.
+    pub fn transaction(&self) -> Option<&Transaction> {
+        self.transaction.as_deref()
+    }
+
+    /// Opens a transaction. `false` if one is open.
+    pub fn begin(&mut self) -> bool {
+        let open = self.transaction.is_some();
+        self.transaction.get_or_insert_default();
+        !open
+    }
+
+    /// Adds a command to the open transaction.
+    pub fn enqueue(&mut self, command: CommandRef, argv: OwnedArgv) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.queue.push((command, argv));
+        }
+    }
+
+    /// Makes EXEC fail, if a transaction is open.
+    pub fn abort(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.aborted = true;
+        }
+    }
+
+    /// Closes the transaction.
+    pub fn end(&mut self) -> Option<Box<Transaction>> {
+        self.transaction.take()
+    }
+
+    /// The watched keys.
+    pub fn watches(&self) -> &[Watch] {
+        &self.watches
+    }
+
+    /// Remembers a watch.
+    pub fn add_watch(&mut self, watch: Watch) {
+        self.watches.push(watch);
+    }
+
+    /// Forgets all watches; the caller ends them in the keyspace.
+    pub fn take_watches(&mut self) -> Vec<Watch> {
+        core::mem::take(&mut self.watches)
+    }
+
+    /// The shards of the watched keys and of the queued commands: what EXEC, DISCARD, UNWATCH and
+    /// the end of the connection need.
+    pub fn shards(&self, rules: &Rules) -> ShardSet {
+        let mut set = ShardSet::NONE;
+        for watch in &self.watches {
+            set.insert(rules.shard_of(&watch.key));
+        }
+        for (command, argv) in self.transaction.iter().flat_map(|transaction| &transaction.queue) {
+            set = set.union(command.shards(argv.as_argv(), rules));
+        }
+        set
+    }
+
+    /// Bytes on the heap behind the session.
+    pub fn heap_bytes(&self) -> usize {
+        let labels = self.labels().map_or(0, |labels| {
+            size_of::<Labels>() + labels.name.len() + labels.library_name.len()
+        });
+        let queue = self.transaction().map_or(0, |transaction| {
+            transaction.queue.iter().map(|(_, argv)| argv.heap_bytes() + 64).sum()
+        });
+        labels + queue + self.watches.iter().map(|watch| watch.key.len() + 40).sum::<usize>()
+    }
+}

@@ -1,7 +1,7 @@
 //! The configuration against a real redis-server: defaults, what `CONFIG SET` answers, what
 //! `CONFIG GET` then shows, and what `CONFIG REWRITE` leaves in the file.
 //!
-//! The oracle is the redis-server on PATH (version 7). Without one the tests say that they were
+//! The oracle is the redis-server 7.0 on PATH. Without one the tests say that they were
 //! skipped; with `REEF_REQUIRE_PEERS=1` they fail instead.
 
 use std::collections::BTreeMap;
@@ -499,14 +499,14 @@ impl Redis {
     }
 
     #[expect(clippy::print_stdout, reason = "a test that checks nothing has to say so")]
-    /// Nothing, with a word about it, where there is no redis-server of version 7.
+    /// Nothing, with a word about it, where there is no redis-server 7.0.
     fn start_with(conf: &str, args: &[&str]) -> Option<Self> {
         let version = Command::new("redis-server").arg("--version").output();
         let version = version.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-        if !version.as_ref().is_ok_and(|text| text.contains(" v=7.")) {
+        if !version.as_ref().is_ok_and(|text| text.contains(" v=7.0.")) {
             let required = std::env::var("REEF_REQUIRE_PEERS").is_ok_and(|value| value == "1");
-            assert!(!required, "redis-server 7 is required and not on PATH");
-            println!("skipped: no redis-server 7 on PATH");
+            assert!(!required, "redis-server 7.0 is required and not on PATH");
+            println!("skipped: no redis-server 7.0 on PATH");
             return None;
         }
         // The port is free for a moment only; who loses the race tries another one.

@@ -224,6 +224,7 @@ pub static TABLE: &[Directive] = &[
     on("cluster-enabled", BOOL, "no").fixed().default_only(CLUSTER),
     on("cluster-config-file", ANY, "nodes.conf").fixed().ignored(CLUSTER),
     on("cluster-node-timeout", COUNT, "15000").ignored(CLUSTER),
+    on("cluster-ping-interval", int(1, INT), "1000").hidden().ignored(CLUSTER),
     on("cluster-port", PORT, "0").fixed().ignored(CLUSTER),
     on("cluster-announce-ip", ANY, "").ignored(CLUSTER),
     on("cluster-announce-hostname", Kind::Text(rule::host_name), "").ignored(CLUSTER),

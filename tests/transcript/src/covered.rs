@@ -53,7 +53,8 @@ fn command_name(args: &[Vec<u8>]) -> Option<String> {
         let word = args.get(at)?;
         Some(String::from_utf8_lossy(word).to_uppercase())
     };
-    let name = word(0)?;
+    // `GET|SET` is how a sub-command is called here, not how anybody may call it.
+    let name = word(0).filter(|name| !name.contains('|'))?;
     match word(1) {
         Some(sub) if CONTAINERS.contains(&name.as_str()) => Some(format!("{name}|{sub}")),
         _ => Some(name),

@@ -117,10 +117,10 @@ fn start_line(out: &mut String, index: usize, indent: usize) {
 
 /// Bare when that is unambiguous, else quoted behind `label`.
 fn write_bare(out: &mut String, label: &str, bytes: &[u8]) {
-    let plain = bytes.iter().all(|byte| (b' '..=b'~').contains(byte))
-        && bytes.first() != Some(&b' ')
-        && bytes.last().is_some_and(|&byte| byte != b' ' || label.is_empty());
-    if plain {
+    let spaced = bytes.first() == Some(&b' ') || bytes.last() == Some(&b' ');
+    let quoted = bytes.first() == Some(&b'"');
+    let plain = bytes.iter().all(|byte| (b' '..=b'~').contains(byte));
+    if plain && !spaced && !quoted && !bytes.is_empty() {
         out.extend(bytes.iter().map(|&byte| char::from(byte)));
     } else {
         out.push_str(label);
@@ -158,6 +158,8 @@ mod tests {
     fn leaves_look_as_in_redis_cli() {
         assert_eq!(text(b"+OK\r\n"), "OK");
         assert_eq!(text(b"-ERR no\r\n"), "(error) ERR no");
+        assert_eq!(text(b"-ERR no: \r\n"), "(error) \"ERR no: \"");
+        assert_eq!(text(b"+\r\n"), "(status) \"\"");
         assert_eq!(text(b":7\r\n"), "(integer) 7");
         assert_eq!(text(b"$5\r\na\"\x00\n\\\r\n"), r#""a\"\x00\n\\""#);
         assert_eq!(text(b"$-1\r\n"), "(nil)");

@@ -1,9 +1,10 @@
 //! Transcripts: what a client types and what it must see, run against any server.
 //!
 //! One file per command family lives in `tests/commands/<family>.txt`. The expectations in it are
-//! recorded from a real redis-server, so the oracle is never our own output; the same text then
-//! runs against the engine in process, against Reef over RESP2 and RESP3, and against redis-server
-//! again (`tests/peers.rs` certifies that).
+//! recorded from a real redis-server 7.0, so the oracle is never our own output; what Redis changed
+//! in 7.2, whose commands Reef follows, is recorded from a 7.2. The same text then runs against the
+//! engine in process, against Reef over RESP2 and RESP3, and against both servers again
+//! (`tests/peers.rs` certifies that).
 //!
 //! # The format
 //!
@@ -28,7 +29,7 @@
 //! 3= (double) 1.5                             (the same reply under RESP3)
 //! > OBJECT ENCODING k
 //! "quicklist"
-//! # differs: small lists are listpacks since 7.2
+//! # since 7.2: small lists are listpacks      (Redis changed, and Reef follows)
 //! = reef: "listpack"                          (Reef answers this instead, for the reason above)
 //! 3= reef: "listpack"                         (only when RESP3 has yet another shape)
 //! > SMEMBERS s
@@ -48,6 +49,7 @@
 //! - Arguments are quoted as in redis-cli: `"\x00\n\""` or `'it\'s'`.
 //! - Further lines of a labelled reply (`3= `, `= reef: `, `~ `, `! `) are indented by the label's
 //!   length.
+//! - `# differs: why` instead of `# since 7.2: what` where Reef goes its own way.
 //! - `~2 ` is for flat lists of pairs: pairs are kept together. A reply of a SCAN command keeps
 //!   its cursor first, only its items are sorted.
 //! - Every case starts from FLUSHALL and fresh connections; under RESP3 each connection begins with
@@ -75,7 +77,7 @@ pub use argv::{SplitError, split_args};
 pub use covered::{commands_covered, load_all, load_family};
 pub use format::{format_reply, sort_reply};
 pub use oracle::RedisServer;
-pub use parse::{Action, Case, Expected, Order, ParseError, Step, Transcript};
+pub use parse::{Action, Case, Expected, Order, ParseError, Reason, Step, Transcript};
 pub use pattern::matches;
 pub use peer::{ClientId, Kind, Patience, Peer, Protocol, Received};
 pub use record::record;

@@ -2,6 +2,7 @@
 //!
 //! It listens on a free loopback port, keeps nothing on disk and dies with the value.
 
+use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -23,23 +24,23 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// The version of the redis-server on PATH, such as `7.0.15`; `None` when there is none.
+    /// The version of a redis-server program, such as `7.0.15`; `None` when there is none.
     #[must_use]
-    pub fn version() -> Option<String> {
-        let output = Command::new("redis-server").arg("--version").output().ok()?;
+    pub fn version(program: &OsStr) -> Option<String> {
+        let output = Command::new(program).arg("--version").output().ok()?;
         let text = String::from_utf8(output.stdout).ok()?;
         let version = text.split_whitespace().find_map(|word| word.strip_prefix("v="))?;
         Some(version.to_owned())
     }
 
-    /// Starts the redis-server on PATH.
+    /// Starts a redis-server program: a path, or a name to be found on PATH.
     ///
     /// # Errors
     /// There is none, or it does not listen.
-    pub fn start() -> io::Result<Self> {
+    pub fn start(program: &OsStr) -> io::Result<Self> {
         let mut last = io::Error::other("no port was tried");
         for _ in 0..PORT_ATTEMPTS_MAX {
-            match Self::start_on(free_port()?) {
+            match Self::start_on(program, free_port()?) {
                 Ok(server) => return Ok(server),
                 Err(error) => last = error,
             }
@@ -53,9 +54,9 @@ impl RedisServer {
         self.address
     }
 
-    fn start_on(port: u16) -> io::Result<Self> {
+    fn start_on(program: &OsStr, port: u16) -> io::Result<Self> {
         let port_text = port.to_string();
-        let child = Command::new("redis-server")
+        let child = Command::new(program)
             .args(["--port", &port_text, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .args(["--enable-debug-command", "yes", "--dir"])
             .arg(std::env::temp_dir())

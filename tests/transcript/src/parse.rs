@@ -76,11 +76,20 @@ pub struct Expected {
     /// Under RESP3, when it differs.
     pub resp3: Option<String>,
     /// Why Reef answers something else.
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
     /// What Reef answers under RESP2.
     pub reef2: Option<String>,
     /// What Reef answers under RESP3, when it differs from `reef2`.
     pub reef3: Option<String>,
+}
+
+/// Why Reef answers something else than the oracle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// Redis changed in 7.2, and Reef follows: a server of that line judges it.
+    Since72(String),
+    /// Reef does it in its own way.
+    Deliberate(String),
 }
 
 /// Whether the order of a reply's items counts.
@@ -128,7 +137,8 @@ impl Transcript {
 
 /// The labels of the expectations that follow a step's own.
 pub(crate) const RESP3: &str = "3= ";
-pub(crate) const DIFFERS: &str = "# differs: ";
+const SINCE_72: &str = "# since 7.2: ";
+const DIFFERS: &str = "# differs: ";
 pub(crate) const REEF2: &str = "= reef: ";
 pub(crate) const REEF3: &str = "3= reef: ";
 
@@ -137,6 +147,31 @@ const NEEDS: [&str; 2] = ["server", "config"];
 
 /// Time only moves in small steps: a real server really waits.
 const ADVANCE_MAX_MS: u64 = 100_000;
+
+impl Reason {
+    fn parse(line: &str) -> Option<Self> {
+        // A recorded difference still waits for its words.
+        if line == SINCE_72.trim_end() {
+            return Some(Self::Since72(String::new()));
+        }
+        let since = line.strip_prefix(SINCE_72).map(|text| Self::Since72(text.to_owned()));
+        since.or_else(|| line.strip_prefix(DIFFERS).map(|text| Self::Deliberate(text.to_owned())))
+    }
+
+    fn text(&self) -> &str {
+        match self {
+            Self::Since72(text) | Self::Deliberate(text) => text,
+        }
+    }
+
+    pub(crate) fn line(&self) -> String {
+        let label = match self {
+            Self::Since72(_) => SINCE_72,
+            Self::Deliberate(_) => DIFFERS,
+        };
+        format!("{label}{}", self.text()).trim_end().to_owned()
+    }
+}
 
 impl Order {
     pub(crate) fn label(self) -> &'static str {
@@ -168,7 +203,7 @@ impl<'a> Parser<'a> {
                 let case = self.cases.last_mut().ok_or(error)?;
                 case.needs.extend(needs.split(' ').map(str::to_owned));
                 self.at += 1;
-            } else if line.starts_with(DIFFERS) {
+            } else if Reason::parse(line).is_some() {
                 return Err(self.error("a difference must follow the reply that it is about"));
             } else if let Some(title) = line.strip_prefix("# ") {
                 let (title, line) = (title.to_owned(), self.at + 1);
@@ -270,9 +305,11 @@ impl<'a> Parser<'a> {
             } else if line.starts_with(REEF2) {
                 let text = self.block(REEF2.len());
                 once(&mut expected.reef2, text).map_err(|what| self.error_at(line_at, what))?;
-            } else if let Some(reason) = line.strip_prefix(DIFFERS) {
-                once(&mut expected.reason, reason.to_owned())
-                    .map_err(|what| self.error_at(line_at, what))?;
+            } else if let Some(reason) = Reason::parse(line) {
+                if reason.text().is_empty() {
+                    return Err(self.error("a difference without a reason"));
+                }
+                once(&mut expected.reason, reason).map_err(|what| self.error_at(line_at, what))?;
                 self.at += 1;
             } else {
                 break;
@@ -280,7 +317,7 @@ impl<'a> Parser<'a> {
         }
         let differs = expected.reef2.is_some() || expected.reef3.is_some();
         if differs != expected.reason.is_some() {
-            return Err(self.error("`# differs: why` and `= reef: reply` belong together"));
+            return Err(self.error("a reason and `= reef: reply` belong together"));
         }
         Ok(())
     }
@@ -311,8 +348,8 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn once(slot: &mut Option<String>, text: String) -> Result<(), &'static str> {
-    match slot.replace(text) {
+fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), &'static str> {
+    match slot.replace(value) {
         None => Ok(()),
         Some(_) => Err("a second expectation of the same kind"),
     }
@@ -377,7 +414,7 @@ mod tests {
         assert_eq!(expected.order, Order::Free);
         assert_eq!(expected.resp2.as_deref(), Some("1) \"a\"\n2) \"b\""));
         assert_eq!(expected.resp3.as_deref(), Some("1~ \"a\"\n2~ \"b\""));
-        assert_eq!(expected.reason.as_deref(), Some("newer"));
+        assert_eq!(expected.reason, Some(Reason::Deliberate("newer".to_owned())));
         assert_eq!(expected.reef2.as_deref(), Some("1) \"c\"\n2) \"d\""));
         assert_eq!(expected.reef3.as_deref(), Some("(nil)"));
         assert_eq!((all.expected.order, all.expected.resp2.clone()), (Order::FreePairs, None));
@@ -394,7 +431,11 @@ mod tests {
         assert_eq!(error("# t\n@0> GET\n"), "test:2: a client is @1 to @99");
         assert_eq!(
             error("# t\n> GET\n1\n= reef: 2\n"),
-            "test:5: `# differs: why` and `= reef: reply` belong together"
+            "test:5: a reason and `= reef: reply` belong together"
+        );
+        assert_eq!(
+            error("# t\n> GET\n1\n# since 7.2:\n= reef: 2\n"),
+            "test:4: a difference without a reason"
         );
         assert_eq!(
             error("# t\n> GET\n1\n3= 2\n3= 2\n"),

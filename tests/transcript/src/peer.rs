@@ -11,8 +11,10 @@ pub struct ClientId(pub usize);
 /// Whose answers are expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// redis-server, which the expectations are recorded from.
+    /// redis-server 7.0, which the expectations are recorded from.
     Oracle,
+    /// redis-server 7.2: `= reef:` holds where the reason is `# since 7.2:`.
+    Newer,
     /// Reef: `= reef:` holds where it is given.
     Reef,
 }

@@ -1,20 +1,26 @@
-//! Rewrites the expectations of a transcript from what the oracle answers.
+//! Rewrites the expectations of a transcript from what real servers answer.
 //!
-//! An expectation that still fits is kept as it is, wildcards included, so recording an unchanged
-//! transcript changes nothing. What was written about Reef is never touched.
+//! redis-server 7.0 gives the expectations; redis-server 7.2 only what changed since, for which
+//! somebody must then write the reason. An expectation that still fits is kept as it is, wildcards
+//! included, so recording an unchanged transcript changes nothing. Reef itself is never recorded.
 
 use std::io;
 
-use crate::parse::{Action, DIFFERS, Expected, REEF2, REEF3, RESP3, Step, Transcript};
+use crate::parse::{Action, Expected, REEF2, REEF3, RESP3, Reason, Step, Transcript};
 use crate::pattern::matches;
-use crate::peer::{Peer, Protocol};
+use crate::peer::{Kind, Peer, Protocol};
 use crate::run::{as_resp3, run_case};
 
 /// The transcript's text with the expectations that `oracle` fulfils, under both protocols.
 ///
 /// # Errors
-/// A connection broke in the middle of a case.
+/// A connection broke in the middle of a case, or the peer is no oracle.
 pub fn record(transcript: &Transcript, oracle: &mut dyn Peer) -> io::Result<String> {
+    let update = match oracle.kind() {
+        Kind::Oracle => updated,
+        Kind::Newer => updated_since,
+        Kind::Reef => return Err(io::Error::other("Reef is no oracle")),
+    };
     let mut out = String::new();
     let mut copied = 0;
     for case in &transcript.cases {
@@ -30,7 +36,7 @@ pub fn record(transcript: &Transcript, oracle: &mut dyn Peer) -> io::Result<Stri
             push_lines(&mut out, &transcript.lines[copied..step.recorded.start]);
             copied = step.recorded.end;
             if !matches!(step.action, Action::Advance { .. }) {
-                write_expected(&mut out, step, &updated(&step.expected, two, three));
+                write_expected(&mut out, step, &update(&step.expected, two, three));
             }
         }
     }
@@ -51,6 +57,23 @@ fn updated(old: &Expected, two: &str, three: &str) -> Expected {
     Expected { resp2: Some(resp2), resp3, ..old.clone() }
 }
 
+fn updated_since(old: &Expected, two: &str, three: &str) -> Expected {
+    let fits = |protocol, actual| {
+        old.text(Kind::Newer, protocol).is_some_and(|text| matches(&text, actual))
+    };
+    if fits(Protocol::Resp2, two) && fits(Protocol::Resp3, three) {
+        return old.clone();
+    }
+    let reason = match &old.reason {
+        Some(Reason::Deliberate(_)) => return old.clone(),
+        Some(reason) => reason.clone(),
+        None => Reason::Since72(String::new()),
+    };
+    let same = matches(&as_resp3(two), three);
+    let reef3 = (!same).then(|| three.to_owned());
+    Expected { reason: Some(reason), reef2: Some(two.to_owned()), reef3, ..old.clone() }
+}
+
 fn write_expected(out: &mut String, step: &Step, expected: &Expected) {
     let label = match step.action {
         Action::Receive { client: 1 } => "! ".to_owned(),
@@ -59,7 +82,7 @@ fn write_expected(out: &mut String, step: &Step, expected: &Expected) {
     };
     push_block(out, &label, expected.resp2.as_deref());
     push_block(out, RESP3, expected.resp3.as_deref());
-    push_block(out, DIFFERS, expected.reason.as_deref());
+    push_block(out, "", expected.reason.as_ref().map(Reason::line).as_deref());
     push_block(out, REEF2, expected.reef2.as_deref());
     push_block(out, REEF3, expected.reef3.as_deref());
 }

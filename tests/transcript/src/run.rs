@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 
 use crate::format::{format_reply, sort_reply};
-use crate::parse::{Action, Case, Expected, Order, Step, Transcript};
+use crate::parse::{Action, Case, Expected, Order, Reason, Step, Transcript};
 use crate::pattern::matches;
 use crate::peer::{ClientId, Kind, Patience, Peer, Protocol, Received};
 use crate::reply::Reply;
@@ -115,10 +115,15 @@ impl Expected {
     /// The text that a peer of this kind must answer.
     #[must_use]
     pub fn text(&self, kind: Kind, protocol: Protocol) -> Option<String> {
-        let (resp2, resp3) = match kind {
-            Kind::Reef if self.reef2.is_some() => (&self.reef2, &self.reef3),
-            Kind::Reef if self.reef3.is_some() => (&self.resp2, &self.reef3),
-            _ => (&self.resp2, &self.resp3),
+        let differs = match kind {
+            Kind::Oracle => false,
+            Kind::Newer => matches!(self.reason, Some(Reason::Since72(_))),
+            Kind::Reef => self.reason.is_some(),
+        };
+        let (resp2, resp3) = match (differs, &self.reef2) {
+            (true, Some(_)) => (&self.reef2, &self.reef3),
+            (true, None) => (&self.resp2, &self.reef3),
+            (false, _) => (&self.resp2, &self.resp3),
         };
         match (protocol, resp3) {
             (Protocol::Resp3, Some(text)) => Some(text.clone()),

@@ -1,8 +1,11 @@
-//! Certifies every transcript against the real redis-server, under RESP2 and RESP3.
+//! Certifies every transcript against real redis-servers, under RESP2 and RESP3.
 //!
-//! `UPDATE=1` records the expectations instead. Without a redis-server 7.0 on PATH there is no
-//! judge: the test says so and passes, unless `REEF_REQUIRE_PEERS=1` demands one.
+//! The redis-server 7.0 on PATH is the oracle: `UPDATE=1` records the expectations from it. Without
+//! one there is no judge: the test says so and passes, unless `REEF_REQUIRE_PEERS=1` demands one.
+//! What `# since 7.2:` says is judged by, and recorded from, a redis-server of that line when
+//! `REDIS_SERVER_7_2` names its program. Record from one server at a time: name the test.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::Path;
 use std::thread;
@@ -12,40 +15,50 @@ use reef_transcript::{
     Kind, Protocol, RedisServer, TcpPeer, Transcript, check, commands_covered, load_all, record,
 };
 
-/// The release line that the expectations are recorded from.
-const ORACLE_VERSION: &str = "7.0.";
 /// How long a reply may take while recording before it counts as none.
 const RECORD_TIMEOUT: Duration = Duration::from_millis(700);
-
-fn oracle_is_here() -> bool {
-    let version = RedisServer::version();
-    let fits = version.as_deref().is_some_and(|version| version.starts_with(ORACLE_VERSION));
-    let required = std::env::var_os("REEF_REQUIRE_PEERS").is_some_and(|value| value == "1");
-    assert!(fits || !required, "REEF_REQUIRE_PEERS=1, but redis-server on PATH is {version:?}");
-    fits
-}
+/// All families together, waiting included.
+const DURATION_MAX: Duration = Duration::from_secs(60);
 
 #[test]
 fn every_transcript_is_what_redis_server_answers() {
-    if !oracle_is_here() {
-        eprintln!(
-            "skipped: no redis-server {ORACLE_VERSION}x on PATH (REEF_REQUIRE_PEERS=1 fails)"
-        );
-        return;
+    let Some(program) = judge(Some("redis-server".into()), "7.0.") else { return };
+    record_or_certify(&program, Kind::Oracle);
+}
+
+#[test]
+fn what_is_new_in_7_2_is_what_a_redis_server_of_that_line_answers() {
+    let Some(program) = judge(std::env::var_os("REDIS_SERVER_7_2"), "7.2.") else { return };
+    record_or_certify(&program, Kind::Newer);
+}
+
+/// The program, when there is one of the right release line.
+#[expect(clippy::print_stderr, reason = "a test that has nothing to judge by must say so")]
+fn judge(program: Option<OsString>, line: &str) -> Option<OsString> {
+    let version = program.as_deref().and_then(RedisServer::version);
+    if version.as_deref().is_some_and(|version| version.starts_with(line)) {
+        return program;
     }
+    let required = std::env::var_os("REEF_REQUIRE_PEERS").is_some_and(|value| value == "1");
+    assert!(!required, "REEF_REQUIRE_PEERS=1, but instead of {line}x there is {version:?}");
+    eprintln!("skipped: there is no redis-server {line}x to judge by");
+    None
+}
+
+fn record_or_certify(program: &OsStr, kind: Kind) {
     let started = Instant::now();
-    let transcripts = load_all().unwrap();
+    let transcripts = load_all().expect("transcripts can be read");
     assert!(!transcripts.is_empty());
     if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
         in_parallel(&transcripts, |transcript| {
-            update(transcript);
+            update(transcript, program, kind);
             Vec::new()
         });
         return;
     }
-    let reports = in_parallel(&transcripts, certify);
+    let reports = in_parallel(&transcripts, |transcript| certify(transcript, program, kind));
     assert!(reports.is_empty(), "{} mismatches\n\n{}", reports.len(), reports.join("\n"));
-    assert!(started.elapsed() < Duration::from_secs(60), "took {:?}", started.elapsed());
+    assert!(started.elapsed() < DURATION_MAX, "took {:?}", started.elapsed());
 }
 
 /// One server and one thread per transcript: those that wait do not hold up the others.
@@ -54,23 +67,24 @@ fn in_parallel(
     work: impl Fn(&Transcript) -> Vec<String> + Sync,
 ) -> Vec<String> {
     thread::scope(|scope| {
-        let workers: Vec<_> =
-            transcripts.iter().map(|transcript| scope.spawn(|| work(transcript))).collect();
+        let work = &work;
+        let spawn = |transcript| scope.spawn(move || work(transcript));
+        let workers: Vec<_> = transcripts.iter().map(spawn).collect();
         workers.into_iter().flat_map(|worker| worker.join().expect("a worker panicked")).collect()
     })
 }
 
-fn certify(transcript: &Transcript) -> Vec<String> {
-    let server = RedisServer::start().expect("redis-server starts");
-    let mut peer = TcpPeer::new(server.address(), Kind::Oracle);
+fn certify(transcript: &Transcript, program: &OsStr, kind: Kind) -> Vec<String> {
+    let server = RedisServer::start(program).expect("redis-server starts");
+    let mut peer = TcpPeer::new(server.address(), kind);
     let mut mismatches = check(transcript, &mut peer, Protocol::Resp2);
     mismatches.extend(check(transcript, &mut peer, Protocol::Resp3));
     mismatches.iter().map(ToString::to_string).collect()
 }
 
-fn update(transcript: &Transcript) {
-    let server = RedisServer::start().expect("redis-server starts");
-    let mut peer = TcpPeer::new(server.address(), Kind::Oracle).with_reply_timeout(RECORD_TIMEOUT);
+fn update(transcript: &Transcript, program: &OsStr, kind: Kind) {
+    let server = RedisServer::start(program).expect("redis-server starts");
+    let mut peer = TcpPeer::new(server.address(), kind).with_reply_timeout(RECORD_TIMEOUT);
     let text = record(transcript, &mut peer).expect("the oracle answers");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../commands");
     fs::write(folder.join(&transcript.name), text).expect("transcripts can be written");

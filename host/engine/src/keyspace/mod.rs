@@ -84,6 +84,11 @@ impl<'a> Keyspace<'a> {
         self.journal.changes
     }
 
+    /// The earliest expiry that this step set.
+    pub fn earliest_expiry(&self) -> Option<Millis> {
+        self.journal.earliest_expiry
+    }
+
     /// The shards that the step holds.
     pub fn shards(&self) -> &Shards<'a> {
         &self.shards
@@ -197,6 +202,7 @@ impl<'a> Keyspace<'a> {
                 return;
             }
         }
+        self.journal.note_expiry(expires_at);
         let slot = Slot::text(key, text, expires_at, access);
         let old = database.replace(place.hash, slot, &rules.hasher);
         self.replaced(key, old);
@@ -269,6 +275,7 @@ impl<'a> Keyspace<'a> {
         let rules = self.rules;
         let number = self.database;
         let slot = make(access_new(self.now, rules.settings.lfu));
+        self.journal.note_expiry(slot.expires_at());
         let Some(shard) = self.shards.get_mut(place.shard) else { return };
         let old = shard.database_or_new(number).replace(place.hash, slot, &rules.hasher);
         self.replaced(key, old);
@@ -433,6 +440,7 @@ impl<'a> Keyspace<'a> {
     /// Changes when a key expires; `None` lets it stay. Whether the key was there.
     pub fn set_expiry(&mut self, key: &[u8], expires_at: Option<Millis>, event: Event) -> bool {
         let Some(before) = self.expiry(key) else { return false };
+        self.journal.note_expiry(expires_at);
         let place = self.place(key);
         if let Some(database) = self.database_at_mut(place.shard) {
             database.change(place.hash, key, |slot| slot.set_expires_at(expires_at));

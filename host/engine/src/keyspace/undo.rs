@@ -116,6 +116,8 @@ pub enum EditInverse {
 pub struct Journal {
     /// Changes so far; a command that leaves it alone wrote nothing.
     pub changes: u64,
+    /// The earliest expiry that was set: somebody must be awake then.
+    pub earliest_expiry: Option<Millis>,
     undo: Option<Vec<Inverse>>,
 }
 
@@ -127,7 +129,12 @@ impl Journal {
 
     /// A journal that can undo.
     pub fn undoable() -> Self {
-        Self { changes: 0, undo: Some(Vec::new()) }
+        Self { undo: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// Remembers the earliest expiry that is set.
+    pub fn note_expiry(&mut self, expires_at: Option<Millis>) {
+        self.earliest_expiry = [self.earliest_expiry, expires_at].into_iter().flatten().min();
     }
 
     /// Whether inverses are kept.

@@ -63,6 +63,8 @@
 
 mod argv;
 mod covered;
+#[cfg(test)]
+mod fake;
 mod format;
 mod oracle;
 mod parse;

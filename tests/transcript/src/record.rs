@@ -104,3 +104,56 @@ fn push_lines(out: &mut String, lines: &[String]) {
         out.push('\n');
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::FakePeer;
+
+    const ANSWERS: [(&str, &str); 4] = [
+        ("GET k", "$1\r\nv\r\n"),
+        ("SMEMBERS s", "*2\r\n$1\r\nb\r\n$1\r\na\r\n"),
+        ("TWICE", ":1\r\n*2\r\n:2\r\n:3\r\n"),
+        ("LPOP k 1", "*-1\r\n"),
+    ];
+    const ANSWERS_RESP3: [(&str, &str); 2] =
+        [("SMEMBERS s", "~2\r\n$1\r\nb\r\n$1\r\na\r\n"), ("LPOP k 1", "_\r\n")];
+
+    fn recorded(text: &str, kind: Kind) -> String {
+        let transcript = Transcript::parse("test", text).unwrap();
+        record(&transcript, &mut FakePeer::new(kind, &ANSWERS, &ANSWERS_RESP3)).unwrap()
+    }
+
+    #[test]
+    fn expectations_are_filled_in_and_the_rest_is_kept() {
+        let text = "## about\n\n# t\n> GET k\n> SMEMBERS s\n~\n+1ms\n@2> TWICE\n@2!\n> LPOP k 1\n\n# u\n> GET k\nold\n## end\n";
+        let full = "## about\n\n# t\n> GET k\n\"v\"\n> SMEMBERS s\n~ 1) \"a\"\n  2) \"b\"\n3= 1~ \"a\"\n   2~ \"b\"\n+1ms\n@2> TWICE\n(integer) 1\n@2! 1) (integer) 2\n    2) (integer) 3\n> LPOP k 1\n(nil array)\n\n# u\n> GET k\n\"v\"\n## end\n";
+        assert_eq!(recorded(text, Kind::Oracle), full);
+        assert_eq!(recorded(full, Kind::Oracle), full);
+    }
+
+    #[test]
+    fn wildcards_that_fit_stay() {
+        let text = "# t\n> GET k\n\"?\"\n";
+        assert_eq!(recorded(text, Kind::Oracle), text);
+        assert_eq!(recorded("# t\n> GET k\n(integer) ?\n", Kind::Oracle), "# t\n> GET k\n\"v\"\n");
+    }
+
+    #[test]
+    fn the_newer_server_adds_what_changed_and_leaves_the_reason_open() {
+        let text =
+            "# t\n> GET k\n\"a\"\n> SMEMBERS s\n~ 1) \"a\"\n  2) \"b\"\n3= 1~ \"a\"\n   2~ \"b\"\n";
+        let full = text.replace("\"a\"\n> S", "\"a\"\n# since 7.2:\n= reef: \"v\"\n> S");
+        assert_eq!(recorded(text, Kind::Newer), full);
+        let explained = full.replace("7.2:", "7.2: it is so");
+        assert_eq!(recorded(&explained, Kind::Newer), explained);
+        let deliberate = "# t\n> GET k\n\"a\"\n# differs: x\n= reef: \"b\"\n";
+        assert_eq!(recorded(deliberate, Kind::Newer), deliberate);
+    }
+
+    #[test]
+    fn reef_is_never_recorded() {
+        let transcript = Transcript::parse("test", "# t\n> GET k\n").unwrap();
+        assert!(record(&transcript, &mut FakePeer::new(Kind::Reef, &ANSWERS, &[])).is_err());
+    }
+}

@@ -253,3 +253,98 @@ fn seen_text(received: Received, order: Order) -> String {
         Received::Closed => CLOSED.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::FakePeer;
+
+    const ANSWERS: [(&str, &str); 6] = [
+        ("GET k", "$1\r\nv\r\n"),
+        ("LPOP k 1", "*-1\r\n"),
+        ("ZSCORE z m", "$3\r\n1.5\r\n"),
+        ("TWICE", ":1\r\n:2\r\n"),
+        ("SILENT", ""),
+        ("QUIT", "hang up"),
+    ];
+    const ANSWERS_RESP3: [(&str, &str); 2] = [("LPOP k 1", "_\r\n"), ("ZSCORE z m", ",1.5\r\n")];
+
+    fn mismatches(text: &str, kind: Kind, protocol: Protocol) -> Vec<String> {
+        let transcript = Transcript::parse("test", text).unwrap();
+        let mut peer = FakePeer::new(kind, &ANSWERS, &ANSWERS_RESP3);
+        let found = check(&transcript, &mut peer, protocol);
+        found.iter().map(|m| format!("{}: {} not {}", m.line, m.actual, m.expected)).collect()
+    }
+
+    #[test]
+    fn a_peer_that_agrees_has_no_mismatch() {
+        let text = "# t\n> GET k\n\"v\"\n> LPOP k 1\n(nil array)\n> ZSCORE z m\n\"1.5\"\n3= (double) 1.5\n> SILENT\n(no reply)\n@2> QUIT\n(closed)\n";
+        for protocol in [Protocol::Resp2, Protocol::Resp3] {
+            assert_eq!(mismatches(text, Kind::Oracle, protocol), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn a_peer_that_differs_is_told_where() {
+        let text = "# t\n> GET k\n\"w\"\n\n# u\n> LPOP k 1\n(nil)\n> NOPE\n> SILENT\nOK\n";
+        let expected = [
+            "2: \"v\" not \"w\"",
+            "6: (nil array) not (nil)",
+            "8: (error) ERR what not ",
+            "9: (no reply) not OK",
+        ];
+        assert_eq!(mismatches(text, Kind::Oracle, Protocol::Resp2), expected);
+        let text = "# t\n> ZSCORE z m\n\"1.5\"\n";
+        assert_eq!(mismatches(text, Kind::Oracle, Protocol::Resp2), [""; 0]);
+        assert_eq!(
+            mismatches(text, Kind::Oracle, Protocol::Resp3),
+            ["2: (double) 1.5 not \"1.5\""]
+        );
+    }
+
+    #[test]
+    fn what_comes_beyond_the_steps_is_a_mismatch() {
+        let text = "# t\n> TWICE\n(integer) 1\n";
+        let expected = ["2: (integer) 2 not (nothing more after this step)"];
+        assert_eq!(mismatches(text, Kind::Oracle, Protocol::Resp2), expected);
+        let text = "# t\n> TWICE\n(integer) 1\n! (integer) 2\n";
+        assert_eq!(mismatches(text, Kind::Oracle, Protocol::Resp2), [""; 0]);
+    }
+
+    #[test]
+    fn each_kind_of_peer_has_its_own_expectation() {
+        let since = "# t\n> GET k\n\"a\"\n# since 7.2: x\n= reef: \"v\"\n";
+        let deliberate = "# t\n> GET k\n\"a\"\n# differs: x\n= reef: \"v\"\n";
+        let wrong = ["2: \"v\" not \"a\""];
+        assert_eq!(mismatches(since, Kind::Oracle, Protocol::Resp2), wrong);
+        assert_eq!(mismatches(since, Kind::Newer, Protocol::Resp2), [""; 0]);
+        assert_eq!(mismatches(since, Kind::Reef, Protocol::Resp3), [""; 0]);
+        assert_eq!(mismatches(deliberate, Kind::Newer, Protocol::Resp2), wrong);
+        assert_eq!(mismatches(deliberate, Kind::Reef, Protocol::Resp2), [""; 0]);
+        let only_resp3 = "# t\n> GET k\n\"v\"\n# differs: x\n3= reef: \"w\"\n";
+        assert_eq!(mismatches(only_resp3, Kind::Reef, Protocol::Resp2), [""; 0]);
+        assert_eq!(mismatches(only_resp3, Kind::Reef, Protocol::Resp3), ["2: \"v\" not \"w\""]);
+    }
+
+    #[test]
+    fn cases_run_only_where_their_needs_are_met_and_time_is_passed_on() {
+        let text = "# t\n# needs: server\n> GET k\n\"w\"\n\n# u\n+20ms\n+1s\n";
+        let transcript = Transcript::parse("test", text).unwrap();
+        let mut peer = FakePeer::new(Kind::Reef, &ANSWERS, &[]);
+        assert_eq!(check(&transcript, &mut peer, Protocol::Resp2).len(), 1);
+        peer.offers = false;
+        peer.waited_ms = 0;
+        assert_eq!(check(&transcript, &mut peer, Protocol::Resp2), []);
+        assert_eq!(peer.waited_ms, 1020);
+    }
+
+    #[test]
+    fn a_mismatch_is_readable() {
+        let text = "# the title\n> GET k\n1) \"a\"\n2) \"b\"\n";
+        let transcript = Transcript::parse("test.txt", text).unwrap();
+        let mut peer = FakePeer::new(Kind::Oracle, &ANSWERS, &[]);
+        let found = check(&transcript, &mut peer, Protocol::Resp3);
+        let expected = "test.txt:2: the title (RESP3)\n    > GET k\n  expected | 1) \"a\"\n  expected | 2) \"b\"\n  actual   | \"v\"\n";
+        assert_eq!(found[0].to_string(), expected);
+    }
+}

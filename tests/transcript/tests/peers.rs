@@ -40,7 +40,10 @@ fn judge(program: Option<OsString>, line: &str) -> Option<OsString> {
         return program;
     }
     let required = std::env::var_os("REEF_REQUIRE_PEERS").is_some_and(|value| value == "1");
-    assert!(!required || program.is_none(), "REEF_REQUIRE_PEERS=1, but instead of {line}x there is {version:?}");
+    assert!(
+        !required || program.is_none(),
+        "REEF_REQUIRE_PEERS=1, but instead of {line}x there is {version:?}"
+    );
     eprintln!("skipped: there is no redis-server {line}x to judge by");
     None
 }

@@ -1,1 +1,27 @@
-//! To be written.
+//! The server: sockets, threads and time around the engine.
+//!
+//! [`Store`] holds the shards behind one small lock each and runs steps on them; it is also the
+//! [`Backend`](reef_engine::backend::Backend) that plugins' batches go to. [`Server`] runs
+//! `io-threads` workers, each an event loop of its own that reads what arrived, executes it in
+//! place and answers with one system call per connection and turn.
+//!
+//! The server knows nothing of plugins but the [`Extension`](reef_engine::backend::Extension)
+//! trait, and nothing of files of configuration but [`Configuration`].
+
+mod clients;
+mod clock;
+mod connection;
+mod info;
+mod input;
+mod listener;
+mod mailbox;
+mod process;
+mod server;
+mod statistics;
+mod store;
+mod surroundings;
+mod worker;
+
+pub use clock::now_ms;
+pub use server::{Configuration, Options, Server, ServerError, Stopper};
+pub use store::Store;

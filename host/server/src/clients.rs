@@ -1,0 +1,142 @@
+//! Who is connected: what other threads may know of a connection.
+//!
+//! Each connection has a card. The worker that serves it writes the card (cheap, relaxed stores);
+//! CLIENT LIST, CLIENT KILL and INFO read it from anywhere.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
+use reef_engine::clock::Millis;
+
+/// A connection's card.
+#[derive(Debug)]
+pub(crate) struct Card {
+    pub(crate) id: u64,
+    pub(crate) worker: usize,
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) local: Option<SocketAddr>,
+    pub(crate) descriptor: i32,
+    pub(crate) connected_at: Millis,
+    /// When the client last sent something: milliseconds since 1970.
+    pub(crate) active_at: AtomicU64,
+    pub(crate) database: AtomicU32,
+    /// The last command's index in the table; `u16::MAX` before the first.
+    pub(crate) command: AtomicU16,
+    pub(crate) protocol: AtomicU8,
+    /// Commands queued by MULTI, plus one; 0 outside.
+    pub(crate) queued: AtomicU32,
+    pub(crate) watching: AtomicU32,
+    pub(crate) monitoring: AtomicBool,
+    pub(crate) waiting: AtomicBool,
+    pub(crate) no_evict: AtomicBool,
+    pub(crate) no_touch: AtomicBool,
+    pub(crate) input_bytes: AtomicU32,
+    pub(crate) output_bytes: AtomicU64,
+    pub(crate) labels: Mutex<Labels>,
+}
+
+/// What a client told of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Labels {
+    pub(crate) name: Box<[u8]>,
+    pub(crate) library_name: Box<[u8]>,
+    pub(crate) library_version: Box<[u8]>,
+}
+
+impl Card {
+    pub(crate) fn new(
+        id: u64,
+        worker: usize,
+        (peer, local): (Option<SocketAddr>, Option<SocketAddr>),
+        descriptor: i32,
+        now: Millis,
+    ) -> Self {
+        Self {
+            id,
+            worker,
+            peer,
+            local,
+            descriptor,
+            connected_at: now,
+            active_at: AtomicU64::new(now.get()),
+            database: AtomicU32::new(0),
+            command: AtomicU16::new(u16::MAX),
+            protocol: AtomicU8::new(2),
+            queued: AtomicU32::new(0),
+            watching: AtomicU32::new(0),
+            monitoring: AtomicBool::new(false),
+            waiting: AtomicBool::new(false),
+            no_evict: AtomicBool::new(false),
+            no_touch: AtomicBool::new(false),
+            input_bytes: AtomicU32::new(0),
+            output_bytes: AtomicU64::new(0),
+            labels: Mutex::default(),
+        }
+    }
+}
+
+/// All connections of the process.
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
+    cards: Mutex<BTreeMap<u64, Arc<Card>>>,
+    next_id: AtomicU64,
+    /// Connections accepted, also those refused.
+    pub(crate) accepted: AtomicU64,
+    /// Connections refused because there were too many.
+    pub(crate) refused: AtomicU64,
+    connected: AtomicU64,
+}
+
+impl Clients {
+    /// A number for a new connection. The first is 1, and none is given twice.
+    pub(crate) fn new_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Counts a connection in, unless there are `max` already.
+    pub(crate) fn admit(&self, max: u64) -> bool {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+        let admitted = self.connected.fetch_add(1, Ordering::AcqRel) < max;
+        if !admitted {
+            self.connected.fetch_sub(1, Ordering::AcqRel);
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        admitted
+    }
+
+    pub(crate) fn insert(&self, card: Arc<Card>) {
+        self.cards.lock().insert(card.id, card);
+    }
+
+    pub(crate) fn remove(&self, id: u64) {
+        if self.cards.lock().remove(&id).is_some() {
+            self.connected.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// How many are connected.
+    pub(crate) fn len(&self) -> u64 {
+        self.connected.load(Ordering::Acquire)
+    }
+
+    /// The card of a client.
+    pub(crate) fn get(&self, id: u64) -> Option<Arc<Card>> {
+        self.cards.lock().get(&id).cloned()
+    }
+
+    /// All cards, oldest connection first.
+    pub(crate) fn all(&self) -> Vec<Arc<Card>> {
+        self.cards.lock().values().cloned().collect()
+    }
+}
+
+impl Clients {
+    /// Counts a connection out that was admitted but never served.
+    pub(crate) fn dismiss(&self) {
+        self.connected.fetch_sub(1, Ordering::AcqRel);
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+}

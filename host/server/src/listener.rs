@@ -1,0 +1,219 @@
+//! Where clients come in: TCP addresses and a unix socket.
+//!
+//! One worker owns the listeners and hands connections out in turn, so that workers are loaded
+//! evenly and a second server on the same port is told so by the operating system.
+
+use std::io::{self, ErrorKind, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+
+use crate::connection::Stream;
+use crate::mailbox::Newcomer;
+use crate::server::{Options, ServerError, Shared};
+use crate::worker::is_transient;
+
+/// Listeners' tokens are counted down from here; the mailbox has the one above.
+const FIRST_TOKEN: usize = usize::MAX - 1;
+
+enum Listener {
+    Tcp(mio::net::TcpListener),
+    Unix(mio::net::UnixListener),
+}
+
+/// All listeners; none for workers that own none.
+#[derive(Default)]
+pub(crate) struct Listeners {
+    listeners: Vec<Listener>,
+    /// Removed at the end.
+    socket_path: Option<PathBuf>,
+}
+
+impl Listeners {
+    /// Opens everything that the options name.
+    pub(crate) fn open(options: &Options) -> Result<Self, ServerError> {
+        let mut opened = Self::default();
+        if options.port != 0 {
+            for address in &options.bind {
+                opened.open_tcp(address, options)?;
+            }
+            if opened.listeners.is_empty() {
+                return Err(ServerError::NoAddress);
+            }
+        }
+        if let Some(path) = &options.unix_socket {
+            opened.open_unix(path, options)?;
+        }
+        Ok(opened)
+    }
+
+    /// The TCP port of the first listener: the real one when port 0 was asked for.
+    pub(crate) fn port(&self) -> u16 {
+        let port = |listener: &Listener| match listener {
+            Listener::Tcp(tcp) => tcp.local_addr().ok().map(|address| address.port()),
+            Listener::Unix(_) => None,
+        };
+        self.listeners.iter().find_map(port).unwrap_or(0)
+    }
+
+    /// `-` before an address: it may be missing on this machine. `*` and `::*`: all.
+    fn open_tcp(&mut self, address: &str, options: &Options) -> Result<(), ServerError> {
+        let optional = address.starts_with('-');
+        let host = match address.strip_prefix('-').unwrap_or(address) {
+            "*" => "0.0.0.0",
+            "::*" => "::",
+            host => host,
+        };
+        let port = if options.port_any { 0 } else { options.port };
+        match listen(host, port, options.backlog) {
+            Ok(listener) => {
+                self.listeners.push(Listener::Tcp(listener));
+                Ok(())
+            }
+            Err(error)
+                if optional
+                    && matches!(
+                        error.kind(),
+                        ErrorKind::AddrNotAvailable | ErrorKind::Unsupported | ErrorKind::NotFound
+                    ) =>
+            {
+                tracing::info!("not listening on {host}: {error}");
+                Ok(())
+            }
+            // A machine without IPv6 says so with this error.
+            Err(error) if optional && error.raw_os_error() == Some(97) => Ok(()),
+            Err(error) => {
+                Err(ServerError::Listen { address: format!("{host}:{port}"), source: error })
+            }
+        }
+    }
+
+    fn open_unix(&mut self, path: &PathBuf, options: &Options) -> Result<(), ServerError> {
+        let failed =
+            |source| ServerError::Listen { address: path.display().to_string(), source };
+        // A socket that a killed server left behind is in the way; one that answers is not ours.
+        if std::os::unix::net::UnixStream::connect(path).is_err() {
+            match std::fs::remove_file(path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
+                _ => {}
+            }
+        }
+        let listener = mio::net::UnixListener::bind(path).map_err(failed)?;
+        if options.unix_socket_permissions != 0 {
+            use std::os::unix::fs::PermissionsExt;
+            let permissions = std::fs::Permissions::from_mode(options.unix_socket_permissions);
+            std::fs::set_permissions(path, permissions).map_err(failed)?;
+        }
+        self.listeners.push(Listener::Unix(listener));
+        self.socket_path = Some(path.clone());
+        Ok(())
+    }
+
+    pub(crate) fn register(&mut self, registry: &Registry) -> io::Result<()> {
+        for (index, listener) in self.listeners.iter_mut().enumerate() {
+            let token = Token(FIRST_TOKEN - index);
+            match listener {
+                Listener::Tcp(tcp) => registry.register(tcp, token, Interest::READABLE)?,
+                Listener::Unix(unix) => registry.register(unix, token, Interest::READABLE)?,
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn owns(&self, Token(token): Token) -> bool {
+        token > FIRST_TOKEN - self.listeners.len()
+    }
+
+    /// The next new connection, if any. Those beyond `maxclients` are told so and closed.
+    pub(crate) fn accept(&self, shared: &Shared) -> Option<Newcomer> {
+        for listener in &self.listeners {
+            loop {
+                match accept_one(listener, shared) {
+                    Ok(Some(newcomer)) => return Some(newcomer),
+                    Ok(None) => {}
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    Err(error) if is_transient(&error) => {}
+                    Err(error) => {
+                        // Out of descriptors: the others go on, this one waits for the next turn.
+                        tracing::warn!("a connection cannot be accepted: {error}");
+                        break;
+                    }
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Listeners {
+    fn drop(&mut self) {
+        if let Some(path) = &self.socket_path {
+            // Whoever comes next removes it too.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+fn listen(host: &str, port: u16, backlog: i32) -> io::Result<mio::net::TcpListener> {
+    let address = (host, port).to_socket_addrs()?.next().ok_or(ErrorKind::NotFound)?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    Ok(mio::net::TcpListener::from_std(socket.into()))
+}
+
+fn accept_one(listener: &Listener, shared: &Shared) -> io::Result<Option<Newcomer>> {
+    let (stream, peer, local) = match listener {
+        Listener::Tcp(tcp) => {
+            let (stream, peer) = tcp.accept()?;
+            prepare(&stream, shared);
+            let local = stream.local_addr().ok();
+            (Stream::Tcp(stream), Some(peer), local)
+        }
+        Listener::Unix(unix) => (Stream::Unix(unix.accept()?.0), None, None),
+    };
+    let options = shared.options();
+    if !shared.clients.admit(options.clients_max) {
+        refuse(stream, b"-ERR max number of clients reached\r\n");
+        return Ok(None);
+    }
+    if options.protected_mode && peer.is_some_and(|peer| !is_loopback(peer)) {
+        shared.clients.dismiss();
+        refuse(stream, PROTECTED);
+        return Ok(None);
+    }
+    Ok(Some(Newcomer { stream, id: shared.clients.new_id(), peer, local }))
+}
+
+const PROTECTED: &[u8] = b"-DENIED Reef is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. Set a password ('requirepass' in the configuration file), or disable protected mode ('protected-mode no') if the network is trusted.\r\n";
+
+fn is_loopback(peer: SocketAddr) -> bool {
+    peer.ip().to_canonical().is_loopback()
+}
+
+/// Small replies go out at once, and dead peers are noticed.
+fn prepare(stream: &mio::net::TcpStream, shared: &Shared) {
+    // A socket that takes no options is about to fail anyway.
+    let _ = stream.set_nodelay(true);
+    let seconds = shared.options().keepalive_s;
+    if seconds > 0 {
+        let keepalive = TcpKeepalive::new()
+            .with_time(Duration::from_secs(seconds))
+            .with_interval(Duration::from_secs((seconds / 3).max(1)))
+            .with_retries(3);
+        let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+    }
+}
+
+/// Says why, as far as the socket's empty buffer takes it, and closes.
+fn refuse(mut stream: Stream, text: &[u8]) {
+    let _ = stream.write(text);
+}

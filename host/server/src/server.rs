@@ -1,0 +1,288 @@
+//! Starting and stopping: listeners, workers, and what they share.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwap;
+use mio::{Poll, Waker};
+use reef_engine::backend::Extension;
+use reef_engine::clock::Millis;
+use reef_engine::gates::Conditions;
+use reef_engine::settings::Settings;
+
+use crate::clients::Clients;
+use crate::clock::now_ms;
+use crate::listener::Listeners;
+use crate::mailbox::Mailbox;
+use crate::statistics::Statistics;
+use crate::store::Store;
+use crate::worker::{MAILBOX, Worker};
+
+/// What the server needs to know of the configuration.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Addresses to listen on (`bind`), in the words of redis.conf.
+    pub bind: Vec<String>,
+    /// The TCP port; 0: no TCP.
+    pub port: u16,
+    /// Whether any free port will do; then `port` only says that TCP is wanted.
+    pub port_any: bool,
+    /// `unixsocket`.
+    pub unix_socket: Option<PathBuf>,
+    /// `unixsocketperm`; 0: as the process makes files.
+    pub unix_socket_permissions: u32,
+    /// `tcp-backlog`.
+    pub backlog: i32,
+    /// Workers (`io-threads`).
+    pub workers: usize,
+    /// `maxclients`.
+    pub clients_max: u64,
+    /// `timeout`: idle seconds until a client is closed; 0: never.
+    pub timeout_s: u64,
+    /// `tcp-keepalive` in seconds; 0: none.
+    pub keepalive_s: u64,
+    /// `client-query-buffer-limit`.
+    pub query_buffer_bytes_max: usize,
+    /// `client-output-buffer-limit normal`: the hard limit; 0: none.
+    pub output_bytes_max: usize,
+    /// `maxmemory`; 0: no limit.
+    pub memory_bytes_max: usize,
+    /// Whether strangers are refused (`protected-mode` without a password).
+    pub protected_mode: bool,
+    /// The configuration file, for INFO.
+    pub config_file: String,
+    /// `hz`, for INFO.
+    pub hz: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            bind: vec!["127.0.0.1".to_owned()],
+            port: 6379,
+            port_any: false,
+            unix_socket: None,
+            unix_socket_permissions: 0,
+            backlog: 511,
+            workers: 1,
+            clients_max: 10_000,
+            timeout_s: 0,
+            keepalive_s: 300,
+            query_buffer_bytes_max: 1024 * 1024 * 1024,
+            output_bytes_max: 0,
+            memory_bytes_max: 0,
+            protected_mode: true,
+            config_file: String::new(),
+            hz: 10,
+        }
+    }
+}
+
+/// The configuration as CONFIG reaches it. Error texts are complete (`ERR ...`).
+pub trait Configuration: Send + Sync {
+    /// Shows name and value of each directive that matches one of the patterns.
+    fn get(&self, patterns: &[&[u8]], show: &mut dyn FnMut(&str, &str));
+    /// Sets directives, all or none; gives what the server runs with from now on.
+    fn set(&self, pairs: &[(&[u8], &[u8])]) -> Result<(Settings, Options), String>;
+    /// Writes the configuration back to its file.
+    fn rewrite(&self) -> Result<(), String>;
+}
+
+/// Why the server could not start.
+#[derive(Debug)]
+pub enum ServerError {
+    /// An address cannot be listened on.
+    Listen {
+        /// Which.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// No address is left to listen on.
+    NoAddress,
+    /// The operating system refused something else.
+    System(io::Error),
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen { address, source } if source.kind() == io::ErrorKind::AddrInUse => {
+                write!(f, "cannot listen on {address}: another server is running there")
+            }
+            Self::Listen { address, source } => write!(f, "cannot listen on {address}: {source}"),
+            Self::NoAddress => f.write_str("none of the addresses given by 'bind' exists here"),
+            Self::System(error) => write!(f, "the operating system refused: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ServerError {}
+
+impl From<io::Error> for ServerError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+/// What workers share.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<Store>,
+    options: ArcSwap<Options>,
+    configuration: Option<Arc<dyn Configuration>>,
+    pub(crate) extension: OnceLock<Arc<dyn Extension>>,
+    pub(crate) clients: Clients,
+    pub(crate) mailboxes: Vec<Arc<Mailbox>>,
+    pub(crate) statistics: Vec<Arc<Statistics>>,
+    pub(crate) monitors: AtomicUsize,
+    pub(crate) default_user: Arc<str>,
+    pub(crate) started_at: Millis,
+    pub(crate) port: AtomicU64,
+    pub(crate) run_id: String,
+    pub(crate) stopping: AtomicBool,
+    workers_served: AtomicUsize,
+}
+
+impl Shared {
+    pub(crate) fn options(&self) -> arc_swap::Guard<Arc<Options>> {
+        self.options.load()
+    }
+
+    pub(crate) fn set_options(&self, options: Options) {
+        self.options.store(Arc::new(options));
+    }
+
+    pub(crate) fn configuration(&self) -> Option<&Arc<dyn Configuration>> {
+        self.configuration.as_ref()
+    }
+
+    /// The worker whose turn it is to get a connection.
+    pub(crate) fn next_worker(&self) -> usize {
+        self.workers_served.fetch_add(1, Ordering::Relaxed) % self.mailboxes.len()
+    }
+
+    pub(crate) fn conditions(&self) -> Conditions {
+        let limit = self.options().memory_bytes_max;
+        Conditions { out_of_memory: limit > 0 && self.store.heap_bytes() > limit }
+    }
+
+    pub(crate) fn unix_socket_name(&self) -> String {
+        let options = self.options();
+        options.unix_socket.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
+    }
+}
+
+/// A running server. Dropping it stops it.
+pub struct Server {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Stops a server from elsewhere (a signal handler's thread).
+#[derive(Clone)]
+pub struct Stopper(Arc<Shared>);
+
+impl Stopper {
+    /// Tells the server to stop; does not wait.
+    pub fn stop(&self) {
+        self.0.stop();
+    }
+}
+
+impl Server {
+    /// Listens, and starts the workers. `extension` runs plugin commands, if there are any.
+    pub fn start(
+        store: Arc<Store>,
+        options: Options,
+        extension: Option<Arc<dyn Extension>>,
+        configuration: Option<Arc<dyn Configuration>>,
+        seed: u64,
+    ) -> Result<Self, ServerError> {
+        let mut listeners = Listeners::open(&options)?;
+        let workers = options.workers.clamp(1, 256);
+        let mut polls = Vec::new();
+        let mut mailboxes = Vec::new();
+        for _ in 0..workers {
+            let poll = Poll::new()?;
+            mailboxes.push(Arc::new(Mailbox::new(Waker::new(poll.registry(), MAILBOX)?)));
+            polls.push(poll);
+        }
+        listeners.register(polls[0].registry())?;
+        let mut run_id_state = seed ^ now_ms().get();
+        let shared = Arc::new(Shared {
+            store,
+            configuration,
+            extension: OnceLock::new(),
+            clients: Clients::default(),
+            mailboxes,
+            statistics: (0..workers).map(|_| Arc::new(Statistics::new())).collect(),
+            monitors: AtomicUsize::new(0),
+            default_user: "default".into(),
+            started_at: now_ms(),
+            port: AtomicU64::new(u64::from(listeners.port())),
+            run_id: run_id(&mut run_id_state),
+            stopping: AtomicBool::new(false),
+            workers_served: AtomicUsize::new(0),
+            options: ArcSwap::from_pointee(options),
+        });
+        if let Some(extension) = extension {
+            // The cell is new, so it is empty.
+            let _ = shared.extension.set(extension);
+        }
+        let mut listeners = Some(listeners);
+        let mut threads = Vec::new();
+        for (index, poll) in polls.into_iter().enumerate() {
+            let mut state = seed.wrapping_add(index as u64);
+            let seed = crate::surroundings::next_random(&mut state);
+            let own = listeners.take().unwrap_or_default();
+            let worker = Worker::new(index, poll, shared.clone(), own, seed);
+            let name = format!("reef-io-{index}");
+            threads.push(std::thread::Builder::new().name(name).spawn(move || worker.run())?);
+        }
+        Ok(Self { shared, threads })
+    }
+
+    /// The TCP port it listens on.
+    pub fn port(&self) -> u16 {
+        self.shared.port.load(Ordering::Relaxed) as u16
+    }
+
+    /// A handle that stops it.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.shared.clone())
+    }
+
+    /// Waits until it has stopped.
+    pub fn join(mut self) {
+        self.wait();
+    }
+
+    fn wait(&mut self) {
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a worker died");
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.stop();
+        self.wait();
+    }
+}
+
+/// Forty hexadecimal digits that name this run of the server.
+fn run_id(state: &mut u64) -> String {
+    let mut id = String::with_capacity(48);
+    while id.len() < 40 {
+        id.push_str(&format!("{:016x}", crate::surroundings::next_random(state)));
+    }
+    id.truncate(40);
+    id
+}

@@ -1,0 +1,79 @@
+//! Counters of one worker, written by it alone and read by INFO from anywhere.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A counter with one writer: adding is a load and a store, no locked instruction.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    #[inline]
+    pub(crate) fn add(&self, count: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn clear(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
+
+/// What happened to one command.
+#[derive(Debug, Default)]
+pub(crate) struct CommandCounters {
+    pub(crate) calls: Counter,
+    pub(crate) failed: Counter,
+    pub(crate) rejected: Counter,
+}
+
+/// A worker's counters.
+#[derive(Debug)]
+pub(crate) struct Statistics {
+    pub(crate) commands: Counter,
+    pub(crate) bytes_in: Counter,
+    pub(crate) bytes_out: Counter,
+    pub(crate) reads: Counter,
+    pub(crate) writes: Counter,
+    pub(crate) errors: Counter,
+    /// By index in the command table; indexes beyond share the last.
+    pub(crate) by_command: Box<[CommandCounters]>,
+}
+
+/// Commands that are counted one by one.
+const COMMANDS_MAX: usize = 1024;
+
+impl Statistics {
+    pub(crate) fn new() -> Self {
+        Self {
+            commands: Counter::default(),
+            bytes_in: Counter::default(),
+            bytes_out: Counter::default(),
+            reads: Counter::default(),
+            writes: Counter::default(),
+            errors: Counter::default(),
+            by_command: (0..COMMANDS_MAX).map(|_| CommandCounters::default()).collect(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn of(&self, id: u16) -> &CommandCounters {
+        &self.by_command[usize::from(id).min(COMMANDS_MAX - 1)]
+    }
+
+    /// Sets everything to zero (`CONFIG RESETSTAT`). A count made at the same instant may survive.
+    pub(crate) fn reset(&self) {
+        for counter in
+            [&self.commands, &self.bytes_in, &self.bytes_out, &self.reads, &self.writes, &self.errors]
+        {
+            counter.clear();
+        }
+        for command in &self.by_command {
+            command.calls.clear();
+            command.failed.clear();
+            command.rejected.clear();
+        }
+    }
+}

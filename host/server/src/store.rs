@@ -1,0 +1,225 @@
+//! The keyspace driver: shards behind locks, and the rules and command table of the moment.
+//!
+//! Invariants:
+//! - locks are taken in ascending order of shards and held for the length of one step, so that no
+//!   two steps can wait for each other;
+//! - nothing here calls guest code, so no lock is ever held while guest code runs;
+//! - every expiry that is set is known to `next_expiry` before the lock is released.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use parking_lot::{Mutex, MutexGuard};
+use reef_engine::backend::{
+    Backend, Batch, Caller, CommandColumns, Items, Outcome, StepError,
+};
+use reef_engine::batch::Plan;
+use reef_engine::clock::Millis;
+use reef_engine::command::Command;
+use reef_engine::grants::Grants;
+use reef_engine::keyspace::{self, Journal, Keyspace, Shard, ShardSet, Shards};
+use reef_engine::registry::Registry;
+use reef_engine::session::Session;
+use reef_engine::settings::{Rules, Settings};
+use reef_engine::step::Cx;
+use reef_resp::Writer;
+
+use crate::clock::now_ms;
+use crate::surroundings::BatchHost;
+
+/// A shard's lock, alone on its cache lines so that neighbours do not slow each other down.
+#[repr(align(128))]
+#[derive(Debug, Default)]
+struct Locked(Mutex<Shard>);
+
+/// All data of one engine.
+#[derive(Debug)]
+pub struct Store {
+    shards: Box<[Locked]>,
+    rules: ArcSwap<Rules>,
+    registry: ArcSwap<Registry>,
+    /// When the next key expires, at the latest: milliseconds since 1970.
+    next_expiry: AtomicU64,
+}
+
+impl Store {
+    /// An empty store. `seed` must be unpredictable to clients.
+    pub fn new(seed: u64, shards: usize, settings: Settings) -> Arc<Self> {
+        let rules = Rules::new(seed, shards, settings);
+        Arc::new(Self {
+            shards: (0..rules.shards).map(|_| Locked::default()).collect(),
+            rules: ArcSwap::from_pointee(rules),
+            registry: ArcSwap::from_pointee(Registry::native()),
+            next_expiry: AtomicU64::new(u64::MAX),
+        })
+    }
+
+    /// The rules of the moment.
+    pub fn rules(&self) -> arc_swap::Guard<Arc<Rules>> {
+        self.rules.load()
+    }
+
+    /// Changes the settings for steps to come.
+    pub fn set_settings(&self, settings: Settings) {
+        self.rules.rcu(|rules| Rules { settings: settings.clone(), ..(**rules).clone() });
+    }
+
+    /// The command table of the moment.
+    pub fn registry(&self) -> arc_swap::Guard<Arc<Registry>> {
+        self.registry.load()
+    }
+
+    /// Takes the shards of `set` for the length of `step`.
+    #[inline]
+    pub(crate) fn with_shards<R>(&self, set: ShardSet, step: impl FnOnce(Shards<'_>) -> R) -> R {
+        match (set.len(), set.first()) {
+            (0, _) | (_, None) => step(Shards::None),
+            (1, Some(index)) => step(Shards::One(&mut self.shards[index].0.lock())),
+            _ => {
+                let mut guards: Vec<Option<MutexGuard<'_, Shard>>> = Vec::new();
+                for index in set.iter() {
+                    guards.resize_with(index, || None);
+                    guards.push(Some(self.shards[index].0.lock()));
+                }
+                step(Shards::Many(guards.iter_mut().map(Option::as_deref_mut).collect()))
+            }
+        }
+    }
+
+    /// Remembers that a key expires at `at`.
+    pub(crate) fn note_expiry(&self, at: Millis) {
+        self.next_expiry.fetch_min(at.get(), Ordering::AcqRel);
+    }
+
+    /// When the next key expires.
+    pub(crate) fn next_expiry(&self) -> Option<Millis> {
+        let at = self.next_expiry.load(Ordering::Acquire);
+        (at != u64::MAX).then(|| Millis::new(at))
+    }
+
+    /// Removes keys that are due, some per shard. Cheap when none is.
+    pub(crate) fn expire_due(&self, now: Millis) {
+        const BUDGET_PER_SHARD: usize = 500;
+        if self.next_expiry().is_none_or(|at| at > now) {
+            return;
+        }
+        // From here on others may lower it again; what is found below is put back afterwards.
+        self.next_expiry.store(u64::MAX, Ordering::Release);
+        let rules = self.rules.load();
+        for locked in &self.shards {
+            let mut shard = locked.0.lock();
+            keyspace::expire_due(&mut shard, &rules, now, BUDGET_PER_SHARD);
+            if let Some(at) = keyspace::next_expiry(&shard) {
+                self.note_expiry(at);
+            }
+        }
+    }
+
+    /// Ends the watches of a session whose connection is gone.
+    pub(crate) fn end_session(&self, session: &mut Session) {
+        if session.watches().is_empty() {
+            return;
+        }
+        let rules = self.rules.load();
+        let set = session.shards(&rules);
+        self.with_shards(set, |shards| {
+            let mut journal = Journal::new();
+            let mut keys = Keyspace::new(shards, &rules, now_ms(), 0, &mut journal);
+            for watch in session.take_watches() {
+                keys.unwatch(watch.database, &watch.key);
+            }
+        });
+    }
+
+    /// Bytes of all data.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.shards.iter().map(|locked| locked.0.lock().heap_bytes()).sum()
+    }
+
+    fn run_planned<R>(
+        &self,
+        caller: &Caller,
+        journal: &mut Journal,
+        set: ShardSet,
+        replies: &mut Writer,
+        run: impl FnOnce(&mut Cx<'_>) -> R,
+    ) -> R {
+        let (rules, registry) = (self.rules.load(), self.registry.load());
+        let mut session = Session::new(caller.client_id, caller.user.clone(), true);
+        session.database = caller.database;
+        let mut host = BatchHost;
+        let result = self.with_shards(set, |shards| {
+            let mut cx = Cx {
+                keys: Keyspace::new(shards, &rules, now_ms(), caller.database, journal),
+                reply: replies,
+                session: &mut session,
+                registry: &registry,
+                host: &mut host,
+                reply_later: false,
+            };
+            let result = run(&mut cx);
+            if let Some(at) = cx.keys.earliest_expiry() {
+                self.note_expiry(at);
+            }
+            result
+        });
+        result
+    }
+}
+
+thread_local! {
+    /// The plan of the batch at hand; kept so that a batch allocates nothing for it.
+    static PLAN: RefCell<Plan> = RefCell::new(Plan::new());
+}
+
+impl Backend for Store {
+    fn read(
+        &self,
+        caller: &Caller,
+        grants: &Grants,
+        commands: CommandColumns<'_>,
+        watch: Items<'_>,
+        replies: &mut Writer,
+        versions: &mut Vec<u64>,
+    ) -> Result<(), StepError> {
+        PLAN.with_borrow_mut(|plan| {
+            let (rules, registry) = (self.rules.load(), self.registry.load());
+            plan.make(commands, true, grants, &registry, &rules)?;
+            plan.add_keys(watch, grants, &rules)?;
+            let mut journal = Journal::new();
+            self.run_planned(caller, &mut journal, plan.shards, replies, |cx| {
+                cx.run_read(plan, commands.data, watch, versions)
+            })
+        })
+    }
+
+    fn apply(
+        &self,
+        caller: &Caller,
+        grants: &Grants,
+        batch: &Batch<'_>,
+        replies: &mut Writer,
+    ) -> Result<Outcome, StepError> {
+        PLAN.with_borrow_mut(|plan| {
+            let (rules, registry) = (self.rules.load(), self.registry.load());
+            plan.make(batch.commands, false, grants, &registry, &rules)?;
+            plan.add_keys(batch.guards.keys, grants, &rules)?;
+            plan.add_keys(batch.guards.absent, grants, &rules)?;
+            let mut journal = Journal::undoable();
+            self.run_planned(caller, &mut journal, plan.shards, replies, |cx| {
+                cx.run_batch(plan, batch)
+            })
+        })
+    }
+
+    fn set_plugin_commands(&self, commands: Vec<Arc<Command>>) -> Result<(), String> {
+        self.registry.store(Arc::new(Registry::with_plugins(&commands)?));
+        Ok(())
+    }
+
+    fn now_ms(&self) -> u64 {
+        now_ms().get()
+    }
+}

@@ -1,0 +1,249 @@
+//! The server as commands see it: who is connected, how it is configured, how it is doing.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use reef_engine::backend::{CallStatus, Caller, Completion, Extension, PluginCommand};
+use reef_engine::error::Error;
+use reef_engine::host::{ClientFilter, Host};
+use reef_resp::{Argv, Writer};
+
+use crate::clients::Card;
+use crate::clock::{now_ms, now_us};
+use crate::mailbox::Message;
+use crate::server::Shared;
+
+/// The server around a command that a client sent.
+pub(crate) struct WorkerHost<'a> {
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) client: u64,
+    pub(crate) random: &'a mut u64,
+    /// Whether the client told the server to close its own connection.
+    pub(crate) close_self: bool,
+}
+
+impl WorkerHost<'_> {
+    fn extension(&self) -> Option<Arc<dyn Extension>> {
+        self.shared.extension.get().cloned()
+    }
+
+    /// Where a late reply goes: to the client's worker, whichever thread has it.
+    fn completion(shared: &Arc<Shared>, client: u64) -> Completion {
+        let shared = shared.clone();
+        Box::new(move |bytes| shared.tell(client, |client| Message::Reply { client, bytes }))
+    }
+}
+
+/// What a reply says when no runtime was given to the server.
+const NO_PLUGINS: &str = "ERR this server was built without plugins";
+
+impl Host for WorkerHost<'_> {
+    fn call_plugin(
+        &mut self,
+        command: PluginCommand,
+        caller: &Caller,
+        argv: Argv<'_>,
+        reply: &mut Writer,
+    ) -> CallStatus {
+        let Some(extension) = self.shared.extension.get() else {
+            reply.error(NO_PLUGINS);
+            return CallStatus::Done;
+        };
+        let mut later = || Self::completion(self.shared, self.client);
+        extension.call(command, caller, argv, reply, &mut later)
+    }
+
+    fn administer_plugins(&mut self, argv: Argv<'_>, reply: &mut Writer) -> CallStatus {
+        let Some(extension) = self.extension() else {
+            reply.error(NO_PLUGINS);
+            return CallStatus::Done;
+        };
+        let mut later = || Self::completion(self.shared, self.client);
+        extension.administer(argv, reply, &mut later)
+    }
+
+    fn config_get(&self, patterns: &[&[u8]], show: &mut dyn FnMut(&str, &str)) {
+        if let Some(configuration) = self.shared.configuration() {
+            configuration.get(patterns, show);
+        }
+    }
+
+    fn config_set(&mut self, pairs: &[(&[u8], &[u8])]) -> Result<(), Error> {
+        let Some(configuration) = self.shared.configuration() else { return Ok(()) };
+        let (settings, options) = configuration.set(pairs).map_err(Error::Owned)?;
+        self.shared.store.set_settings(settings);
+        self.shared.set_options(options);
+        Ok(())
+    }
+
+    fn config_rewrite(&mut self) -> Result<(), Error> {
+        match self.shared.configuration() {
+            Some(configuration) => configuration.rewrite().map_err(Error::Owned),
+            None => Ok(()),
+        }
+    }
+
+    fn reset_stats(&mut self) {
+        self.shared.statistics.iter().for_each(|statistics| statistics.reset());
+    }
+
+    fn info(&self, section: &str, out: &mut String) {
+        self.shared.info(section, out);
+    }
+
+    fn list_clients(&self, filter: &ClientFilter, out: &mut String) {
+        let _ = (filter, out);
+    }
+
+    fn kill_clients(&mut self, filter: &ClientFilter) -> usize {
+        let mut killed = 0;
+        for card in self.shared.clients.all() {
+            if !matches(&card, filter, self.shared) {
+                continue;
+            }
+            killed += 1;
+            if card.id == self.client {
+                self.close_self = true;
+            } else {
+                self.shared.mailboxes[card.worker].send(Message::Close(card.id));
+            }
+        }
+        killed
+    }
+
+    fn now_us(&self) -> u64 {
+        now_us()
+    }
+
+    fn random(&mut self) -> u64 {
+        next_random(self.random)
+    }
+
+    fn shutdown(&mut self, _force: bool) -> Result<(), Error> {
+        self.shared.stop();
+        Ok(())
+    }
+
+    fn sleep(&mut self, seconds: f64) {
+        const SECONDS_MAX: f64 = 3600.0;
+        if seconds > 0.0 {
+            std::thread::sleep(std::time::Duration::from_secs_f64(seconds.min(SECONDS_MAX)));
+        }
+    }
+}
+
+/// The same clients as CLIENT LIST and CLIENT KILL mean.
+fn matches(card: &Card, filter: &ClientFilter, shared: &Shared) -> bool {
+    let age_s = now_ms().since(card.connected_at) / 1000;
+    filter.ids.as_ref().is_none_or(|ids| ids.contains(&card.id))
+        && filter.address.as_ref().is_none_or(|a| **a == *address(card.peer, shared).as_bytes())
+        && filter
+            .local_address
+            .as_ref()
+            .is_none_or(|a| **a == *address(card.local, shared).as_bytes())
+        && filter.user.as_ref().is_none_or(|user| **user == *b"default")
+        && filter.kind.is_none_or(|kind| kind == "normal")
+        && filter.skip_me != Some(card.id)
+        && filter.min_age_s.is_none_or(|age| age_s >= age)
+}
+
+/// An address as Redis shows it; a unix socket by its path.
+pub(crate) fn address(address: Option<SocketAddr>, shared: &Shared) -> String {
+    match address {
+        Some(SocketAddr::V6(v6)) => match v6.ip().to_ipv4_mapped() {
+            Some(v4) => format!("{v4}:{}", v6.port()),
+            None => format!("[{}]:{}", v6.ip(), v6.port()),
+        },
+        Some(v4) => v4.to_string(),
+        None => format!("{}:0", shared.unix_socket_name()),
+    }
+}
+
+/// SplitMix64: for choices that need to be fair, not secret.
+pub(crate) fn next_random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ z >> 31
+}
+
+/// The server around a plugin's batch: only keyspace commands run there, and they ask for nothing
+/// but randomness.
+pub(crate) struct BatchHost;
+
+impl Host for BatchHost {
+    fn call_plugin(
+        &mut self,
+        _: PluginCommand,
+        _: &Caller,
+        _: Argv<'_>,
+        reply: &mut Writer,
+    ) -> CallStatus {
+        reply.error("ERR a batch cannot call plugins");
+        CallStatus::Done
+    }
+
+    fn administer_plugins(&mut self, _: Argv<'_>, reply: &mut Writer) -> CallStatus {
+        reply.error("ERR a batch cannot administer plugins");
+        CallStatus::Done
+    }
+
+    fn config_get(&self, _: &[&[u8]], _: &mut dyn FnMut(&str, &str)) {}
+
+    fn config_set(&mut self, _: &[(&[u8], &[u8])]) -> Result<(), Error> {
+        Err(Error::NoScriptCommand)
+    }
+
+    fn config_rewrite(&mut self) -> Result<(), Error> {
+        Err(Error::NoScriptCommand)
+    }
+
+    fn reset_stats(&mut self) {}
+
+    fn info(&self, _: &str, _: &mut String) {}
+
+    fn list_clients(&self, _: &ClientFilter, _: &mut String) {}
+
+    fn kill_clients(&mut self, _: &ClientFilter) -> usize {
+        0
+    }
+
+    fn now_us(&self) -> u64 {
+        now_us()
+    }
+
+    fn random(&mut self) -> u64 {
+        thread_local! {
+            static STATE: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+        }
+        STATE.with(|cell| {
+            let mut state = if cell.get() == 0 { now_us() } else { cell.get() };
+            let random = next_random(&mut state);
+            cell.set(state);
+            random
+        })
+    }
+
+    fn shutdown(&mut self, _: bool) -> Result<(), Error> {
+        Err(Error::NoScriptCommand)
+    }
+
+    fn sleep(&mut self, _: f64) {}
+}
+
+impl Shared {
+    /// Leaves a message with the worker that serves a client.
+    pub(crate) fn tell(&self, client: u64, message: impl FnOnce(u64) -> Message) {
+        if let Some(card) = self.clients.get(client) {
+            self.mailboxes[card.worker].send(message(client));
+        }
+    }
+
+    /// Tells all workers to stop.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.mailboxes.iter().for_each(|mailbox| mailbox.send(Message::Stop));
+    }
+}

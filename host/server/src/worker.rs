@@ -1,0 +1,585 @@
+//! One `io-threads` worker: an event loop that receives, executes in place and answers.
+//!
+//! A turn of the loop: wait for readiness; for each ready connection receive what is there, run
+//! every complete command against the store, and send all replies with one system call. Bytes are
+//! received into one buffer per worker and parsed where they lie; only the rest of an incomplete
+//! command is kept with the connection.
+//!
+//! Invariants: a connection's replies are sent in the order of its commands; a connection that
+//! waits for a late reply executes nothing; one connection never has the worker for longer than
+//! [`TURN_BYTES`] of input before the others have their turn.
+
+use std::io::{self, ErrorKind, Read};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use mio::{Events, Interest, Poll, Token};
+use reef_engine::clock::Millis;
+use reef_engine::gates::Conditions;
+use reef_engine::keyspace::{Journal, Keyspace};
+use reef_engine::registry::{CommandRef, Registry};
+use reef_engine::session::Session;
+use reef_engine::settings::Rules;
+use reef_engine::step::{self, Admission, Cx};
+use reef_resp::{Argv, Limits, Progress, Writer};
+use slab::Slab;
+
+use crate::clients::Card;
+use crate::clock::{now_ms, now_us};
+use crate::connection::{Connection, Sent};
+use crate::listener::Listeners;
+use crate::mailbox::{Mailbox, Message, Newcomer};
+use crate::server::Shared;
+use crate::statistics::Statistics;
+use crate::surroundings::WorkerHost;
+
+/// Bytes received at once, and so the most that one connection may have per turn.
+const TURN_BYTES: usize = 64 * 1024;
+/// Replies are handed to the socket when there are this many bytes, even within a turn.
+const REPLY_BYTES_MAX: usize = 1024 * 1024;
+/// How often idle connections and the clock are looked after.
+const HOUSEKEEPING_MS: u64 = 1000;
+
+/// The token of the mailbox; listeners' tokens lie below it, connections' start at 0.
+pub(crate) const MAILBOX: Token = Token(usize::MAX);
+
+pub(crate) struct Worker {
+    index: usize,
+    poll: Poll,
+    shared: Arc<Shared>,
+    mailbox: Arc<Mailbox>,
+    statistics: Arc<Statistics>,
+    listeners: Listeners,
+    connections: Slab<Connection>,
+    /// Where each client is in the slab.
+    places: std::collections::HashMap<u64, usize>,
+    /// Connections that have more to receive or execute without a new readiness.
+    unfinished: Vec<usize>,
+    buffer: Box<[u8]>,
+    reply: Writer,
+    random: u64,
+    next_housekeeping: Millis,
+    stopping: bool,
+}
+
+/// What all commands of one turn have in common.
+struct Turn {
+    rules: Arc<Rules>,
+    registry: Arc<Registry>,
+    conditions: Conditions,
+    now: Millis,
+}
+
+/// What becomes of a connection after its turn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It waits for readiness.
+    Idle,
+    /// It has more to do at once.
+    Unfinished,
+    /// It is closed.
+    Closed,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        index: usize,
+        poll: Poll,
+        shared: Arc<Shared>,
+        listeners: Listeners,
+        seed: u64,
+    ) -> Self {
+        Self {
+            index,
+            poll,
+            mailbox: shared.mailboxes[index].clone(),
+            statistics: shared.statistics[index].clone(),
+            shared,
+            listeners,
+            connections: Slab::new(),
+            places: std::collections::HashMap::new(),
+            unfinished: Vec::new(),
+            buffer: vec![0; TURN_BYTES].into_boxed_slice(),
+            reply: Writer::default(),
+            random: seed,
+            next_housekeeping: Millis::default(),
+            stopping: false,
+        }
+    }
+
+    /// Runs until told to stop.
+    pub(crate) fn run(mut self) {
+        let mut events = Events::with_capacity(1024);
+        while !self.stopping {
+            let timeout = self.timeout();
+            if let Err(error) = self.poll.poll(&mut events, Some(timeout))
+                && error.kind() != ErrorKind::Interrupted
+            {
+                tracing::error!("worker {} cannot wait for its sockets: {error}", self.index);
+                return;
+            }
+            let turn = self.turn();
+            self.shared.store.expire_due(turn.now);
+            for event in &events {
+                match event.token() {
+                    MAILBOX => self.read_mail(&turn),
+                    token if self.listeners.owns(token) => self.accept(),
+                    Token(place) => self.ready(place, &turn, event.is_writable()),
+                }
+            }
+            for place in std::mem::take(&mut self.unfinished) {
+                self.serve(place, &turn);
+            }
+            self.keep_house(turn.now);
+        }
+        self.close_all();
+    }
+
+    fn turn(&self) -> Turn {
+        let store = &self.shared.store;
+        Turn {
+            rules: arc_swap::Guard::into_inner(store.rules()),
+            registry: arc_swap::Guard::into_inner(store.registry()),
+            conditions: self.shared.conditions(),
+            now: now_ms(),
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        if !self.unfinished.is_empty() {
+            return Duration::ZERO;
+        }
+        let now = now_ms();
+        let mut wait_ms = HOUSEKEEPING_MS;
+        if let Some(at) = self.shared.store.next_expiry() {
+            wait_ms = wait_ms.min(at.since(now));
+        }
+        Duration::from_millis(wait_ms)
+    }
+
+    // ---- connections come and go ---------------------------------------------------------
+
+    fn accept(&mut self) {
+        while let Some(newcomer) = self.listeners.accept(&self.shared) {
+            let worker = self.shared.next_worker();
+            if worker == self.index {
+                self.adopt(newcomer);
+            } else {
+                self.shared.mailboxes[worker].send(Message::Adopt(Box::new(newcomer)));
+            }
+        }
+    }
+
+    fn adopt(&mut self, newcomer: Newcomer) {
+        let Newcomer { mut stream, id, peer, local } = newcomer;
+        let entry = self.connections.vacant_entry();
+        let place = entry.key();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let registry = self.poll.registry();
+        if let Err(error) = registry.register(stream.source(), Token(place), interest) {
+            tracing::warn!("a connection cannot be served: {error}");
+            self.shared.clients.remove(id);
+            return;
+        }
+        let card =
+            Arc::new(Card::new(id, self.index, (peer, local), stream.descriptor(), now_ms()));
+        self.shared.clients.insert(card.clone());
+        let authenticated = self.shared.store.rules().settings.password.is_empty();
+        let session = Session::new(id, self.shared.default_user.clone(), authenticated);
+        entry.insert(Connection::new(stream, session, card));
+        self.places.insert(id, place);
+    }
+
+    fn close(&mut self, place: usize) {
+        let Some(mut connection) = self.connections.try_remove(place) else { return };
+        self.places.remove(&connection.session.id);
+        self.shared.store.end_session(&mut connection.session);
+        if connection.session.monitoring {
+            self.shared.monitors.fetch_sub(1, Ordering::AcqRel);
+        }
+        self.shared.clients.remove(connection.session.id);
+        // A socket that cannot be deregistered is closed by being dropped all the same.
+        let _ = self.poll.registry().deregister(connection.stream.source());
+    }
+
+    fn close_all(&mut self) {
+        let places: Vec<usize> = self.connections.iter().map(|(place, _)| place).collect();
+        places.into_iter().for_each(|place| self.close(place));
+    }
+
+    // ---- readiness -----------------------------------------------------------------------
+
+    #[inline]
+    fn ready(&mut self, place: usize, turn: &Turn, writable: bool) {
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        if writable && !connection.output.is_empty() && connection.flush() == Sent::Broken {
+            return self.close(place);
+        }
+        connection.readable = true;
+        self.serve(place, turn);
+    }
+
+    /// Gives a connection its turn.
+    fn serve(&mut self, place: usize, turn: &Turn) {
+        match self.take_turn(place, turn) {
+            Fate::Idle => {}
+            Fate::Unfinished => self.unfinished.push(place),
+            Fate::Closed => self.close(place),
+        }
+    }
+
+    fn take_turn(&mut self, place: usize, turn: &Turn) -> Fate {
+        let Some(connection) = self.connections.get(place) else { return Fate::Idle };
+        if connection.session.closing {
+            // Closed as soon as everything is sent.
+            return if connection.output.is_empty() { Fate::Closed } else { Fate::Idle };
+        }
+        if connection.waiting {
+            return Fate::Idle;
+        }
+        let kept = !connection.input.is_empty();
+        let fate =
+            if kept { self.take_turn_kept(place, turn) } else { self.take_turn_fresh(place, turn) };
+        if fate != Fate::Closed
+            && let Some(connection) = self.connections.get(place)
+        {
+            connection.update_card(turn.now.get());
+        }
+        fate
+    }
+
+    /// Nothing is kept: receives into the worker's buffer and executes there.
+    #[inline]
+    fn take_turn_fresh(&mut self, place: usize, turn: &Turn) -> Fate {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let fate = match self.receive(place, &mut buffer) {
+            Received::Nothing => Fate::Idle,
+            Received::End => Fate::Closed,
+            Received::Bytes(count) => {
+                let (used, fate) = self.execute(place, &buffer[..count], turn);
+                if used < count && fate != Fate::Closed {
+                    self.connections[place].input.append(&buffer[used..count]);
+                }
+                self.after_commands(place, fate)
+            }
+        };
+        self.buffer = buffer;
+        fate
+    }
+
+    /// Something is kept: receives behind it and executes in the connection's own buffer.
+    fn take_turn_kept(&mut self, place: usize, turn: &Turn) -> Fate {
+        let mut input = std::mem::take(&mut self.connections[place].input);
+        let (mut used, mut fate) = self.execute(place, input.received(), turn);
+        if fate == Fate::Idle && self.connections[place].readable {
+            let missing = self.connections[place].missing;
+            input.consume(used);
+            used = 0;
+            match self.receive(place, input.room(missing)) {
+                Received::Nothing => {}
+                Received::End => fate = Fate::Closed,
+                Received::Bytes(count) => {
+                    input.received_more(count);
+                    (used, fate) = self.execute(place, input.received(), turn);
+                }
+            }
+        }
+        input.consume(used);
+        if input.received().len() > self.shared.options().query_buffer_bytes_max {
+            tracing::warn!("a client is closed: its query buffer exceeds the limit");
+            fate = Fate::Closed;
+        }
+        self.connections[place].input = input;
+        self.after_commands(place, fate)
+    }
+
+    /// Unfinished if the socket may have more, or if kept commands wait for nothing.
+    fn after_commands(&mut self, place: usize, fate: Fate) -> Fate {
+        let connection = &self.connections[place];
+        let more = connection.readable && !connection.waiting;
+        if fate == Fate::Idle && more && !connection.session.closing {
+            return Fate::Unfinished;
+        }
+        fate
+    }
+
+    #[inline]
+    fn receive(&mut self, place: usize, buffer: &mut [u8]) -> Received {
+        let connection = &mut self.connections[place];
+        if !connection.readable {
+            return Received::Nothing;
+        }
+        loop {
+            match connection.stream.read(buffer) {
+                Ok(0) => return Received::End,
+                Ok(count) => {
+                    // A short read has emptied the socket: the next bytes bring a new readiness.
+                    connection.readable = count == buffer.len();
+                    self.statistics.reads.add(1);
+                    self.statistics.bytes_in.add(count as u64);
+                    return Received::Bytes(count);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    connection.readable = false;
+                    return Received::Nothing;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Received::End,
+            }
+        }
+    }
+
+    // ---- commands ------------------------------------------------------------------------
+
+    /// Executes the complete commands at the head of `bytes` and sends their replies. Gives how
+    /// many bytes are done with.
+    fn execute(&mut self, place: usize, bytes: &[u8], turn: &Turn) -> (usize, Fate) {
+        let mut used = 0;
+        let mut fate = Fate::Idle;
+        self.reply.clear();
+        self.reply.set_protocol(self.connections[place].protocol);
+        while fate == Fate::Idle {
+            let connection = &mut self.connections[place];
+            let limits = Limits {
+                bulk_bytes_max: turn.rules.settings.string_bytes_max as i64,
+                authenticated: connection.session.authenticated,
+            };
+            match connection.decoder.decode(&bytes[used..], &limits) {
+                Ok(Progress::Command { used: command_bytes }) => {
+                    let command = &bytes[used..];
+                    used += command_bytes;
+                    self.command(place, command, turn);
+                    let connection = &self.connections[place];
+                    if connection.waiting || connection.session.closing {
+                        break;
+                    }
+                    if self.reply.data().len() > REPLY_BYTES_MAX {
+                        fate = self.send_replies(place);
+                    }
+                }
+                Ok(Progress::Incomplete { missing }) => {
+                    connection.missing = missing;
+                    break;
+                }
+                Err(error) => {
+                    self.reply.error(&format!("ERR Protocol error: {error}"));
+                    connection.session.closing = true;
+                    used = bytes.len();
+                    break;
+                }
+            }
+        }
+        self.connections[place].protocol = self.reply.protocol();
+        if fate == Fate::Idle {
+            fate = self.send_replies(place);
+        }
+        (used, fate)
+    }
+
+    fn send_replies(&mut self, place: usize) -> Fate {
+        let connection = &mut self.connections[place];
+        let mut sent = Sent::All;
+        if !self.reply.data().is_empty() {
+            self.statistics.writes.add(1);
+            self.statistics.bytes_out.add(self.reply.data().len() as u64);
+            sent = connection.send(self.reply.data());
+            self.reply.clear();
+        }
+        let limit = self.shared.options().output_bytes_max;
+        let overfull = limit > 0 && connection.unsent() > limit;
+        if overfull {
+            tracing::warn!("client {} is closed: its output exceeds the limit", connection.session.id);
+        }
+        let done = connection.session.closing && connection.output.is_empty();
+        if sent == Sent::Broken || overfull || done { Fate::Closed } else { Fate::Idle }
+    }
+
+    /// Runs the command that the decoder just found at the head of `bytes`.
+    fn command(&mut self, place: usize, bytes: &[u8], turn: &Turn) {
+        let connection = &mut self.connections[place];
+        let argv = connection.decoder.argv(bytes);
+        if argv.is_empty() {
+            return;
+        }
+        if self.shared.monitors.load(Ordering::Relaxed) > 0 {
+            self.shared.feed_monitors(&connection.session, &connection.card, argv);
+        }
+        self.statistics.commands.add(1);
+        let mark = self.reply.mark();
+        let was_monitoring = connection.session.monitoring;
+        let session = &mut connection.session;
+        let admission = step::admit(
+            argv,
+            session,
+            &turn.registry,
+            &turn.rules,
+            &turn.conditions,
+            &mut self.reply,
+        );
+        if let Admission::Run(command, shards) = admission {
+            let counters = self.statistics.of(command.id());
+            counters.calls.add(1);
+            connection.card.command.store(command.id(), Ordering::Relaxed);
+            let mut host = WorkerHost {
+                shared: &self.shared,
+                client: session.id,
+                random: &mut self.random,
+                close_self: false,
+            };
+            let waits = self.shared.store.with_shards(shards, |shards| {
+                let mut journal = Journal::new();
+                run(&command, argv, turn, shards, &mut journal, session, &mut self.reply, &mut host)
+            });
+            let close_self = host.close_self;
+            connection.waiting = waits;
+            session.closing |= close_self;
+        }
+        if was_monitoring != connection.session.monitoring {
+            self.shared.count_monitor(connection.session.monitoring);
+        }
+        if !step::is_reply_sent(&mut connection.session) {
+            self.reply.rewind(mark);
+        }
+    }
+
+    // ---- mail and housekeeping -----------------------------------------------------------
+
+    fn read_mail(&mut self, turn: &Turn) {
+        for message in self.mailbox.take() {
+            match message {
+                Message::Adopt(newcomer) => self.adopt(*newcomer),
+                Message::Reply { client, bytes } => self.late_reply(client, &bytes, turn),
+                Message::Close(client) => {
+                    if let Some(place) = self.places.get(&client) {
+                        self.close(*place);
+                    }
+                }
+                Message::Feed(line) => self.feed(&line),
+                Message::Stop => self.stopping = true,
+            }
+        }
+    }
+
+    fn late_reply(&mut self, client: u64, bytes: &[u8], turn: &Turn) {
+        let Some(place) = self.places.get(&client).copied() else { return };
+        let connection = &mut self.connections[place];
+        if !connection.waiting {
+            return;
+        }
+        connection.waiting = false;
+        self.statistics.bytes_out.add(bytes.len() as u64);
+        if connection.send(bytes) == Sent::Broken {
+            return self.close(place);
+        }
+        self.serve(place, turn);
+    }
+
+    fn feed(&mut self, line: &[u8]) {
+        let mut broken = Vec::new();
+        for (place, connection) in &mut self.connections {
+            if connection.session.monitoring && connection.send(line) == Sent::Broken {
+                broken.push(place);
+            }
+        }
+        broken.into_iter().for_each(|place| self.close(place));
+    }
+
+    fn keep_house(&mut self, now: Millis) {
+        if now < self.next_housekeeping {
+            return;
+        }
+        self.next_housekeeping = Millis::new(now.get() + HOUSEKEEPING_MS);
+        let timeout_ms = self.shared.options().timeout_s * 1000;
+        if timeout_ms == 0 {
+            return;
+        }
+        let is_idle = |connection: &Connection| {
+            let active_at = connection.card.active_at.load(Ordering::Relaxed);
+            !connection.waiting
+                && !connection.session.monitoring
+                && now.get().saturating_sub(active_at) > timeout_ms
+        };
+        let idle: Vec<usize> =
+            self.connections.iter().filter(|(_, c)| is_idle(c)).map(|(place, _)| place).collect();
+        idle.into_iter().for_each(|place| self.close(place));
+    }
+}
+
+enum Received {
+    Nothing,
+    End,
+    Bytes(usize),
+}
+
+/// Runs one command on the shards it needs. Whether its reply comes later.
+#[inline]
+#[expect(clippy::too_many_arguments, reason = "the parts of a step, borrowed from three owners")]
+fn run(
+    command: &CommandRef,
+    argv: Argv<'_>,
+    turn: &Turn,
+    shards: reef_engine::keyspace::Shards<'_>,
+    journal: &mut Journal,
+    session: &mut Session,
+    reply: &mut Writer,
+    host: &mut WorkerHost<'_>,
+) -> bool {
+    let database = session.database;
+    let store = &host.shared.store;
+    let mut cx = Cx {
+        keys: Keyspace::new(shards, &turn.rules, turn.now, database, journal),
+        reply,
+        session,
+        registry: &turn.registry,
+        host,
+        reply_later: false,
+    };
+    cx.run(command, argv);
+    let waits = cx.reply_later;
+    if let Some(at) = journal.earliest_expiry {
+        store.note_expiry(at);
+    }
+    waits
+}
+
+impl Shared {
+    /// Shows a command to all clients in MONITOR.
+    fn feed_monitors(&self, session: &Session, card: &Card, argv: Argv<'_>) {
+        let Ok(Some(command)) = self.store.registry().resolve(argv).map_err(|_| ()) else { return };
+        if command.flags.has(reef_engine::command::Flags::SKIP_MONITOR)
+            || command.flags.has(reef_engine::command::Flags::ADMIN)
+        {
+            return;
+        }
+        let address = crate::surroundings::address(card.peer, self);
+        let line = monitor_line(now_us(), session.database, &address, argv);
+        let line: Arc<[u8]> = Arc::from(format!("+{line}\r\n").into_bytes());
+        self.mailboxes.iter().for_each(|mailbox| mailbox.send(Message::Feed(line.clone())));
+    }
+
+    fn count_monitor(&self, monitoring: bool) {
+        if monitoring {
+            self.monitors.fetch_add(1, Ordering::AcqRel);
+        } else {
+            self.monitors.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+/// `1339518083.107412 [0 127.0.0.1:60866] "keys" "*"`.
+fn monitor_line(now_us: u64, database: u32, address: &str, argv: Argv<'_>) -> String {
+    let mut line = format!("{}.{:06} [{database} {address}]", now_us / 1_000_000, now_us % 1_000_000);
+    for argument in argv.iter() {
+        line.push_str(&format!(" \"{}\"", argument.escape_ascii()));
+    }
+    line
+}
+
+/// Whether an error of `accept` is about the one connection only.
+pub(crate) fn is_transient(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Interrupted | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset
+    )
+}

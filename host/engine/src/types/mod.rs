@@ -4,9 +4,13 @@
 //! keyspace, a clock or a source of randomness of its own; limits, hasher and random numbers are
 //! handed in, and every mutation returns what is needed to undo it.
 
+pub mod element;
 pub mod glob;
 pub mod hasher;
+pub mod limits;
+pub mod listpack;
 pub mod long_double;
 pub mod number;
 pub mod random;
 pub mod segmented;
+pub mod small_bytes;

@@ -35,25 +35,34 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
 
 /// Appends an integer in decimal.
 pub fn write_i64(out: &mut Vec<u8>, value: i64) {
-    if value < 0 {
-        out.push(b'-');
-    }
-    write_u64(out, value.unsigned_abs());
+    out.extend_from_slice(format_i64(&mut [0; 20], value));
 }
 
 /// Appends an unsigned integer in decimal.
-pub fn write_u64(out: &mut Vec<u8>, mut value: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
+pub fn write_u64(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(format_u64(&mut [0; 20], value));
+}
+
+/// Writes an integer in decimal to the end of `buffer` and returns that part of it.
+pub fn format_i64(buffer: &mut [u8; 20], value: i64) -> &[u8] {
+    let mut at = 20 - format_u64(buffer, value.unsigned_abs()).len();
+    if value < 0 {
+        at -= 1;
+        buffer[at] = b'-';
+    }
+    &buffer[at..]
+}
+
+fn format_u64(buffer: &mut [u8; 20], mut value: u64) -> &[u8] {
+    let mut at = buffer.len();
     loop {
         at -= 1;
-        digits[at] = b'0' + (value % 10) as u8;
+        buffer[at] = b'0' + (value % 10) as u8;
         value /= 10;
         if value == 0 {
-            break;
+            return &buffer[at..];
         }
     }
-    out.extend_from_slice(&digits[at..]);
 }
 
 /// How many bytes [`write_i64`] appends.

@@ -8,6 +8,9 @@ use crate::Argument;
 use crate::bindings::reef::plugin::engine::{self, OnError};
 use crate::bindings::reef::plugin::types::{self, Guards, ItemsParam};
 
+/// Room for a few keys.
+const BYTES_AT_FIRST: usize = 128;
+
 /// A list of byte strings: one length per item, then all bytes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Items {
@@ -17,6 +20,10 @@ pub(crate) struct Items {
 
 impl Items {
     pub(crate) fn push(&mut self, item: impl Argument) {
+        if self.data.capacity() == 0 {
+            // A key is written in parts: without this, each part would grow the buffer.
+            self.data.reserve(BYTES_AT_FIRST);
+        }
         let start = self.data.len();
         item.write(&mut self.data);
         self.lengths.push(length(self.data.len() - start));

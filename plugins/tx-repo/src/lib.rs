@@ -1,8 +1,161 @@
-//! placeholder
+//! The transaction repository: transactions of relayers as JSON, with indexes by status and nonce
+//! that agree with the records at every instant, because each change is one atomic batch.
+//!
+//! | key | holds |
+//! |---|---|
+//! | `tx:<id>` | the record, JSON |
+//! | `lookup:<id>` | its relayer |
+//! | `relayer:<r>:status:<s>` | set of the ids in a status |
+//! | `relayer:<r>:nonce:<n>` | the id that uses a nonce |
+//! | `relayers` | set of the relayers that have transactions |
+//! | `relayer:<r>:count` | how many |
+//! | `relayer:<r>:expiring` | sorted set of ids by deadline; only while records with a TTL exist |
+//! | `relayer:<r>:next-nonce` | the nonce counter; only if `TX.NONCE` is used |
+//!
+//! **Creating is one host call**: the batch demands that id and nonce are not there yet, so nothing
+//! is read before. Changing reads the record with its version and retries when it was changed
+//! meanwhile; a MULTI after a read, without that guard, loses this race.
+//!
+//! **Records with a TTL**: `tx:<id>` and the nonce's key expire by themselves, so nobody can read a
+//! dead record, and its nonce is free. What else mentions it (status set, count, `lookup:<id>`) is
+//! taken back by a sweep: [`TX.SWEEP`](expiry), one create with a TTL in [`expiry::SWEEP_ONE_IN`],
+//! and a create that reuses the id. Until then readers do not count it: they subtract what
+//! `relayer:<r>:expiring` says is over. `lookup:<id>` stays until the sweep so that an id cannot be
+//! used again while old indexes mention it.
+//!
+//! Deliberately absent: changing a finished transaction, taking a nonce from another transaction,
+//! and two records with one id.
+
+mod change;
+mod create;
+mod evidence;
+mod expiry;
+mod find;
+mod id;
+mod input;
+mod key;
+mod nonce;
+mod record;
+mod refusal;
+mod remove;
+mod stats;
+mod status;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use reef_sdk::Command;
+
+const COMMANDS: &[Command] = &[
+    Command::new("TX.CREATE", create::create)
+        .usage(
+            "relayer nonce to value [ID id] [GASPRICE price] [GASLIMIT limit] [DATA hex] \
+             [TTL seconds]",
+        )
+        .summary("Creates a pending transaction with all its indexes and returns its id.")
+        .complexity("O(1)")
+        .since("0.1.0")
+        .arity(-5)
+        .write()
+        .denyoom()
+        .fast(),
+    Command::new("TX.BULKCREATE", create::bulk_create)
+        .usage("relayer nonce to value [nonce to value ...]")
+        .summary("Creates all these transactions or none, in one batch, and returns their ids.")
+        .complexity("O(N) where N is the number of transactions")
+        .since("0.1.0")
+        .arity(-5)
+        .write()
+        .denyoom(),
+    Command::new("TX.GET", find::get)
+        .usage("id")
+        .summary("Returns a transaction as JSON.")
+        .complexity("O(1)")
+        .since("0.1.0")
+        .arity(2)
+        .readonly()
+        .fast(),
+    Command::new("TX.UPDATE", change::update)
+        .usage(
+            "id status [HASH hash] [GASPRICE price] [GASLIMIT limit] [TTL seconds] [IF status] \
+             [BOTH]",
+        )
+        .summary("Moves a transaction to a status and returns it, with BOTH also as it was before.")
+        .complexity("O(1)")
+        .since("0.1.0")
+        .arity(-3)
+        .write()
+        .denyoom()
+        .fast(),
+    Command::new("TX.BYNONCE", find::by_nonce)
+        .usage("relayer nonce")
+        .summary("Returns the transaction that uses a nonce.")
+        .complexity("O(1)")
+        .since("0.1.0")
+        .arity(3)
+        .readonly()
+        .fast(),
+    Command::new("TX.LIST", find::list)
+        .usage("relayer status [CURSOR cursor] [LIMIT count]")
+        .summary("Returns the next cursor, a page of transactions in a status, and their number.")
+        .complexity("O(N) where N is the size of the page")
+        .since("0.1.0")
+        .arity(-3)
+        .readonly(),
+    Command::new("TX.STATS", stats::stats)
+        .usage("[relayer]")
+        .summary("Counts transactions by status, of a relayer or of all.")
+        .complexity("O(N) where N is the number of relayers asked for")
+        .since("0.1.0")
+        .arity(-1)
+        .readonly(),
+    Command::new("TX.DELETE", remove::delete)
+        .usage("id [id ...]")
+        .summary("Deletes transactions from all indexes; returns how many, and what failed.")
+        .complexity("O(N) where N is the number of ids")
+        .since("0.1.0")
+        .arity(-2)
+        .write(),
+    Command::new("TX.VERIFY", verify::verify)
+        .usage("[relayer] [CURSOR cursor]")
+        .summary("Checks every index in both directions and returns the faults found.")
+        .complexity("O(N) where N is the number of keys")
+        .since("0.1.0")
+        .arity(-1)
+        .readonly(),
+    Command::new("TX.SWEEP", expiry::sweep_command)
+        .usage("[relayer]")
+        .summary("Takes expired transactions out of their indexes and returns how many.")
+        .complexity("O(N) where N is the number of expired transactions")
+        .since("0.1.0")
+        .arity(-1)
+        .write(),
+    Command::new("TX.NONCE", nonce::nonce)
+        .usage("relayer [NEXT | FLOOR nonce | LOWER from to]")
+        .summary("Reads, takes, raises or, if it is still the same, lowers the nonce counter.")
+        .complexity("O(1)")
+        .since("0.1.0")
+        .arity(-2)
+        .write()
+        .denyoom()
+        .fast(),
+    Command::new("TX.NONCES", nonce::nonces)
+        .usage("relayer from count")
+        .summary("Tells for each nonce of a range which transaction uses it, to find gaps.")
+        .complexity("O(N) where N is the size of the range")
+        .since("0.1.0")
+        .arity(4)
+        .readonly(),
+];
+
 reef_sdk::export_plugin! {
     name: "tx-repo",
     version: env!("CARGO_PKG_VERSION"),
     summary: "Transactions of relayers, with indexes that always agree.",
-    commands: &[],
-    wants: &[],
+    commands: COMMANDS,
+    wants: &[
+        "DEL", "GET", "INCRBY", "MGET", "MSET", "PEXPIREAT", "SADD", "SCAN", "SCARD", "SET",
+        "SISMEMBER", "SMEMBERS", "SMISMEMBER", "SREM", "SSCAN", "ZADD", "ZCOUNT", "ZRANGEBYSCORE",
+        "ZREM", "ZSCORE", "~tx:*", "~lookup:*", "~relayer:*", "~relayers",
+    ],
 }

@@ -51,6 +51,7 @@ pub(super) static TABLE: &[Entry] = &[
     read("EXISTS", -2, Keys::All, exists),
     read("TYPE", 2, Keys::First, type_),
     read("KEYS", 2, Keys::None, keys),
+    read("SCAN", -2, Keys::None, scan),
     read("PTTL", 2, Keys::First, pttl),
     write("DEL", -2, Keys::All, del),
     write("PEXPIREAT", 3, Keys::First, pexpireat),
@@ -63,7 +64,7 @@ pub(super) static TABLE: &[Entry] = &[
     write("INCRBY", 3, Keys::First, incrby),
     read("SCARD", 2, Keys::First, scard),
     read("SMEMBERS", 2, Keys::First, smembers),
-    read("SISMEMBER", 3, Keys::First, smismember),
+    read("SISMEMBER", 3, Keys::First, sismember),
     read("SMISMEMBER", -3, Keys::First, smismember),
     read("SSCAN", -3, Keys::First, sscan),
     write("SADD", -3, Keys::First, sadd),
@@ -98,6 +99,29 @@ fn keys(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
     let pattern = String::from_utf8_lossy(args[0]);
     let found = |key: &&[u8]| super::matches(&pattern, &String::from_utf8_lossy(key));
     say_all(reply, space.names().filter(found))
+}
+
+/// The cursor is the number of keys passed, in the order of their names.
+fn scan(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
+    let start = integer(args[0])?.cast_unsigned() as usize;
+    let (mut pattern, mut count) = ("*".to_owned(), 10);
+    for option in args[1..].chunks(2) {
+        match option {
+            [word, glob] if word.eq_ignore_ascii_case(b"MATCH") => {
+                pattern = String::from_utf8_lossy(glob).into_owned();
+            }
+            [word, number] if word.eq_ignore_ascii_case(b"COUNT") => {
+                count = integer(number)?.cast_unsigned() as usize;
+            }
+            _ => return Err(Error::SYNTAX),
+        }
+    }
+    let names: Vec<&[u8]> = space.names().collect();
+    let end = start.saturating_add(count);
+    reply.array(2).bulk(if end < names.len() { end } else { 0 });
+    let page = names.into_iter().skip(start).take(count);
+    let found = |key: &&[u8]| super::matches(&pattern, &String::from_utf8_lossy(key));
+    say_all(reply, page.filter(found))
 }
 
 fn pttl(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
@@ -219,12 +243,13 @@ fn smembers(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<(
     Ok(())
 }
 
-/// SISMEMBER and SMISMEMBER: they differ in the form of the reply only.
+fn sismember(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
+    say_count(reply, usize::from(members(space, args[0])?.contains(args[1])))
+}
+
 fn smismember(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
     let members = members(space, args[0])?;
-    if args.len() > 2 {
-        reply.array(args.len() - 1);
-    }
+    reply.array(args.len() - 1);
     for member in &args[1..] {
         reply.integer(i64::from(members.contains(*member)));
     }

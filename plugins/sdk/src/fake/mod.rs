@@ -264,11 +264,21 @@ fn invalid(error: Error) -> EngineError {
     EngineError::InvalidCommand((0, CommandError::from(error)))
 }
 
-/// Glob matching of the one form that wants use: a star at the end.
+/// Glob matching with `*`, `?` and escapes, without classes of characters.
 fn matches(pattern: &str, text: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(prefix) => text.starts_with(prefix),
-        None => pattern == text,
+    let mut rest = pattern.chars();
+    match rest.next() {
+        None => text.is_empty(),
+        Some('*') => {
+            let tails = text.char_indices().map(|(at, _)| &text[at..]).chain([""]);
+            tails.into_iter().any(|tail| matches(rest.as_str(), tail))
+        }
+        Some(wanted) => {
+            let literal = if wanted == '\\' { rest.next() } else { Some(wanted) };
+            let mut left = text.chars();
+            left.next().is_some_and(|found| wanted == '?' || Some(found) == literal)
+                && matches(rest.as_str(), left.as_str())
+        }
     }
 }
 
@@ -335,6 +345,16 @@ mod tests {
         assert!(matches!(server.apply(&batch), Ok(Outcome::Stale(stale)) if stale == [3]));
         server.redis(&["SET", "b", "1"]);
         assert!(matches!(server.apply(&batch), Ok(Outcome::Stale(stale)) if stale == [1, 3]));
+    }
+
+    #[test]
+    fn patterns_match_as_globs() {
+        for (pattern, text) in [("*", ""), ("a*c", "abbc"), ("a?c", "abc"), ("a\\*", "a*")] {
+            assert!(matches(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [("", "a"), ("a*c", "abb"), ("a?c", "ac"), ("a\\*", "ab")] {
+            assert!(!matches(pattern, text), "{pattern} {text}");
+        }
     }
 
     #[test]

@@ -1,1 +1,11 @@
-//! To be written.
+//! Reef, put together: configuration, engine, server and plugin runtime.
+//!
+//! This is the one place that knows all crates. `reef serve`, the demonstrations, tests and
+//! examples start the same composition through [`Reef::start`].
+
+pub mod cli;
+pub mod config;
+mod directives;
+mod reef;
+
+pub use reef::{Reef, StartError};

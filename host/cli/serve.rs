@@ -1,0 +1,91 @@
+//! `reef serve [FILE] [--DIRECTIVE VALUE ...]`: the server in the foreground.
+
+use std::io::Write;
+use std::sync::Mutex;
+
+use clap::Args;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tracing_subscriber::EnvFilter;
+
+use super::Failure;
+use crate::config::{Config, LogLevel, Source};
+use crate::reef::Reef;
+
+/// Arguments of `reef serve`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  reef serve\n  reef serve redis.conf --port 7000 --appendonly no\n  echo 'port 7000' | reef serve -"
+)]
+pub(super) struct ServeArgs {
+    /// A configuration file in redis.conf syntax (`-`: standard input), then directives as flags:
+    /// `--port 7000`. Later ones win.
+    #[arg(
+        value_name = "FILE] [--DIRECTIVE VALUE",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    words: Vec<String>,
+}
+
+pub(super) fn run(args: ServeArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let (file, flags) = match args.words.split_first() {
+        Some((file, flags)) if !file.starts_with("--") => {
+            (Some(Source::from_argument(file)), flags)
+        }
+        _ => (None, args.words.as_slice()),
+    };
+    let (config, warnings) = Config::load(file, flags, &|name| std::env::var(name).ok())?;
+    start_log(&config)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    std::env::set_current_dir(config.dir()).map_err(|error| {
+        Failure::new(format!("cannot work in {}: {error}", config.dir().display()))
+    })?;
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let reef = Reef::start(config)?;
+    tracing::info!("ready to accept connections on port {}", reef.port());
+    out.flush()?;
+    let stopper = reef.stopper();
+    let handle = signals.handle();
+    let waiter = std::thread::Builder::new().name("reef-signals".to_owned()).spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            tracing::info!("signal {signal}: stopping");
+            stopper.stop();
+        }
+    })?;
+    reef.join();
+    handle.close();
+    let _ = waiter.join();
+    tracing::info!("bye");
+    Ok(())
+}
+
+/// The log goes to standard output or to `logfile`; RUST_LOG wins over `loglevel`.
+fn start_log(config: &Config) -> Result<(), Failure> {
+    let level = match config.loglevel() {
+        LogLevel::Debug => "debug",
+        LogLevel::Verbose | LogLevel::Notice => "info",
+        LogLevel::Warning => "warn",
+        _ => "error",
+    };
+    let filter = match std::env::var("RUST_LOG") {
+        Ok(words) => EnvFilter::try_new(words)?,
+        Err(_) => {
+            EnvFilter::new(format!("warn,reef={level},reef_server={level},reef_runtime={level}"))
+        }
+    };
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    match config.logfile() {
+        Some(path) => {
+            let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+            let file = file.map_err(|error| {
+                Failure::new(format!("cannot write the log to {}: {error}", path.display()))
+            })?;
+            log.with_ansi(false).with_writer(Mutex::new(file)).init();
+        }
+        None => log.init(),
+    }
+    Ok(())
+}

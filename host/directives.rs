@@ -1,0 +1,82 @@
+//! Directives put into effect: what each part of Reef gets out of the configuration.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use reef_engine::settings::Settings;
+use reef_server::{Configuration, Options};
+
+use crate::config::{Access, Caller, Config, Eviction};
+
+/// The configuration behind CONFIG GET and CONFIG SET.
+pub(crate) struct Directives(Mutex<Config>);
+
+impl Directives {
+    pub(crate) fn new(config: Config) -> Self {
+        Self(Mutex::new(config))
+    }
+}
+
+impl Configuration for Directives {
+    fn get(&self, patterns: &[&[u8]], show: &mut dyn FnMut(&str, &str)) {
+        for (name, value) in self.0.lock().get(patterns) {
+            show(&name, &String::from_utf8_lossy(&value));
+        }
+    }
+
+    fn set(&self, pairs: &[(&[u8], &[u8])]) -> Result<(Settings, Options), String> {
+        let mut config = self.0.lock();
+        let mut changed = config.clone();
+        changed.set(pairs, Caller::Local).map_err(|error| error.reply())?;
+        *config = changed;
+        Ok((settings(&config), options(&config)))
+    }
+
+    fn rewrite(&self) -> Result<(), String> {
+        self.0
+            .lock()
+            .rewrite_file(&[])
+            .map_err(|error| format!("ERR Rewriting config file: {error}"))
+    }
+}
+
+/// How many parts the keyspace has.
+pub(crate) fn shards(config: &Config) -> usize {
+    config.shards()
+}
+
+/// What the engine acts on.
+pub(crate) fn settings(config: &Config) -> Settings {
+    Settings {
+        databases: config.databases(),
+        string_bytes_max: usize::try_from(config.proto_max_bulk_len_bytes()).unwrap_or(usize::MAX),
+        password: config.requirepass().into_boxed_slice(),
+        debug_commands: config.enable_debug_command() != Access::No,
+        lfu: matches!(config.maxmemory_policy(), Eviction::AllKeysLfu | Eviction::VolatileLfu),
+        ..Settings::default()
+    }
+}
+
+/// What the server acts on.
+pub(crate) fn options(config: &Config) -> Options {
+    let seconds = |duration: Option<std::time::Duration>| duration.map_or(0, |d| d.as_secs());
+    let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    Options {
+        bind: config.bind(),
+        port: config.port().unwrap_or(0),
+        port_any: false,
+        unix_socket: config.unixsocket(),
+        unix_socket_permissions: config.unixsocketperm().unwrap_or(0),
+        backlog: i32::try_from(config.tcp_backlog()).unwrap_or(i32::MAX),
+        workers: config.io_threads(),
+        clients_max: u64::from(config.maxclients()),
+        timeout_s: seconds(config.timeout()),
+        keepalive_s: seconds(config.tcp_keepalive()),
+        query_buffer_bytes_max: bytes(config.client_query_buffer_limit_bytes()),
+        output_bytes_max: bytes(config.client_output_buffer_limits().normal.hard_bytes),
+        memory_bytes_max: bytes(config.maxmemory_bytes()),
+        protected_mode: config.protected_mode() && config.requirepass().is_empty(),
+        config_file: config.file().map(|file| file.display().to_string()).unwrap_or_default(),
+        hz: config.hz(),
+    }
+}

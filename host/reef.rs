@@ -1,0 +1,141 @@
+//! A running Reef: the keyspace, the plugin runtime above it, and the server in front of both.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use reef_runtime::{GrantRequest, LoadRequest, Mode, Runtime, Source};
+use reef_server::{Server, ServerError, Stopper, Store};
+
+use crate::config::Config;
+use crate::directives::{self, Directives};
+
+/// A running Reef. Dropping it stops it.
+pub struct Reef {
+    server: Server,
+    runtime: Arc<Runtime>,
+}
+
+/// Why Reef could not start, in one sentence.
+#[derive(Debug)]
+pub enum StartError {
+    /// The server.
+    Server(ServerError),
+    /// The plugin runtime.
+    Runtime(reef_runtime::StartError),
+    /// A plugin.
+    Plugin {
+        /// Its name.
+        name: String,
+        /// Why it was refused.
+        reason: String,
+    },
+    /// The operating system gives no random numbers.
+    Randomness(getrandom::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server(error) => error.fmt(f),
+            Self::Runtime(error) => write!(f, "the plugin runtime cannot start: {error}"),
+            Self::Plugin { name, reason } => {
+                write!(f, "plugin '{name}' cannot be loaded: {reason}")
+            }
+            Self::Randomness(error) => write!(f, "the system has no random numbers: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<ServerError> for StartError {
+    fn from(error: ServerError) -> Self {
+        Self::Server(error)
+    }
+}
+
+impl Reef {
+    /// Starts everything that the configuration asks for, with the bundled plugins.
+    pub fn start(config: Config) -> Result<Self, StartError> {
+        let seed = getrandom::u64().map_err(StartError::Randomness)?;
+        let store = Store::new(seed, directives::shards(&config), directives::settings(&config));
+        let runtime =
+            Runtime::new(&runtime_options(&config), store.clone()).map_err(StartError::Runtime)?;
+        load_plugins(&runtime, &config)?;
+        let options = directives::options(&config);
+        let configuration = Arc::new(Directives::new(config));
+        let server = Server::start(
+            store,
+            options,
+            Some(runtime.clone()),
+            Some(configuration),
+            getrandom::u64().map_err(StartError::Randomness)?,
+        )?;
+        Ok(Self { server, runtime })
+    }
+
+    /// The TCP port it listens on.
+    pub fn port(&self) -> u16 {
+        self.server.port()
+    }
+
+    /// The plugin runtime.
+    pub fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
+    }
+
+    /// A handle that stops it.
+    pub fn stopper(&self) -> Stopper {
+        self.server.stopper()
+    }
+
+    /// Waits until it has stopped.
+    pub fn join(self) {
+        self.server.join();
+    }
+}
+
+fn runtime_options(config: &Config) -> reef_runtime::Options {
+    reef_runtime::Options { cache_dir: code_cache_dir(config), ..Default::default() }
+}
+
+/// Compiled code is kept where the user's caches are, or beside the data.
+fn code_cache_dir(config: &Config) -> Option<PathBuf> {
+    let _ = config;
+    let base = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))?;
+    Some(base.join("reef").join("code"))
+}
+
+fn load_plugins(runtime: &Runtime, config: &Config) -> Result<(), StartError> {
+    let budget = config.plugin_budget();
+    let limits = vec![
+        ("cpu-ms".to_owned(), budget.cpu.as_millis().to_string()),
+        ("memory".to_owned(), budget.memory_bytes.to_string()),
+        ("host-calls".to_owned(), budget.host_calls.to_string()),
+        ("bytes".to_owned(), budget.bytes.to_string()),
+    ];
+    let bundled = reef_bundled::all().iter().map(|plugin| LoadRequest {
+        grants: GrantRequest::AllWanted,
+        limits: limits.clone(),
+        ..LoadRequest::new(plugin.name, Source::Bytes(plugin.component.to_vec()))
+    });
+    // An operator who names a plugin in the configuration trusts it with what it wants.
+    let configured = config.plugins().iter().map(|plugin| LoadRequest {
+        mode: Mode::NewOrReplace,
+        grants: GrantRequest::AllWanted,
+        config: Some(plugin.config.clone()),
+        limits: limits.clone(),
+        ..LoadRequest::new(&plugin.name, Source::Path(plugin.path.clone()))
+    });
+    for request in bundled.chain(configured) {
+        let name = request.name.clone();
+        let summary = runtime
+            .load(request)
+            .map_err(|error| StartError::Plugin { name, reason: error.to_string() })?;
+        tracing::info!("plugin {} {} loaded", summary.name, summary.version);
+    }
+    Ok(())
+}

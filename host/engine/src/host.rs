@@ -4,33 +4,14 @@
 //! all others, but know things that only the host has. It answers through this trait; the engine
 //! stays free of clocks, sockets and threads.
 
-use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use reef_resp::{Argv, Writer};
 
 use crate::backend::{CallStatus, Caller, PluginCommand};
+pub use crate::client_info::ClientFilter;
+use crate::client_info::ClientInfo;
 use crate::error::Error;
-
-/// Which clients CLIENT KILL and CLIENT LIST mean. All conditions must hold.
-#[derive(Clone, Debug, Default)]
-pub struct ClientFilter {
-    /// Only these ids.
-    pub ids: Option<Vec<u64>>,
-    /// Only the client with this remote address.
-    pub address: Option<Box<[u8]>>,
-    /// Only clients connected to this local address.
-    pub local_address: Option<Box<[u8]>>,
-    /// Only clients of this user.
-    pub user: Option<Box<[u8]>>,
-    /// Only `normal`, `pubsub`, `replica` or `master` ones.
-    pub kind: Option<&'static str>,
-    /// Not the caller itself.
-    pub skip_me: Option<u64>,
-    /// Only connections at least this old.
-    pub min_age_s: Option<u64>,
-}
 
 /// The process around the engine, from the point of view of one command.
 pub trait Host {
@@ -58,15 +39,68 @@ pub trait Host {
     /// Sets the counters of INFO back to zero.
     fn reset_stats(&mut self);
 
-    /// Appends the lines of one section of INFO that only the host knows (`name:value\r\n`).
-    /// The section's name is in lower case.
+    /// Appends what only the host knows of a section of INFO: lines `name:value\r\n`, in any order
+    /// (INFO sorts them as Redis does and puts names that Redis does not have last). Names are
+    /// Redis's own. The section is one of these, in lower case, and the host knows:
+    ///
+    /// - `server`: `reef_version os arch_bits monotonic_clock multiplexing_api process_id
+    ///   process_supervised run_id tcp_port server_time_usec uptime_in_seconds uptime_in_days hz
+    ///   configured_hz lru_clock executable config_file io_threads_active`
+    /// - `clients`: `connected_clients maxclients client_recent_max_input_buffer
+    ///   client_recent_max_output_buffer blocked_clients`
+    /// - `memory`: `used_memory used_memory_rss used_memory_peak used_memory_startup
+    ///   total_system_memory maxmemory maxmemory_policy mem_replication_backlog
+    ///   mem_clients_slaves mem_clients_normal mem_aof_buffer mem_allocator`. From bytes INFO
+    ///   makes `..._human`, percentages and ratios by itself.
+    /// - `persistence`: `loading rdb_changes_since_last_save rdb_bgsave_in_progress
+    ///   rdb_last_save_time rdb_last_bgsave_status rdb_last_bgsave_time_sec
+    ///   rdb_current_bgsave_time_sec rdb_saves rdb_last_load_keys_expired
+    ///   rdb_last_load_keys_loaded aof_enabled aof_rewrite_in_progress aof_rewrite_scheduled
+    ///   aof_last_rewrite_time_sec aof_current_rewrite_time_sec aof_last_bgrewrite_status
+    ///   aof_rewrites aof_last_write_status`, with `appendonly yes` also `aof_current_size
+    ///   aof_base_size aof_pending_rewrite aof_buffer_length aof_delayed_fsync`
+    /// - `stats`: `total_connections_received total_commands_processed instantaneous_ops_per_sec
+    ///   total_net_input_bytes total_net_output_bytes total_net_repl_input_bytes
+    ///   total_net_repl_output_bytes instantaneous_input_kbps instantaneous_output_kbps
+    ///   rejected_connections sync_full sync_partial_ok sync_partial_err evicted_clients
+    ///   pubsub_channels pubsub_patterns pubsubshard_channels latest_fork_usec total_forks
+    ///   unexpected_error_replies total_error_replies total_reads_processed
+    ///   total_writes_processed acl_access_denied_auth acl_access_denied_cmd
+    ///   acl_access_denied_key acl_access_denied_channel`
+    /// - `replication`: `role connected_slaves master_failover_state master_replid master_replid2
+    ///   master_repl_offset second_repl_offset repl_backlog_active repl_backlog_size
+    ///   repl_backlog_first_byte_offset repl_backlog_histlen`, `slave0:ip=...` and so on; on a
+    ///   replica `master_host master_port master_link_status ...`
+    /// - `cpu`: `used_cpu_sys used_cpu_user used_cpu_sys_children used_cpu_user_children
+    ///   used_cpu_sys_main_thread used_cpu_user_main_thread`
+    /// - `modules`: nothing; plugins tell of themselves in `plugins`
+    /// - `plugins`: what [`Extension::info`](crate::backend::Extension::info) tells
+    /// - `commandstats`: `cmdstat_get:calls=1,usec=2,usec_per_call=2.00,rejected_calls=0,
+    ///   failed_calls=0` for every command that was called, in order
+    ///   ([`Registry::by_id`](crate::registry::Registry::by_id) knows the name)
+    /// - `errorstats`: `errorstat_WRONGTYPE:count=1`, sorted by the error's first word
+    /// - `latencystats`: `latency_percentiles_usec_get:p50=1.003,p99=2.007,p99.9=2.007`
+    ///
+    /// The rest (`cluster`, `keyspace`, hits, misses, expired keys, the size of the data) the engine
+    /// counts itself.
     fn info(&self, section: &str, out: &mut String);
 
-    /// Appends one line per client, as CLIENT LIST shows it (`\n` at the end of each).
-    fn list_clients(&self, filter: &ClientFilter, out: &mut String);
+    /// Calls `show` with every client that passes the filter, the oldest first. Of the caller the
+    /// session's own values are shown, however old the host's are.
+    fn list_clients(&self, filter: &ClientFilter, show: &mut dyn FnMut(ClientInfo));
 
-    /// Closes clients; gives how many.
+    /// Closes clients; gives how many. The caller's own connection closes after the reply.
     fn kill_clients(&mut self, filter: &ClientFilter) -> usize;
+
+    /// Makes a client that waits go on, as if it had timed out or with an error. Whether it waited.
+    fn unblock_client(&mut self, _id: u64, _with_error: bool) -> bool {
+        false
+    }
+
+    /// Whether there is a user of this name.
+    fn has_user(&self, name: &[u8]) -> bool {
+        name == b"default"
+    }
 
     /// Microseconds since 1970, for TIME.
     fn now_us(&self) -> u64;

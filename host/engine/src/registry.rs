@@ -21,8 +21,10 @@ use crate::types::hasher::Hasher;
 #[derive(Clone, Debug)]
 pub struct CommandRef {
     entry: Entry,
-    /// Index among the natives; plugins' commands come behind them.
+    /// Its index in the table, see [`Registry::by_id`].
     id: u16,
+    /// A container's first sub-command has this index, the others follow.
+    first_subcommand: u16,
 }
 
 #[derive(Clone, Debug)]
@@ -43,7 +45,8 @@ impl Deref for CommandRef {
 }
 
 impl CommandRef {
-    /// The index in the table. A sub-command has its container's.
+    /// The index in the table: first the natives, then their sub-commands, then plugins' commands.
+    /// An index means the same command until plugins change.
     pub fn id(&self) -> u16 {
         self.id
     }
@@ -75,15 +78,28 @@ pub struct Registry {
     by_name: HashTable<CommandRef>,
     hasher: Hasher,
     entries: Vec<CommandRef>,
+    subcommands: Vec<CommandRef>,
+    natives: usize,
 }
 
 impl Registry {
     /// The native commands alone.
     pub fn native() -> Self {
-        let mut registry =
-            Self { by_name: HashTable::new(), hasher: Hasher::new(0), entries: Vec::new() };
+        let natives = Command::natives().count();
+        let mut registry = Self {
+            by_name: HashTable::new(),
+            hasher: Hasher::new(0),
+            entries: Vec::with_capacity(natives),
+            subcommands: Vec::new(),
+            natives,
+        };
         for (id, command) in Command::natives() {
-            registry.insert(CommandRef { entry: Entry::Native(command), id });
+            let first_subcommand = (natives + registry.subcommands.len()) as u16;
+            for (id, subcommand) in (first_subcommand..).zip(command.subcommands()) {
+                let entry = Entry::Native(subcommand);
+                registry.subcommands.push(CommandRef { entry, id, first_subcommand: id });
+            }
+            registry.insert(CommandRef { entry: Entry::Native(command), id, first_subcommand });
         }
         registry
     }
@@ -96,8 +112,9 @@ impl Registry {
             if name.len() > NAME_BYTES_MAX || registry.get(name.as_bytes()).is_some() {
                 return Err(name.to_owned());
             }
-            let id = registry.entries.len() as u16;
-            registry.insert(CommandRef { entry: Entry::Plugin(command.clone()), id });
+            let id = (registry.entries.len() + registry.subcommands.len()) as u16;
+            let entry = Entry::Plugin(command.clone());
+            registry.insert(CommandRef { entry, id, first_subcommand: id });
         }
         Ok(registry)
     }
@@ -129,13 +146,26 @@ impl Registry {
             return Ok(Some(command.clone()));
         }
         let word = argv.get(1);
-        let found = command
-            .subcommands()
-            .iter()
-            .find(|subcommand| word.eq_ignore_ascii_case(subcommand.name.as_bytes()));
+        let found = (command.first_subcommand..)
+            .zip(command.subcommands())
+            .find(|(_, subcommand)| word.eq_ignore_ascii_case(subcommand.name.as_bytes()));
         match found {
-            Some(found) => Ok(Some(CommandRef { entry: Entry::Native(found), id: command.id })),
+            Some((id, found)) => {
+                let entry = Entry::Native(found);
+                Ok(Some(CommandRef { entry, id, first_subcommand: id }))
+            }
             None => Err(command),
+        }
+    }
+
+    /// The command or sub-command with this [`CommandRef::id`].
+    pub fn by_id(&self, id: u16) -> Option<&CommandRef> {
+        let index = usize::from(id);
+        let behind_natives = index.checked_sub(self.natives);
+        match behind_natives {
+            None => self.entries.get(index),
+            Some(behind) if behind < self.subcommands.len() => self.subcommands.get(behind),
+            Some(_) => self.entries.get(index - self.subcommands.len()),
         }
     }
 
@@ -147,7 +177,10 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
+    use reef_resp::OwnedArgv;
+
     use super::*;
+    use crate::backend::PluginCommand;
 
     #[test]
     fn native_names_are_upper_case_unique_and_short() {
@@ -161,6 +194,29 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), count, "a name was declared twice");
+    }
+
+    #[test]
+    fn every_command_and_subcommand_is_found_by_its_own_index() {
+        let plugin = PluginCommand { plugin: 1, command: 0 };
+        let plugins = [Arc::new(Command::plugin("A.B".into(), plugin))];
+        let registry = Registry::with_plugins(&plugins).unwrap();
+        let mut seen = Vec::new();
+        let mut check = |command: CommandRef| {
+            let found = registry.by_id(command.id()).unwrap();
+            assert_eq!(found.full_name(), command.full_name());
+            seen.push(command.id());
+        };
+        for command in registry.iter() {
+            check(command.clone());
+            for subcommand in command.subcommands() {
+                let argv: OwnedArgv = [&*command.name, &*subcommand.name].into_iter().collect();
+                check(registry.resolve(argv.as_argv()).unwrap().unwrap());
+            }
+        }
+        seen.sort_unstable();
+        assert!(seen.iter().enumerate().all(|(index, id)| index == usize::from(*id)));
+        assert!(registry.by_id(seen.len() as u16).is_none());
     }
 
     #[test]

@@ -11,10 +11,11 @@ use alloc::vec::Vec;
 use reef_resp::{Argv, Protocol, Writer};
 
 use crate::backend::{CallStatus, Caller, PluginCommand};
+use crate::client_info::{ClientFilter, ClientInfo};
 use crate::clock::Millis;
 use crate::error::Error;
 use crate::gates::Conditions;
-use crate::host::{ClientFilter, Host};
+use crate::host::Host;
 use crate::keyspace::{self, Journal, Keyspace, Shard, ShardSet, Shards};
 use crate::registry::Registry;
 use crate::session::Session;
@@ -204,9 +205,11 @@ impl Host for SoloHost<'_> {
 
     fn info(&self, _: &str, _: &mut String) {}
 
-    fn list_clients(&self, _: &ClientFilter, out: &mut String) {
-        // Writing to a string cannot fail.
-        let _ = core::fmt::write(out, format_args!("id={} addr=solo\n", self.id));
+    fn list_clients(&self, filter: &ClientFilter, show: &mut dyn FnMut(ClientInfo)) {
+        let me = ClientInfo { id: self.id, ..ClientInfo::default() };
+        if filter.matches(&me) {
+            show(me);
+        }
     }
 
     fn kill_clients(&mut self, filter: &ClientFilter) -> usize {

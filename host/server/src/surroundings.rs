@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use reef_engine::backend::{CallStatus, Caller, Completion, Extension, PluginCommand};
+use reef_engine::client_info::{ClientFilter, ClientInfo};
+use reef_engine::clock::Millis;
 use reef_engine::error::Error;
-use reef_engine::host::{ClientFilter, Host};
+use reef_engine::host::Host;
 use reef_resp::{Argv, Writer};
 
 use crate::clients::Card;
@@ -92,14 +94,16 @@ impl Host for WorkerHost<'_> {
         self.shared.info(section, out);
     }
 
-    fn list_clients(&self, filter: &ClientFilter, out: &mut String) {
-        let _ = (filter, out);
+    fn list_clients(&self, filter: &ClientFilter, show: &mut dyn FnMut(ClientInfo)) {
+        let all = self.shared.clients.all();
+        let described = all.iter().map(|card| describe(card, self.shared));
+        described.filter(|client| filter.matches(client)).for_each(show);
     }
 
     fn kill_clients(&mut self, filter: &ClientFilter) -> usize {
         let mut killed = 0;
         for card in self.shared.clients.all() {
-            if !matches(&card, filter, self.shared) {
+            if !filter.matches(&describe(&card, self.shared)) {
                 continue;
             }
             killed += 1;
@@ -133,19 +137,36 @@ impl Host for WorkerHost<'_> {
     }
 }
 
-/// The same clients as CLIENT LIST and CLIENT KILL mean.
-fn matches(card: &Card, filter: &ClientFilter, shared: &Shared) -> bool {
-    let age_s = now_ms().since(card.connected_at) / 1000;
-    filter.ids.as_ref().is_none_or(|ids| ids.contains(&card.id))
-        && filter.address.as_ref().is_none_or(|a| **a == *address(card.peer, shared).as_bytes())
-        && filter
-            .local_address
-            .as_ref()
-            .is_none_or(|a| **a == *address(card.local, shared).as_bytes())
-        && filter.user.as_ref().is_none_or(|user| **user == *b"default")
-        && filter.kind.is_none_or(|kind| kind == "normal")
-        && filter.skip_me != Some(card.id)
-        && filter.min_age_s.is_none_or(|age| age_s >= age)
+/// A client as CLIENT LIST shows it.
+fn describe(card: &Card, shared: &Shared) -> ClientInfo {
+    let now = now_ms();
+    let labels = card.labels.lock().clone();
+    let registry = shared.store.registry();
+    let command = registry.by_id(card.command.load(Ordering::Relaxed));
+    ClientInfo {
+        id: card.id,
+        address: address(card.peer, shared),
+        local_address: address(card.local, shared),
+        descriptor: card.descriptor,
+        name: labels.name,
+        age_s: now.since(card.connected_at) / 1000,
+        idle_s: now.since(Millis::new(card.active_at.load(Ordering::Relaxed))) / 1000,
+        monitoring: card.monitoring.load(Ordering::Relaxed),
+        waiting: card.waiting.load(Ordering::Relaxed),
+        unix_socket: card.peer.is_none(),
+        no_evict: card.no_evict.load(Ordering::Relaxed),
+        no_touch: card.no_touch.load(Ordering::Relaxed),
+        database: card.database.load(Ordering::Relaxed),
+        queued: (card.queued.load(Ordering::Relaxed) as usize).checked_sub(1),
+        input_bytes: card.input_bytes.load(Ordering::Relaxed) as usize,
+        output_bytes: card.output_bytes.load(Ordering::Relaxed) as usize,
+        command: command.map(|command| command.full_name()).unwrap_or_default(),
+        user: "default".into(),
+        protocol: card.protocol.load(Ordering::Relaxed),
+        library_name: labels.library_name,
+        library_version: labels.library_version,
+        ..ClientInfo::default()
+    }
 }
 
 /// An address as Redis shows it; a unix socket by its path.
@@ -204,7 +225,7 @@ impl Host for BatchHost {
 
     fn info(&self, _: &str, _: &mut String) {}
 
-    fn list_clients(&self, _: &ClientFilter, _: &mut String) {}
+    fn list_clients(&self, _: &ClientFilter, _: &mut dyn FnMut(ClientInfo)) {}
 
     fn kill_clients(&mut self, _: &ClientFilter) -> usize {
         0

@@ -1,0 +1,53 @@
+//! What MONITOR shows: one line per command that ran. Who sees it is the server's matter.
+
+use alloc::format;
+use alloc::string::String;
+use core::fmt::Write;
+
+use reef_resp::Argv;
+
+/// The line of a command: `1339518083.107412 [0 127.0.0.1:60866] "keys" "*"`, without an end.
+pub fn monitor_line(now_us: u64, database: u32, address: &str, argv: Argv<'_>) -> String {
+    let (seconds, rest_us) = (now_us / 1_000_000, now_us % 1_000_000);
+    let mut line = format!("{seconds}.{rest_us:06} [{database} {address}]");
+    for argument in argv.iter() {
+        line.push(' ');
+        push_quoted(&mut line, argument);
+    }
+    line
+}
+
+/// Appends bytes in quotes; what is not printable ASCII is escaped.
+pub fn push_quoted(out: &mut String, bytes: &[u8]) {
+    out.push('"');
+    for &byte in bytes {
+        match byte {
+            b'"' | b'\\' => out.extend(['\\', char::from(byte)]),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            0x07 => out.push_str("\\a"),
+            0x08 => out.push_str("\\b"),
+            b' '..=b'~' => out.push(char::from(byte)),
+            // Writing to a string cannot fail.
+            _ => {
+                let _ = write!(out, "\\x{byte:02x}");
+            }
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use reef_resp::OwnedArgv;
+
+    use super::*;
+
+    #[test]
+    fn a_line_looks_as_redis_prints_it() {
+        let argv: OwnedArgv = [b"SET".as_slice(), b"k", b"a\"\\\n\x00\xffz"].into_iter().collect();
+        let line = monitor_line(1_339_518_083_000_412, 3, "127.0.0.1:60866", argv.as_argv());
+        assert_eq!(line, r#"1339518083.000412 [3 127.0.0.1:60866] "SET" "k" "a\"\\\n\x00\xffz""#);
+    }
+}

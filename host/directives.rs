@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use reef_engine::settings::Settings;
+use reef_engine::types::limits::Limits;
 use reef_server::{Configuration, Options};
 
 use crate::config::{Access, Caller, Config, Eviction};
@@ -53,7 +54,23 @@ pub(crate) fn settings(config: &Config) -> Settings {
         password: config.requirepass().into_boxed_slice(),
         debug_commands: config.enable_debug_command() != Access::No,
         lfu: matches!(config.maxmemory_policy(), Eviction::AllKeysLfu | Eviction::VolatileLfu),
+        limits: limits(config),
         ..Settings::default()
+    }
+}
+
+/// How large packed collections may become.
+fn limits(config: &Config) -> Limits {
+    let packing = config.packing();
+    Limits {
+        hash_entries_max: packing.hash_entries,
+        hash_value_bytes_max: packing.hash_value_bytes,
+        list_node_size: i64::from(packing.list_size),
+        set_integers_max: packing.set_intset_entries,
+        set_entries_max: packing.set_entries,
+        set_value_bytes_max: packing.set_value_bytes,
+        sorted_set_entries_max: packing.zset_entries,
+        sorted_set_value_bytes_max: packing.zset_value_bytes,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the engine needs to know of the configuration: plain values, handed in by the host.
 
 use crate::types::hasher::Hasher;
+use crate::types::limits::Limits;
 
 /// Directives that the engine acts on.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct Settings {
     pub debug_commands: bool,
     /// Which LFU bookkeeping, if any (`maxmemory-policy` is an LFU one).
     pub lfu: bool,
+    /// How large packed collections may become.
+    pub limits: Limits,
 }
 
 impl Default for Settings {
@@ -25,6 +28,7 @@ impl Default for Settings {
             password: alloc::boxed::Box::default(),
             debug_commands: false,
             lfu: false,
+            limits: Limits::default(),
         }
     }
 }

@@ -4,13 +4,22 @@
 //! keyspace, a clock or a source of randomness of its own; limits, hasher and random numbers are
 //! handed in, and every mutation returns what is needed to undo it.
 
+pub mod bounds;
+pub mod counted;
+pub mod dense;
 pub mod element;
+pub mod encoding;
 pub mod glob;
+pub mod hash;
 pub mod hasher;
+pub mod intset;
 pub mod limits;
+pub mod list;
 pub mod listpack;
 pub mod long_double;
 pub mod number;
 pub mod random;
 pub mod segmented;
+pub mod set;
 pub mod small_bytes;
+pub mod sorted_set;

@@ -20,13 +20,14 @@
 //! their hash while they are inside.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::mem;
 
 use hashbrown::HashTable;
 
-use super::random::{Random, below};
+use super::random::{Random, below, shuffle_front};
 
 /// Buckets of a full-grown segment.
 pub const SEGMENT_BUCKETS: usize = 512;
@@ -198,11 +199,27 @@ impl<T> Segmented<T> {
 
     /// An element, each with the same probability.
     pub fn random(&self, random: &mut Random<'_>) -> Option<&T> {
-        let (segment, bucket) = self.random_slot(random)?;
-        match &self.shape {
-            Shape::One(table) => table.get_bucket(bucket),
-            Shape::Many(many) => many.segments[segment].table.get_bucket(bucket),
+        self.slot(self.random_slot(random)?)
+    }
+
+    /// `count` different elements in random order, or all if there are not so many; each choice and
+    /// order is equally likely.
+    pub fn sample(&self, count: usize, random: &mut Random<'_>) -> Vec<&T> {
+        if count.saturating_mul(4) < self.len() {
+            let mut chosen = Vec::with_capacity(count);
+            let mut slots = BTreeSet::new();
+            while chosen.len() < count {
+                let Some(slot) = self.random_slot(random) else { break };
+                if slots.insert(slot) {
+                    chosen.extend(self.slot(slot));
+                }
+            }
+            return chosen;
         }
+        let mut all: Vec<&T> = self.iter().collect();
+        shuffle_front(&mut all, count, random);
+        all.truncate(count);
+        all
     }
 
     /// Removes an element, each with the same probability.
@@ -324,6 +341,13 @@ impl<T> Segmented<T> {
                 let start = u64::from(segment.prefix) * width;
                 (&segment.table, start, start + width)
             }
+        }
+    }
+
+    fn slot(&self, (segment, bucket): (usize, usize)) -> Option<&T> {
+        match &self.shape {
+            Shape::One(table) => table.get_bucket(bucket),
+            Shape::Many(many) => many.segments[segment].table.get_bucket(bucket),
         }
     }
 
@@ -563,7 +587,7 @@ const POSITION_END: u64 = 1 << POSITION_BITS;
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeSet, HashMap};
+    use std::collections::HashMap;
 
     use super::super::hasher::Hasher;
     use super::super::random::seeded;
@@ -760,6 +784,12 @@ mod tests {
             let chi: f64 = seen.values().map(|n| (*n as f64 - 200.0).powi(2) / 200.0).sum();
             let (mean, deviation) = (items as f64 - 1.0, (2.0 * items as f64).sqrt());
             assert!((chi - mean).abs() < 5.0 * deviation, "chi squared {chi} of {items}");
+            for count in [0, 1, items / 8, items / 2, items, items + 5] {
+                let sample = table.inner.sample(count as usize, &mut random);
+                let unique: BTreeSet<_> = sample.iter().map(|pair| pair.0).collect();
+                assert_eq!(sample.len() as u64, count.min(items));
+                assert_eq!(unique.len(), sample.len());
+            }
             let hasher = table.hasher.clone();
             for left in (0..items).rev() {
                 let rehash = |pair: &(u64, u64)| hash_of(&hasher, pair.0);

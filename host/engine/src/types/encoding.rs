@@ -1,0 +1,30 @@
+//! The forms that a collection can have inside, with the names that OBJECT ENCODING gives them.
+
+/// How a value is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// Sorted integers.
+    IntSet,
+    /// One packed sequence.
+    Listpack,
+    /// A hash table.
+    HashTable,
+    /// A queue of packed sequences.
+    Quicklist,
+    /// A hash table beside an ordered tree; named after what Redis has in its place.
+    SkipList,
+}
+
+impl Encoding {
+    /// The name that clients see.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::IntSet => "intset",
+            Self::Listpack => "listpack",
+            Self::HashTable => "hashtable",
+            Self::Quicklist => "quicklist",
+            Self::SkipList => "skiplist",
+        }
+    }
+}

@@ -91,6 +91,11 @@ impl<'a> Args<'a> {
         number::parse_i64(self.bytes()?).ok_or(Error::NotAnInteger)
     }
 
+    /// Takes an integer of 32 bits, which is what numbers of databases are.
+    pub fn integer32(&mut self) -> Result<i32, Error> {
+        i32::try_from(self.integer()?).map_err(|_| Error::OutOfInt32)
+    }
+
     /// Takes an integer between `low` and `high`, saying that `what` is out of range otherwise.
     pub fn integer_in(&mut self, low: i64, high: i64, what: &'static str) -> Result<i64, Error> {
         let value = self.integer()?;

@@ -26,10 +26,22 @@ pub enum Error {
     NoSuchKey,
     StringTooLong,
     InvalidExpire(String),
+    OutOfInt32,
+    ExpireNxConflict,
+    ExpireGtLtConflict,
+    UnsupportedOption(String),
     InvalidCursor,
     InvalidDatabase,
     DatabaseOutOfRange,
+    InvalidFirstDatabase,
+    InvalidSecondDatabase,
     SameObject,
+    /// `OBJECT FREQ` without an LFU policy.
+    NoFrequency,
+    /// `OBJECT IDLETIME` with an LFU policy.
+    NoIdleTime,
+    NoShutdown,
+    ShutdownFailed,
     NotMinMaxFloat,
     NotMinMaxLex,
     NanScore,
@@ -58,6 +70,18 @@ pub enum Error {
     OutOfMemory,
     NoScriptCommand,
     DebugDisabled,
+    /// An unknown word behind DEBUG, or a known one with other arguments.
+    DebugSubcommand(String),
+    DebugRefused,
+    DebugNeedsFiles,
+    DebugDatabase,
+    DebugThreshold,
+    DebugProtocol,
+    DebugPush,
+    NotAListpack,
+    NotAQuicklist,
+    NotAHashTable,
+    NotASds,
     /// A text that is already complete: `CODE message`.
     Text(&'static str),
     /// The same, made at run time.
@@ -79,6 +103,11 @@ impl fmt::Display for Error {
             Self::InvalidExpire(command) => {
                 write!(f, "ERR invalid expire time in '{command}' command")
             }
+            Self::UnsupportedOption(option) => write!(f, "ERR Unsupported option {option}"),
+            Self::DebugSubcommand(word) => write!(
+                f,
+                "ERR unknown subcommand or wrong number of arguments for '{word}'. Try DEBUG HELP."
+            ),
             Self::UnknownCommand { name, arguments } => {
                 write!(f, "ERR unknown command '{name}', with args beginning with: {arguments}")
             }
@@ -113,6 +142,25 @@ impl Error {
             Self::InvalidCursor => "ERR invalid cursor",
             Self::InvalidDatabase => "ERR invalid DB index",
             Self::DatabaseOutOfRange => "ERR DB index is out of range",
+            Self::OutOfInt32 => {
+                "ERR value is out of range, value must between -2147483648 and 2147483647"
+            }
+            Self::ExpireNxConflict => {
+                "ERR NX and XX, GT or LT options at the same time are not compatible"
+            }
+            Self::ExpireGtLtConflict => {
+                "ERR GT and LT options at the same time are not compatible"
+            }
+            Self::InvalidFirstDatabase => "ERR invalid first DB index",
+            Self::InvalidSecondDatabase => "ERR invalid second DB index",
+            Self::NoFrequency => {
+                "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+            }
+            Self::NoIdleTime => {
+                "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+            }
+            Self::NoShutdown => "ERR No shutdown in progress.",
+            Self::ShutdownFailed => "ERR Errors trying to SHUTDOWN. Check logs.",
             Self::SameObject => "ERR source and destination objects are the same",
             Self::NotMinMaxFloat => "ERR min or max is not a float",
             Self::NotMinMaxLex => "ERR min or max not valid string range item",
@@ -137,6 +185,29 @@ impl Error {
             Self::DebugDisabled => {
                 "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."
             }
+            other => other.debug_text(),
+        }
+    }
+
+    /// The texts of DEBUG.
+    fn debug_text(&self) -> &'static str {
+        match self {
+            Self::DebugRefused => "ERR this server does not harm itself on request",
+            Self::DebugNeedsFiles => "ERR this server keeps nothing on disk that could be loaded",
+            Self::DebugDatabase => "ERR Out of range database",
+            Self::DebugThreshold => {
+                "ERR argument must be a memory value bigger than 1 and smaller than 4gb"
+            }
+            Self::DebugProtocol => {
+                "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
+            }
+            Self::DebugPush => "ERR RESP2 is not supported by this command",
+            Self::NotAListpack => "ERR Not a listpack encoded object.",
+            Self::NotAQuicklist => "ERR Not a quicklist encoded object.",
+            Self::NotAHashTable => {
+                "ERR The value stored at the specified key is not represented using an hash table"
+            }
+            Self::NotASds => "ERR Not an sds encoded string.",
             _ => "ERR",
         }
     }

@@ -16,7 +16,7 @@ use crate::clock::Millis;
 use crate::error::Error;
 use crate::gates::Conditions;
 use crate::host::Host;
-use crate::keyspace::{self, Journal, Keyspace, Shard, ShardSet, Shards};
+use crate::keyspace::{self, Journal, Keyspace, Shard, ShardSet, Shards, Slot};
 use crate::registry::Registry;
 use crate::session::Session;
 use crate::settings::{Rules, Settings};
@@ -136,7 +136,8 @@ impl Solo {
     pub fn digest(&self) -> BTreeMap<(u32, Vec<u8>), keyspace::Description> {
         let mut digest = BTreeMap::new();
         for (number, database) in self.shards.iter().flat_map(Shard::databases) {
-            for slot in database.iter() {
+            let is_live = |slot: &&Slot| slot.expires_at().is_none_or(|at| at > self.now);
+            for slot in database.iter().filter(is_live) {
                 digest.insert((number, slot.key().to_vec()), slot.describe());
             }
         }

@@ -81,12 +81,9 @@ fn echo(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 }
 
 fn select(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
-    let index = args.integer().map_err(|_| Error::NotAnInteger)?;
-    if index < 0 || index >= i64::from(cx.keys.rules.settings.databases) {
-        return Err(Error::DatabaseOutOfRange);
-    }
-    cx.session.database = index as u32;
-    cx.keys.database = index as u32;
+    let index = super::generic::database(cx, args)?;
+    cx.session.database = index;
+    cx.keys.database = index;
     cx.reply.ok();
     Ok(())
 }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use reef_resp::Writer;
 
 use crate::error::Error;
+use crate::types::long_double::LongDouble;
 use crate::types::number;
 
 /// Says a double.
@@ -16,6 +17,12 @@ pub(super) fn say(reply: &mut Writer, value: f64) {
 
 /// The sum of two decimal numbers, as text.
 pub(super) fn sum(value: &[u8], increment: &[u8]) -> Result<Vec<u8>, Error> {
-    let _ = (value, increment);
-    Err(Error::NotAFloat)
+    let value = LongDouble::parse(value).ok_or(Error::NotAFloat)?;
+    let sum = value + LongDouble::parse(increment).ok_or(Error::NotAFloat)?;
+    if !sum.is_finite() {
+        return Err(Error::FloatOverflow);
+    }
+    let mut text = Vec::new();
+    sum.write(&mut text);
+    Ok(text)
 }

@@ -6,6 +6,9 @@ mod connection;
 mod expiry;
 mod float;
 mod generic;
+mod help;
+mod object;
+mod scan;
 mod string;
 mod transactions;
 
@@ -16,7 +19,7 @@ use crate::step::Cx;
 
 /// All native commands. The order is that of COMMAND and of table indexes.
 pub static FAMILIES: &[&[Command]] =
-    &[connection::TABLE, generic::TABLE, string::TABLE, transactions::TABLE];
+    &[connection::TABLE, generic::TABLE, object::TABLE, string::TABLE, transactions::TABLE];
 
 /// The handler of containers. Never runs: without a sub-command the arity is wrong, with an
 /// unknown one the gate refuses.

@@ -199,6 +199,8 @@ struct SetOptions {
 fn set_options(cx: &Cx<'_>, args: &mut Args<'_>) -> Result<SetOptions, Error> {
     let mut options =
         SetOptions { condition: Condition::Always, get: false, expiry: Expiry::Clear };
+    // The number is read when the syntax is known to be right.
+    let mut time = None;
     while !args.is_done() {
         if args.keyword("GET") {
             options.get = true;
@@ -206,17 +208,18 @@ fn set_options(cx: &Cx<'_>, args: &mut Args<'_>) -> Result<SetOptions, Error> {
             options.condition = Condition::IfAbsent;
         } else if options.condition != Condition::IfAbsent && args.keyword("XX") {
             options.condition = Condition::IfPresent;
-        } else if options.expiry != Expiry::Clear {
+        } else if options.expiry != Expiry::Clear || time.is_some() {
             return Err(Error::Syntax);
         } else if args.keyword("KEEPTTL") {
             options.expiry = Expiry::Keep;
         } else {
             let unit = Unit::keyword(args).ok_or(Error::Syntax)?;
-            // A second option after this one is a syntax error, found before the number is read.
-            let mut ahead = *args;
-            ahead.bytes()?;
-            options.expiry = Expiry::At(expiry::take(args, unit, cx.keys.now, "set")?);
+            time = Some((unit, *args));
+            args.bytes()?;
         }
+    }
+    if let Some((unit, mut at)) = time {
+        options.expiry = Expiry::At(expiry::take(&mut at, unit, cx.keys.now, "set")?);
     }
     Ok(options)
 }

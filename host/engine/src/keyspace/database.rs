@@ -130,7 +130,10 @@ impl Database {
         if at > now {
             return None;
         }
-        let due = |slot: &Slot| slot.expires_at() == Some(at);
+        // The table compares only a few bits of the hash, and many keys may be due at one instant.
+        let due = |slot: &Slot| {
+            slot.expires_at() == Some(at) && hasher.hash(slot.key()) == hash
+        };
         let slot = self.table.remove(hash, due, |slot| hasher.hash(slot.key()));
         debug_assert!(slot.is_some(), "each entry in `expires` has its slot");
         self.expires.remove(&(at, hash));

@@ -9,6 +9,7 @@
 //! - a key never holds an empty collection;
 //! - undoing a journal leaves the data as it was before the step.
 
+mod access;
 mod database;
 mod edit;
 mod shard;
@@ -16,10 +17,11 @@ mod slot;
 mod undo;
 mod value;
 
+pub use access::Access;
 pub use database::Database;
 pub use edit::Edit;
 pub use shard::{Counters, SHARDS_MAX, Shard, ShardSet, Shards, slot_of};
-pub use slot::{Access, Description, Slot, TextKind, allocated};
+pub use slot::{Description, Slot, TextKind, allocated};
 pub use undo::{EditInverse, Inverse, Journal};
 pub use value::{Collection, Value};
 
@@ -113,6 +115,12 @@ impl<'a> Keyspace<'a> {
         self.shards.get_mut(shard)?.database_mut(self.database)
     }
 
+    /// A number that differs from use to use of a shard's keys.
+    fn draw(&self, place: Place) -> u64 {
+        self.shards.get(place.shard).map_or(0, |shard| shard.counters.hits ^ place.hash)
+            ^ self.journal.changes
+    }
+
     fn is_live(&self, slot: &Slot) -> bool {
         slot.expires_at().is_none_or(|at| at > self.now)
     }
@@ -142,11 +150,26 @@ impl<'a> Keyspace<'a> {
             return None;
         }
         shard.counters.hits += 1;
+        let draw = shard.counters.hits;
         let slot = shard.database_mut(self.database)?.find_mut(place.hash, key)?;
         if !no_touch {
-            slot.set_access(access_now(slot.access(), now, lfu));
+            slot.set_access(slot.access().used(now, lfu, draw));
         }
         Some(slot)
+    }
+
+    /// The slot of a key, counted as hit or miss, its access clock left alone: for commands that
+    /// ask about a key rather than use it.
+    pub fn look(&mut self, key: &[u8]) -> Option<&Slot> {
+        let place = self.place(key);
+        let found = self.peek(key).is_some();
+        let counters = &mut self.shards.get_mut(place.shard)?.counters;
+        if found {
+            counters.hits += 1;
+        } else {
+            counters.misses += 1;
+        }
+        self.peek(key)
     }
 
     /// The string at a key.
@@ -175,6 +198,14 @@ impl<'a> Keyspace<'a> {
         self.peek(key).map(Slot::expires_at)
     }
 
+    /// Does something with another database selected.
+    pub fn in_database<R>(&mut self, database: u32, act: impl FnOnce(&mut Self) -> R) -> R {
+        let selected = core::mem::replace(&mut self.database, database);
+        let result = act(self);
+        self.database = selected;
+        result
+    }
+
     // ---- writing -------------------------------------------------------------------------
 
     /// Sets a key to a string, whatever it held.
@@ -185,7 +216,7 @@ impl<'a> Keyspace<'a> {
         let number = self.database;
         let Some(shard) = self.shards.get_mut(place.shard) else { return };
         let database = shard.database_or_new(number);
-        let access = access_new(now, rules.settings.lfu);
+        let access = Access::new(now, rules.settings.lfu);
         let mut expires_at = match expiry {
             Expiry::At(at) => Some(at),
             _ => None,
@@ -227,14 +258,22 @@ impl<'a> Keyspace<'a> {
         };
         let len = len.ok_or(Error::WrongType)?;
         let place = self.place(key);
+        let (now, lfu, no_touch) = (self.now, self.rules.settings.lfu, self.no_touch);
+        let draw = self.draw(place);
         let undoable = self.journal.is_undoable();
+        // A packed string is put back as it was, so that not even its encoding tells of the step.
+        let packed = self.peek(key).filter(|slot| undoable && slot.is_packed());
+        let packed = packed.map(|slot| slot.copy_as(key, slot.access()));
         let mut overwritten = Vec::new();
         let mut len_after = len;
         if let Some(database) = self.database_at_mut(place.shard) {
             database.change(place.hash, key, |slot| {
+                if !no_touch {
+                    slot.set_access(slot.access().used(now, lfu, draw));
+                }
                 let Some(text) = slot.text_buffer() else { return };
                 let end = offset + bytes.len();
-                if undoable && offset < len {
+                if undoable && packed.is_none() && offset < len {
                     overwritten.extend_from_slice(&text[offset..end.min(len)]);
                 }
                 if text.len() < end {
@@ -245,12 +284,9 @@ impl<'a> Keyspace<'a> {
             });
         }
         let database = self.database;
-        self.journal.undo_by(|| Inverse::Text {
-            database,
-            key: key.into(),
-            len,
-            offset,
-            bytes: overwritten,
+        self.journal.undo_by(|| match packed {
+            Some(slot) => Inverse::Restore { database, slot },
+            None => Inverse::Text { database, key: key.into(), len, offset, bytes: overwritten },
         });
         self.changed(place, key, event, 1);
         Ok(len_after)
@@ -274,7 +310,7 @@ impl<'a> Keyspace<'a> {
         let place = self.place(key);
         let rules = self.rules;
         let number = self.database;
-        let slot = make(access_new(self.now, rules.settings.lfu));
+        let slot = make(Access::new(self.now, rules.settings.lfu));
         self.journal.note_expiry(slot.expires_at());
         let Some(shard) = self.shards.get_mut(place.shard) else { return };
         let old = shard.database_or_new(number).replace(place.hash, slot, &rules.hasher);
@@ -318,7 +354,7 @@ impl<'a> Keyspace<'a> {
             let place = self.place(key);
             self.remove_expired(place, key);
             let rules = self.rules;
-            let access = access_new(self.now, rules.settings.lfu);
+            let access = Access::new(self.now, rules.settings.lfu);
             let slot = Slot::object(key, T::empty().into_value(), None, access);
             let number = self.database;
             if let Some(shard) = self.shards.get_mut(place.shard) {
@@ -338,11 +374,12 @@ impl<'a> Keyspace<'a> {
         let place = self.place(key);
         let (rules, now, lfu) = (self.rules, self.now, self.rules.settings.lfu);
         let undoable = self.journal.is_undoable() && !created;
+        let draw = self.draw(place);
         let no_touch = self.no_touch;
         let edited = self.database_at_mut(place.shard).and_then(|database| {
             database.change(place.hash, key, |slot| {
                 if !no_touch {
-                    slot.set_access(access_now(slot.access(), now, lfu));
+                    slot.set_access(slot.access().used(now, lfu, draw));
                 }
                 let value = T::of_mut(slot.as_value_mut()?)?;
                 let mut edit = Edit::new(value, rules, undoable);
@@ -418,6 +455,7 @@ impl<'a> Keyspace<'a> {
         }
         let Some(database) = self.database_at_mut(place.shard) else { return false };
         let Some(slot) = database.remove(place.hash, key, &rules.hasher) else { return false };
+        self.journal.note_expiry(slot.expires_at());
         self.changed(place, key, event, 1);
         self.database = to_database;
         if let Some(shard) = self.shards.get_mut(place_to.shard) {
@@ -437,6 +475,15 @@ impl<'a> Keyspace<'a> {
         true
     }
 
+    /// Copies the value of a key, with its expiry, to another key of another or the same database,
+    /// replacing what is there. Whether the key was there.
+    pub fn copy(&mut self, key: &[u8], to: &[u8], to_database: u32, event: Event) -> bool {
+        let access = Access::new(self.now, self.rules.settings.lfu);
+        let Some(slot) = self.read(key).map(|slot| slot.copy_as(to, access)) else { return false };
+        self.in_database(to_database, |keys| keys.put_slot(to, slot, event));
+        true
+    }
+
     /// Changes when a key expires; `None` lets it stay. Whether the key was there.
     pub fn set_expiry(&mut self, key: &[u8], expires_at: Option<Millis>, event: Event) -> bool {
         let Some(before) = self.expiry(key) else { return false };
@@ -451,15 +498,17 @@ impl<'a> Keyspace<'a> {
         true
     }
 
-    /// Empties a database. Not undone by a roll-back: batches may not do it.
-    pub fn flush(&mut self, database: u32) {
-        let mut removed = 0;
+    /// Empties a database; gives its parts, whose end may take long. Not undone by a roll-back:
+    /// batches may not do it.
+    pub fn flush(&mut self, database: u32) -> Vec<Box<Database>> {
         let hasher = &self.rules.hasher;
+        let mut parts = Vec::new();
         for shard in self.shards.iter_mut() {
             shard.bump_database(database, hasher);
-            removed += shard.take_database(database).map_or(0, |database| database.len());
+            parts.extend(shard.take_database(database));
         }
-        self.journal.changes += removed as u64;
+        self.journal.changes += parts.iter().map(|part| part.len() as u64).sum::<u64>();
+        parts
     }
 
     /// Exchanges two databases. Not undone by a roll-back: batches may not do it.
@@ -547,7 +596,8 @@ impl<'a> Keyspace<'a> {
         self.iter().next().map(Slot::key)
     }
 
-    fn parts(&self) -> impl Iterator<Item = (usize, &Database)> {
+    /// The selected database's part of every shard that is held.
+    pub fn parts(&self) -> impl Iterator<Item = (usize, &Database)> {
         let database = self.database;
         self.shards.iter().filter_map(move |(i, shard)| Some((i, shard.database(database)?)))
     }
@@ -721,26 +771,4 @@ pub fn expire_due(shard: &mut Shard, rules: &Rules, now: Millis, budget: usize) 
 /// When the next key of a shard expires.
 pub fn next_expiry(shard: &Shard) -> Option<Millis> {
     shard.databases().filter_map(|(_, database)| database.next_expiry()).min()
-}
-
-/// The access clock of a new key: the time, or the time and LFU's starting count of 5.
-fn access_new(now: Millis, lfu: bool) -> Access {
-    const LFU_INIT: u32 = 5;
-    if lfu {
-        return Access::from_bits(minutes(now) << 8 | LFU_INIT);
-    }
-    Access::from_bits(now.seconds() as u32)
-}
-
-/// The access clock after a read.
-fn access_now(before: Access, now: Millis, lfu: bool) -> Access {
-    if lfu {
-        let count = (before.bits() & 0xff).saturating_add(1).min(255);
-        return Access::from_bits(minutes(now) << 8 | count);
-    }
-    Access::from_bits(now.seconds() as u32)
-}
-
-fn minutes(now: Millis) -> u32 {
-    (now.seconds() / 60) as u32 & 0xffff
 }

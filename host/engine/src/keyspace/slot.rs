@@ -7,6 +7,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::access::Access;
 use super::value::Value;
 use crate::clock::Millis;
 use crate::types::number;
@@ -27,22 +28,6 @@ pub struct Object {
     expires_at: Option<Millis>,
     access: Access,
     value: Value,
-}
-
-/// 24 bits of access bookkeeping: seconds for LRU, or minutes and a counter for LFU.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Access(u32);
-
-impl Access {
-    /// From the low 24 bits.
-    pub fn from_bits(bits: u32) -> Self {
-        Self(bits & 0x00ff_ffff)
-    }
-
-    /// As 24 bits.
-    pub fn bits(self) -> u32 {
-        self.0
-    }
 }
 
 /// A slot's content in a canonical form: type, expiry, and the elements in a canonical order.
@@ -146,7 +131,7 @@ impl Packed {
     }
 
     fn access(&self) -> Access {
-        Access(u32::from_le_bytes([self.0[1], self.0[2], self.0[3], 0]))
+        Access::from_bits(u32::from_le_bytes([self.0[1], self.0[2], self.0[3], 0]))
     }
 
     fn set_access(&mut self, access: Access) {
@@ -200,6 +185,11 @@ impl Slot {
                 _ => None,
             },
         }
+    }
+
+    /// Whether it is a string in one allocation with its key.
+    pub fn is_packed(&self) -> bool {
+        matches!(self, Self::Packed(_))
     }
 
     /// The value, unless it is a packed string.

@@ -1,0 +1,100 @@
+//! The access clock of a key: 24 bits that tell how long ago or how often it was used.
+//!
+//! Under an LRU policy they are seconds; under an LFU policy sixteen bits of minutes and a
+//! logarithmic counter of eight. Both wrap around, which only makes a key that nobody used for
+//! very long look younger than it is.
+
+use crate::clock::Millis;
+
+/// 24 bits of access bookkeeping.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Access(u32);
+
+/// The counter of a new key: it must not be the first to go.
+const COUNT_NEW: u32 = 5;
+/// How fast counting slows down as the counter grows (`lfu-log-factor`).
+const LOG_FACTOR: u32 = 10;
+
+impl Access {
+    /// The access clock of a new key.
+    pub fn new(now: Millis, lfu: bool) -> Self {
+        if lfu { Self::counted(now, COUNT_NEW) } else { Self::from_bits(now.seconds() as u32) }
+    }
+
+    /// From the low 24 bits.
+    pub fn from_bits(bits: u32) -> Self {
+        Self(bits & 0x00ff_ffff)
+    }
+
+    /// As 24 bits.
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    fn counted(now: Millis, count: u32) -> Self {
+        Self::from_bits(minutes(now) << 8 | count)
+    }
+
+    /// The access clock after a use. Of uses of a key that is in use already only some are
+    /// counted, by chance: `draw` is any number that differs from use to use.
+    pub fn used(self, now: Millis, lfu: bool, draw: u64) -> Self {
+        if !lfu {
+            return Self::from_bits(now.seconds() as u32);
+        }
+        let count = self.frequency(now);
+        let one_in = count.saturating_sub(COUNT_NEW) * LOG_FACTOR + 1;
+        // The upper half of a product with an odd constant is mixed well enough for a lottery.
+        let ticket = (draw.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
+        let wins = ticket <= u32::MAX / one_in;
+        Self::counted(now, if wins { (count + 1).min(255) } else { count })
+    }
+
+    /// The LFU counter at this instant: it loses one per minute without use.
+    pub fn frequency(self, now: Millis) -> u32 {
+        let idle_minutes = minutes(now).wrapping_sub(self.0 >> 8) & 0xffff;
+        (self.0 & 0xff).saturating_sub(idle_minutes)
+    }
+
+    /// Seconds since the last use, under an LRU policy.
+    pub fn idle_seconds(self, now: Millis) -> u32 {
+        (now.seconds() as u32).wrapping_sub(self.0) & 0x00ff_ffff
+    }
+}
+
+fn minutes(now: Millis) -> u32 {
+    (now.seconds() / 60) as u32 & 0xffff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_time_counts_seconds_and_survives_the_wrap() {
+        let start = Millis::new(((1 << 24) - 2) * 1000);
+        let access = Access::new(start, false);
+        assert_eq!(access.idle_seconds(start), 0);
+        let later = Millis::new(start.get() + 5_999);
+        assert_eq!(access.idle_seconds(later), 5);
+        assert_eq!(access.used(later, false, 0).idle_seconds(later), 0);
+    }
+
+    #[test]
+    fn frequency_grows_ever_slower_and_decays_by_the_minute() {
+        let now = Millis::new(1 << 40);
+        let mut access = Access::new(now, true);
+        assert_eq!(access.frequency(now), 5);
+        let mut counts = [0; 4];
+        for draw in 0..100_000 {
+            access = access.used(now, true, draw);
+            if let Some(step) = [10, 100, 1_000, 99_999].iter().position(|at| *at == draw) {
+                counts[step] = access.frequency(now);
+            }
+        }
+        assert!(counts.is_sorted() && counts[3] > 90 && counts[3] < 255, "{counts:?}");
+        assert!(counts[1] - counts[0] < 20, "{counts:?}");
+        let later = Millis::new(now.get() + 10 * 60_000);
+        assert_eq!(access.frequency(later), counts[3] - 10);
+        assert_eq!(access.frequency(Millis::new(now.get() + 1000 * 60_000)), 0);
+    }
+}

@@ -152,12 +152,16 @@ fn check(
         return Err(Refusal::Invalid(Error::NoScriptCommand));
     }
     if !grants.allow_command(command.id()) {
-        return Err(Refusal::Denied(format!("command '{}' was not granted", command.name)));
+        return Err(Refusal::Denied(format!("command '{}' was not granted", command.full_name())));
     }
     Ok(command)
 }
 
 fn check_keys(command: &CommandRef, argv: Argv<'_>, grants: &Grants) -> Result<(), StepError> {
+    if command.flags.has(Flags::ALL_SHARDS) && !grants.allow_all_keys() {
+        let name = command.full_name();
+        return Err(StepError::AccessDenied(format!("command '{name}' sees keys not granted")));
+    }
     let mut denied = None;
     command.keys.visit(argv, |position| {
         if !grants.allow_key(argv.get(position)) {

@@ -350,4 +350,10 @@ impl Command {
     pub fn natives() -> impl Iterator<Item = (u16, &'static Self)> {
         (0u16..).zip(commands::FAMILIES.iter().flat_map(|family| family.iter()))
     }
+
+    /// The same, and behind them all their sub-commands.
+    pub fn natives_and_subcommands() -> impl Iterator<Item = (u16, &'static Self)> {
+        let natives = || commands::FAMILIES.iter().flat_map(|family| family.iter());
+        (0u16..).zip(natives().chain(natives().flat_map(|native| native.subcommands())))
+    }
 }

@@ -148,9 +148,7 @@ impl Error {
             Self::ExpireNxConflict => {
                 "ERR NX and XX, GT or LT options at the same time are not compatible"
             }
-            Self::ExpireGtLtConflict => {
-                "ERR GT and LT options at the same time are not compatible"
-            }
+            Self::ExpireGtLtConflict => "ERR GT and LT options at the same time are not compatible",
             Self::InvalidFirstDatabase => "ERR invalid first DB index",
             Self::InvalidSecondDatabase => "ERR invalid second DB index",
             Self::NoFrequency => {

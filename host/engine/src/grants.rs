@@ -60,6 +60,13 @@ pub struct Grants {
     keys: Vec<KeyPattern>,
 }
 
+/// Whether a word means a command. A sub-command is meant by its full name (`object|freq`), and by
+/// its container's (`object`).
+fn is_meant(word: &[u8], command: &Command) -> bool {
+    let is_meant = |name: &str| glob::matches_nocase(word, name.as_bytes());
+    is_meant(&command.full_name()) || !command.parent.is_empty() && is_meant(command.parent)
+}
+
 impl Grants {
     /// Everything that can be granted.
     pub fn all() -> Self {
@@ -75,10 +82,8 @@ impl Grants {
                 continue;
             }
             let mut known = false;
-            for (id, command) in Command::natives() {
-                if command.is_batchable()
-                    && glob::matches_nocase(word.as_bytes(), command.name.as_bytes())
-                {
+            for (id, command) in Command::natives_and_subcommands() {
+                if command.is_batchable() && is_meant(word.as_bytes(), command) {
                     grants.commands.insert(id);
                     known = true;
                 }
@@ -93,6 +98,11 @@ impl Grants {
     /// Whether the native command with this table index may run.
     pub fn allow_command(&self, id: u16) -> bool {
         self.commands.contains(id)
+    }
+
+    /// Whether every key may be touched, and thus a command that declares none but sees them all.
+    pub fn allow_all_keys(&self) -> bool {
+        self.keys.is_empty()
     }
 
     /// Whether this key may be touched.
@@ -125,5 +135,39 @@ impl Grants {
         want.commands.0.iter().enumerate().all(|(index, word)| {
             word & !self.commands.0.get(index).copied().unwrap_or_default() == 0
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reef_resp::OwnedArgv;
+
+    use super::*;
+    use crate::registry::Registry;
+
+    fn allows(grants: &Grants, words: &[&str]) -> bool {
+        let argv: OwnedArgv = words.iter().copied().collect();
+        let command = Registry::native().resolve(argv.as_argv()).unwrap().unwrap();
+        grants.allow_command(command.id())
+    }
+
+    #[test]
+    fn a_container_grants_its_subcommands() {
+        for word in ["*", "object", "OBJECT|*", "object|encoding"] {
+            let grants = Grants::parse(&[word]).unwrap();
+            assert!(allows(&grants, &["OBJECT", "ENCODING", "k"]), "{word}");
+            assert_eq!(allows(&grants, &["OBJECT", "FREQ", "k"]), word != "object|encoding");
+        }
+        assert!(!allows(&Grants::parse(&["GET"]).unwrap(), &["OBJECT", "FREQ", "k"]));
+        assert!(!allows(&Grants::all(), &["OBJECT", "HELP"]));
+        assert_eq!(Grants::parse(&["GET", "object|nope"]), Err("object|nope"));
+    }
+
+    #[test]
+    fn what_operators_and_connections_do_cannot_be_granted() {
+        for word in ["MULTI", "SUBSCRIBE", "QUIT", "nope"] {
+            assert_eq!(Grants::parse(&[word]), Err(word));
+        }
+        assert!(!allows(&Grants::all(), &["MULTI"]));
     }
 }

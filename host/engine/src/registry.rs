@@ -214,6 +214,9 @@ mod tests {
                 check(registry.resolve(argv.as_argv()).unwrap().unwrap());
             }
         }
+        for (id, command) in Command::natives_and_subcommands() {
+            assert_eq!(registry.by_id(id).unwrap().full_name(), command.full_name());
+        }
         seen.sort_unstable();
         assert!(seen.iter().enumerate().all(|(index, id)| index == usize::from(*id)));
         assert!(registry.by_id(seen.len() as u16).is_none());

@@ -65,7 +65,8 @@ pub(super) fn cursor(args: &mut Args<'_>) -> Result<u64, Error> {
     }
     let mut value: u64 = 0;
     for digit in digits {
-        let digit = Some(digit).filter(|digit| digit.is_ascii_digit()).ok_or(Error::InvalidCursor)?;
+        let digit =
+            Some(digit).filter(|digit| digit.is_ascii_digit()).ok_or(Error::InvalidCursor)?;
         let next = value.checked_mul(10).and_then(|ten| ten.checked_add(u64::from(digit - b'0')));
         value = next.ok_or(Error::InvalidCursor)?;
     }

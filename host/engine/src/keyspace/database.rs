@@ -131,9 +131,7 @@ impl Database {
             return None;
         }
         // The table compares only a few bits of the hash, and many keys may be due at one instant.
-        let due = |slot: &Slot| {
-            slot.expires_at() == Some(at) && hasher.hash(slot.key()) == hash
-        };
+        let due = |slot: &Slot| slot.expires_at() == Some(at) && hasher.hash(slot.key()) == hash;
         let slot = self.table.remove(hash, due, |slot| hasher.hash(slot.key()));
         debug_assert!(slot.is_some(), "each entry in `expires` has its slot");
         self.expires.remove(&(at, hash));

@@ -99,10 +99,8 @@ impl OwnedArgv {
 
 impl From<Argv<'_>> for OwnedArgv {
     fn from(argv: Argv<'_>) -> Self {
-        let mut owned = Self {
-            data: Vec::with_capacity(argv.bytes()),
-            spans: Vec::with_capacity(argv.len()),
-        };
+        let mut owned =
+            Self { data: Vec::with_capacity(argv.bytes()), spans: Vec::with_capacity(argv.len()) };
         argv.iter().for_each(|argument| owned.push(argument));
         owned
     }

@@ -298,7 +298,8 @@ mod tests {
 
     #[test]
     fn pipelined_commands_are_found_whatever_the_cut() {
-        let input = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\nPING\r\n*0\r\n*1\r\n$0\r\n\r\n\r\nset k 'v w'\n";
+        let input =
+            b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\nPING\r\n*0\r\n*1\r\n$0\r\n\r\n\r\nset k 'v w'\n";
         let found = commands(input).unwrap();
         let expected: Vec<Vec<&[u8]>> = alloc::vec![
             alloc::vec![b"GET", b"k"],

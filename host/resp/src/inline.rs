@@ -41,10 +41,7 @@ fn take_word<'a>(mut rest: &'a [u8], word: &mut alloc::vec::Vec<u8>) -> Option<&
     Some(rest)
 }
 
-fn take_double_quoted<'a>(
-    mut rest: &'a [u8],
-    word: &mut alloc::vec::Vec<u8>,
-) -> Option<&'a [u8]> {
+fn take_double_quoted<'a>(mut rest: &'a [u8], word: &mut alloc::vec::Vec<u8>) -> Option<&'a [u8]> {
     loop {
         match rest {
             [b'\\', b'x', high, low, tail @ ..]
@@ -67,10 +64,7 @@ fn take_double_quoted<'a>(
     }
 }
 
-fn take_single_quoted<'a>(
-    mut rest: &'a [u8],
-    word: &mut alloc::vec::Vec<u8>,
-) -> Option<&'a [u8]> {
+fn take_single_quoted<'a>(mut rest: &'a [u8], word: &mut alloc::vec::Vec<u8>) -> Option<&'a [u8]> {
     loop {
         match rest {
             [b'\\', b'\'', tail @ ..] => {

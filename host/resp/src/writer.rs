@@ -131,6 +131,14 @@ impl Writer {
         self.data.len() != mark.bytes || self.nodes.len() != mark.nodes
     }
 
+    /// Whether the reply written since `mark` is an error.
+    pub fn is_error_since(&self, mark: Mark) -> bool {
+        match self.protocol {
+            Protocol::Columns => matches!(self.nodes.get(mark.nodes), Some(Node::Error(_))),
+            _ => self.data.get(mark.bytes) == Some(&b'-'),
+        }
+    }
+
     /// `+OK`.
     #[inline]
     pub fn ok(&mut self) {

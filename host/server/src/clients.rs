@@ -3,10 +3,10 @@
 //! Each connection has a card. The worker that serves it writes the card (cheap, relaxed stores);
 //! CLIENT LIST, CLIENT KILL and INFO read it from anywhere.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
-use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 use reef_engine::clock::Millis;

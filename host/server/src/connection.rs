@@ -158,7 +158,8 @@ impl Connection {
         let queued = session.transaction().map_or(0, |multi| multi.queue.len() as u32 + 1);
         card.queued.store(queued, Ordering::Relaxed);
         card.watching.store(session.watches().len() as u32, Ordering::Relaxed);
-        card.protocol.store(if self.protocol == Protocol::Resp3 { 3 } else { 2 }, Ordering::Relaxed);
+        card.protocol
+            .store(if self.protocol == Protocol::Resp3 { 3 } else { 2 }, Ordering::Relaxed);
         card.monitoring.store(session.monitoring, Ordering::Relaxed);
         card.waiting.store(self.waiting, Ordering::Relaxed);
         card.no_evict.store(session.no_evict, Ordering::Relaxed);

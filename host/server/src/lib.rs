@@ -24,4 +24,5 @@ mod worker;
 
 pub use clock::now_ms;
 pub use server::{Configuration, Options, Server, ServerError, Stopper};
-pub use store::Store;
+pub use store::{Execution, Moment, Store};
+pub use surroundings::BatchHost;

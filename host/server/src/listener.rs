@@ -92,8 +92,7 @@ impl Listeners {
     }
 
     fn open_unix(&mut self, path: &PathBuf, options: &Options) -> Result<(), ServerError> {
-        let failed =
-            |source| ServerError::Listen { address: path.display().to_string(), source };
+        let failed = |source| ServerError::Listen { address: path.display().to_string(), source };
         // A socket that a killed server left behind is in the way; one that answers is not ours.
         if std::os::unix::net::UnixStream::connect(path).is_err() {
             match std::fs::remove_file(path) {

@@ -145,6 +145,8 @@ pub(crate) struct Shared {
     pub(crate) run_id: String,
     pub(crate) stopping: AtomicBool,
     workers_served: AtomicUsize,
+    memory_bytes: AtomicUsize,
+    memory_summed_at: AtomicU64,
 }
 
 impl Shared {
@@ -165,9 +167,16 @@ impl Shared {
         self.workers_served.fetch_add(1, Ordering::Relaxed) % self.mailboxes.len()
     }
 
-    pub(crate) fn conditions(&self) -> Conditions {
+    /// The state of the server as gates care. Memory is summed up at most once a millisecond.
+    pub(crate) fn conditions(&self, now: Millis) -> Conditions {
         let limit = self.options().memory_bytes_max;
-        Conditions { out_of_memory: limit > 0 && self.store.heap_bytes() > limit }
+        if limit == 0 {
+            return Conditions::default();
+        }
+        if self.memory_summed_at.swap(now.get(), Ordering::AcqRel) != now.get() {
+            self.memory_bytes.store(self.store.heap_bytes(), Ordering::Release);
+        }
+        Conditions { out_of_memory: self.memory_bytes.load(Ordering::Acquire) > limit }
     }
 
     pub(crate) fn unix_socket_name(&self) -> String {
@@ -227,6 +236,8 @@ impl Server {
             run_id: run_id(&mut run_id_state),
             stopping: AtomicBool::new(false),
             workers_served: AtomicUsize::new(0),
+            memory_bytes: AtomicUsize::new(0),
+            memory_summed_at: AtomicU64::new(0),
             options: ArcSwap::from_pointee(options),
         });
         if let Some(extension) = extension {

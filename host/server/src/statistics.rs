@@ -58,6 +58,21 @@ impl Statistics {
         }
     }
 
+    /// Counts a command by its index in the table; one that did not run has none.
+    #[inline]
+    pub(crate) fn count(&self, command: Option<u16>, failed: bool) {
+        self.commands.add(1);
+        if failed {
+            self.errors.add(1);
+        }
+        let Some(id) = command else { return };
+        let counters = self.of(id);
+        counters.calls.add(1);
+        if failed {
+            counters.failed.add(1);
+        }
+    }
+
     #[inline]
     pub(crate) fn of(&self, id: u16) -> &CommandCounters {
         &self.by_command[usize::from(id).min(COMMANDS_MAX - 1)]
@@ -65,9 +80,14 @@ impl Statistics {
 
     /// Sets everything to zero (`CONFIG RESETSTAT`). A count made at the same instant may survive.
     pub(crate) fn reset(&self) {
-        for counter in
-            [&self.commands, &self.bytes_in, &self.bytes_out, &self.reads, &self.writes, &self.errors]
-        {
+        for counter in [
+            &self.commands,
+            &self.bytes_in,
+            &self.bytes_out,
+            &self.reads,
+            &self.writes,
+            &self.errors,
+        ] {
             counter.clear();
         }
         for command in &self.by_command {

@@ -12,19 +12,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
-use reef_engine::backend::{
-    Backend, Batch, Caller, CommandColumns, Items, Outcome, StepError,
-};
+use reef_engine::backend::{Backend, Batch, Caller, CommandColumns, Items, Outcome, StepError};
 use reef_engine::batch::Plan;
 use reef_engine::clock::Millis;
 use reef_engine::command::Command;
+use reef_engine::gates::Conditions;
 use reef_engine::grants::Grants;
+use reef_engine::host::Host;
 use reef_engine::keyspace::{self, Journal, Keyspace, Shard, ShardSet, Shards};
 use reef_engine::registry::Registry;
 use reef_engine::session::Session;
 use reef_engine::settings::{Rules, Settings};
-use reef_engine::step::Cx;
-use reef_resp::Writer;
+use reef_engine::step::{self, Admission, Cx};
+use reef_resp::{Argv, Writer};
 
 use crate::clock::now_ms;
 use crate::surroundings::BatchHost;
@@ -42,6 +42,24 @@ pub struct Store {
     registry: ArcSwap<Registry>,
     /// When the next key expires, at the latest: milliseconds since 1970.
     next_expiry: AtomicU64,
+}
+
+/// What the steps of one turn have in common.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) conditions: Conditions,
+    pub(crate) now: Millis,
+}
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Execution {
+    /// Its index in the table, if it ran at all.
+    pub command: Option<u16>,
+    /// Whether its reply comes later.
+    pub reply_later: bool,
 }
 
 impl Store {
@@ -69,6 +87,51 @@ impl Store {
     /// The command table of the moment.
     pub fn registry(&self) -> arc_swap::Guard<Arc<Registry>> {
         self.registry.load()
+    }
+
+    /// What steps at `now` have in common. One moment may serve many steps.
+    pub fn moment(&self, now: Millis, conditions: Conditions) -> Moment {
+        Moment {
+            rules: self.rules.load_full(),
+            registry: self.registry.load_full(),
+            conditions,
+            now,
+        }
+    }
+
+    /// Runs one command: refuses or queues it, or takes the shards it needs and executes it. The
+    /// reply is written unless it comes later.
+    #[inline]
+    pub fn execute(
+        &self,
+        moment: &Moment,
+        session: &mut Session,
+        argv: Argv<'_>,
+        reply: &mut Writer,
+        host: &mut dyn Host,
+    ) -> Execution {
+        let Moment { rules, registry, conditions, now } = moment;
+        let admission = step::admit(argv, session, registry, rules, conditions, reply);
+        let Admission::Run(command, shards) = admission else { return Execution::default() };
+        let mut journal = Journal::new();
+        let reply_later = self.with_shards(shards, |shards| {
+            let database = session.database;
+            let mut cx = Cx {
+                keys: Keyspace::new(shards, rules, *now, database, &mut journal),
+                reply,
+                session,
+                registry,
+                host,
+                reply_later: false,
+            };
+            cx.run(&command, argv);
+            let reply_later = cx.reply_later;
+            if let Some(at) = journal.earliest_expiry {
+                self.note_expiry(at);
+            }
+            reply_later
+        });
+        Execution { command: Some(command.id()), reply_later }
     }
 
     /// Takes the shards of `set` for the length of `step`.
@@ -150,7 +213,7 @@ impl Store {
         let mut session = Session::new(caller.client_id, caller.user.clone(), true);
         session.database = caller.database;
         let mut host = BatchHost;
-        let result = self.with_shards(set, |shards| {
+        self.with_shards(set, |shards| {
             let mut cx = Cx {
                 keys: Keyspace::new(shards, &rules, now_ms(), caller.database, journal),
                 reply: replies,
@@ -164,8 +227,7 @@ impl Store {
                 self.note_expiry(at);
             }
             result
-        });
-        result
+        })
     }
 }
 

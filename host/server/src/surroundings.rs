@@ -190,9 +190,9 @@ pub(crate) fn next_random(state: &mut u64) -> u64 {
     z ^ z >> 31
 }
 
-/// The server around a plugin's batch: only keyspace commands run there, and they ask for nothing
+/// No server around a command: for plugins' batches and benchmarks. Only keyspace commands run there, and they ask for nothing
 /// but randomness.
-pub(crate) struct BatchHost;
+pub struct BatchHost;
 
 impl Host for BatchHost {
     fn call_plugin(

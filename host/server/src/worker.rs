@@ -7,7 +7,7 @@
 //!
 //! Invariants: a connection's replies are sent in the order of its commands; a connection that
 //! waits for a late reply executes nothing; one connection never has the worker for longer than
-//! [`TURN_BYTES`] of input before the others have their turn.
+//! [`TURN_BYTES`] of input before the others have their moment.
 
 use std::io::{self, ErrorKind, Read};
 use std::sync::Arc;
@@ -16,12 +16,8 @@ use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
 use reef_engine::clock::Millis;
-use reef_engine::gates::Conditions;
-use reef_engine::keyspace::{Journal, Keyspace};
-use reef_engine::registry::{CommandRef, Registry};
 use reef_engine::session::Session;
-use reef_engine::settings::Rules;
-use reef_engine::step::{self, Admission, Cx};
+use reef_engine::step;
 use reef_resp::{Argv, Limits, Progress, Writer};
 use slab::Slab;
 
@@ -32,11 +28,12 @@ use crate::listener::Listeners;
 use crate::mailbox::{Mailbox, Message, Newcomer};
 use crate::server::Shared;
 use crate::statistics::Statistics;
+use crate::store::Moment;
 use crate::surroundings::WorkerHost;
 
-/// Bytes received at once, and so the most that one connection may have per turn.
+/// Bytes received at once, and so the most that one connection may have per moment.
 const TURN_BYTES: usize = 64 * 1024;
-/// Replies are handed to the socket when there are this many bytes, even within a turn.
+/// Replies are handed to the socket when there are this many bytes, even within a moment.
 const REPLY_BYTES_MAX: usize = 1024 * 1024;
 /// How often idle connections and the clock are looked after.
 const HOUSEKEEPING_MS: u64 = 1000;
@@ -63,15 +60,7 @@ pub(crate) struct Worker {
     stopping: bool,
 }
 
-/// What all commands of one turn have in common.
-struct Turn {
-    rules: Arc<Rules>,
-    registry: Arc<Registry>,
-    conditions: Conditions,
-    now: Millis,
-}
-
-/// What becomes of a connection after its turn.
+/// What becomes of a connection after its moment.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
     /// It waits for readiness.
@@ -119,31 +108,26 @@ impl Worker {
                 tracing::error!("worker {} cannot wait for its sockets: {error}", self.index);
                 return;
             }
-            let turn = self.turn();
-            self.shared.store.expire_due(turn.now);
+            let moment = self.moment();
+            self.shared.store.expire_due(moment.now);
             for event in &events {
                 match event.token() {
-                    MAILBOX => self.read_mail(&turn),
+                    MAILBOX => self.read_mail(&moment),
                     token if self.listeners.owns(token) => self.accept(),
-                    Token(place) => self.ready(place, &turn, event.is_writable()),
+                    Token(place) => self.ready(place, &moment, event.is_writable()),
                 }
             }
             for place in std::mem::take(&mut self.unfinished) {
-                self.serve(place, &turn);
+                self.serve(place, &moment);
             }
-            self.keep_house(turn.now);
+            self.keep_house(moment.now);
         }
         self.close_all();
     }
 
-    fn turn(&self) -> Turn {
-        let store = &self.shared.store;
-        Turn {
-            rules: arc_swap::Guard::into_inner(store.rules()),
-            registry: arc_swap::Guard::into_inner(store.registry()),
-            conditions: self.shared.conditions(),
-            now: now_ms(),
-        }
+    fn moment(&self) -> Moment {
+        let now = now_ms();
+        self.shared.store.moment(now, self.shared.conditions(now))
     }
 
     fn timeout(&self) -> Duration {
@@ -211,25 +195,25 @@ impl Worker {
     // ---- readiness -----------------------------------------------------------------------
 
     #[inline]
-    fn ready(&mut self, place: usize, turn: &Turn, writable: bool) {
+    fn ready(&mut self, place: usize, moment: &Moment, writable: bool) {
         let Some(connection) = self.connections.get_mut(place) else { return };
         if writable && !connection.output.is_empty() && connection.flush() == Sent::Broken {
             return self.close(place);
         }
         connection.readable = true;
-        self.serve(place, turn);
+        self.serve(place, moment);
     }
 
-    /// Gives a connection its turn.
-    fn serve(&mut self, place: usize, turn: &Turn) {
-        match self.take_turn(place, turn) {
+    /// Gives a connection its moment.
+    fn serve(&mut self, place: usize, moment: &Moment) {
+        match self.take_turn(place, moment) {
             Fate::Idle => {}
             Fate::Unfinished => self.unfinished.push(place),
             Fate::Closed => self.close(place),
         }
     }
 
-    fn take_turn(&mut self, place: usize, turn: &Turn) -> Fate {
+    fn take_turn(&mut self, place: usize, moment: &Moment) -> Fate {
         let Some(connection) = self.connections.get(place) else { return Fate::Idle };
         if connection.session.closing {
             // Closed as soon as everything is sent.
@@ -239,25 +223,28 @@ impl Worker {
             return Fate::Idle;
         }
         let kept = !connection.input.is_empty();
-        let fate =
-            if kept { self.take_turn_kept(place, turn) } else { self.take_turn_fresh(place, turn) };
+        let fate = if kept {
+            self.take_turn_kept(place, moment)
+        } else {
+            self.take_turn_fresh(place, moment)
+        };
         if fate != Fate::Closed
             && let Some(connection) = self.connections.get(place)
         {
-            connection.update_card(turn.now.get());
+            connection.update_card(moment.now.get());
         }
         fate
     }
 
     /// Nothing is kept: receives into the worker's buffer and executes there.
     #[inline]
-    fn take_turn_fresh(&mut self, place: usize, turn: &Turn) -> Fate {
+    fn take_turn_fresh(&mut self, place: usize, moment: &Moment) -> Fate {
         let mut buffer = std::mem::take(&mut self.buffer);
         let fate = match self.receive(place, &mut buffer) {
             Received::Nothing => Fate::Idle,
             Received::End => Fate::Closed,
             Received::Bytes(count) => {
-                let (used, fate) = self.execute(place, &buffer[..count], turn);
+                let (used, fate) = self.execute(place, &buffer[..count], moment);
                 if used < count && fate != Fate::Closed {
                     self.connections[place].input.append(&buffer[used..count]);
                 }
@@ -269,9 +256,9 @@ impl Worker {
     }
 
     /// Something is kept: receives behind it and executes in the connection's own buffer.
-    fn take_turn_kept(&mut self, place: usize, turn: &Turn) -> Fate {
+    fn take_turn_kept(&mut self, place: usize, moment: &Moment) -> Fate {
         let mut input = std::mem::take(&mut self.connections[place].input);
-        let (mut used, mut fate) = self.execute(place, input.received(), turn);
+        let (mut used, mut fate) = self.execute(place, input.received(), moment);
         if fate == Fate::Idle && self.connections[place].readable {
             let missing = self.connections[place].missing;
             input.consume(used);
@@ -281,7 +268,7 @@ impl Worker {
                 Received::End => fate = Fate::Closed,
                 Received::Bytes(count) => {
                     input.received_more(count);
-                    (used, fate) = self.execute(place, input.received(), turn);
+                    (used, fate) = self.execute(place, input.received(), moment);
                 }
             }
         }
@@ -334,7 +321,7 @@ impl Worker {
 
     /// Executes the complete commands at the head of `bytes` and sends their replies. Gives how
     /// many bytes are done with.
-    fn execute(&mut self, place: usize, bytes: &[u8], turn: &Turn) -> (usize, Fate) {
+    fn execute(&mut self, place: usize, bytes: &[u8], moment: &Moment) -> (usize, Fate) {
         let mut used = 0;
         let mut fate = Fate::Idle;
         self.reply.clear();
@@ -342,14 +329,14 @@ impl Worker {
         while fate == Fate::Idle {
             let connection = &mut self.connections[place];
             let limits = Limits {
-                bulk_bytes_max: turn.rules.settings.string_bytes_max as i64,
+                bulk_bytes_max: moment.rules.settings.string_bytes_max as i64,
                 authenticated: connection.session.authenticated,
             };
             match connection.decoder.decode(&bytes[used..], &limits) {
                 Ok(Progress::Command { used: command_bytes }) => {
                     let command = &bytes[used..];
                     used += command_bytes;
-                    self.command(place, command, turn);
+                    self.command(place, command, moment);
                     let connection = &self.connections[place];
                     if connection.waiting || connection.session.closing {
                         break;
@@ -389,14 +376,17 @@ impl Worker {
         let limit = self.shared.options().output_bytes_max;
         let overfull = limit > 0 && connection.unsent() > limit;
         if overfull {
-            tracing::warn!("client {} is closed: its output exceeds the limit", connection.session.id);
+            tracing::warn!(
+                "client {} is closed: its output exceeds the limit",
+                connection.session.id
+            );
         }
         let done = connection.session.closing && connection.output.is_empty();
         if sent == Sent::Broken || overfull || done { Fate::Closed } else { Fate::Idle }
     }
 
     /// Runs the command that the decoder just found at the head of `bytes`.
-    fn command(&mut self, place: usize, bytes: &[u8], turn: &Turn) {
+    fn command(&mut self, place: usize, bytes: &[u8], moment: &Moment) {
         let connection = &mut self.connections[place];
         let argv = connection.decoder.argv(bytes);
         if argv.is_empty() {
@@ -405,35 +395,23 @@ impl Worker {
         if self.shared.monitors.load(Ordering::Relaxed) > 0 {
             self.shared.feed_monitors(&connection.session, &connection.card, argv);
         }
-        self.statistics.commands.add(1);
         let mark = self.reply.mark();
         let was_monitoring = connection.session.monitoring;
+        let mut host = WorkerHost {
+            shared: &self.shared,
+            client: connection.session.id,
+            random: &mut self.random,
+            close_self: false,
+        };
         let session = &mut connection.session;
-        let admission = step::admit(
-            argv,
-            session,
-            &turn.registry,
-            &turn.rules,
-            &turn.conditions,
-            &mut self.reply,
-        );
-        if let Admission::Run(command, shards) = admission {
-            let counters = self.statistics.of(command.id());
-            counters.calls.add(1);
-            connection.card.command.store(command.id(), Ordering::Relaxed);
-            let mut host = WorkerHost {
-                shared: &self.shared,
-                client: session.id,
-                random: &mut self.random,
-                close_self: false,
-            };
-            let waits = self.shared.store.with_shards(shards, |shards| {
-                let mut journal = Journal::new();
-                run(&command, argv, turn, shards, &mut journal, session, &mut self.reply, &mut host)
-            });
-            let close_self = host.close_self;
-            connection.waiting = waits;
-            session.closing |= close_self;
+        let execution =
+            self.shared.store.execute(moment, session, argv, &mut self.reply, &mut host);
+        session.closing |= host.close_self;
+        connection.waiting = execution.reply_later;
+        let failed = self.reply.is_error_since(mark);
+        self.statistics.count(execution.command, failed);
+        if let Some(command) = execution.command {
+            connection.card.command.store(command, Ordering::Relaxed);
         }
         if was_monitoring != connection.session.monitoring {
             self.shared.count_monitor(connection.session.monitoring);
@@ -445,11 +423,11 @@ impl Worker {
 
     // ---- mail and housekeeping -----------------------------------------------------------
 
-    fn read_mail(&mut self, turn: &Turn) {
+    fn read_mail(&mut self, moment: &Moment) {
         for message in self.mailbox.take() {
             match message {
                 Message::Adopt(newcomer) => self.adopt(*newcomer),
-                Message::Reply { client, bytes } => self.late_reply(client, &bytes, turn),
+                Message::Reply { client, bytes } => self.late_reply(client, &bytes, moment),
                 Message::Close(client) => {
                     if let Some(place) = self.places.get(&client) {
                         self.close(*place);
@@ -461,7 +439,7 @@ impl Worker {
         }
     }
 
-    fn late_reply(&mut self, client: u64, bytes: &[u8], turn: &Turn) {
+    fn late_reply(&mut self, client: u64, bytes: &[u8], moment: &Moment) {
         let Some(place) = self.places.get(&client).copied() else { return };
         let connection = &mut self.connections[place];
         if !connection.waiting {
@@ -472,7 +450,7 @@ impl Worker {
         if connection.send(bytes) == Sent::Broken {
             return self.close(place);
         }
-        self.serve(place, turn);
+        self.serve(place, moment);
     }
 
     fn feed(&mut self, line: &[u8]) {
@@ -512,37 +490,6 @@ enum Received {
     Bytes(usize),
 }
 
-/// Runs one command on the shards it needs. Whether its reply comes later.
-#[inline]
-#[expect(clippy::too_many_arguments, reason = "the parts of a step, borrowed from three owners")]
-fn run(
-    command: &CommandRef,
-    argv: Argv<'_>,
-    turn: &Turn,
-    shards: reef_engine::keyspace::Shards<'_>,
-    journal: &mut Journal,
-    session: &mut Session,
-    reply: &mut Writer,
-    host: &mut WorkerHost<'_>,
-) -> bool {
-    let database = session.database;
-    let store = &host.shared.store;
-    let mut cx = Cx {
-        keys: Keyspace::new(shards, &turn.rules, turn.now, database, journal),
-        reply,
-        session,
-        registry: &turn.registry,
-        host,
-        reply_later: false,
-    };
-    cx.run(command, argv);
-    let waits = cx.reply_later;
-    if let Some(at) = journal.earliest_expiry {
-        store.note_expiry(at);
-    }
-    waits
-}
-
 impl Shared {
     /// Shows a command to all clients in MONITOR.
     fn feed_monitors(&self, session: &Session, card: &Card, argv: Argv<'_>) {
@@ -569,7 +516,8 @@ impl Shared {
 
 /// `1339518083.107412 [0 127.0.0.1:60866] "keys" "*"`.
 fn monitor_line(now_us: u64, database: u32, address: &str, argv: Argv<'_>) -> String {
-    let mut line = format!("{}.{:06} [{database} {address}]", now_us / 1_000_000, now_us % 1_000_000);
+    let mut line =
+        format!("{}.{:06} [{database} {address}]", now_us / 1_000_000, now_us % 1_000_000);
     for argument in argv.iter() {
         line.push_str(&format!(" \"{}\"", argument.escape_ascii()));
     }

@@ -13,6 +13,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// A counted sequence of small keys.
+#[derive(Clone)]
 pub struct Counted<K> {
     root: Node<K>,
     nodes: Nodes,
@@ -25,22 +26,26 @@ struct Nodes {
     inners: usize,
 }
 
+#[derive(Clone)]
 enum Node<K> {
     Leaf(Box<Leaf<K>>),
     Inner(Box<Inner<K>>),
 }
 
+#[derive(Clone)]
 struct Leaf<K> {
     len: usize,
     keys: [K; LEAF_KEYS],
 }
 
+#[derive(Clone)]
 struct Inner<K> {
     /// Keys below.
     len: usize,
     children: Vec<Child<K>>,
 }
 
+#[derive(Clone)]
 struct Child<K> {
     len: usize,
     first: K,

@@ -5,6 +5,7 @@
 use alloc::vec::Vec;
 
 /// A dense array in chunks.
+#[derive(Clone)]
 pub struct Dense<T> {
     /// All but the last are full.
     chunks: Vec<Vec<T>>,

@@ -8,6 +8,7 @@
 //! [`Hash::remove`] returns what [`Hash::restore`] puts back, at the same place.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::element::Element;
 use super::encoding::Encoding;
@@ -19,16 +20,18 @@ use super::segmented::Segmented;
 use super::small_bytes::SmallBytes;
 
 /// Fields with values.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Hash {
     shape: Shape,
 }
 
+#[derive(Clone)]
 enum Shape {
     Packed(Packed),
     Table(Table),
 }
 
+#[derive(Clone)]
 struct Table {
     pairs: Segmented<Pair>,
     /// Bytes that pairs own outside of the table.
@@ -36,6 +39,7 @@ struct Table {
 }
 
 /// The length of the field, seven bits a byte, the field, the value.
+#[derive(Clone)]
 struct Pair(SmallBytes);
 
 /// A removed field, as [`Hash::restore`] wants it.
@@ -260,6 +264,12 @@ impl Hash {
         }
         let Shape::Table(table) = &mut self.shape else { unreachable!("it was just made one") };
         table
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_map().entries(self.iter()).finish()
     }
 }
 

@@ -15,6 +15,7 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::fmt;
 use core::ops::Range;
 
 use super::element::Element;
@@ -23,18 +24,19 @@ use super::limits::Limits;
 use super::listpack::{self, Packed};
 
 /// Elements in order.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct List {
     shape: Shape,
 }
 
+#[derive(Clone)]
 enum Shape {
     Packed(Packed),
     Nodes(Box<Nodes>),
 }
 
 /// A longer list.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Nodes {
     queue: VecDeque<Node>,
     /// Elements in all nodes.
@@ -43,12 +45,14 @@ struct Nodes {
     node_bytes: usize,
 }
 
+#[derive(Clone)]
 struct Node {
     /// Elements inside, so that counting does not have to look there.
     len: usize,
     content: Content,
 }
 
+#[derive(Clone)]
 enum Content {
     Packed(Packed),
     /// One element too large to be packed.
@@ -733,6 +737,12 @@ fn remove_indices(packed: &mut Packed, indices: &[usize], first: usize) {
         next = packed.before(found);
         packed.remove(found, 1);
         at = index;
+    }
+}
+
+impl fmt::Debug for List {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(self.iter()).finish()
     }
 }
 

@@ -62,16 +62,19 @@ pub const fn position(hash: u64) -> u64 {
 }
 
 /// A hash table in segments; see the module's description.
+#[derive(Clone)]
 pub struct Segmented<T> {
     shape: Shape<T>,
 }
 
+#[derive(Clone)]
 enum Shape<T> {
     /// Few elements: no directory, no further allocation.
     One(HashTable<T>),
     Many(Box<Many<T>>),
 }
 
+#[derive(Clone)]
 struct Many<T> {
     /// Directory bits: the directory has `2^depth` entries.
     depth: u32,
@@ -87,6 +90,7 @@ struct Many<T> {
     segments: Vec<Segment<T>>,
 }
 
+#[derive(Clone)]
 struct Segment<T> {
     table: HashTable<T>,
     prefix: u32,

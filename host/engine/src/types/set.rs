@@ -8,6 +8,7 @@
 //! `add`, [`Set::pop_random`] by adding what it returned.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::element::Element;
 use super::encoding::Encoding;
@@ -21,17 +22,19 @@ use super::segmented::Segmented;
 use super::small_bytes::SmallBytes;
 
 /// A set of byte strings.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Set {
     shape: Shape,
 }
 
+#[derive(Clone)]
 enum Shape {
     Ints(IntSet),
     Packed(Packed),
     Table(Table),
 }
 
+#[derive(Clone)]
 struct Table {
     members: Segmented<SmallBytes>,
     /// Bytes that members own outside of the table.
@@ -274,6 +277,12 @@ impl Set {
         }
         let Shape::Table(table) = &mut self.shape else { unreachable!("it was just made one") };
         table
+    }
+}
+
+impl fmt::Debug for Set {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.iter()).finish()
     }
 }
 

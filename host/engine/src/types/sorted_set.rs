@@ -16,6 +16,7 @@
 
 use alloc::vec::Vec;
 use core::cmp::Ordering;
+use core::fmt;
 use core::ops::Range;
 
 use super::bounds::{LexRange, ScoreRange};
@@ -32,16 +33,18 @@ use super::segmented::Segmented;
 use super::small_bytes::SmallBytes;
 
 /// Members in the order of their scores.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct SortedSet {
     shape: Shape,
 }
 
+#[derive(Clone)]
 enum Shape {
     Packed(Packed),
     Table(alloc::boxed::Box<Table>),
 }
 
+#[derive(Clone)]
 struct Table {
     slots: Slots,
     /// From a member to its slot.
@@ -53,6 +56,7 @@ struct Table {
 
 type Slots = Dense<Slot>;
 
+#[derive(Clone)]
 struct Slot {
     member: SmallBytes,
     score: f64,
@@ -558,6 +562,12 @@ fn insert_packed(packed: &mut Packed, member: &[u8], score: f64) {
     }
     packed.push_back(member);
     packed.push_back(&packed_score);
+}
+
+impl fmt::Debug for SortedSet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_map().entries(self.iter()).finish()
+    }
 }
 
 #[cfg(test)]

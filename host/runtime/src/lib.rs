@@ -1,1 +1,52 @@
-//! To be written.
+//! Runs plugins: WebAssembly components that add commands to the server.
+//!
+//! [`Runtime`] implements the engine's [`Extension`](reef_engine::backend::Extension) and reaches
+//! data through its [`Backend`](reef_engine::backend::Backend) alone: one atomic batch at a time,
+//! within what the operator granted. It knows neither sockets nor the keyspace.
+//!
+//! A call runs on its caller's thread for one slice of one to two milliseconds. What is not
+//! finished then moves, as it is, to threads of the runtime. Every call has budgets of CPU, memory,
+//! host calls and bytes; an instance that exceeds one is dropped, and a plugin that keeps failing
+//! is paused. Compiling takes place on threads of its own.
+//!
+//! It deliberately does not decide what a command may do to data (the backend does), keeps no
+//! plugin across restarts, and never waits on a plugin's behalf.
+
+mod admin;
+mod border;
+mod breaker;
+mod calls;
+mod code_cache;
+mod counters;
+mod desk;
+mod failure;
+mod imports;
+mod instance;
+mod journal;
+mod limits;
+mod loader;
+mod machine;
+mod manifest;
+mod meter;
+mod options;
+mod overstay;
+mod plugin;
+mod pool;
+mod program;
+mod registry;
+mod report;
+mod request;
+mod runtime;
+mod state;
+mod tally;
+mod texts;
+mod ticker;
+mod version;
+mod walk;
+
+pub use limits::Limits;
+pub use options::Options;
+pub use request::{
+    GrantRequest, LoadError, LoadRequest, Mode, PluginStatistics, PluginSummary, Source,
+};
+pub use runtime::{Runtime, StartError};

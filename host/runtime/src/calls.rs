@@ -1,0 +1,148 @@
+//! The way of one call: instance, first slice, reply; and how any call ends.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use reef_engine::backend::{CallStatus, Caller, Completion};
+use reef_resp::{Argv, Writer};
+
+use crate::border::CommandError;
+use crate::failure::Failure;
+use crate::instance::{Answer, Instance, Progress};
+use crate::limits::{ERROR_BYTES_MAX, OVERSTAYING_PER_PLUGIN_MAX};
+use crate::meter::Usage;
+use crate::overstay::{Guest, Overstay};
+use crate::tally::{Ending, Sample};
+use crate::version::Version;
+use crate::{texts, walk};
+
+/// What the first slice of a call is charged at most: it is measured on the wall clock, and what
+/// the operating system gave to others in between is not the plugin's.
+const FIRST_SLICE_MAX: Duration = Duration::from_millis(5);
+
+/// Runs a command of a version on this thread, for one slice at most.
+pub(crate) fn begin(
+    version: Arc<Version>,
+    command: u32,
+    caller: &Caller,
+    argv: Argv<'_>,
+    reply: &mut Writer,
+    later: &mut dyn FnMut() -> Completion,
+    overstay: &Overstay,
+) -> CallStatus {
+    let plugin = &version.terms.plugin;
+    if let Some(pause) = plugin.breaker.pause() {
+        reply.error(&texts::paused(&plugin.name, pause.failures, pause.wait_ms));
+        return CallStatus::Done;
+    }
+    if argv.bytes() as u64 > version.terms.limits.bytes {
+        reply.error(&texts::arguments_too_large(&plugin.name, &version.terms.limits));
+        return CallStatus::Done;
+    }
+    // Refused before it costs this thread a slice.
+    let room = plugin.overstaying.load(Relaxed) < OVERSTAYING_PER_PLUGIN_MAX;
+    let Some(mut instance) = room.then(|| version.instance()).flatten() else {
+        reply.error(&texts::too_many_calls(&plugin.name));
+        return CallStatus::Done;
+    };
+    instance.begin_call(command, caller.clone(), argv);
+    let kill_mark = plugin.kill_mark();
+    version.terms.services.ticker.touch();
+    let started = Instant::now();
+    match instance.poll(started, Duration::ZERO) {
+        Progress::Answered(answer, usage) => {
+            let wall = started.elapsed();
+            let cost = Cost { cpu: wall.min(FIRST_SLICE_MAX), wall, overstayed: false };
+            finish(&version, command, Some(instance), answer, usage, cost, reply);
+            CallStatus::Done
+        }
+        Progress::Running => {
+            let spent = started.elapsed().min(FIRST_SLICE_MAX);
+            let guest = Guest {
+                version,
+                command,
+                instance,
+                kill_mark,
+                started,
+                spent,
+                protocol: reply.protocol(),
+                completion: later(),
+            };
+            overstay.admit(guest);
+            CallStatus::Later
+        }
+    }
+}
+
+/// What a call cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    pub(crate) cpu: Duration,
+    pub(crate) wall: Duration,
+    pub(crate) overstayed: bool,
+}
+
+/// Says the answer to the client, counts the call, keeps or drops the instance.
+#[inline]
+pub(crate) fn finish(
+    version: &Version,
+    command: u32,
+    instance: Option<Instance>,
+    answer: Answer,
+    usage: Usage,
+    cost: Cost,
+    reply: &mut Writer,
+) {
+    let (ending, survives) = match answer {
+        Answer::Reply(replies) => match walk::say(&replies, reply) {
+            Ok(false) => (Ending::Reply, true),
+            Ok(true) => (Ending::Error, true),
+            Err(reason) => (fail(version, &Failure::InvalidReply(reason), reply), false),
+        },
+        Answer::Refused(error) => {
+            refuse(&error, reply);
+            (Ending::Error, true)
+        }
+        Answer::Park => {
+            // The seam of parking: the keys and the deadline are in the answer of the handler,
+            // and a waiter would be registered with the backend here.
+            reply.error(texts::PARKING);
+            (Ending::Error, true)
+        }
+        Answer::Failed(failure) => (fail(version, &failure, reply), false),
+        Answer::Manifest(_) => {
+            let reason = "it described itself instead";
+            (fail(version, &Failure::InvalidReply(reason), reply), false)
+        }
+    };
+    if survives {
+        version.terms.plugin.breaker.success();
+    }
+    let Cost { cpu, wall, overstayed } = cost;
+    let sample = Sample { ending, usage, cpu, wall, overstayed };
+    version.pool.put(instance.filter(|_| survives), command, &sample);
+}
+
+#[cold]
+fn fail(version: &Version, failure: &Failure, reply: &mut Writer) -> Ending {
+    let text = failure.text(version.name(), &version.terms.limits);
+    reply.error(&text);
+    version.terms.note(crate::border::Level::Error, &text);
+    if failure.is_the_plugins() {
+        version.terms.plugin.breaker.failure();
+    }
+    Ending::from(failure)
+}
+
+/// Says a handler's error: the code must look like one, the message is cut to a line.
+fn refuse(error: &CommandError, reply: &mut Writer) {
+    let is_code = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    let valid = (1..=32).contains(&error.code.len()) && error.code.bytes().all(is_code);
+    let code = if valid { error.code.as_str() } else { "ERR" };
+    let mut end = error.message.len().min(ERROR_BYTES_MAX);
+    while !error.message.is_char_boundary(end) {
+        end -= 1;
+    }
+    reply.error(&format!("{code} {}", &error.message[..end]));
+}

@@ -1,0 +1,121 @@
+//! The desk between whoever polls an instance and the task inside it: one per thread.
+//!
+//! An instance is a task that runs as long as the instance lives (see [`instance`](crate::instance)).
+//! The poller lays an order and its arguments on the desk of its thread, polls once, and finds an
+//! answer there or nothing. A poll happens on one thread from beginning to end, so that no lock is
+//! needed; a task that goes on later, on another thread, answers on that thread's desk.
+//!
+//! Invariant: the desk is never borrowed while guest code or the backend runs.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use reef_engine::backend::Caller;
+use reef_resp::Argv;
+
+use crate::border::ItemsOut;
+use crate::instance::Answer;
+use crate::limits::IDLE_BUFFER_BYTES_MAX;
+use crate::meter::Usage;
+
+/// What an instance is asked to do.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Say what you are.
+    Describe,
+    /// Run the command with this index.
+    Call { command: u32, caller: Caller },
+}
+
+/// Arguments in columns. The buffers are kept for the next call.
+#[derive(Debug, Default)]
+pub(crate) struct Arguments {
+    lengths: Vec<u32>,
+    data: Vec<u8>,
+}
+
+impl Arguments {
+    fn fill(&mut self, argv: Argv<'_>) {
+        self.lengths.clear();
+        self.data.clear();
+        for argument in argv.iter() {
+            self.lengths.push(argument.len() as u32);
+            self.data.extend_from_slice(argument);
+        }
+    }
+
+    pub(crate) fn items(&self) -> ItemsOut<'_> {
+        ItemsOut { lengths: &self.lengths, data: &self.data }
+    }
+}
+
+#[derive(Default)]
+struct Desk {
+    order: Option<Order>,
+    arguments: Arguments,
+    answer: Option<(Answer, Usage)>,
+    /// When the poll under way began, and the CPU time of the polls before.
+    slice: Option<(Instant, Duration)>,
+}
+
+thread_local! {
+    static DESK: RefCell<Desk> = RefCell::default();
+}
+
+/// Lays an order down for the next poll on this thread.
+#[inline]
+pub(crate) fn lay(order: Order, argv: Argv<'_>) {
+    DESK.with_borrow_mut(|desk| {
+        desk.arguments.fill(argv);
+        desk.order = Some(order);
+    });
+}
+
+/// A poll begins: `before` is the CPU time that the call took in earlier ones.
+#[inline]
+pub(crate) fn begin_slice(started: Instant, before: Duration) {
+    DESK.with_borrow_mut(|desk| desk.slice = Some((started, before)));
+}
+
+/// The poll is over: the answer, if there is one.
+#[inline]
+pub(crate) fn end_slice() -> Option<(Answer, Usage)> {
+    DESK.with_borrow_mut(|desk| {
+        desk.slice = None;
+        desk.answer.take()
+    })
+}
+
+/// CPU time of the call under way on this thread.
+pub(crate) fn spent() -> Duration {
+    DESK.with_borrow(|desk| match desk.slice {
+        Some((started, before)) => before + started.elapsed(),
+        None => Duration::ZERO,
+    })
+}
+
+/// Waits for the next order and takes it, with its arguments, from the desk.
+pub(crate) async fn next_order() -> (Order, Arguments) {
+    poll_fn(|_| {
+        DESK.with_borrow_mut(|desk| match desk.order.take() {
+            Some(order) => Poll::Ready((order, std::mem::take(&mut desk.arguments))),
+            None => Poll::Pending,
+        })
+    })
+    .await
+}
+
+/// Leaves an answer, and gives the buffers of the arguments back.
+#[inline]
+pub(crate) fn answer(answer: Answer, usage: Usage, arguments: Arguments) {
+    DESK.with_borrow_mut(|desk| {
+        desk.answer = Some((answer, usage));
+        if arguments.data.capacity() <= IDLE_BUFFER_BYTES_MAX
+            && arguments.lengths.capacity() <= IDLE_BUFFER_BYTES_MAX / 4
+        {
+            desk.arguments = arguments;
+        }
+    });
+}

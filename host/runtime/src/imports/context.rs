@@ -1,0 +1,75 @@
+//! `reef:plugin/context`: the surroundings of a call. Nothing here reaches data.
+
+use std::sync::Arc;
+
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, WasmStr};
+
+use crate::border::{Client, Level, Remaining};
+use crate::desk;
+use crate::state::State;
+
+/// The interface.
+pub(crate) const NAME: &str = "reef:plugin/context@0.1.0";
+/// Its functions.
+pub(crate) const FUNCTIONS: [&str; 8] =
+    ["now", "random", "config", "tenant", "caller", "remaining", "log", "counter-add"];
+
+type Cx<'a> = StoreContextMut<'a, State>;
+
+/// Adds the interface to a linker. Every function counts as a host call.
+pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut instance = linker.instance(NAME)?;
+    instance.func_wrap("now", |mut cx: Cx<'_>, ()| Ok((counted(&mut cx)?.now_ms(),)))?;
+    instance.func_wrap("random", |mut cx: Cx<'_>, ()| Ok((counted(&mut cx)?.random()?,)))?;
+    instance.func_wrap("config", |cx: Cx<'_>, (key,)| config(cx, &key))?;
+    instance.func_wrap("tenant", |mut cx: Cx<'_>, ()| {
+        counted(&mut cx)?;
+        // Every caller belongs to the default tenant.
+        Ok((String::new(),))
+    })?;
+    instance.func_wrap("caller", |mut cx: Cx<'_>, ()| {
+        let caller = &counted(&mut cx)?.caller;
+        let user = Arc::clone(&caller.user);
+        Ok((Client { id: caller.client_id, user, database: caller.database },))
+    })?;
+    instance.func_wrap("remaining", |mut cx: Cx<'_>, ()| Ok((remaining(counted(&mut cx)?),)))?;
+    instance.func_wrap("log", |cx: Cx<'_>, (level, text)| log(cx, level, &text))?;
+    instance.func_wrap("counter-add", |cx: Cx<'_>, (name, delta)| counter_add(cx, &name, delta))?;
+    Ok(())
+}
+
+/// The state, after one host call was counted.
+fn counted<'a>(cx: &'a mut Cx<'_>) -> wasmtime::Result<&'a mut State> {
+    let state = cx.data_mut();
+    state.meter.count()?;
+    Ok(state)
+}
+
+fn config(mut cx: Cx<'_>, key: &WasmStr) -> wasmtime::Result<(Option<Arc<str>>,)> {
+    counted(&mut cx)?;
+    let key = key.to_str(&cx)?;
+    Ok((cx.data().terms.config.get(key.as_ref()).cloned(),))
+}
+
+fn remaining(state: &State) -> Remaining {
+    let (host_calls, bytes) = state.meter.left();
+    let budget_us = u64::from(state.terms.limits.cpu_ms) * 1_000;
+    let spent_us = desk::spent().as_micros() as u64;
+    Remaining { cpu_us: budget_us.saturating_sub(spent_us), host_calls, bytes }
+}
+
+fn log(mut cx: Cx<'_>, level: Level, text: &WasmStr) -> wasmtime::Result<()> {
+    let at_ms = counted(&mut cx)?.now_ms();
+    let text = text.to_str(&cx)?;
+    cx.data().terms.plugin.journal.write(at_ms, level, &text);
+    Ok(())
+}
+
+fn counter_add(mut cx: Cx<'_>, name: &WasmStr, delta: u64) -> wasmtime::Result<()> {
+    counted(&mut cx)?;
+    let name = name.to_str(&cx)?;
+    let plugin = &cx.data().terms.plugin;
+    plugin.counters.add(&name, delta);
+    Ok(())
+}

@@ -1,0 +1,243 @@
+//! WASI 0.2 over an empty context: what the standard libraries of Rust, JavaScript and Python
+//! import without needing it.
+//!
+//! There are no files, sockets, arguments, environment or input; clocks and random numbers work;
+//! what is printed goes to the plugin's log. Any other function traps when it is called, with its
+//! name. Functions are linked by name and dynamic types, so that every 0.2.x version fits.
+//!
+//! It deliberately does not wait: a plugin that wants to sleep is told so by a trap.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use wasmtime::component::types::{ComponentInstance, ComponentItem};
+use wasmtime::component::{Linker, Resource, ResourceAny, ResourceType, Val};
+use wasmtime::{Engine, StoreContextMut, bail};
+
+use crate::border::Level;
+use crate::desk;
+use crate::journal::LINE_BYTES_MAX;
+use crate::state::State;
+
+/// Every WASI resource: a number that says which stream it is.
+struct Handle;
+
+const STDIN: u32 = 0;
+const STDOUT: u32 = 1;
+const STDERR: u32 = 2;
+const POLLABLE: u32 = 3;
+
+/// Most random bytes given at once.
+const RANDOM_BYTES_MAX: u64 = 64 << 10;
+/// Bytes that a stream takes at once.
+const WRITE_BYTES_MAX: u64 = 4 << 10;
+
+type Cx<'a, 'b> = &'a mut StoreContextMut<'b, State>;
+
+/// Whether an import belongs to WASI.
+pub(crate) fn is_wasi(interface: &str) -> bool {
+    interface.starts_with("wasi:")
+}
+
+/// Adds one imported interface to a linker: every function and resource that the component names.
+pub(crate) fn link(
+    linker: &mut Linker<State>,
+    engine: &Engine,
+    interface: &str,
+    ty: &ComponentInstance,
+) -> wasmtime::Result<()> {
+    let mut instance = linker.instance(interface)?;
+    let short = interface.split('@').next().unwrap_or(interface);
+    for (name, item) in ty.exports(engine) {
+        match item.ty {
+            ComponentItem::Resource(_) => {
+                instance.resource(name, ResourceType::host::<Handle>(), |_, _| Ok(()))?;
+            }
+            ComponentItem::ComponentFunc(_) => {
+                let full: Arc<str> = format!("{short}#{name}").into();
+                instance.func_new_async(name, move |cx, _, parameters, results| {
+                    Box::new(run(Arc::clone(&full), cx, parameters, results))
+                })?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// One call. It never waits: only giving handles back is asynchronous, as the store demands.
+async fn run(
+    name: Arc<str>,
+    mut cx: StoreContextMut<'_, State>,
+    parameters: &[Val],
+    results: &mut [Val],
+) -> wasmtime::Result<()> {
+    cx.data_mut().meter.count()?;
+    let result = call(&name, &mut cx, parameters)?;
+    for handle in borrows(parameters) {
+        handle.resource_drop_async(&mut cx).await?;
+    }
+    match (results, result) {
+        ([], _) => {}
+        ([slot], Some(value)) => *slot = value,
+        _ => bail!("{name} has an unexpected type"),
+    }
+    Ok(())
+}
+
+/// Runs one function. Names that are missing here trap.
+fn call(name: &str, cx: Cx<'_, '_>, parameters: &[Val]) -> wasmtime::Result<Option<Val>> {
+    let (interface, function) = name.split_once('#').unwrap_or((name, ""));
+    match interface {
+        "wasi:cli/exit" => bail!("the guest called exit"),
+        "wasi:cli/environment" => Ok(Some(match function {
+            "initial-cwd" => Val::Option(None),
+            _ => Val::List(Vec::new()),
+        })),
+        "wasi:cli/stdin" => handle(cx, STDIN),
+        "wasi:cli/stdout" => handle(cx, STDOUT),
+        "wasi:cli/stderr" => handle(cx, STDERR),
+        "wasi:cli/terminal-stdin" | "wasi:cli/terminal-stdout" | "wasi:cli/terminal-stderr" => {
+            Ok(Some(Val::Option(None)))
+        }
+        "wasi:filesystem/preopens" => Ok(Some(Val::List(Vec::new()))),
+        "wasi:clocks/wall-clock" => Ok(Some(wall_clock(function))),
+        "wasi:clocks/monotonic-clock" => monotonic_clock(name, function),
+        "wasi:random/random" | "wasi:random/insecure" | "wasi:random/insecure-seed" => {
+            random(name, function, cx, parameters)
+        }
+        "wasi:io/streams" => stream(name, function, cx, parameters),
+        "wasi:io/poll" => poll(name, function, parameters),
+        _ => unavailable(name),
+    }
+}
+
+fn unavailable(name: &str) -> wasmtime::Result<Option<Val>> {
+    bail!("a plugin has no {name}")
+}
+
+fn handle(cx: Cx<'_, '_>, number: u32) -> wasmtime::Result<Option<Val>> {
+    let resource = Resource::<Handle>::new_own(number);
+    Ok(Some(Val::Resource(resource.try_into_resource_any(cx)?)))
+}
+
+fn wall_clock(function: &str) -> Val {
+    let time = match function {
+        "resolution" => Duration::from_millis(1),
+        _ => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+    };
+    Val::Record(vec![
+        ("seconds".into(), Val::U64(time.as_secs())),
+        ("nanoseconds".into(), Val::U32(time.subsec_nanos())),
+    ])
+}
+
+fn monotonic_clock(name: &str, function: &str) -> wasmtime::Result<Option<Val>> {
+    match function {
+        // Time of this call: nothing about the machine shows.
+        "now" => Ok(Some(Val::U64(desk::spent().as_nanos() as u64))),
+        "resolution" => Ok(Some(Val::U64(1_000))),
+        _ => unavailable(name),
+    }
+}
+
+fn random(
+    name: &str,
+    function: &str,
+    cx: Cx<'_, '_>,
+    parameters: &[Val],
+) -> wasmtime::Result<Option<Val>> {
+    let state = cx.data_mut();
+    match (function, parameters) {
+        ("get-random-u64" | "get-insecure-random-u64", _) => Ok(Some(Val::U64(state.random()?))),
+        ("insecure-seed" | "get-insecure-seed", _) => {
+            Ok(Some(Val::Tuple(vec![Val::U64(state.random()?), Val::U64(state.random()?)])))
+        }
+        ("get-random-bytes" | "get-insecure-random-bytes", [Val::U64(len)]) => {
+            if *len > RANDOM_BYTES_MAX {
+                bail!("{name} gives up to {RANDOM_BYTES_MAX} bytes");
+            }
+            let mut bytes = Vec::with_capacity(*len as usize + 8);
+            while (bytes.len() as u64) < *len {
+                bytes.extend(state.random()?.to_le_bytes().map(Val::U8));
+            }
+            bytes.truncate(*len as usize);
+            Ok(Some(Val::List(bytes)))
+        }
+        _ => unavailable(name),
+    }
+}
+
+/// Streams: input is at its end, output goes to the log.
+fn stream(
+    name: &str,
+    function: &str,
+    cx: Cx<'_, '_>,
+    parameters: &[Val],
+) -> wasmtime::Result<Option<Val>> {
+    let done = Ok(Some(Val::Result(Ok(None))));
+    match function {
+        "[method]output-stream.check-write" => {
+            Ok(Some(Val::Result(Ok(Some(Box::new(Val::U64(WRITE_BYTES_MAX)))))))
+        }
+        "[method]output-stream.write" | "[method]output-stream.blocking-write-and-flush" => {
+            if let [Val::Resource(stream), Val::List(bytes)] = parameters {
+                print(cx, *stream, bytes)?;
+            }
+            done
+        }
+        "[method]output-stream.flush" | "[method]output-stream.blocking-flush" => done,
+        "[method]output-stream.subscribe" | "[method]input-stream.subscribe" => {
+            handle(cx, POLLABLE)
+        }
+        "[method]input-stream.read"
+        | "[method]input-stream.blocking-read"
+        | "[method]input-stream.skip"
+        | "[method]input-stream.blocking-skip" => {
+            let closed = Val::Variant("closed".into(), None);
+            Ok(Some(Val::Result(Err(Some(Box::new(closed))))))
+        }
+        _ => unavailable(name),
+    }
+}
+
+/// Only streams can be waited for here, and they are always ready.
+fn poll(name: &str, function: &str, parameters: &[Val]) -> wasmtime::Result<Option<Val>> {
+    match (function, parameters) {
+        ("[method]pollable.ready", _) => Ok(Some(Val::Bool(true))),
+        ("[method]pollable.block", _) => Ok(None),
+        ("poll", [Val::List(pollables)]) => {
+            Ok(Some(Val::List((0..pollables.len() as u32).map(Val::U32).collect())))
+        }
+        _ => unavailable(name),
+    }
+}
+
+fn print(cx: Cx<'_, '_>, stream: ResourceAny, bytes: &[Val]) -> wasmtime::Result<()> {
+    let number = Resource::<Handle>::try_from_resource_any(stream, &mut *cx)?.rep();
+    let level = if number == STDERR { Level::Warning } else { Level::Info };
+    let kept = bytes.iter().take(LINE_BYTES_MAX).filter_map(|byte| match byte {
+        Val::U8(byte) => Some(*byte),
+        _ => None,
+    });
+    let text: Vec<u8> = kept.collect();
+    let state = cx.data_mut();
+    let at_ms = state.now_ms();
+    for line in String::from_utf8_lossy(&text).lines().filter(|line| !line.is_empty()) {
+        state.terms.plugin.journal.write(at_ms, level, line);
+    }
+    Ok(())
+}
+
+/// The borrowed handles among parameters: a dynamic host function must give them back.
+fn borrows(parameters: &[Val]) -> Vec<ResourceAny> {
+    let mut found = Vec::new();
+    for parameter in parameters {
+        match parameter {
+            Val::Resource(resource) if !resource.owned() => found.push(*resource),
+            Val::List(values) => found.extend(borrows(values)),
+            _ => {}
+        }
+    }
+    found
+}

@@ -1,0 +1,197 @@
+//! A warm instance: a task that lives as long as the instance and runs one order after another.
+//!
+//! The task waits for an order on the desk of the thread that polls it (see [`desk`]), runs it on
+//! a fiber, and leaves the answer there. A call that was interrupted by the epoch is simply a task
+//! that is not finished: whoever holds the instance may poll it again later, on any thread, or
+//! drop it, which frees the guest whatever it was doing. Nothing is allocated for a call but what
+//! its values need.
+//!
+//! Invariant: an instance that failed is never polled again.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use reef_engine::backend::Caller;
+use reef_resp::Argv;
+use wasmtime::{Store, Trap};
+
+use crate::border::{Cause, CommandError, HandlerOutcome, ManifestClaim, Replies};
+use crate::desk::{self, Arguments, Order};
+use crate::failure::{Exhausted, Failure};
+use crate::limits::{INSTANCES_PER_PLUGIN_MAX, SLICE_TICKS};
+use crate::meter::{Refused, Usage};
+use crate::plugin::{Plugin, Terms};
+use crate::program::{Handler, Program};
+use crate::state::{State, nobody};
+
+/// What an order led to.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The handler's reply, not yet validated.
+    Reply(Replies),
+    /// The handler's error.
+    Refused(CommandError),
+    /// The handler wants to be called again later.
+    Park,
+    /// What `describe` said.
+    Manifest(Result<ManifestClaim, String>),
+    /// The instance is lost.
+    Failed(Failure),
+}
+
+/// What one poll led to.
+#[derive(Debug)]
+pub(crate) enum Progress {
+    /// The order is done.
+    Answered(Answer, Usage),
+    /// The epoch interrupted it.
+    Running,
+}
+
+/// One instance of a program.
+pub(crate) struct Instance {
+    task: Pin<Box<dyn Future<Output = ()> + Send>>,
+    calls: u32,
+    _permit: Permit,
+}
+
+impl Instance {
+    /// A new instance; the guest starts with the first order. `None` when the plugin has as many
+    /// as it may.
+    pub(crate) fn new(program: &Arc<Program>, terms: &Arc<Terms>) -> Option<Self> {
+        let permit = Permit::take(&terms.plugin)?;
+        let task = Box::pin(serve(Arc::clone(program), Arc::clone(terms)));
+        Some(Self { task, calls: 0, _permit: permit })
+    }
+
+    /// Begins a call of the command with this index.
+    #[inline]
+    pub(crate) fn begin_call(&mut self, command: u32, caller: Caller, argv: Argv<'_>) {
+        self.calls += 1;
+        desk::lay(Order::Call { command, caller }, argv);
+    }
+
+    /// Begins `describe`.
+    pub(crate) fn begin_describe(&mut self) {
+        desk::lay(Order::Describe, Argv::new(&[], &[]));
+    }
+
+    /// How many calls it has run.
+    pub(crate) fn calls(&self) -> u32 {
+        self.calls
+    }
+
+    /// Runs it until it answers or the epoch interrupts it. `before` is the CPU time that the
+    /// call has already taken.
+    #[inline]
+    pub(crate) fn poll(&mut self, started: Instant, before: Duration) -> Progress {
+        desk::begin_slice(started, before);
+        let finished = self.task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        match (desk::end_slice(), finished) {
+            (Some((answer, usage)), _) => Progress::Answered(answer, usage),
+            (None, Poll::Pending) => Progress::Running,
+            (None, Poll::Ready(())) => {
+                let failure = Failure::Trap("the instance has ended".into());
+                Progress::Answered(Answer::Failed(failure), Usage::default())
+            }
+        }
+    }
+}
+
+/// The right of an instance to exist.
+struct Permit(Arc<Plugin>);
+
+impl Permit {
+    fn take(plugin: &Arc<Plugin>) -> Option<Self> {
+        let permit = Self(Arc::clone(plugin));
+        let before = plugin.instances.fetch_add(1, Relaxed);
+        (before < INSTANCES_PER_PLUGIN_MAX).then_some(permit)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.instances.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The life of an instance: order, answer, order, answer, until one fails.
+async fn serve(program: Arc<Program>, terms: Arc<Terms>) {
+    let mut store = Store::new(program.engine(), State::new(Arc::clone(&terms)));
+    store.limiter(|state| &mut state.meter);
+    store.epoch_deadline_async_yield_and_update(SLICE_TICKS);
+    store.set_hostcall_fuel(terms.limits.bytes as usize);
+    let mut handler = None;
+    loop {
+        let (order, arguments) = desk::next_order().await;
+        store.set_epoch_deadline(SLICE_TICKS);
+        let answer = match run(&mut store, &program, &mut handler, order, &arguments).await {
+            Ok(answer) => answer,
+            Err(error) => Answer::Failed(name(&error, store.data())),
+        };
+        let failed = matches!(answer, Answer::Failed(_));
+        store.data_mut().end();
+        desk::answer(answer, store.data().meter.usage(), arguments);
+        if failed {
+            return;
+        }
+    }
+}
+
+async fn run(
+    store: &mut Store<State>,
+    program: &Program,
+    handler: &mut Option<Handler>,
+    order: Order,
+    arguments: &Arguments,
+) -> wasmtime::Result<Answer> {
+    let (command, caller) = match order {
+        Order::Call { command, caller } => (Some(command), caller),
+        Order::Describe => (None, nobody()),
+    };
+    store.data_mut().begin(caller);
+    let handler = match handler {
+        Some(handler) => handler,
+        None => {
+            let started = program.start(store).await?;
+            store.data_mut().meter.started();
+            handler.insert(started)
+        }
+    };
+    let Some(command) = command else {
+        let (manifest,) = handler.describe.call_async(store, ()).await?;
+        return Ok(Answer::Manifest(manifest));
+    };
+    let parameters = (command, Cause::Invoked, arguments.items());
+    let (outcome,) = handler.call.call_async(store, parameters).await?;
+    Ok(match outcome {
+        Ok(HandlerOutcome::Reply(replies)) => Answer::Reply(replies),
+        Ok(HandlerOutcome::Park(_)) => Answer::Park,
+        Err(error) => Answer::Refused(error),
+    })
+}
+
+/// Finds the name of what stopped the guest.
+fn name(error: &wasmtime::Error, state: &State) -> Failure {
+    if let Some(Exhausted::HostCalls) = error.downcast_ref() {
+        return Failure::HostCalls;
+    }
+    match state.meter.refused() {
+        Some(Refused::Memory) => return Failure::Memory,
+        Some(Refused::Table) => return Failure::Table,
+        None => {}
+    }
+    if let Some(trap) = error.downcast_ref::<Trap>() {
+        let text = trap.to_string();
+        return Failure::Trap(text.strip_prefix("wasm trap: ").unwrap_or(&text).into());
+    }
+    let reason = error.root_cause().to_string();
+    // wasmtime has no public type for this one.
+    if reason.contains("fuel allocated for hostcalls") {
+        return Failure::Bytes;
+    }
+    Failure::Trap(reason)
+}

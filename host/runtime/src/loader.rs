@@ -1,0 +1,351 @@
+//! Loads, replaces and unloads plugins: one thread, one request at a time.
+//!
+//! Compiling takes place on a further thread, so that it can be given up on. A version is compiled,
+//! linked, described and checked before anything about the loaded ones changes; then its commands
+//! enter the command table in one step, and the old version, if there was one, finishes its calls.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, TrySendError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use reef_engine::command::Command;
+use reef_engine::grants::Grants;
+use wasmtime::component::Component;
+
+use crate::border::Level;
+use crate::code_cache::{CodeCache, Name};
+use crate::failure::Failure;
+use crate::instance::{Answer, Instance, Progress};
+use crate::limits::{COMPONENT_BYTES_MAX, LOADS_WAITING_MAX, Limits};
+use crate::machine::Machine;
+use crate::manifest::{Manifest, is_plugin_name};
+use crate::overstay::thread_cpu;
+use crate::plugin::{Plugin, Services, Terms};
+use crate::program::Program;
+use crate::registry::Registry;
+use crate::request::{GrantRequest, LoadError, LoadRequest, Mode, PluginSummary, Source};
+use crate::texts;
+use crate::version::{Birth, Version};
+
+/// Begins every wasm binary.
+pub(crate) const WASM_MAGIC: &[u8] = b"\0asm";
+/// What follows in a core module.
+const CORE_MODULE_VERSION: &[u8] = &[1, 0, 0, 0];
+
+/// What loading works on; calls read parts of it.
+pub(crate) struct House {
+    pub(crate) machine: Machine,
+    pub(crate) services: Arc<Services>,
+    pub(crate) registry: Registry,
+    pub(crate) cache: Option<CodeCache>,
+    pub(crate) compile_timeout: Duration,
+    /// Whether a compilation is under way, perhaps one that was given up on.
+    pub(crate) compiling: AtomicBool,
+}
+
+type Job = Box<dyn FnOnce(&Arc<House>) + Send>;
+
+/// The thread that loads.
+pub(crate) struct Loader {
+    jobs: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Loader {
+    pub(crate) fn start(house: Arc<House>) -> std::io::Result<Self> {
+        let (jobs, inbox) = mpsc::sync_channel::<Job>(LOADS_WAITING_MAX);
+        let thread = thread::Builder::new().name("plugin-loader".into()).spawn(move || {
+            for job in inbox {
+                // A job that panics fails alone: its completion is dropped with it.
+                let _ = catch_unwind(AssertUnwindSafe(|| job(&house)));
+            }
+        })?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    /// Queues a job. The error says why not.
+    pub(crate) fn submit(
+        &self,
+        job: impl FnOnce(&Arc<House>) + Send + 'static,
+    ) -> Result<(), &'static str> {
+        let jobs = self.jobs.as_ref().ok_or(texts::STOPPING)?;
+        jobs.try_send(Box::new(job)).map_err(|error| match error {
+            TrySendError::Full(_) => texts::LOADS_BUSY,
+            TrySendError::Disconnected(_) => texts::STOPPING,
+        })
+    }
+
+    /// Runs a job and waits for its result.
+    pub(crate) fn run<R: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Arc<House>) -> Result<R, LoadError> + Send + 'static,
+    ) -> Result<R, LoadError> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.submit(move |house| {
+            // Whoever waited may have given up.
+            let _ = sender.send(job(house));
+        })?;
+        receiver.recv().map_err(|_| LoadError::from(texts::STOPPING))?
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // The thread catches panics; there is nothing to be told.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl House {
+    /// Loads or replaces a plugin.
+    pub(crate) fn load(self: &Arc<Self>, request: LoadRequest) -> Result<PluginSummary, LoadError> {
+        let LoadRequest { name, source, mode, grants, config, limits: changes } = request;
+        if !is_plugin_name(name.as_bytes()) {
+            return Err(texts::bad_name(name.as_bytes()).into());
+        }
+        let old = self.registry.find(&name);
+        match (mode, &old) {
+            (Mode::New, Some(_)) => return Err(texts::already_loaded(&name).into()),
+            (Mode::Replace, None) => return Err(texts::no_such_plugin(name.as_bytes()).into()),
+            _ => {}
+        }
+        let kept = old.as_ref().filter(|_| mode == Mode::Replace).map(|version| &version.terms);
+        let mut limits = kept.map_or_else(Limits::default, |terms| terms.limits);
+        for (limit, value) in &changes {
+            limits.set(limit.as_bytes(), value.as_bytes())?;
+        }
+        let config = match config {
+            Some(pairs) => pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect(),
+            None => kept.map(|terms| terms.config.clone()).unwrap_or_default(),
+        };
+        let before = kept.map(|terms| terms.grant_words.clone()).unwrap_or_default();
+        let plugin = match &old {
+            Some(version) => Arc::clone(&version.terms.plugin),
+            None => Arc::new(Plugin::new(&name, self.services.backend.now_ms())),
+        };
+
+        let began = Instant::now();
+        let bytes = read(source)?;
+        let component_bytes = bytes.len();
+        let (component, from_cache) = self.compile(bytes)?;
+        let compile_us = began.elapsed().as_micros() as u64;
+        let birth = Birth { component_bytes, from_cache, compile_us };
+        let program = Arc::new(Program::new(&self.machine, &component)?);
+        let trial = self.terms(&plugin, limits, config, Grants::default(), Vec::new());
+        let manifest = describe(&program, &trial)?;
+        let (grants, words) = decide(&name, &manifest, grants, before)?;
+        let terms = self.terms(&plugin, limits, trial.config.clone(), grants, words);
+        self.install(program, terms, manifest, &birth)
+    }
+
+    fn terms(
+        &self,
+        plugin: &Arc<Plugin>,
+        limits: Limits,
+        config: BTreeMap<Box<str>, Arc<str>>,
+        grants: Grants,
+        grant_words: Vec<String>,
+    ) -> Arc<Terms> {
+        let plugin = Arc::clone(plugin);
+        let services = Arc::clone(&self.services);
+        Arc::new(Terms { plugin, services, limits, grants, grant_words, config })
+    }
+
+    /// Makes a checked version the one that runs.
+    fn install(
+        &self,
+        program: Arc<Program>,
+        terms: Arc<Terms>,
+        manifest: Manifest,
+        birth: &Birth,
+    ) -> Result<PluginSummary, LoadError> {
+        let number = self.registry.reserve();
+        let version = Arc::new(Version::new(number, program, terms, manifest, birth));
+        self.registry.open(&version);
+        let mut commands = self.commands_without(version.name());
+        commands.extend(version.manifest.entries(number));
+        if let Err(reason) = self.services.backend.set_plugin_commands(commands) {
+            self.registry.forget(number);
+            return Err(texts::refused_commands(&reason).into());
+        }
+        let old = self.registry.promote(&version);
+        let plugin = &version.terms.plugin;
+        if let Some(old) = &old {
+            retire(old);
+            plugin.breaker.reset();
+        }
+        let verb = if old.is_some() { "replaced by" } else { "loaded" };
+        version.terms.note(Level::Info, &format!("{verb} version {}", version.manifest.version));
+        Ok(summary(&version))
+    }
+
+    /// Unloads a plugin. Its calls in flight are finished.
+    pub(crate) fn unload(&self, name: &str) -> Result<(), LoadError> {
+        let gone = || LoadError::from(texts::no_such_plugin(name.as_bytes()));
+        self.registry.find(name).ok_or_else(gone)?;
+        let commands = self.commands_without(name);
+        let taken = self.services.backend.set_plugin_commands(commands);
+        taken.map_err(|reason| LoadError::from(texts::refused_commands(&reason)))?;
+        let old = self.registry.remove(name).ok_or_else(gone)?;
+        retire(&old);
+        Ok(())
+    }
+
+    fn commands_without(&self, name: &str) -> Vec<Arc<Command>> {
+        let others = self.registry.all().into_iter().filter(|version| version.name() != name);
+        others.flat_map(|version| version.manifest.entries(version.number)).collect()
+    }
+
+    /// Native code for a component, and whether it came from the cache.
+    fn compile(self: &Arc<Self>, bytes: Vec<u8>) -> Result<(Component, bool), LoadError> {
+        if bytes.get(4..8) == Some(CORE_MODULE_VERSION) {
+            return Err(texts::CORE_MODULE.into());
+        }
+        let name = Name::new(&self.machine.engine, &bytes);
+        if let Some(cache) = &self.cache
+            && let Some(component) = cache.load(&self.machine.engine, &name)
+        {
+            return Ok((component, true));
+        }
+        if self.compiling.swap(true, Ordering::SeqCst) {
+            return Err(texts::COMPILER_BUSY.into());
+        }
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let house = Arc::clone(self);
+        let compile = move || {
+            let compiled =
+                catch_unwind(AssertUnwindSafe(|| Component::new(&house.machine.engine, &bytes)));
+            house.compiling.store(false, Ordering::SeqCst);
+            // Whoever waited may have given up.
+            let _ = sender.send(compiled);
+        };
+        let spawned = thread::Builder::new().name("plugin-compile".into()).spawn(compile);
+        if let Err(error) = spawned {
+            self.compiling.store(false, Ordering::SeqCst);
+            return Err(texts::not_a_component(&error.to_string()).into());
+        }
+        let component = match receiver.recv_timeout(self.compile_timeout) {
+            Ok(Ok(Ok(component))) => component,
+            Ok(Ok(Err(error))) => {
+                return Err(texts::not_a_component(&error.root_cause().to_string()).into());
+            }
+            Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => {
+                return Err(texts::not_a_component("the compiler failed").into());
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(texts::compile_timeout(self.compile_timeout.as_secs()).into());
+            }
+        };
+        if let Some(cache) = &self.cache {
+            // A full disk costs the next start some time, nothing else.
+            let _ = cache.store(&name, &component);
+        }
+        Ok((component, false))
+    }
+}
+
+/// The plugin in short.
+pub(crate) fn summary(version: &Version) -> PluginSummary {
+    let manifest = &version.manifest;
+    PluginSummary {
+        name: version.name().into(),
+        version: manifest.version.clone(),
+        summary: manifest.summary.clone(),
+        commands: manifest.commands.iter().map(|command| command.name.clone()).collect(),
+        grants: version.terms.grant_words.clone(),
+    }
+}
+
+fn retire(old: &Version) {
+    old.terms.plugin.keep_tallies(old.tallies());
+    old.pool.close();
+}
+
+fn read(source: Source) -> Result<Vec<u8>, LoadError> {
+    let bytes = match source {
+        Source::Bytes(bytes) => bytes,
+        Source::Path(path) => {
+            let unreadable = |reason: &str| texts::unreadable(&path.to_string_lossy(), reason);
+            let mut bytes = Vec::new();
+            File::open(&path)
+                .and_then(|file| file.take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes))
+                .map_err(|error| unreadable(&error.to_string()))?;
+            bytes
+        }
+    };
+    if bytes.len() > COMPONENT_BYTES_MAX {
+        return Err(texts::component_too_large(COMPONENT_BYTES_MAX).into());
+    }
+    if !bytes.starts_with(WASM_MAGIC) {
+        return Err(texts::not_a_component("it does not begin as wasm does").into());
+    }
+    Ok(bytes)
+}
+
+/// Asks a program what it is, under the same budgets as a call.
+fn describe(program: &Arc<Program>, terms: &Arc<Terms>) -> Result<Manifest, LoadError> {
+    let name = &terms.plugin.name;
+    let mut instance = Instance::new(program, terms)
+        .ok_or_else(|| LoadError::from(texts::too_many_calls(name)))?;
+    let budget = Duration::from_millis(terms.limits.cpu_ms.into());
+    let mut spent = Duration::ZERO;
+    instance.begin_describe();
+    let answer = loop {
+        terms.services.ticker.touch();
+        let before = thread_cpu();
+        let progress = instance.poll(Instant::now(), spent);
+        spent += thread_cpu().saturating_sub(before);
+        match progress {
+            Progress::Answered(answer, _) => break answer,
+            Progress::Running if spent >= budget => break Answer::Failed(Failure::Timeout),
+            Progress::Running => {}
+        }
+    };
+    match answer {
+        Answer::Manifest(Ok(claim)) => {
+            Manifest::check(claim).map_err(|reason| texts::bad_manifest(&reason).into())
+        }
+        Answer::Manifest(Err(reason)) => Err(texts::describe_failed(&reason).into()),
+        Answer::Failed(failure) => {
+            Err(texts::describe_failed(&failure.text(name, &terms.limits)).into())
+        }
+        _ => Err(texts::describe_failed("it answered another question").into()),
+    }
+}
+
+/// Decides what is granted: everything that is wanted must be covered by what was asked for.
+fn decide(
+    name: &str,
+    manifest: &Manifest,
+    request: GrantRequest,
+    before: Vec<String>,
+) -> Result<(Grants, Vec<String>), LoadError> {
+    let wants: Vec<&str> = manifest.wants.iter().map(String::as_str).collect();
+    let words = match request {
+        GrantRequest::Keep => before,
+        GrantRequest::Words(words) => words,
+        GrantRequest::AllWanted => manifest.wants.clone(),
+    };
+    if let Some(word) = wants.iter().find(|word| Grants::parse(&[word]).is_err()) {
+        return Err(texts::not_grantable(name, word).into());
+    }
+    let given: Vec<&str> = words.iter().map(String::as_str).collect();
+    let grants = Grants::parse(&given).map_err(texts::bad_grant)?;
+    let is_missing = |word: &&str| grants.first_missing(&[word]).is_some();
+    let missing: Vec<&str> = wants.iter().copied().filter(is_missing).collect();
+    if missing.is_empty() {
+        return Ok((grants, words));
+    }
+    let mut needed = wants;
+    needed.extend(given.iter().filter(|word| !manifest.wants.iter().any(|want| want == *word)));
+    Err(texts::not_granted(name, &missing, &needed).into())
+}

@@ -1,0 +1,29 @@
+//! How a runtime is set up. Values only: whoever reads configuration fills them in.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Settings of a [`Runtime`](crate::Runtime). The defaults suit a server of a few cores.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where compiled code is kept between starts; nowhere when absent. The directory is created
+    /// for this user alone, and refused when others can write to it.
+    pub cache_dir: Option<PathBuf>,
+    /// Threads that finish the calls which did not end within their first slice.
+    pub overstay_threads: usize,
+    /// Most instances of all plugins together.
+    pub instances_max: u32,
+    /// Longest time that one compilation may take.
+    pub compile_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            cache_dir: None,
+            overstay_threads: 1,
+            instances_max: 512,
+            compile_timeout: Duration::from_secs(60),
+        }
+    }
+}

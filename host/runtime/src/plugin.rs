@@ -1,0 +1,102 @@
+//! A plugin across its versions, and the terms on which one version of it runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use parking_lot::Mutex;
+use reef_engine::backend::Backend;
+use reef_engine::grants::Grants;
+
+use crate::border::Level;
+use crate::breaker::Breaker;
+use crate::counters::Counters;
+use crate::journal::Journal;
+use crate::limits::Limits;
+use crate::tally::Tally;
+use crate::ticker::Ticker;
+
+/// What every plugin of a runtime shares.
+pub(crate) struct Services {
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) ticker: Ticker,
+}
+
+/// What outlives a replacement: name, log, counters, statistics.
+#[derive(Debug)]
+pub(crate) struct Plugin {
+    pub(crate) name: Arc<str>,
+    pub(crate) loaded_at_ms: u64,
+    pub(crate) journal: Journal,
+    pub(crate) counters: Counters,
+    pub(crate) breaker: Breaker,
+    /// Calls that overstay now.
+    pub(crate) overstaying: AtomicU32,
+    /// Instances that exist now, busy and idle, of all versions.
+    pub(crate) instances: AtomicU32,
+    /// Memory of those instances.
+    pub(crate) memory_bytes: AtomicU64,
+    /// How often the operator said KILL: a call that began before the last one is stopped.
+    kills: AtomicU64,
+    /// Statistics of versions that were replaced, by command.
+    past: Mutex<BTreeMap<String, Tally>>,
+}
+
+impl Plugin {
+    pub(crate) fn new(name: &str, loaded_at_ms: u64) -> Self {
+        Self {
+            name: name.into(),
+            loaded_at_ms,
+            journal: Journal::default(),
+            counters: Counters::default(),
+            breaker: Breaker::default(),
+            overstaying: AtomicU32::new(0),
+            instances: AtomicU32::new(0),
+            memory_bytes: AtomicU64::new(0),
+            kills: AtomicU64::new(0),
+            past: Mutex::default(),
+        }
+    }
+
+    /// Stops the calls in flight; how many there were.
+    pub(crate) fn kill(&self) -> u32 {
+        self.kills.fetch_add(1, Relaxed);
+        self.overstaying.load(Relaxed)
+    }
+
+    /// A mark to compare later: another one means that KILL was said since.
+    pub(crate) fn kill_mark(&self) -> u64 {
+        self.kills.load(Relaxed)
+    }
+
+    /// Keeps the statistics of a version that is replaced.
+    pub(crate) fn keep_tallies(&self, tallies: impl Iterator<Item = (String, Tally)>) {
+        let mut past = self.past.lock();
+        for (command, tally) in tallies {
+            past.entry(command).or_default().add(&tally);
+        }
+    }
+
+    /// The statistics of earlier versions.
+    pub(crate) fn past_tallies(&self) -> BTreeMap<String, Tally> {
+        self.past.lock().clone()
+    }
+}
+
+/// The terms of one version: what was granted, configured and limited when it was loaded.
+pub(crate) struct Terms {
+    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) services: Arc<Services>,
+    pub(crate) limits: Limits,
+    pub(crate) grants: Grants,
+    /// The grants as they were given.
+    pub(crate) grant_words: Vec<String>,
+    pub(crate) config: BTreeMap<Box<str>, Arc<str>>,
+}
+
+impl Terms {
+    /// Writes a line to the plugin's log on the host's behalf.
+    pub(crate) fn note(&self, level: Level, text: &str) {
+        self.plugin.journal.write(self.services.backend.now_ms(), level, text);
+    }
+}

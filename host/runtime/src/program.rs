@@ -1,0 +1,82 @@
+//! A component that was linked and found to be a command plugin.
+
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, TypedFunc};
+use wasmtime::{Engine, Store};
+
+use crate::border::{CallParameters, CallResult, DescribeResult};
+use crate::imports;
+use crate::machine::Machine;
+use crate::state::State;
+use crate::texts;
+
+/// The exported interface of a command plugin.
+const HANDLER: &str = "reef:plugin/handler@0.1.0";
+
+/// Ready to be instantiated.
+pub(crate) struct Program {
+    pre: InstancePre<State>,
+    describe: ComponentExportIndex,
+    call: ComponentExportIndex,
+}
+
+/// The entry points of an instance.
+pub(crate) struct Handler {
+    pub(crate) describe: TypedFunc<(), DescribeResult>,
+    pub(crate) call: TypedFunc<CallParameters<'static>, CallResult>,
+}
+
+impl Program {
+    /// Links a component. The error is what the client sees.
+    pub(crate) fn new(machine: &Machine, component: &Component) -> Result<Self, String> {
+        let mut linker = machine.linker.clone();
+        let ty = component.component_type();
+        for (name, item) in ty.imports(&machine.engine) {
+            let ComponentItem::ComponentInstance(instance) = item.ty else {
+                return Err(texts::forbidden_import(name));
+            };
+            if imports::wasi::is_wasi(name) {
+                imports::wasi::link(&mut linker, &machine.engine, name, &instance)
+                    .map_err(|error| texts::wrong_interface(&error.to_string()))?;
+                continue;
+            }
+            let functions =
+                imports::functions(name).ok_or_else(|| texts::forbidden_import(name))?;
+            for (function, _) in instance.exports(&machine.engine) {
+                let is_type = !matches!(
+                    instance.get_export(&machine.engine, function).map(|item| item.ty),
+                    Some(ComponentItem::ComponentFunc(_))
+                );
+                if !is_type && !functions.contains(&function) {
+                    return Err(texts::forbidden_import(&format!("{name}#{function}")));
+                }
+            }
+        }
+        let export = |name: &str| {
+            let handler = component.get_export_index(None, HANDLER)?;
+            component.get_export_index(Some(&handler), name)
+        };
+        let describe = export("describe");
+        let call = export("call");
+        let (Some(describe), Some(call)) = (describe, call) else {
+            return Err(texts::missing_export(HANDLER));
+        };
+        let pre = linker
+            .instantiate_pre(component)
+            .map_err(|error| texts::wrong_interface(&error.root_cause().to_string()))?;
+        Ok(Self { pre, describe, call })
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        self.pre.engine()
+    }
+
+    /// Instantiates it in a store.
+    pub(crate) async fn start(&self, store: &mut Store<State>) -> wasmtime::Result<Handler> {
+        let instance = self.pre.instantiate_async(&mut *store).await?;
+        Ok(Handler {
+            describe: instance.get_typed_func(&mut *store, &self.describe)?,
+            call: instance.get_typed_func(&mut *store, &self.call)?,
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! The runtime as a whole: the parts, started and stopped together, behind [`Extension`].
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use reef_engine::backend::{Backend, CallStatus, Caller, Completion, Extension, PluginCommand};
+use reef_resp::{Argv, Writer};
+
+use crate::code_cache::CodeCache;
+use crate::loader::{self, House, Loader};
+use crate::machine::Machine;
+use crate::options::Options;
+use crate::overstay::Overstay;
+use crate::plugin::Services;
+use crate::registry::Registry;
+use crate::request::{LoadError, LoadRequest, PluginStatistics, PluginSummary};
+use crate::ticker::Ticker;
+use crate::{admin, calls, report, texts};
+
+/// Runs plugins. Dropping it stops its threads; calls in flight are dropped with it.
+pub struct Runtime {
+    // In the order in which they are stopped.
+    loader: Loader,
+    overstay: Overstay,
+    house: Arc<House>,
+}
+
+/// Why a runtime could not be set up.
+#[derive(Debug)]
+pub struct StartError(String);
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the plugin runtime cannot start: {}", self.0)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<std::io::Error> for StartError {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<wasmtime::Error> for StartError {
+    fn from(error: wasmtime::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl Runtime {
+    /// Sets a runtime up and starts its threads.
+    pub fn new(options: &Options, backend: Arc<dyn Backend>) -> Result<Arc<Self>, StartError> {
+        let machine = Machine::new(options)?;
+        let cache = options.cache_dir.as_deref().map(CodeCache::open).transpose()?;
+        let ticker = Ticker::start(machine.engine.clone())?;
+        let house = Arc::new(House {
+            machine,
+            services: Arc::new(Services { backend, ticker }),
+            registry: Registry::default(),
+            cache,
+            compile_timeout: options.compile_timeout,
+            compiling: AtomicBool::new(false),
+        });
+        let overstay = Overstay::start(options.overstay_threads)?;
+        let loader = Loader::start(Arc::clone(&house))?;
+        Ok(Arc::new(Self { loader, overstay, house }))
+    }
+
+    /// Loads or replaces a plugin, and waits for it.
+    pub fn load(&self, request: LoadRequest) -> Result<PluginSummary, LoadError> {
+        self.loader.run(move |house| house.load(request))
+    }
+
+    /// Unloads a plugin. Its calls in flight are finished.
+    pub fn unload(&self, name: &str) -> Result<(), LoadError> {
+        let name = name.to_owned();
+        self.loader.run(move |house| house.unload(&name))
+    }
+
+    /// The loaded plugins by name.
+    pub fn list(&self) -> Vec<PluginSummary> {
+        self.house.registry.all().iter().map(|version| loader::summary(version)).collect()
+    }
+
+    /// The figures of the loaded plugins by name.
+    pub fn stats(&self) -> Vec<PluginStatistics> {
+        let versions = self.house.registry.all();
+        versions.iter().map(|version| report::plugin_statistics(version)).collect()
+    }
+
+    /// How many instances the pool holds; `None` when their memory comes from the operating
+    /// system one by one, because there was no address space for a pool.
+    pub fn pooled_instances(&self) -> Option<u32> {
+        self.house.machine.pooled
+    }
+}
+
+impl Extension for Runtime {
+    fn call(
+        &self,
+        command: PluginCommand,
+        caller: &Caller,
+        argv: Argv<'_>,
+        reply: &mut Writer,
+        later: &mut dyn FnMut() -> Completion,
+    ) -> CallStatus {
+        let Some((version, command)) = self.house.registry.resolve(command) else {
+            reply.error(texts::COMMAND_GONE);
+            return CallStatus::Done;
+        };
+        calls::begin(version, command, caller, argv, reply, later, &self.overstay)
+    }
+
+    fn administer(
+        &self,
+        argv: Argv<'_>,
+        reply: &mut Writer,
+        later: &mut dyn FnMut() -> Completion,
+    ) -> CallStatus {
+        admin::run(&self.house, &self.loader, argv, reply, later)
+    }
+
+    fn info(&self, out: &mut String) {
+        report::section(&self.house.registry.all(), out);
+    }
+}

@@ -1,0 +1,164 @@
+//! The host's side of one instance: what its host functions work on.
+
+use std::sync::Arc;
+
+use reef_engine::backend::Caller;
+use reef_resp::{Protocol, Writer};
+
+use crate::border::{Replies, View};
+use crate::limits::IDLE_BUFFER_BYTES_MAX;
+use crate::meter::Meter;
+use crate::plugin::Terms;
+
+/// The data of an instance's store.
+pub(crate) struct State {
+    pub(crate) terms: Arc<Terms>,
+    pub(crate) meter: Meter,
+    pub(crate) caller: Caller,
+    pub(crate) scratch: Scratch,
+    random: Random,
+    /// Read when a call first asks; the same for the rest of the call.
+    now_ms: Option<u64>,
+}
+
+impl State {
+    pub(crate) fn new(terms: Arc<Terms>) -> Self {
+        Self {
+            meter: Meter::new(Arc::clone(&terms.plugin), terms.limits),
+            terms,
+            caller: nobody(),
+            scratch: Scratch::default(),
+            random: Random::default(),
+            now_ms: None,
+        }
+    }
+
+    /// A new call begins.
+    pub(crate) fn begin(&mut self, caller: Caller) {
+        self.caller = caller;
+        self.now_ms = None;
+        self.meter.begin();
+    }
+
+    /// The call is over: what was needed for it alone goes.
+    pub(crate) fn end(&mut self) {
+        self.scratch.shrink();
+    }
+
+    /// The instant of this call.
+    pub(crate) fn now_ms(&mut self) -> u64 {
+        *self.now_ms.get_or_insert_with(|| self.terms.services.backend.now_ms())
+    }
+
+    pub(crate) fn random(&mut self) -> wasmtime::Result<u64> {
+        self.random.next()
+    }
+}
+
+/// The caller outside of calls, and of `describe`.
+pub(crate) fn nobody() -> Caller {
+    Caller { client_id: 0, user: Arc::default(), database: 0 }
+}
+
+/// Buffers of the host calls of one instance. What is returned to the guest is shared instead of
+/// moved, so that the allocation is there again for the next host call.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    pub(crate) writer: Writer,
+    view: Arc<View>,
+    replies: Arc<Replies>,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self {
+            writer: Writer::new(Protocol::Columns),
+            view: Arc::default(),
+            replies: Arc::default(),
+        }
+    }
+}
+
+impl Scratch {
+    /// The versions to be filled by a read.
+    pub(crate) fn parts(&mut self) -> (&mut Writer, &mut Vec<u64>) {
+        let view = unique(&mut self.view);
+        view.versions.clear();
+        self.writer.clear();
+        (&mut self.writer, &mut view.versions)
+    }
+
+    /// What was written, as the result of a read.
+    pub(crate) fn view(&mut self) -> Arc<View> {
+        let view = unique(&mut self.view);
+        fill(&mut view.replies, &self.writer);
+        Arc::clone(&self.view)
+    }
+
+    /// What was written, as the result of a batch.
+    pub(crate) fn replies(&mut self) -> Arc<Replies> {
+        fill(unique(&mut self.replies), &self.writer);
+        Arc::clone(&self.replies)
+    }
+
+    /// Bytes of what was written.
+    pub(crate) fn bytes(&self) -> u64 {
+        (size_of_val(self.writer.nodes()) + self.writer.data().len()) as u64
+    }
+
+    fn shrink(&mut self) {
+        let replies = unique(&mut self.replies);
+        let view = unique(&mut self.view);
+        let capacities =
+            [replies.data.capacity(), view.replies.data.capacity(), view.versions.capacity() * 8];
+        let nodes = replies.nodes.capacity().max(view.replies.nodes.capacity()) * 16;
+        if nodes.max(capacities.into_iter().max().unwrap_or(0)) > IDLE_BUFFER_BYTES_MAX {
+            *self = Self::default();
+        }
+    }
+}
+
+fn fill(replies: &mut Replies, writer: &Writer) {
+    replies.nodes.clear();
+    replies.nodes.extend(writer.nodes().iter().map(|node| crate::border::Node::from(*node)));
+    replies.data.clear();
+    replies.data.extend_from_slice(writer.data());
+}
+
+/// The value behind `shared`, a fresh one if somebody else still looks at it.
+fn unique<T: Default>(shared: &mut Arc<T>) -> &mut T {
+    if Arc::get_mut(shared).is_none() {
+        *shared = Arc::default();
+    }
+    Arc::get_mut(shared).expect("a fresh allocation has one owner")
+}
+
+/// Random numbers of the operating system, fetched some at a time.
+#[derive(Debug)]
+struct Random {
+    bytes: [u8; 256],
+    left: usize,
+}
+
+impl Default for Random {
+    fn default() -> Self {
+        Self { bytes: [0; 256], left: 0 }
+    }
+}
+
+impl Random {
+    fn next(&mut self) -> wasmtime::Result<u64> {
+        if self.left == 0 {
+            getrandom::fill(&mut self.bytes)
+                .map_err(|error| wasmtime::format_err!("no random numbers: {error}"))?;
+            self.left = self.bytes.len();
+        }
+        let at = self.left - 8;
+        self.left = at;
+        let mut word = [0; 8];
+        word.copy_from_slice(&self.bytes[at..at + 8]);
+        // Never given out twice, even if memory is looked at later.
+        self.bytes[at..at + 8].fill(0);
+        Ok(u64::from_le_bytes(word))
+    }
+}

@@ -1,0 +1,76 @@
+//! One loaded version of a plugin: its program, its terms, its warm instances.
+
+use std::sync::Arc;
+
+use crate::instance::Instance;
+use crate::manifest::Manifest;
+use crate::plugin::Terms;
+use crate::pool::Pool;
+use crate::program::Program;
+use crate::tally::Tally;
+
+/// One version, as calls see it.
+pub(crate) struct Version {
+    /// The number that its commands carry. Never reused.
+    pub(crate) number: u32,
+    pub(crate) terms: Arc<Terms>,
+    pub(crate) manifest: Manifest,
+    pub(crate) pool: Pool,
+    /// Bytes of the component.
+    pub(crate) component_bytes: usize,
+    /// Whether its code came from the cache, and how long that or compiling took.
+    pub(crate) from_cache: bool,
+    pub(crate) compile_us: u64,
+    program: Arc<Program>,
+}
+
+/// Facts about how a version came to be.
+pub(crate) struct Birth {
+    pub(crate) component_bytes: usize,
+    pub(crate) from_cache: bool,
+    pub(crate) compile_us: u64,
+}
+
+impl Version {
+    pub(crate) fn new(
+        number: u32,
+        program: Arc<Program>,
+        terms: Arc<Terms>,
+        manifest: Manifest,
+        birth: &Birth,
+    ) -> Self {
+        Self {
+            number,
+            pool: Pool::new(manifest.commands.len(), &terms.limits),
+            terms,
+            manifest,
+            component_bytes: birth.component_bytes,
+            from_cache: birth.from_cache,
+            compile_us: birth.compile_us,
+            program,
+        }
+    }
+
+    /// The plugin's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.terms.plugin.name
+    }
+
+    /// A warm instance, or a new one; `None` when the plugin has as many as it may.
+    #[inline]
+    pub(crate) fn instance(&self) -> Option<Instance> {
+        self.pool.take().or_else(|| Instance::new(&self.program, &self.terms))
+    }
+
+    /// The index of a command.
+    pub(crate) fn find(&self, command: &str) -> Option<u32> {
+        let at = self.manifest.commands.iter().position(|claim| claim.name == command)?;
+        Some(at as u32)
+    }
+
+    /// Statistics by command.
+    pub(crate) fn tallies(&self) -> impl Iterator<Item = (String, Tally)> + '_ {
+        let names = self.manifest.commands.iter().map(|claim| claim.name.clone());
+        names.zip(self.pool.tallies())
+    }
+}

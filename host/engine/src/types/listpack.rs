@@ -169,11 +169,20 @@ impl Packed {
     pub fn find(&self, text: &[u8], stride: usize) -> Option<(Place, usize)> {
         let number = parse_i64(text);
         let (mut at, mut index) = (HEADER_BYTES, 0);
-        while self.bytes[at] != END {
-            let (element, size) = self.entry(Place(at));
-            let found = match element {
-                Element::Bytes(bytes) => bytes == text,
-                Element::Int(value) => number == Some(value),
+        loop {
+            // Short texts and small integers first, because most entries are such.
+            let (found, size) = match self.bytes[at] {
+                END => return None,
+                first @ 0x80..=0xbf => {
+                    let length = usize::from(first & 0x3f);
+                    let found = length == text.len() && &self.bytes[at + 1..=at + length] == text;
+                    (found, length + 2)
+                }
+                first @ 0..=0x7f => (number == Some(i64::from(first)), 2),
+                _ => match self.entry(Place(at)) {
+                    (Element::Bytes(bytes), size) => (bytes == text, size),
+                    (Element::Int(value), size) => (number == Some(value), size),
+                },
             };
             if found && index % stride == 0 {
                 return Some((Place(at), index));
@@ -181,13 +190,22 @@ impl Packed {
             at += size;
             index += 1;
         }
-        None
     }
 
     /// All entries.
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
         Iter { bytes: &self.bytes[HEADER_BYTES..self.bytes.len() - 1] }
+    }
+
+    /// All entries with their places.
+    pub fn places(&self) -> impl Iterator<Item = (Place, Element<'_>)> {
+        let end = self.bytes.len() - 1;
+        let mut rest = self.iter();
+        core::iter::from_fn(move || {
+            let place = Place(end - rest.bytes.len());
+            rest.next().map(|element| (place, element))
+        })
     }
 
     /// Appends an entry.
@@ -531,6 +549,8 @@ mod tests {
                     (_, place) => assert_eq!(place.is_none(), index == model.len()),
                 }
                 same(&packed, &model);
+                assert!(packed.places().all(|(place, element)| packed.at(place) == element));
+                assert_eq!(packed.places().count(), model.len());
                 for (index, text) in model.iter().enumerate() {
                     assert_eq!(packed.get(index).map(Element::to_vec).as_ref(), Some(text));
                     let found = packed.find(text, 1).map(|(_, index)| index);

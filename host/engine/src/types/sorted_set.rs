@@ -318,7 +318,8 @@ impl SortedSet {
         for (rank, (member, score)) in self.iter().enumerate() {
             let member = member.to_vec();
             if let Some((other, other_score)) = &before {
-                assert_eq!(compare(*other_score, other, score, &member), Ordering::Less, "order");
+                let ordered = *other_score < score || (*other_score == score && *other < member);
+                assert!(ordered, "the order of members");
             }
             assert_eq!(self.rank(hasher, &member), Some(rank), "rank of a member");
             assert_eq!(self.score(hasher, &member), Some(score), "score of a member");
@@ -466,11 +467,6 @@ fn member_at(slots: &Slots, slot: u32) -> &[u8] {
     slot_at(slots, slot).member.as_slice()
 }
 
-/// The order of a sorted set. Zero and negative zero are the same score.
-fn compare(a: f64, a_member: &[u8], b: f64, b_member: &[u8]) -> Ordering {
-    a.partial_cmp(&b).unwrap_or(Ordering::Equal).then_with(|| a_member.cmp(b_member))
-}
-
 /// Members and scores of a packed sorted set, from either end.
 #[derive(Clone)]
 struct Pairs<'a> {
@@ -549,17 +545,19 @@ fn score_behind(packed: &Packed, place: Place) -> f64 {
 /// Inserts a new member where it belongs.
 fn insert_packed(packed: &mut Packed, member: &[u8], score: f64) {
     let packed_score = pack_score(score);
-    let mut next = packed.first();
-    while let Some(place) = next {
-        let other = score_behind(packed, place);
-        let after = packed.at(place).with(|text| compare(other, text, score, member));
-        if after == Ordering::Greater {
+    let mut entries = packed.places();
+    while let (Some((place, text)), Some((_, other))) = (entries.next(), entries.next()) {
+        let other = unpack_score(other);
+        let behind = other > score
+            || (other == score && text.with(|text| text.cmp(member)) == Ordering::Greater);
+        if behind {
+            drop(entries);
             packed.insert(place, &packed_score);
             packed.insert(place, member);
             return;
         }
-        next = packed.next(place).and_then(|place| packed.next(place));
     }
+    drop(entries);
     packed.push_back(member);
     packed.push_back(&packed_score);
 }
@@ -581,6 +579,11 @@ mod tests {
 
     fn owned((member, score): (Element<'_>, f64)) -> (Vec<u8>, f64) {
         (member.to_vec(), score)
+    }
+
+    /// The order of a sorted set. Zero and negative zero are the same score.
+    fn compare(a: f64, a_member: &[u8], b: f64, b_member: &[u8]) -> Ordering {
+        a.partial_cmp(&b).unwrap_or(Ordering::Equal).then_with(|| a_member.cmp(b_member))
     }
 
     /// The members of the model in order.

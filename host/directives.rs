@@ -92,8 +92,15 @@ pub(crate) fn options(config: &Config) -> Options {
         query_buffer_bytes_max: bytes(config.client_query_buffer_limit_bytes()),
         output_bytes_max: bytes(config.client_output_buffer_limits().normal.hard_bytes),
         memory_bytes_max: bytes(config.maxmemory_bytes()),
+        memory_policy: policy_name(config),
         protected_mode: config.protected_mode() && config.requirepass().is_empty(),
         config_file: config.file().map(|file| file.display().to_string()).unwrap_or_default(),
         hz: config.hz(),
     }
+}
+
+/// The policy as redis.conf spells it.
+fn policy_name(config: &Config) -> String {
+    let values = config.get(&["maxmemory-policy"]);
+    values.first().map(|(_, value)| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
 }

@@ -131,6 +131,11 @@ impl Writer {
         self.data.len() != mark.bytes || self.nodes.len() != mark.nodes
     }
 
+    /// The bytes written since `mark`.
+    pub fn data_since(&self, mark: Mark) -> &[u8] {
+        &self.data[mark.bytes..]
+    }
+
     /// Whether the reply written since `mark` is an error.
     pub fn is_error_since(&self, mark: Mark) -> bool {
         match self.protocol {

@@ -1,4 +1,5 @@
-//! INFO: what only the server knows, section by section. Names and order are Redis's.
+//! INFO: what only the server knows, section by section. Names and order are Redis's; the engine
+//! adds what it counts itself and derives the human forms.
 
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
@@ -6,6 +7,7 @@ use std::sync::atomic::Ordering;
 use crate::clock::{now_ms, now_us};
 use crate::process;
 use crate::server::Shared;
+use crate::statistics::{CommandCounters, Statistics};
 
 impl Shared {
     /// Appends the lines of a section.
@@ -14,21 +16,38 @@ impl Shared {
             "server" => self.info_server(out),
             "clients" => self.info_clients(out),
             "memory" => self.info_memory(out),
+            "persistence" => info_persistence(out),
             "stats" => self.info_stats(out),
+            "replication" => self.info_replication(out),
             "cpu" => info_cpu(out),
+            "commandstats" => self.info_commands(out),
+            "errorstats" => self.errors.lock().iter().for_each(|(code, count)| {
+                line(out, &format!("errorstat_{code}"), format_args!("count={count}"));
+            }),
+            "plugins" => {
+                if let Some(extension) = self.extension.get() {
+                    extension.info(out);
+                }
+            }
             _ => {}
         }
+    }
+
+    fn sum(&self, of: impl Fn(&Statistics) -> u64) -> u64 {
+        self.statistics.iter().map(|statistics| of(statistics)).sum()
     }
 
     fn info_server(&self, out: &mut String) {
         let uptime_s = now_ms().since(self.started_at) / 1000;
         let options = self.options();
-        line(out, "redis_version", "7.2.4");
+        let executable = std::env::current_exe().unwrap_or_default();
         line(out, "reef_version", env!("CARGO_PKG_VERSION"));
-        line(out, "redis_mode", "standalone");
         line(out, "os", process::operating_system());
         line(out, "arch_bits", usize::BITS);
+        line(out, "monotonic_clock", "POSIX clock_gettime");
+        line(out, "multiplexing_api", "epoll");
         line(out, "process_id", std::process::id());
+        line(out, "process_supervised", "no");
         line(out, "run_id", &self.run_id);
         line(out, "tcp_port", self.port.load(Ordering::Relaxed));
         line(out, "server_time_usec", now_us());
@@ -36,6 +55,8 @@ impl Shared {
         line(out, "uptime_in_days", uptime_s / 86_400);
         line(out, "hz", options.hz);
         line(out, "configured_hz", options.hz);
+        line(out, "lru_clock", now_ms().seconds() & 0x00ff_ffff);
+        line(out, "executable", executable.display());
         line(out, "config_file", &options.config_file);
         line(out, "io_threads_active", self.mailboxes.len());
     }
@@ -43,39 +64,141 @@ impl Shared {
     fn info_clients(&self, out: &mut String) {
         let cards = self.clients.all();
         let waiting = cards.iter().filter(|card| card.waiting.load(Ordering::Relaxed)).count();
+        let input = cards.iter().map(|card| card.input_bytes.load(Ordering::Relaxed)).max();
+        let output = cards.iter().map(|card| card.output_bytes.load(Ordering::Relaxed)).max();
         line(out, "connected_clients", self.clients.len());
         line(out, "maxclients", self.options().clients_max);
+        line(out, "client_recent_max_input_buffer", input.unwrap_or(0));
+        line(out, "client_recent_max_output_buffer", output.unwrap_or(0));
         line(out, "blocked_clients", waiting);
     }
 
     fn info_memory(&self, out: &mut String) {
-        let used = self.store.heap_bytes();
-        let usage = process::usage();
+        /// What a connection without buffers takes, its card included.
+        const CONNECTION_BYTES: u64 = 1024;
+        let clients = self.clients.len() * CONNECTION_BYTES;
+        let used = self.store.heap_bytes() as u64 + clients + self.startup_bytes;
+        let peak = self.memory_peak.fetch_max(used, Ordering::AcqRel).max(used);
+        let options = self.options();
         line(out, "used_memory", used);
-        line(out, "used_memory_rss", usage.rss_bytes);
+        line(out, "used_memory_rss", process::usage().rss_bytes);
+        line(out, "used_memory_peak", peak);
+        line(out, "used_memory_startup", self.startup_bytes);
         line(out, "total_system_memory", process::total_memory_bytes());
-        line(out, "maxmemory", self.options().memory_bytes_max);
+        line(out, "maxmemory", options.memory_bytes_max);
+        line(out, "maxmemory_policy", &options.memory_policy);
+        line(out, "mem_replication_backlog", 0);
+        line(out, "mem_clients_slaves", 0);
+        line(out, "mem_clients_normal", clients);
+        line(out, "mem_aof_buffer", 0);
+        line(out, "mem_allocator", "mimalloc");
     }
 
     fn info_stats(&self, out: &mut String) {
-        let sum = |of: fn(&crate::statistics::Statistics) -> u64| -> u64 {
-            self.statistics.iter().map(|statistics| of(statistics)).sum()
-        };
         line(out, "total_connections_received", self.clients.accepted.load(Ordering::Relaxed));
-        line(out, "total_commands_processed", sum(|s| s.commands.get()));
-        line(out, "total_net_input_bytes", sum(|s| s.bytes_in.get()));
-        line(out, "total_net_output_bytes", sum(|s| s.bytes_out.get()));
+        line(out, "total_commands_processed", self.sum(|s| s.commands.get()));
+        line(out, "total_net_input_bytes", self.sum(|s| s.bytes_in.get()));
+        line(out, "total_net_output_bytes", self.sum(|s| s.bytes_out.get()));
         line(out, "rejected_connections", self.clients.refused.load(Ordering::Relaxed));
-        line(out, "total_error_replies", sum(|s| s.errors.get()));
-        line(out, "total_reads_processed", sum(|s| s.reads.get()));
-        line(out, "total_writes_processed", sum(|s| s.writes.get()));
+        line(out, "total_error_replies", self.sum(|s| s.errors.get()));
+        line(out, "total_reads_processed", self.sum(|s| s.reads.get()));
+        line(out, "total_writes_processed", self.sum(|s| s.writes.get()));
+        for name in ABSENT_STATS {
+            line(out, name, 0);
+        }
     }
+
+    fn info_replication(&self, out: &mut String) {
+        line(out, "role", "master");
+        line(out, "connected_slaves", 0);
+        line(out, "master_failover_state", "no-failover");
+        line(out, "master_replid", &self.run_id);
+        line(out, "master_replid2", "0".repeat(40));
+        line(out, "master_repl_offset", 0);
+        line(out, "second_repl_offset", -1);
+        line(out, "repl_backlog_active", 0);
+        line(out, "repl_backlog_size", 1024 * 1024);
+        line(out, "repl_backlog_first_byte_offset", 0);
+        line(out, "repl_backlog_histlen", 0);
+    }
+
+    fn info_commands(&self, out: &mut String) {
+        let registry = self.store.registry();
+        for id in 0..u16::MAX {
+            let Some(command) = registry.by_id(id) else { break };
+            let sum = |of: fn(&CommandCounters) -> u64| self.sum(|s| of(s.of(id)));
+            let (calls, rejected) = (sum(|c| c.calls.get()), sum(|c| c.rejected.get()));
+            if calls + rejected == 0 {
+                continue;
+            }
+            let usec = sum(|c| c.sampled_ns.get()) / 1000;
+            let per_call = usec as f64 / calls.max(1) as f64;
+            let failed = sum(|c| c.failed.get());
+            line(
+                out,
+                &format!("cmdstat_{}", command.full_name()),
+                format_args!(
+                    "calls={calls},usec={usec},usec_per_call={per_call:.2},\
+                     rejected_calls={rejected},failed_calls={failed}"
+                ),
+            );
+        }
+    }
+}
+
+/// Counters of what this server does not do, so they stay at zero. Clients look for them.
+const ABSENT_STATS: [&str; 19] = [
+    "instantaneous_ops_per_sec",
+    "total_net_repl_input_bytes",
+    "total_net_repl_output_bytes",
+    "instantaneous_input_kbps",
+    "instantaneous_output_kbps",
+    "sync_full",
+    "sync_partial_ok",
+    "sync_partial_err",
+    "evicted_clients",
+    "pubsub_channels",
+    "pubsub_patterns",
+    "pubsubshard_channels",
+    "latest_fork_usec",
+    "total_forks",
+    "unexpected_error_replies",
+    "acl_access_denied_auth",
+    "acl_access_denied_cmd",
+    "acl_access_denied_key",
+    "acl_access_denied_channel",
+];
+
+/// Nothing is kept on disk yet: the fields say so.
+fn info_persistence(out: &mut String) {
+    line(out, "loading", 0);
+    line(out, "rdb_changes_since_last_save", 0);
+    line(out, "rdb_bgsave_in_progress", 0);
+    line(out, "rdb_last_save_time", 0);
+    line(out, "rdb_last_bgsave_status", "ok");
+    line(out, "rdb_last_bgsave_time_sec", -1);
+    line(out, "rdb_current_bgsave_time_sec", -1);
+    line(out, "rdb_saves", 0);
+    line(out, "aof_enabled", 0);
+    line(out, "aof_rewrite_in_progress", 0);
+    line(out, "aof_rewrite_scheduled", 0);
+    line(out, "aof_last_rewrite_time_sec", -1);
+    line(out, "aof_current_rewrite_time_sec", -1);
+    line(out, "aof_last_bgrewrite_status", "ok");
+    line(out, "aof_rewrites", 0);
+    line(out, "aof_last_write_status", "ok");
 }
 
 fn info_cpu(out: &mut String) {
     let usage = process::usage();
-    line(out, "used_cpu_sys", format_args!("{:.6}", usage.system_s));
-    line(out, "used_cpu_user", format_args!("{:.6}", usage.user_s));
+    for (name, seconds) in [
+        ("used_cpu_sys", usage.system_s),
+        ("used_cpu_user", usage.user_s),
+        ("used_cpu_sys_children", 0.0),
+        ("used_cpu_user_children", 0.0),
+    ] {
+        line(out, name, format_args!("{seconds:.6}"));
+    }
 }
 
 fn line(out: &mut String, name: &str, value: impl std::fmt::Display) {

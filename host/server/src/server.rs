@@ -1,5 +1,6 @@
 //! Starting and stopping: listeners, workers, and what they share.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use mio::{Poll, Waker};
+use parking_lot::Mutex;
 use reef_engine::backend::Extension;
 use reef_engine::clock::Millis;
 use reef_engine::gates::Conditions;
@@ -51,6 +53,8 @@ pub struct Options {
     pub output_bytes_max: usize,
     /// `maxmemory`; 0: no limit.
     pub memory_bytes_max: usize,
+    /// `maxmemory-policy`, for INFO.
+    pub memory_policy: String,
     /// Whether strangers are refused (`protected-mode` without a password).
     pub protected_mode: bool,
     /// The configuration file, for INFO.
@@ -75,6 +79,7 @@ impl Default for Options {
             query_buffer_bytes_max: 1024 * 1024 * 1024,
             output_bytes_max: 0,
             memory_bytes_max: 0,
+            memory_policy: "noeviction".to_owned(),
             protected_mode: true,
             config_file: String::new(),
             hz: 10,
@@ -129,6 +134,9 @@ impl From<io::Error> for ServerError {
     }
 }
 
+/// Roughly what workers, tables and buffers take before there is any data.
+const STARTUP_BYTES: u64 = 1024 * 1024;
+
 /// What workers share.
 pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
@@ -144,6 +152,11 @@ pub(crate) struct Shared {
     pub(crate) port: AtomicU64,
     pub(crate) run_id: String,
     pub(crate) stopping: AtomicBool,
+    /// Error replies by their first word.
+    pub(crate) errors: Mutex<BTreeMap<String, u64>>,
+    pub(crate) memory_peak: AtomicU64,
+    /// What the empty server takes.
+    pub(crate) startup_bytes: u64,
     workers_served: AtomicUsize,
     memory_bytes: AtomicUsize,
     memory_summed_at: AtomicU64,
@@ -160,6 +173,19 @@ impl Shared {
 
     pub(crate) fn configuration(&self) -> Option<&Arc<dyn Configuration>> {
         self.configuration.as_ref()
+    }
+
+    /// Counts an error reply by its first word, up to a bounded number of different words.
+    pub(crate) fn count_error(&self, reply: &[u8]) {
+        const CODES_MAX: usize = 128;
+        let code = reply.split(|byte| matches!(byte, b' ' | b'\r')).next().unwrap_or_default();
+        let code = String::from_utf8_lossy(code.strip_prefix(b"-").unwrap_or(code));
+        let mut errors = self.errors.lock();
+        if let Some(count) = errors.get_mut(code.as_ref()) {
+            *count += 1;
+        } else if errors.len() < CODES_MAX {
+            errors.insert(code.into_owned(), 1);
+        }
     }
 
     /// The worker whose turn it is to get a connection.
@@ -235,6 +261,9 @@ impl Server {
             port: AtomicU64::new(u64::from(listeners.port())),
             run_id: run_id(&mut run_id_state),
             stopping: AtomicBool::new(false),
+            errors: Mutex::default(),
+            memory_peak: AtomicU64::new(0),
+            startup_bytes: STARTUP_BYTES,
             workers_served: AtomicUsize::new(0),
             memory_bytes: AtomicUsize::new(0),
             memory_summed_at: AtomicU64::new(0),

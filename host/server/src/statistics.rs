@@ -27,6 +27,8 @@ pub(crate) struct CommandCounters {
     pub(crate) calls: Counter,
     pub(crate) failed: Counter,
     pub(crate) rejected: Counter,
+    /// Nanoseconds spent, extrapolated from the calls that were timed.
+    pub(crate) sampled_ns: Counter,
 }
 
 /// A worker's counters.
@@ -42,6 +44,9 @@ pub(crate) struct Statistics {
     pub(crate) by_command: Box<[CommandCounters]>,
 }
 
+/// One command in this many is timed.
+const SAMPLING: u64 = 16;
+
 /// Commands that are counted one by one.
 const COMMANDS_MAX: usize = 1024;
 
@@ -55,6 +60,20 @@ impl Statistics {
             writes: Counter::default(),
             errors: Counter::default(),
             by_command: (0..COMMANDS_MAX).map(|_| CommandCounters::default()).collect(),
+        }
+    }
+
+    /// Whether the next command is one of those that are timed: two looks at the clock would cost
+    /// each command a tenth of its time.
+    #[inline]
+    pub(crate) fn is_sampled(&self) -> bool {
+        self.commands.get().is_multiple_of(SAMPLING)
+    }
+
+    /// Counts the time that a sampled command took.
+    pub(crate) fn count_time(&self, command: Option<u16>, elapsed_ns: u64) {
+        if let Some(id) = command {
+            self.of(id).sampled_ns.add(elapsed_ns * SAMPLING);
         }
     }
 
@@ -94,6 +113,7 @@ impl Statistics {
             command.calls.clear();
             command.failed.clear();
             command.rejected.clear();
+            command.sampled_ns.clear();
         }
     }
 }

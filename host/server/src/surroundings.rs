@@ -88,6 +88,7 @@ impl Host for WorkerHost<'_> {
 
     fn reset_stats(&mut self) {
         self.shared.statistics.iter().for_each(|statistics| statistics.reset());
+        self.shared.errors.lock().clear();
     }
 
     fn info(&self, section: &str, out: &mut String) {

@@ -12,7 +12,7 @@
 use std::io::{self, ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
 use reef_engine::clock::Millis;
@@ -404,11 +404,18 @@ impl Worker {
             close_self: false,
         };
         let session = &mut connection.session;
+        let started = self.statistics.is_sampled().then(Instant::now);
         let execution =
             self.shared.store.execute(moment, session, argv, &mut self.reply, &mut host);
         session.closing |= host.close_self;
         connection.waiting = execution.reply_later;
+        if let Some(started) = started {
+            self.statistics.count_time(execution.command, started.elapsed().as_nanos() as u64);
+        }
         let failed = self.reply.is_error_since(mark);
+        if failed {
+            self.shared.count_error(self.reply.data_since(mark));
+        }
         self.statistics.count(execution.command, failed);
         if let Some(command) = execution.command {
             connection.card.command.store(command, Ordering::Relaxed);
@@ -500,7 +507,7 @@ impl Shared {
             return;
         }
         let address = crate::surroundings::address(card.peer, self);
-        let line = monitor_line(now_us(), session.database, &address, argv);
+        let line = reef_engine::monitor::monitor_line(now_us(), session.database, &address, argv);
         let line: Arc<[u8]> = Arc::from(format!("+{line}\r\n").into_bytes());
         self.mailboxes.iter().for_each(|mailbox| mailbox.send(Message::Feed(line.clone())));
     }
@@ -512,16 +519,6 @@ impl Shared {
             self.monitors.fetch_sub(1, Ordering::AcqRel);
         }
     }
-}
-
-/// `1339518083.107412 [0 127.0.0.1:60866] "keys" "*"`.
-fn monitor_line(now_us: u64, database: u32, address: &str, argv: Argv<'_>) -> String {
-    let mut line =
-        format!("{}.{:06} [{database} {address}]", now_us / 1_000_000, now_us % 1_000_000);
-    for argument in argv.iter() {
-        line.push_str(&format!(" \"{}\"", argument.escape_ascii()));
-    }
-    line
 }
 
 /// Whether an error of `accept` is about the one connection only.

@@ -3,6 +3,8 @@
 //! Handlers take what they need in order; whoever called the handler checks that nothing is left.
 //! Taking more than there is yields a syntax error, never a panic (the arity was checked before).
 
+use core::ops::RangeInclusive;
+
 use reef_resp::Argv;
 
 use crate::error::Error;
@@ -102,10 +104,21 @@ impl<'a> Args<'a> {
         if value < low || value > high { Err(Error::OutOfRange(what)) } else { Ok(value) }
     }
 
-    /// Takes an integer that is not negative: "value is out of range, must be positive".
+    /// Takes an integer in `range`; everything else is this error.
+    pub fn integer_within(
+        &mut self,
+        range: RangeInclusive<i64>,
+        error: Error,
+    ) -> Result<i64, Error> {
+        number::parse_i64(self.bytes()?).filter(|value| range.contains(value)).ok_or(error)
+    }
+
+    /// Takes an integer that is not negative; everything else is "value is out of range, must be
+    /// positive".
     pub fn count(&mut self) -> Result<usize, Error> {
-        let value = self.integer()?;
-        usize::try_from(value).map_err(|_| Error::MustBePositive("value"))
+        let error = Error::MustBePositive("value");
+        let value = self.integer_within(0..=i64::MAX, error.clone())?;
+        usize::try_from(value).map_err(|_| error)
     }
 
     /// Takes a double.

@@ -45,6 +45,8 @@ pub enum Error {
     NotMinMaxFloat,
     NotMinMaxLex,
     NanScore,
+    /// Without any input key: the command's name.
+    NoInputKey(String),
     HashNotAnInteger,
     HashNotAFloat,
     UnknownCommand {
@@ -95,6 +97,37 @@ impl Error {
     }
 }
 
+/// Texts of single options and arguments.
+#[expect(missing_docs, reason = "the texts say what each means")]
+impl Error {
+    pub const NUM_KEYS: Self = Self::Text("ERR numkeys should be greater than 0");
+    pub const NUM_KEYS_TOO_LARGE: Self =
+        Self::Text("ERR Number of keys can't be greater than number of args");
+    pub const COUNT_NOT_POSITIVE: Self = Self::Text("ERR count should be greater than 0");
+    pub const COUNT_NEGATIVE: Self = Self::Text("ERR COUNT can't be negative");
+    pub const MAXLEN_NEGATIVE: Self = Self::Text("ERR MAXLEN can't be negative");
+    pub const LIMIT_NEGATIVE: Self = Self::Text("ERR LIMIT can't be negative");
+    pub const VALUE_NOT_NEGATABLE: Self = Self::Text(
+        "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+    );
+    pub const RANK_ZERO: Self = Self::Text(
+        "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list",
+    );
+    pub const NAN_OR_INFINITY: Self = Self::Text("ERR value is NaN or Infinity");
+    pub const WEIGHT_NOT_A_FLOAT: Self = Self::Text("ERR weight value is not a float");
+    pub const XX_AND_NX: Self =
+        Self::Text("ERR XX and NX options at the same time are not compatible");
+    pub const GT_LT_AND_NX: Self =
+        Self::Text("ERR GT, LT, and/or NX options at the same time are not compatible");
+    pub const INCR_OF_MANY: Self =
+        Self::Text("ERR INCR option supports a single increment-element pair");
+    pub const LIMIT_OF_RANKS: Self = Self::Text(
+        "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
+    );
+    pub const SCORES_OF_LEX: Self =
+        Self::Text("ERR syntax error, WITHSCORES not supported in combination with BYLEX");
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -113,6 +146,9 @@ impl fmt::Display for Error {
             }
             Self::UnknownSubcommand { name, container } => {
                 write!(f, "ERR unknown subcommand '{name}'. Try {container} HELP.")
+            }
+            Self::NoInputKey(name) => {
+                write!(f, "ERR at least 1 input key is needed for '{name}' command")
             }
             Self::WrongArity(name) => {
                 write!(f, "ERR wrong number of arguments for '{name}' command")

@@ -18,7 +18,12 @@ pub(super) fn say(reply: &mut Writer, value: f64) {
 /// The sum of two decimal numbers, as text.
 pub(super) fn sum(value: &[u8], increment: &[u8]) -> Result<Vec<u8>, Error> {
     let value = LongDouble::parse(value).ok_or(Error::NotAFloat)?;
-    let sum = value + LongDouble::parse(increment).ok_or(Error::NotAFloat)?;
+    add(value, LongDouble::parse(increment).ok_or(Error::NotAFloat)?)
+}
+
+/// The sum of two numbers, as text.
+pub(super) fn add(value: LongDouble, increment: LongDouble) -> Result<Vec<u8>, Error> {
+    let sum = value + increment;
     if !sum.is_finite() {
         return Err(Error::FloatOverflow);
     }

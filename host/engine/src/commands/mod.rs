@@ -3,12 +3,16 @@
 
 mod client;
 mod connection;
+mod draw;
+mod element;
 mod expiry;
 mod float;
 mod generic;
+mod hash;
 mod help;
 mod object;
 mod scan;
+mod set;
 mod string;
 mod transactions;
 
@@ -18,8 +22,15 @@ use crate::error::Error;
 use crate::step::Cx;
 
 /// All native commands. The order is that of COMMAND and of table indexes.
-pub static FAMILIES: &[&[Command]] =
-    &[connection::TABLE, generic::TABLE, object::TABLE, string::TABLE, transactions::TABLE];
+pub static FAMILIES: &[&[Command]] = &[
+    connection::TABLE,
+    generic::TABLE,
+    object::TABLE,
+    string::TABLE,
+    set::TABLE,
+    hash::TABLE,
+    transactions::TABLE,
+];
 
 /// The handler of containers. Never runs: without a sub-command the arity is wrong, with an
 /// unknown one the gate refuses.

@@ -439,6 +439,22 @@ impl<'a> Keyspace<'a> {
         Some(seen)
     }
 
+    /// Takes all elements of the collection at a key at once, showing them to `see`; the key goes
+    /// with them. `None` if there is no such key; `WrongType` if it holds something else.
+    pub fn take_collection<T: Collection, R>(
+        &mut self,
+        key: &[u8],
+        event: Event,
+        see: impl FnOnce(&T) -> R,
+    ) -> Result<Option<R>, Error> {
+        if self.peek_collection::<T>(key)?.is_none() {
+            return Ok(None);
+        }
+        let seen = self.take(key, event, |slot| collection_of(slot).map(see));
+        self.changed(self.place(key), key, "del", 0);
+        seen.transpose()
+    }
+
     /// Moves the value of a key, with its expiry, to another key of another or the same database,
     /// replacing what is there. Whether the key was there.
     pub fn rename(

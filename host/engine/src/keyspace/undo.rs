@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::slot::Slot;
 use crate::clock::Millis;
+use crate::types::hash::Removed;
 
 /// Undoes one change.
 #[derive(Debug)]
@@ -91,6 +92,8 @@ pub enum EditInverse {
     HashPut(Box<[u8]>, Box<[u8]>),
     /// A field of a hash was not there.
     HashRemove(Box<[u8]>),
+    /// A field was removed from a hash.
+    HashRestore(Box<[u8]>, Removed),
     /// Elements stood at the head of a list, in this order.
     ListPrepend(Vec<Box<[u8]>>),
     /// Elements stood at the tail of a list, in this order.

@@ -3,12 +3,17 @@
 use alloc::vec::Vec;
 
 use super::slot::allocated;
+use crate::types::element::Element;
+use crate::types::hash::Hash;
+use crate::types::set::Set;
 
 /// A value.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the names are the types'")]
 pub enum Value {
     Text(Vec<u8>),
+    Set(Set),
+    Hash(Hash),
 }
 
 impl Value {
@@ -16,6 +21,8 @@ impl Value {
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Text(_) => "string",
+            Self::Set(_) => "set",
+            Self::Hash(_) => "hash",
         }
     }
 
@@ -23,6 +30,8 @@ impl Value {
     pub fn encoding(&self) -> &'static str {
         match self {
             Self::Text(_) => "raw",
+            Self::Set(set) => set.encoding().name(),
+            Self::Hash(hash) => hash.encoding().name(),
         }
     }
 
@@ -30,6 +39,18 @@ impl Value {
     pub fn elements(&self) -> Vec<Vec<u8>> {
         match self {
             Self::Text(text) => alloc::vec![text.clone()],
+            Self::Set(set) => {
+                let mut members: Vec<_> = set.iter().map(Element::to_vec).collect();
+                members.sort_unstable();
+                members
+            }
+            Self::Hash(hash) => {
+                let owned =
+                    |(field, value): (Element<'_>, Element<'_>)| [field.to_vec(), value.to_vec()];
+                let mut pairs: Vec<_> = hash.iter().map(owned).collect();
+                pairs.sort_unstable();
+                pairs.into_iter().flatten().collect()
+            }
         }
     }
 
@@ -37,6 +58,8 @@ impl Value {
     pub fn heap_bytes(&self) -> usize {
         match self {
             Self::Text(text) => allocated(text.capacity()),
+            Self::Set(set) => set.heap_bytes(),
+            Self::Hash(hash) => hash.heap_bytes(),
         }
     }
 }
@@ -82,3 +105,6 @@ macro_rules! collection {
         }
     };
 }
+
+collection!(Set);
+collection!(Hash);

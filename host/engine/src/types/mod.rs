@@ -4,6 +4,7 @@
 //! keyspace, a clock or a source of randomness of its own; limits, hasher and random numbers are
 //! handed in, and every mutation returns what is needed to undo it.
 
+pub mod algebra;
 pub mod bounds;
 pub mod counted;
 pub mod dense;

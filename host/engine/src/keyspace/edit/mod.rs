@@ -4,6 +4,9 @@
 //! it is counted here, and its inverse recorded when the step can be undone. One file per type;
 //! each says the type's mutations and how to take them back.
 
+mod hash;
+mod set;
+
 use alloc::vec::Vec;
 use core::ops::Deref;
 
@@ -50,5 +53,7 @@ impl<T> Deref for Edit<'_, T> {
 pub(super) fn undo(value: &mut Value, inverse: EditInverse, rules: &Rules) {
     match value {
         Value::Text(_) => debug_assert!(false, "a string has no elements"),
+        Value::Set(set) => set::undo(set, inverse, rules),
+        Value::Hash(hash) => hash::undo(hash, inverse, rules),
     }
 }

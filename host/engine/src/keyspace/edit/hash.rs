@@ -1,0 +1,43 @@
+//! Changes of a hash's fields. What undoes them puts the old value back, or takes the field away,
+//! or puts it back where it stood: a small hash keeps the order of its fields, also through a
+//! roll-back.
+
+use super::{Edit, EditInverse};
+use crate::settings::Rules;
+use crate::types::hash::Hash;
+
+impl Edit<'_, Hash> {
+    /// Sets a field. Whether it is new.
+    pub fn set(&mut self, field: &[u8], value: &[u8]) -> bool {
+        let limits = &self.rules.settings.limits;
+        let old = self.value.set(&self.rules.hasher, field, value, limits);
+        let new = old.is_none();
+        self.changed(|| match old {
+            Some(old) => EditInverse::HashPut(field.into(), old.into()),
+            None => EditInverse::HashRemove(field.into()),
+        });
+        new
+    }
+
+    /// Removes a field. Whether it was there.
+    pub fn remove(&mut self, field: &[u8]) -> bool {
+        let Some(removed) = self.value.remove(&self.rules.hasher, field) else { return false };
+        self.changed(|| EditInverse::HashRestore(field.into(), removed));
+        true
+    }
+}
+
+/// Undoes one change.
+pub(super) fn undo(hash: &mut Hash, inverse: EditInverse, rules: &Rules) {
+    let (hasher, limits) = (&rules.hasher, &rules.settings.limits);
+    match inverse {
+        EditInverse::HashPut(field, value) => {
+            hash.set(hasher, &field, &value, limits);
+        }
+        EditInverse::HashRemove(field) => {
+            hash.remove(hasher, &field);
+        }
+        EditInverse::HashRestore(field, removed) => hash.restore(hasher, &field, &removed, limits),
+        _ => debug_assert!(false, "a hash is undone by its own inverses"),
+    }
+}

@@ -34,10 +34,7 @@ impl Configuration for Directives {
     }
 
     fn rewrite(&self) -> Result<(), String> {
-        self.0
-            .lock()
-            .rewrite_file(&[])
-            .map_err(|error| format!("ERR Rewriting config file: {error}"))
+        self.0.lock().rewrite_file(None).map_err(|error| error.reply())
     }
 }
 
@@ -53,7 +50,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
         string_bytes_max: usize::try_from(config.proto_max_bulk_len_bytes()).unwrap_or(usize::MAX),
         password: config.requirepass().into_boxed_slice(),
         debug_commands: config.enable_debug_command() != Access::No,
-        lfu: matches!(config.maxmemory_policy(), Eviction::AllKeysLfu | Eviction::VolatileLfu),
+        lfu: matches!(config.maxmemory_policy(), Eviction::AllkeysLfu | Eviction::VolatileLfu),
         limits: limits(config),
         ..Settings::default()
     }

@@ -126,7 +126,7 @@ fn load_plugins(runtime: &Runtime, config: &Config) -> Result<(), StartError> {
     let configured = config.plugins().iter().map(|plugin| LoadRequest {
         mode: Mode::NewOrReplace,
         grants: GrantRequest::AllWanted,
-        config: Some(plugin.config.clone()),
+        config: Some(plugin.settings.clone()),
         limits: limits.clone(),
         ..LoadRequest::new(&plugin.name, Source::Path(plugin.path.clone()))
     });

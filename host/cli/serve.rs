@@ -68,7 +68,6 @@ fn start_log(config: &Config) -> Result<(), Failure> {
         LogLevel::Debug => "debug",
         LogLevel::Verbose | LogLevel::Notice => "info",
         LogLevel::Warning => "warn",
-        _ => "error",
     };
     let filter = match std::env::var("RUST_LOG") {
         Ok(words) => EnvFilter::try_new(words)?,

@@ -191,6 +191,9 @@ enum Keyword {
     Limit,
 }
 
+/// A key and its value.
+type Pair<'a> = (&'a [u8], &'a [u8]);
+
 /// The options that are still to be read.
 struct Options<'a> {
     argv: Argv<'a>,
@@ -224,7 +227,7 @@ impl<'a> Options<'a> {
     }
 
     /// The next two words: half a pair is an error.
-    fn pair(&mut self) -> Result<Option<(&'a [u8], &'a [u8])>, String> {
+    fn pair(&mut self) -> Result<Option<Pair<'a>>, String> {
         let Some(first) = self.word() else { return Ok(None) };
         if self.at >= self.argv.len() {
             return Err(texts::SYNTAX.into());

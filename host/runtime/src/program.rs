@@ -75,8 +75,8 @@ impl Program {
     pub(crate) async fn start(&self, store: &mut Store<State>) -> wasmtime::Result<Handler> {
         let instance = self.pre.instantiate_async(&mut *store).await?;
         Ok(Handler {
-            describe: instance.get_typed_func(&mut *store, &self.describe)?,
-            call: instance.get_typed_func(&mut *store, &self.call)?,
+            describe: instance.get_typed_func(&mut *store, self.describe)?,
+            call: instance.get_typed_func(&mut *store, self.call)?,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The runtime from outside: guests that behave and guests that do not.
 
+mod bundled;
 mod guest;
 mod hostile;
 mod keys;

@@ -8,7 +8,7 @@
 //! It deliberately does not wait: a plugin that wants to sleep is told so by a trap.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
 use wasmtime::component::{Linker, Resource, ResourceAny, ResourceType, Val};
@@ -101,7 +101,7 @@ fn call(name: &str, cx: Cx<'_, '_>, parameters: &[Val]) -> wasmtime::Result<Opti
             Ok(Some(Val::Option(None)))
         }
         "wasi:filesystem/preopens" => Ok(Some(Val::List(Vec::new()))),
-        "wasi:clocks/wall-clock" => Ok(Some(wall_clock(function))),
+        "wasi:clocks/wall-clock" => Ok(Some(wall_clock(function, cx))),
         "wasi:clocks/monotonic-clock" => monotonic_clock(name, function),
         "wasi:random/random" | "wasi:random/insecure" | "wasi:random/insecure-seed" => {
             random(name, function, cx, parameters)
@@ -121,11 +121,10 @@ fn handle(cx: Cx<'_, '_>, number: u32) -> wasmtime::Result<Option<Val>> {
     Ok(Some(Val::Resource(resource.try_into_resource_any(cx)?)))
 }
 
-fn wall_clock(function: &str) -> Val {
-    let time = match function {
-        "resolution" => Duration::from_millis(1),
-        _ => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
-    };
+/// The same instant as `context.now`.
+fn wall_clock(function: &str, cx: Cx<'_, '_>) -> Val {
+    let time_ms = if function == "resolution" { 1 } else { cx.data_mut().now_ms() };
+    let time = Duration::from_millis(time_ms);
     Val::Record(vec![
         ("seconds".into(), Val::U64(time.as_secs())),
         ("nanoseconds".into(), Val::U32(time.subsec_nanos())),

@@ -1,0 +1,148 @@
+//! Guests written with the SDK: those that misbehave get their clear error and the runtime goes on
+//! serving; those that are bundled load.
+
+use reef_runtime::{GrantRequest, LoadError, LoadRequest, PluginSummary, Source};
+
+use crate::guest::Guest;
+use crate::rig::Rig;
+
+fn load(rig: &Rig, name: &str, limits: &[(&str, &str)]) -> Result<PluginSummary, LoadError> {
+    let guest = reef_bundled::hostile::all().iter().find(|guest| guest.name == name);
+    let component = guest.expect("the guest is bundled").component.to_vec();
+    let mut request = LoadRequest::new("test", Source::Bytes(component));
+    request.grants = GrantRequest::AllWanted;
+    request.limits = limits.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
+    rig.runtime.load(request)
+}
+
+/// Every attack from inside a call, and how its reply begins.
+const ATTACKS: &[(&[&str], &str)] = &[
+    (&["HOSTILE.LOOP"], "-TIMEOUT plugin 'test' used its 50 ms of CPU"),
+    (&["HOSTILE.BOMB"], "-TIMEOUT plugin 'test' used its 50 ms of CPU"),
+    (&["HOSTILE.HOARD", "100000000"], "-OOM the host refused"),
+    (&["HOSTILE.HOARD", "10000000"], "+OK"),
+    (&["HOSTILE.TRAP"], "-TRAP plugin 'test' failed: wasm `unreachable` instruction executed"),
+    (&["HOSTILE.PANIC"], "-TRAP plugin 'test' failed: wasm `unreachable` instruction executed"),
+    (&["HOSTILE.RECURSE"], "-TRAP plugin 'test' failed: call stack exhausted"),
+    (&["HOSTILE.REPLY", "20000000"], "-QUOTA plugin 'test' moved its 16777216 bytes"),
+    (&["HOSTILE.NODES", "2000000"], "-QUOTA plugin 'test' moved its 16777216 bytes"),
+    (&["HOSTILE.NEST", "33"], "-INVALID plugin 'test' gave a reply that does not add up"),
+    (&["HOSTILE.NEST", "32"], "*1\r\n*1\r\n"),
+    (&["HOSTILE.CALLS"], "-"),
+    (&["HOSTILE.LOG", "100"], "-QUOTA plugin 'test' made its 10000 host calls"),
+    (&["HOSTILE.COUNTERS"], "-QUOTA plugin 'test' made its 10000 host calls"),
+    (&["HOSTILE.FAIL", "k"], "-"),
+    (&["HOSTILE.ABANDON", "k"], "-"),
+    (&["HOSTILE.BATCH", "1000", "20000"], "-"),
+    (&["HOSTILE.STEAL", "FLUSHALL"], "-"),
+    (&["HOSTILE.PARK", "1000"], "-ERR parking is not available yet"),
+    (&["HOSTILE.ERROR"], "-ERR first line  $5  hello  first line"),
+    (&["HOSTILE.FORGE", "counts-short"], "-"),
+    (&["HOSTILE.FORGE", "counts-long"], "-"),
+    (&["HOSTILE.FORGE", "counts-huge"], "-"),
+    (&["HOSTILE.FORGE", "counts-zero"], "-"),
+    (&["HOSTILE.FORGE", "lengths-short"], "-"),
+    (&["HOSTILE.FORGE", "lengths-long"], "-"),
+    (&["HOSTILE.FORGE", "lengths-huge"], "-"),
+    (&["HOSTILE.FORGE", "guards-without-version"], "-"),
+    (&["HOSTILE.FORGE", "guards-without-key"], "-"),
+    (&["HOSTILE.FORGE", "guards-lengths"], "-"),
+    (&["HOSTILE.FORGE", "reply-empty"], "-INVALID "),
+    (&["HOSTILE.FORGE", "reply-two-trees"], "-INVALID "),
+    (&["HOSTILE.FORGE", "reply-short-array"], "-INVALID "),
+    (&["HOSTILE.FORGE", "reply-huge-array"], "-INVALID "),
+    (&["HOSTILE.FORGE", "reply-huge-pairs"], "-INVALID "),
+    (&["HOSTILE.FORGE", "reply-bytes-missing"], "-INVALID "),
+    (&["HOSTILE.FORGE", "reply-bytes-left"], "-INVALID "),
+    (&["HOSTILE.FORGE", "reply-lengths-overflow"], "-INVALID "),
+    (&["HOSTILE.FORGE", "reply-status-lines"], "-INVALID "),
+    (&["HOSTILE.FORGE", "reply-error-lines"], "-INVALID "),
+];
+
+#[test]
+fn every_attack_ends_with_its_error_and_the_next_call_is_served() {
+    let rig = Rig::new();
+    let summary = load(&rig, "hostile", &[]).unwrap();
+    for command in &summary.commands {
+        let tried = ATTACKS.iter().any(|(words, _)| words[0] == command);
+        assert!(tried || command == "HOSTILE.OK", "{command} is not among the attacks");
+    }
+    for (words, expected) in ATTACKS {
+        let reply = rig.call(words);
+        assert!(reply.starts_with(expected), "{words:?}: {reply:.200}");
+        assert!(reply.ends_with("\r\n"), "{words:?}");
+        assert_eq!(rig.call(&["HOSTILE.OK"]), "+OK\r\n", "after {words:?}");
+    }
+    assert_eq!(rig.keys.get("forge"), None, "no forged batch had an effect");
+    assert_eq!(rig.keys.get("k:text"), None, "the failed batch was undone");
+}
+
+#[test]
+fn guests_that_cannot_be_described_are_refused() {
+    for (name, expected) in [
+        ("describe_loops", "ERR describe failed: TIMEOUT plugin 'test' used its 50 ms of CPU"),
+        ("describe_errors", "ERR describe failed: "),
+        ("describe_traps", "ERR describe failed: TRAP plugin 'test' failed: wasm `unreachable`"),
+        ("describe_lies", "ERR bad manifest: command 'LIE.ONE' is there twice"),
+        ("foreign_import", "ERR the component imports 'evil:host/files', which no grant can give"),
+    ] {
+        let rig = Rig::new();
+        rig.load("good", &Guest::one("G.OK", "(i32.const 64)"), &[]).unwrap();
+        let error = load(&rig, name, &[]).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{name}: {error}");
+        assert_eq!(rig.call(&["G.OK"]), "+OK\r\n");
+        assert_eq!(rig.runtime.list().len(), 1);
+    }
+}
+
+#[test]
+fn every_lie_of_a_manifest_is_found() {
+    let component = reef_bundled::hostile::DESCRIBE_LIES;
+    for (lie, refused) in [
+        ("none", false),
+        ("no-commands", true),
+        ("shadow", true),
+        ("empty-name", true),
+        ("lower-case", true),
+        ("line-break", true),
+        ("long-name", true),
+        ("long-summary", true),
+        ("arity", true),
+        ("keys", true),
+        ("key-step", true),
+        ("flags", true),
+        ("many", true),
+        ("name", true),
+    ] {
+        let rig = Rig::new();
+        let mut request = LoadRequest::new("test", Source::Bytes(component.to_vec()));
+        request.config = Some(vec![("lie".into(), lie.into())]);
+        let result = rig.runtime.load(request);
+        assert_eq!(result.is_err(), refused, "{lie}: {result:?}");
+        if let Err(error) = result {
+            let text = error.to_string();
+            assert!(text.starts_with("ERR ") && text.len() < 1_000, "{lie}: {text}");
+            assert!(!text.contains(['\r', '\n']), "{lie}: {text}");
+        }
+    }
+}
+
+#[test]
+fn bundled_plugins_load_and_noop_answers() {
+    let rig = Rig::new();
+    for plugin in reef_bundled::all() {
+        let mut request = LoadRequest::new(plugin.name, Source::Bytes(plugin.component.to_vec()));
+        request.grants = GrantRequest::AllWanted;
+        let result = rig.runtime.load(request);
+        // Its grants name commands that the engine may not have yet: that is a refusal, too.
+        if let Err(error) = result {
+            assert!(error.to_string().ends_with("which cannot be granted"), "{error}");
+        }
+    }
+    load(&rig, "noop", &[]).unwrap();
+    assert_eq!(rig.call(&["NOOP.CALL"]), "+OK\r\n");
+    assert_eq!(rig.call(&["NOOP.ECHO", "hello"]), "$5\r\nhello\r\n");
+    assert_eq!(rig.call(&["NOOP.BATCH", "key", "5", "value"]), "+OK\r\n");
+    assert_eq!(rig.keys.get("key:4").unwrap(), b"value");
+    assert_eq!(rig.call(&["NOOP.WAIT", "key", "1000"]), "-ERR parking is not available yet\r\n");
+}

@@ -57,3 +57,38 @@ pub(super) fn say_repeated(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use reef_resp::Protocol;
+
+    use super::*;
+
+    #[test]
+    fn replies_end_at_the_limit() {
+        let say = |count, text: &[u8], bytes_max| {
+            let mut reply = Writer::new(Protocol::Resp2);
+            say_repeated(&mut reply, count, bytes_max, |reply| reply.bulk(text))
+        };
+        assert_eq!(say(10, b"", 60), Ok(()));
+        assert_eq!(say(10, b"", 59), Err(Error::OutOfRange("value")));
+        assert_eq!(say(10, b"abcd", 100), Ok(()));
+        assert_eq!(say(10, b"abcd", 99), Err(Error::OutOfRange("value")));
+        // Refused before anything is drawn.
+        assert_eq!(say(usize::MAX, b"", usize::MAX - 1), Err(Error::OutOfRange("value")));
+    }
+
+    #[test]
+    fn counts_of_either_sign_are_taken() {
+        let take = |text: &[u8]| {
+            let mut argv = reef_resp::OwnedArgv::new();
+            argv.push(text);
+            Draw::take(&mut Args::new(argv.as_argv(), 0))
+        };
+        assert_eq!(take(b"3"), Ok(Draw::Different(3)));
+        assert_eq!(take(b"-3"), Ok(Draw::Repeated(3)));
+        assert_eq!(take(b"-9223372036854775807"), Ok(Draw::Repeated(i64::MAX as usize)));
+        assert_eq!(take(b"-9223372036854775808"), Err(Error::VALUE_NOT_NEGATABLE));
+        assert_eq!(take(b"x"), Err(Error::NotAnInteger));
+    }
+}

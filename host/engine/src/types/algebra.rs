@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_from_many_small_sets_looks_at_them_only_once() {
+    fn a_difference_from_many_small_sets_is_that_from_one() {
         let (hasher, limits) = (Hasher::new(1), Limits::default());
         let add = |set: &mut Set, number: usize| {
             set.add(&hasher, format!("{number}").as_bytes(), &limits)

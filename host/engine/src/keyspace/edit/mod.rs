@@ -57,3 +57,6 @@ pub(super) fn undo(value: &mut Value, inverse: EditInverse, rules: &Rules) {
         Value::Hash(hash) => hash::undo(hash, inverse, rules),
     }
 }
+
+#[cfg(test)]
+mod tests;

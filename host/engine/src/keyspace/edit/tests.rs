@@ -1,0 +1,168 @@
+//! What a roll-back leaves, for sets and hashes: everything as it was.
+
+use alloc::vec::Vec;
+use std::collections::BTreeMap;
+use std::format;
+
+use crate::clock::Millis;
+use crate::keyspace::{Description, Journal, Keyspace, Shard, Shards};
+use crate::settings::{Rules, Settings};
+use crate::types::encoding::Encoding;
+use crate::types::hash::Hash;
+use crate::types::random::{Random, below, seeded};
+use crate::types::set::Set;
+
+const KEYS: [&[u8]; 3] = [b"a", b"b", b"c"];
+
+struct World {
+    shard: Shard,
+    rules: Rules,
+}
+
+impl World {
+    fn new() -> Self {
+        Self { shard: Shard::new(), rules: Rules::new(1, 1, Settings::default()) }
+    }
+
+    fn step<R>(&mut self, mut journal: Journal, act: impl FnOnce(&mut Keyspace<'_>) -> R) -> R {
+        let shards = Shards::One(&mut self.shard);
+        let mut keys = Keyspace::new(shards, &self.rules, Millis::new(1000), 0, &mut journal);
+        let result = act(&mut keys);
+        self.shard.check(&self.rules.hasher);
+        result
+    }
+
+    fn describe(&mut self) -> BTreeMap<Vec<u8>, Description> {
+        self.step(Journal::new(), |keys| {
+            keys.iter().map(|slot| (slot.key().to_vec(), slot.describe())).collect()
+        })
+    }
+}
+
+/// One random change of a random set: members are integers, words or long.
+fn change_set(keys: &mut Keyspace<'_>, random: &mut Random<'_>) {
+    let key = KEYS[below(random, KEYS.len())];
+    let number = below(random, 200);
+    let member = match below(random, 12) {
+        0..7 => format!("{number}"),
+        7..11 => format!("m{number}"),
+        _ => format!("{number}{}", "x".repeat(100)),
+    };
+    let member = member.as_bytes();
+    match below(random, 40) {
+        0 => {
+            keys.remove(key);
+        }
+        1 => {
+            keys.take_collection::<Set, _>(key, "spop", Set::len).unwrap();
+        }
+        2 => {
+            keys.set_collection(key, Set::new(), "sunionstore");
+        }
+        3..8 => {
+            keys.edit::<Set, _>(key, "spop", |set| Ok(set.pop_random(random))).unwrap();
+        }
+        8..20 => {
+            keys.edit::<Set, _>(key, "srem", |set| Ok(set.remove(member))).unwrap();
+        }
+        _ => {
+            keys.edit_or_create::<Set, _>(key, "sadd", |set| Ok(set.add(member))).unwrap();
+        }
+    }
+}
+
+fn change_hash(keys: &mut Keyspace<'_>, random: &mut Random<'_>) {
+    let key = KEYS[below(random, KEYS.len())];
+    let field = format!("f{}", below(random, 40));
+    let value = if below(random, 400) == 0 { "x".repeat(100) } else { format!("{}", random() % 9) };
+    let (field, value) = (field.as_bytes(), value.as_bytes());
+    match below(random, 40) {
+        0 => {
+            keys.remove(key);
+        }
+        1..19 => {
+            keys.edit::<Hash, _>(key, "hdel", |hash| Ok(hash.remove(field))).unwrap();
+        }
+        _ => {
+            keys.edit_or_create::<Hash, _>(key, "hset", |hash| Ok(hash.set(field, value))).unwrap();
+        }
+    }
+}
+
+#[test]
+fn rolled_back_sets_are_as_they_were() {
+    for seed in 0..10 {
+        let mut random = seeded(seed);
+        let mut world = World::new();
+        for _ in 0..60 {
+            let before = world.describe();
+            let steps = below(&mut random, 60);
+            world.step(Journal::undoable(), |keys| {
+                (0..steps).for_each(|_| change_set(keys, &mut random));
+                keys.roll_back();
+                assert_eq!(keys.changes(), 0);
+            });
+            assert_eq!(world.describe(), before);
+            world.step(Journal::new(), |keys| {
+                (0..steps).for_each(|_| change_set(keys, &mut random));
+            });
+        }
+    }
+}
+
+#[test]
+fn rolled_back_hashes_are_as_they_were_and_small_ones_keep_their_order() {
+    type Order = Vec<Option<Vec<(Vec<u8>, Vec<u8>)>>>;
+    let order = |keys: &mut Keyspace<'_>| -> Order {
+        let pairs = |key: &&[u8]| {
+            let hash = keys.peek_collection::<Hash>(key).unwrap()?;
+            let owned = hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec()));
+            (hash.encoding() == Encoding::Listpack).then(|| owned.collect())
+        };
+        KEYS.iter().map(pairs).collect()
+    };
+    for seed in 0..10 {
+        let mut random = seeded(seed);
+        let mut world = World::new();
+        for _ in 0..60 {
+            let before = world.describe();
+            let order_before = world.step(Journal::new(), order);
+            let steps = below(&mut random, 60);
+            world.step(Journal::undoable(), |keys| {
+                (0..steps).for_each(|_| change_hash(keys, &mut random));
+                keys.roll_back();
+            });
+            assert_eq!(world.describe(), before);
+            let pairs = world.step(Journal::new(), order).into_iter().zip(order_before);
+            for (after, before) in pairs.filter(|(after, _)| after.is_some()) {
+                assert_eq!(after, before);
+            }
+            world.step(Journal::new(), |keys| {
+                (0..steps).for_each(|_| change_hash(keys, &mut random));
+            });
+        }
+    }
+}
+
+#[test]
+fn changes_are_counted_and_what_changes_nothing_is_not() {
+    let mut world = World::new();
+    let counts = world.step(Journal::new(), |keys| {
+        let mut counts = Vec::new();
+        let mut add = |keys: &mut Keyspace<'_>, member: &[u8]| {
+            keys.edit_or_create::<Set, _>(b"s", "sadd", |set| Ok(set.add(member))).unwrap();
+            counts.push(keys.changes());
+        };
+        add(keys, b"a");
+        add(keys, b"a");
+        add(keys, b"b");
+        for value in [b"1", b"1"] {
+            keys.edit_or_create::<Hash, _>(b"h", "hset", |hash| Ok(hash.set(b"f", value))).unwrap();
+            counts.push(keys.changes());
+        }
+        keys.edit::<Hash, _>(b"h", "hdel", |hash| Ok(hash.remove(b"missing"))).unwrap();
+        counts.push(keys.changes());
+        counts
+    });
+    assert_eq!(counts, [1, 1, 2, 3, 4, 4]);
+}

@@ -8,10 +8,10 @@ use crate::error::Error;
 use crate::types::long_double::LongDouble;
 use crate::types::number;
 
-/// Says a double.
+/// Says a double, with the fewest digits that mean it.
 pub(super) fn say(reply: &mut Writer, value: f64) {
     let mut text = Vec::new();
-    number::write_f64(&mut text, value);
+    number::write_f64_shortest(&mut text, value);
     reply.double(value, &text);
 }
 

@@ -10,9 +10,14 @@ mod float;
 mod generic;
 mod hash;
 mod help;
+mod list;
 mod object;
+mod pop;
 mod scan;
 mod set;
+mod sorted_set;
+mod sorted_set_algebra;
+mod sorted_set_range;
 mod string;
 mod transactions;
 
@@ -27,8 +32,12 @@ pub static FAMILIES: &[&[Command]] = &[
     generic::TABLE,
     object::TABLE,
     string::TABLE,
+    list::TABLE,
     set::TABLE,
     hash::TABLE,
+    sorted_set::TABLE,
+    sorted_set_range::TABLE,
+    sorted_set_algebra::TABLE,
     transactions::TABLE,
 ];
 

@@ -19,7 +19,7 @@ mod value;
 
 pub use access::Access;
 pub use database::Database;
-pub use edit::Edit;
+pub use edit::{Edit, ListEnd};
 pub use shard::{Counters, SHARDS_MAX, Shard, ShardSet, Shards, slot_of};
 pub use slot::{Description, Slot, TextKind, allocated};
 pub use undo::{EditInverse, Inverse, Journal};

@@ -7,9 +7,11 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::edit::ListEnd;
 use super::slot::Slot;
 use crate::clock::Millis;
 use crate::types::hash::Removed;
+use crate::types::list::List;
 
 /// Undoes one change.
 #[derive(Debug)]
@@ -94,20 +96,18 @@ pub enum EditInverse {
     HashRemove(Box<[u8]>),
     /// A field was removed from a hash.
     HashRestore(Box<[u8]>, Removed),
-    /// Elements stood at the head of a list, in this order.
-    ListPrepend(Vec<Box<[u8]>>),
-    /// Elements stood at the tail of a list, in this order.
-    ListAppend(Vec<Box<[u8]>>),
-    /// That many elements were pushed to the head.
-    ListDropHead(usize),
-    /// That many elements were pushed to the tail.
-    ListDropTail(usize),
-    /// An element stood at this index.
-    ListInsert(usize, Box<[u8]>),
-    /// An element was inserted at this index.
+    /// An element stood at this end of a list.
+    ListPush(ListEnd, Box<[u8]>),
+    /// An element was pushed to this end of a list.
+    ListPop(ListEnd),
+    /// The element at this index of a list was another one.
+    ListSet(usize, Box<[u8]>),
+    /// An element was inserted at this index of a list.
     ListRemove(usize),
-    /// The element at this index was another one.
-    ListPut(usize, Box<[u8]>),
+    /// An element stood at these ascending indices of a list.
+    ListInsert(Vec<usize>, Box<[u8]>),
+    /// These elements stood before and after the others of a list.
+    ListJoin(List, List),
     /// A member of a sorted set had this score.
     SortedSetPut(Box<[u8]>, f64),
     /// A member of a sorted set was not there.

@@ -6,6 +6,9 @@ use super::slot::allocated;
 use crate::types::element::Element;
 use crate::types::hash::Hash;
 use crate::types::set::Set;
+use crate::types::list::List;
+use crate::types::number;
+use crate::types::sorted_set::SortedSet;
 
 /// A value.
 #[derive(Clone, Debug)]
@@ -14,6 +17,8 @@ pub enum Value {
     Text(Vec<u8>),
     Set(Set),
     Hash(Hash),
+    List(List),
+    SortedSet(SortedSet),
 }
 
 impl Value {
@@ -23,6 +28,8 @@ impl Value {
             Self::Text(_) => "string",
             Self::Set(_) => "set",
             Self::Hash(_) => "hash",
+            Self::List(_) => "list",
+            Self::SortedSet(_) => "zset",
         }
     }
 
@@ -32,6 +39,8 @@ impl Value {
             Self::Text(_) => "raw",
             Self::Set(set) => set.encoding().name(),
             Self::Hash(hash) => hash.encoding().name(),
+            Self::List(list) => list.encoding().name(),
+            Self::SortedSet(set) => set.encoding().name(),
         }
     }
 
@@ -51,6 +60,8 @@ impl Value {
                 pairs.sort_unstable();
                 pairs.into_iter().flatten().collect()
             }
+            Self::List(list) => list.iter().map(Element::to_vec).collect(),
+            Self::SortedSet(set) => set.iter().flat_map(scored).collect(),
         }
     }
 
@@ -60,8 +71,17 @@ impl Value {
             Self::Text(text) => allocated(text.capacity()),
             Self::Set(set) => set.heap_bytes(),
             Self::Hash(hash) => hash.heap_bytes(),
+            Self::List(list) => list.heap_bytes(),
+            Self::SortedSet(set) => set.heap_bytes(),
         }
     }
+}
+
+/// A member and the text of its score.
+fn scored((member, score): (Element<'_>, f64)) -> [Vec<u8>; 2] {
+    let mut text = Vec::new();
+    number::write_f64_shortest(&mut text, score);
+    [member.to_vec(), text]
 }
 
 /// A collection that a key can hold: how to make one and how to find it in a [`Value`]. A key
@@ -108,3 +128,5 @@ macro_rules! collection {
 
 collection!(Set);
 collection!(Hash);
+collection!(List);
+collection!(SortedSet);

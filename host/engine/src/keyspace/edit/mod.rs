@@ -5,7 +5,11 @@
 //! each says the type's mutations and how to take them back.
 
 mod hash;
+mod list;
 mod set;
+mod sorted_set;
+
+pub use list::ListEnd;
 
 use alloc::vec::Vec;
 use core::ops::Deref;
@@ -34,7 +38,12 @@ impl<'e, T> Edit<'e, T> {
     }
 
     fn changed(&mut self, inverse: impl FnOnce() -> EditInverse) {
-        self.changes += 1;
+        self.changed_by(1, inverse);
+    }
+
+    /// Records one change that counts as several.
+    fn changed_by(&mut self, changes: usize, inverse: impl FnOnce() -> EditInverse) {
+        self.changes += changes as u64;
         if let Some(steps) = &mut self.steps {
             steps.push(inverse());
         }
@@ -52,6 +61,8 @@ impl<T> Deref for Edit<'_, T> {
 /// in the exact reverse order of the changes.
 pub(super) fn undo(value: &mut Value, inverse: EditInverse, rules: &Rules) {
     match value {
+        Value::List(list) => list::undo(list, inverse, rules),
+        Value::SortedSet(set) => sorted_set::undo(set, inverse, rules),
         Value::Text(_) => debug_assert!(false, "a string has no elements"),
         Value::Set(set) => set::undo(set, inverse, rules),
         Value::Hash(hash) => hash::undo(hash, inverse, rules),

@@ -1,0 +1,336 @@
+//! Sorted sets, several at a time: union, intersection and difference. Plain sets are taken too; the
+//! score of each of their members is 1.
+
+use alloc::vec::Vec;
+
+use super::sorted_set::say_members;
+use crate::args::Args;
+use crate::command::{Command, Group, command};
+use crate::error::Error;
+use crate::keyspace::{Event, Keyspace, Value};
+use crate::keyspec::KeySpec;
+use crate::settings::Rules;
+use crate::step::Cx;
+use crate::types::element::Element;
+use crate::types::set::Set;
+use crate::types::sorted_set::SortedSet;
+
+/// The family's entries.
+pub(super) static TABLE: &[Command] = &[
+    command("ZUNION", zunion, -3)
+        .group(Group::SortedSet)
+        .readonly()
+        .keys(KeySpec::Counted { count: 1, destination: 0 })
+        .usage("numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM|MIN|MAX] [WITHSCORES]")
+        .since("6.2.0", "O(N)+O(M*log(M)) with N being the sum of the sizes of the input sorted sets, and M being the number of elements in the resulting sorted set.")
+        .summary("Returns the union of multiple sorted sets."),
+    command("ZINTER", zinter, -3)
+        .group(Group::SortedSet)
+        .readonly()
+        .keys(KeySpec::Counted { count: 1, destination: 0 })
+        .usage("numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM|MIN|MAX] [WITHSCORES]")
+        .since("6.2.0", "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of input sorted sets and M being the number of elements in the resulting sorted set.")
+        .summary("Returns the intersect of multiple sorted sets."),
+    command("ZDIFF", zdiff, -3)
+        .group(Group::SortedSet)
+        .readonly()
+        .keys(KeySpec::Counted { count: 1, destination: 0 })
+        .usage("numkeys key [key ...] [WITHSCORES]")
+        .since("6.2.0", "O(L + (N-K)log(N)) worst case where L is the total number of elements in all the sets, N is the size of the first set, and K is the size of the result set.")
+        .summary("Returns the difference between multiple sorted sets."),
+    command("ZUNIONSTORE", zunionstore, -4)
+        .group(Group::SortedSet)
+        .write_denyoom()
+        .keys(KeySpec::Counted { count: 2, destination: 1 })
+        .usage("destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM|MIN|MAX]")
+        .since("2.0.0", "O(N)+O(M log(M)) with N being the sum of the sizes of the input sorted sets, and M being the number of elements in the resulting sorted set.")
+        .summary("Stores the union of multiple sorted sets in a key."),
+    command("ZINTERSTORE", zinterstore, -4)
+        .group(Group::SortedSet)
+        .write_denyoom()
+        .keys(KeySpec::Counted { count: 2, destination: 1 })
+        .usage("destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM|MIN|MAX]")
+        .since("2.0.0", "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of input sorted sets and M being the number of elements in the resulting sorted set.")
+        .summary("Stores the intersect of multiple sorted sets in a key."),
+    command("ZDIFFSTORE", zdiffstore, -4)
+        .group(Group::SortedSet)
+        .write_denyoom()
+        .keys(KeySpec::Counted { count: 2, destination: 1 })
+        .usage("destination numkeys key [key ...]")
+        .since("6.2.0", "O(L + (N-K)log(N)) worst case where L is the total number of elements in all the sets, N is the size of the first set, and K is the size of the result set.")
+        .summary("Stores the difference of multiple sorted sets in a key."),
+    command("ZINTERCARD", zintercard, -3)
+        .group(Group::SortedSet)
+        .readonly()
+        .keys(KeySpec::Counted { count: 1, destination: 0 })
+        .usage("numkeys key [key ...] [LIMIT limit]")
+        .since("7.0.0", "O(N*K) worst case with N being the smallest input sorted set, K being the number of input sorted sets.")
+        .summary("Returns the number of members of the intersect of multiple sorted sets."),
+];
+
+/// What several become.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    Union,
+    Intersection,
+    Difference,
+}
+
+/// What the scores of one member become.
+#[derive(Clone, Copy)]
+enum Aggregate {
+    Sum,
+    Min,
+    Max,
+}
+
+impl Aggregate {
+    /// Infinities that cancel out give 0.
+    fn of(self, a: f64, b: f64) -> f64 {
+        match self {
+            Self::Sum => number_or_zero(a + b),
+            Self::Min => a.min(b),
+            Self::Max => a.max(b),
+        }
+    }
+}
+
+fn number_or_zero(score: f64) -> f64 {
+    if score.is_nan() { 0.0 } else { score }
+}
+
+/// What a key holds.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Nothing,
+    Plain(&'a Set),
+    Sorted(&'a SortedSet),
+}
+
+impl<'a> Source<'a> {
+    fn new(keys: &'a Keyspace<'_>, key: &[u8]) -> Result<Self, Error> {
+        match keys.peek(key).map(|slot| slot.as_value()) {
+            None => Ok(Self::Nothing),
+            Some(Some(Value::Set(set))) => Ok(Self::Plain(set)),
+            Some(Some(Value::SortedSet(set))) => Ok(Self::Sorted(set)),
+            Some(_) => Err(Error::WrongType),
+        }
+    }
+
+    fn len(self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Plain(set) => set.len(),
+            Self::Sorted(set) => set.len(),
+        }
+    }
+
+    fn score(self, rules: &Rules, member: &[u8]) -> Option<f64> {
+        match self {
+            Self::Nothing => None,
+            Self::Plain(set) => set.contains(&rules.hasher, member).then_some(1.0),
+            Self::Sorted(set) => set.score(&rules.hasher, member),
+        }
+    }
+
+    fn iter(self) -> impl Iterator<Item = (Element<'a>, f64)> {
+        let (plain, sorted) = match self {
+            Self::Nothing => (None, None),
+            Self::Plain(set) => (Some(set), None),
+            Self::Sorted(set) => (None, Some(set)),
+        };
+        let plain = plain.into_iter().flat_map(Set::iter).map(|member| (member, 1.0));
+        plain.chain(sorted.into_iter().flat_map(SortedSet::iter))
+    }
+}
+
+/// A source and what its scores are multiplied by.
+type Weighted<'a> = (Source<'a>, f64);
+
+/// The sources of a command and what else it was told.
+struct Request<'a> {
+    sources: Vec<Weighted<'a>>,
+    aggregate: Aggregate,
+    with_scores: bool,
+    rules: &'a Rules,
+}
+
+/// Takes `numkeys key [key ...]` and looks the keys up.
+fn take_sources<'a>(
+    keys: &'a Keyspace<'_>,
+    args: &mut Args<'_>,
+    name: &str,
+) -> Result<Vec<Weighted<'a>>, Error> {
+    let count = args.integer()?;
+    if count < 1 {
+        return Err(Error::NoInputKey(name.into()));
+    }
+    let names = args.many(usize::try_from(count).map_err(|_| Error::Syntax)?)?;
+    names.map(|key| Ok((Source::new(keys, key)?, 1.0))).collect()
+}
+
+impl<'a> Request<'a> {
+    fn take(
+        keys: &'a Keyspace<'_>,
+        args: &mut Args<'_>,
+        operation: Operation,
+        (name, stores): (&str, bool),
+    ) -> Result<Self, Error> {
+        let sources = take_sources(keys, args, name)?;
+        let rules = keys.rules;
+        let mut request = Self { sources, aggregate: Aggregate::Sum, with_scores: false, rules };
+        let combines = operation != Operation::Difference;
+        while !args.is_done() {
+            if combines && args.left() > request.sources.len() && args.keyword("WEIGHTS") {
+                for (_, weight) in &mut request.sources {
+                    *weight = args.float().map_err(|_| Error::WEIGHT_NOT_A_FLOAT)?;
+                }
+            } else if combines && args.keyword("AGGREGATE") {
+                request.aggregate = match args.one_of(&["SUM", "MIN", "MAX"]) {
+                    Some(0) => Aggregate::Sum,
+                    Some(1) => Aggregate::Min,
+                    Some(_) => Aggregate::Max,
+                    None => return Err(Error::Syntax),
+                };
+            } else if !stores && args.keyword("WITHSCORES") {
+                request.with_scores = true;
+            } else {
+                return Err(Error::Syntax);
+            }
+        }
+        Ok(request)
+    }
+
+    fn run(&mut self, operation: Operation) -> SortedSet {
+        if operation != Operation::Difference {
+            // The order in which scores are added up, which their last digits show.
+            self.sources.sort_by_key(|(source, _)| source.len());
+        }
+        match operation {
+            Operation::Union => self.union(),
+            Operation::Intersection => self.intersection(),
+            Operation::Difference => self.difference(),
+        }
+    }
+
+    fn put(&self, result: &mut SortedSet, member: &[u8], score: f64) {
+        result.insert(&self.rules.hasher, member, score, &self.rules.settings.limits);
+    }
+
+    fn union(&self) -> SortedSet {
+        let mut result = SortedSet::new();
+        for (source, weight) in &self.sources {
+            for (member, score) in source.iter() {
+                let score = number_or_zero(score * weight);
+                member.with(|member| {
+                    let score = match result.score(&self.rules.hasher, member) {
+                        Some(other) => self.aggregate.of(other, score),
+                        None => score,
+                    };
+                    self.put(&mut result, member, score);
+                });
+            }
+        }
+        result
+    }
+
+    fn intersection(&self) -> SortedSet {
+        let mut result = SortedSet::new();
+        let Some(((smallest, weight), others)) = self.sources.split_first() else { return result };
+        for (member, score) in smallest.iter() {
+            member.with(|member| {
+                let first = number_or_zero(score * weight);
+                let score = others.iter().try_fold(first, |sum, (other, weight)| {
+                    let score = other.score(self.rules, member)?;
+                    Some(self.aggregate.of(sum, score * weight))
+                });
+                if let Some(score) = score {
+                    self.put(&mut result, member, score);
+                }
+            });
+        }
+        result
+    }
+
+    fn difference(&self) -> SortedSet {
+        let mut result = SortedSet::new();
+        let Some(((first, _), others)) = self.sources.split_first() else { return result };
+        for (member, score) in first.iter() {
+            member.with(|member| {
+                if !others.iter().any(|(other, _)| other.score(self.rules, member).is_some()) {
+                    self.put(&mut result, member, score);
+                }
+            });
+        }
+        result
+    }
+}
+
+fn zunion(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    show(cx, args, Operation::Union, "zunion")
+}
+
+fn zinter(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    show(cx, args, Operation::Intersection, "zinter")
+}
+
+fn zdiff(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    show(cx, args, Operation::Difference, "zdiff")
+}
+
+fn show(
+    cx: &mut Cx<'_>,
+    args: &mut Args<'_>,
+    operation: Operation,
+    name: &str,
+) -> Result<(), Error> {
+    let mut request = Request::take(&cx.keys, args, operation, (name, false))?;
+    let result = request.run(operation);
+    say_members(cx.reply, result.iter(), result.len(), request.with_scores);
+    Ok(())
+}
+
+fn zunionstore(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    store(cx, args, Operation::Union, "zunionstore")
+}
+
+fn zinterstore(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    store(cx, args, Operation::Intersection, "zinterstore")
+}
+
+fn zdiffstore(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    store(cx, args, Operation::Difference, "zdiffstore")
+}
+
+/// `event` is the command's name too.
+fn store(
+    cx: &mut Cx<'_>,
+    args: &mut Args<'_>,
+    operation: Operation,
+    event: Event,
+) -> Result<(), Error> {
+    let destination = args.bytes()?;
+    let result = Request::take(&cx.keys, args, operation, (event, true))?.run(operation);
+    cx.reply.integer(result.len() as i64);
+    cx.keys.set_collection(destination, result, event);
+    Ok(())
+}
+
+fn zintercard(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let rules = cx.keys.rules;
+    let mut sources = take_sources(&cx.keys, args, "zintercard")?;
+    let mut limit = 0;
+    while !args.is_done() {
+        if !args.keyword("LIMIT") {
+            return Err(Error::Syntax);
+        }
+        limit = args.integer_within(0..=i64::MAX, Error::LIMIT_NEGATIVE)?;
+    }
+    let limit = if limit == 0 { usize::MAX } else { limit as usize };
+    sources.sort_by_key(|(source, _)| source.len());
+    let Some(((smallest, _), others)) = sources.split_first() else { return Ok(()) };
+    let in_all = |member: &[u8]| others.iter().all(|(o, _)| o.score(rules, member).is_some());
+    let common = smallest.iter().filter(|(member, _)| member.with(in_all));
+    cx.reply.integer(common.take(limit).count() as i64);
+    Ok(())
+}

@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 use super::slot::allocated;
 use crate::types::element::Element;
 use crate::types::hash::Hash;
-use crate::types::set::Set;
 use crate::types::list::List;
 use crate::types::number;
+use crate::types::set::Set;
 use crate::types::sorted_set::SortedSet;
 
 /// A value.

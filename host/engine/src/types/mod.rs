@@ -22,5 +22,6 @@ pub mod number;
 pub mod random;
 pub mod segmented;
 pub mod set;
+mod short_digits;
 pub mod small_bytes;
 pub mod sorted_set;

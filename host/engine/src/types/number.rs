@@ -4,11 +4,11 @@
 //! what Redis 7.0 replies for scores and distances. [`write_f64_shortest`] has as few digits as
 //! still give the same number, which is what Redis 7.2 and Valkey reply. The text of INCRBYFLOAT is
 //! [`LongDouble`](super::long_double::LongDouble)'s.
-//!
-//! Hexadecimal floating point, which C's `strtod` would take, is refused.
 
 use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
+
+use super::short_digits::ShortDigits;
 
 /// Reads an integer in its one canonical form: no plus sign, no leading zeros, no space, no `-0`.
 #[must_use]
@@ -72,9 +72,10 @@ pub fn i64_len(value: i64) -> usize {
     digits as usize + usize::from(value < 0)
 }
 
-/// Reads a floating-point number as command arguments give it: decimal with or without exponent, or
-/// `inf` / `infinity` in any case and with any sign. Refused are "not a number", spaces, trailing
-/// bytes, and numbers so large or so small that only infinity or zero would be left of them.
+/// Reads a floating-point number as command arguments give it: decimal with or without exponent,
+/// hexadecimal (`0x1.8p3`), or `inf` / `infinity` in any case and with any sign. Refused are "not a
+/// number", spaces, trailing bytes, and numbers so large or so small that only infinity or zero would
+/// be left of them.
 #[must_use]
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
     let value = parse_f64_any_size(text)?;
@@ -90,8 +91,87 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
 /// score ranges.
 #[must_use]
 pub fn parse_f64_any_size(text: &[u8]) -> Option<f64> {
+    let (negative, unsigned) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    if let [b'0', b'x' | b'X', digits @ ..] = unsigned {
+        let value = parse_hexadecimal(digits)?;
+        return Some(if negative { -value } else { value });
+    }
     let value: f64 = core::str::from_utf8(text).ok()?.parse().ok()?;
     (!value.is_nan()).then_some(value)
+}
+
+/// Reads what follows `0x`: hexadecimal digits, perhaps a point among them, perhaps `p` and a binary
+/// exponent.
+fn parse_hexadecimal(text: &[u8]) -> Option<f64> {
+    let (mut fraction, mut exponent) = (0_u64, 0_i64);
+    let (mut has_digits, mut has_point, mut has_rest) = (false, false, false);
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
+        let digit = match byte {
+            b'.' if !has_point => {
+                has_point = true;
+                continue;
+            }
+            b'p' | b'P' => {
+                let written = bytes.as_slice();
+                let digits = written.strip_prefix(b"+").or(written.strip_prefix(b"-"));
+                let size = parse_exponent(digits.unwrap_or(written))?;
+                exponent += if written[0] == b'-' { -size } else { size };
+                break;
+            }
+            byte => i64::from(char::from(*byte).to_digit(16)?),
+        };
+        has_digits = true;
+        if fraction >> 60 == 0 {
+            fraction = fraction << 4 | digit as u64;
+            exponent -= if has_point { 4 } else { 0 };
+        } else {
+            has_rest |= digit > 0;
+            exponent += if has_point { 0 } else { 4 };
+        }
+    }
+    has_digits.then(|| scaled(fraction, has_rest, exponent))
+}
+
+/// Reads digits; numbers beyond any exponent all mean the same.
+fn parse_exponent(digits: &[u8]) -> Option<i64> {
+    const EXPONENT_MAX: i64 = 1 << 40;
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_i64, |value, digit| {
+        let digit = char::from(*digit).to_digit(10)?;
+        Some((value * 10 + i64::from(digit)).min(EXPONENT_MAX))
+    })
+}
+
+/// The double nearest to `fraction * 2^exponent`, or to a little more if `has_rest`.
+fn scaled(fraction: u64, has_rest: bool, exponent: i64) -> f64 {
+    const EXPONENT_MIN: i64 = -1074;
+    if fraction == 0 {
+        return 0.0;
+    }
+    let top = exponent + i64::from(fraction.ilog2());
+    if top > 1023 {
+        return f64::INFINITY;
+    }
+    // The exponent of the last bit that there is room for.
+    let last = (top - 52).max(EXPONENT_MIN);
+    let wide = u128::from(fraction) << 64 | u128::from(has_rest);
+    let shift = last - exponent + 64;
+    if shift > 127 {
+        // Less than half of the smallest number, or exactly half of it.
+        return if shift == 128 && wide > 1 << 127 { f64::from_bits(1) } else { 0.0 };
+    }
+    let (kept, cut) = ((wide >> shift) as u64, wide & ((1 << shift) - 1));
+    let half = 1_u128 << (shift - 1);
+    let up = cut > half || (cut == half && kept & 1 == 1);
+    // A carry moves on into the exponent by itself.
+    f64::from_bits((((last - EXPONENT_MIN) as u64) << 52) + kept + u64::from(up))
 }
 
 /// The bytes of a decimal number before its exponent.
@@ -126,16 +206,14 @@ pub fn write_f64_shortest(out: &mut Vec<u8>, value: f64) {
         // `write_special` has written the sign.
         return write_u64(out, (value as i64).unsigned_abs());
     }
-    let mut text = Short::default();
-    let _ = write!(text, "{:e}", value.abs());
-    let (digits, exponent) = text.digits();
+    if value == 0.0 {
+        return out.push(b'0');
+    }
+    let short = ShortDigits::new(value.abs());
+    let (digits, power) = (short.digits(), short.power());
     let length = digits.len() as i32;
-    let trailing_zeros = exponent - (length - 1);
-    let plain = if trailing_zeros >= 0 {
-        exponent < length + 7
-    } else {
-        trailing_zeros > -7 || exponent.abs() < 4
-    };
+    let exponent = length - 1 + power;
+    let plain = if power >= 0 { exponent < length + 7 } else { power > -7 || exponent.abs() < 4 };
     if plain {
         write_plain(out, digits, exponent);
     } else {
@@ -281,11 +359,23 @@ mod tests {
             ("-INFINITY", f64::NEG_INFINITY),
             ("0e99999", 0.0),
             ("5e-324", 5e-324),
+            ("0x10", 16.0),
+            ("-0XfF", -255.0),
+            ("0x1.8p3", 12.0),
+            ("0x.8P+1", 1.0),
+            ("0x1p-1074", 5e-324),
+            ("0x1.8p-1074", 1e-323),
+            ("0x1.fffffffffffff7fp1023", f64::MAX),
+            ("0x3fffffffffffff", 18_014_398_509_481_984.0),
+            ("0x100000000000008", 72_057_594_037_927_936.0),
+            ("0x1000000000000080001", 4_722_366_482_869_646_262_272.0),
         ] {
             assert_eq!(parse_f64(text.as_bytes()), Some(value), "{text:?}");
         }
         for bad in
             ["", " 1", "1 ", "1e", "e1", ".", "+", "nan", "-nan", "1x", "1e400", "-1e400", "1e-400"]
+                .into_iter()
+                .chain(["0x", "0x.", "0xg", "0x1p", "0x1p+", "0x-1", "0x1p1024", "0x1p-1076", "x1"])
         {
             assert_eq!(parse_f64(bad.as_bytes()), None, "{bad:?}");
         }
@@ -332,6 +422,7 @@ mod tests {
             (1.5e-7, "1.5e-7"),
             (1e18, "1000000000000000000"),
             (1e20, "1e+20"),
+            (1e23, "99999999999999990000000"),
             (123_456.789, "123456.789"),
             (f64::MAX, "1.7976931348623157e+308"),
             (f64::NEG_INFINITY, "-inf"),

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::pop;
+use super::{element, pop};
 use crate::args::Args;
 use crate::command::{Command, Group, command};
 use crate::error::Error;
@@ -238,7 +238,7 @@ fn lrange(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     };
     let range = index_range(start, stop, list.len());
     cx.reply.array(range.len());
-    list.range(range).for_each(|element| element.with(|bytes| cx.reply.bulk(bytes)));
+    list.range(range).for_each(|element| element::say(cx.reply, element));
     Ok(())
 }
 
@@ -265,7 +265,7 @@ fn lindex(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         element = index_in(index, list.len()).and_then(|index| list.get(index));
     }
     match element {
-        Some(element) => element.with(|bytes| cx.reply.bulk(bytes)),
+        Some(element) => element::say(cx.reply, element),
         None => cx.reply.nil(),
     }
     Ok(())

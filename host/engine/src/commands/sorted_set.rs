@@ -4,9 +4,10 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use reef_resp::{Protocol, Writer};
+use reef_resp::Writer;
 
-use super::{float, pop, scan};
+use super::draw::{self, Draw};
+use super::{element, float, pop, scan};
 use crate::args::Args;
 use crate::command::{Command, Group, command};
 use crate::error::Error;
@@ -14,6 +15,7 @@ use crate::keyspace::{Edit, Event};
 use crate::keyspec::KeySpec;
 use crate::step::Cx;
 use crate::types::element::Element;
+use crate::types::encoding::Encoding;
 use crate::types::number;
 use crate::types::sorted_set::SortedSet;
 
@@ -122,8 +124,8 @@ pub(super) static TABLE: &[Command] = &[
         .summary("Iterates over members and scores of a sorted set."),
 ];
 
-/// Most members, repeated ones counted, that one ZRANDMEMBER gives.
-const RANDOM_MEMBERS_MAX: u64 = 1 << 24;
+/// Members with their scores, taken out of a sorted set.
+type Popped = Vec<(Vec<u8>, f64)>;
 
 /// What ZADD was told beside scores and members.
 #[derive(Default)]
@@ -344,7 +346,7 @@ fn pop_from(
     key: &[u8],
     from_max: bool,
     count: usize,
-) -> Result<Option<Vec<(Vec<u8>, f64)>>, Error> {
+) -> Result<Option<Popped>, Error> {
     let event: Event = if from_max { "zpopmax" } else { "zpopmin" };
     cx.keys.edit(key, event, |set: &mut Edit<'_, SortedSet>| {
         let (len, count) = (set.len(), count.min(set.len()));
@@ -361,23 +363,30 @@ fn borrowed((member, score): &(Vec<u8>, f64)) -> (Element<'_>, f64) {
     (Element::Bytes(member), *score)
 }
 
-/// Says members, with or without their scores: pairs lie flat in RESP2.
+/// Says members, with or without their scores: pairs are arrays of their own in RESP3, and lie flat
+/// before.
 pub(super) fn say_members<'a>(
     reply: &mut Writer,
     members: impl Iterator<Item = (Element<'a>, f64)>,
     len: usize,
     with_scores: bool,
 ) {
-    let flat = reply.protocol() == Protocol::Resp2;
-    reply.array(if with_scores && flat { len * 2 } else { len });
-    for (member, score) in members {
-        if with_scores && !flat {
-            reply.array(2);
-        }
-        member.with(|member| reply.bulk(member));
-        if with_scores {
-            float::say(reply, score);
-        }
+    announce(reply, len, with_scores);
+    members.for_each(|member| say_member(reply, member, with_scores));
+}
+
+fn announce(reply: &mut Writer, len: usize, with_scores: bool) {
+    let flat = with_scores && !reply.is_resp3();
+    reply.array(if flat { len.saturating_mul(2) } else { len });
+}
+
+fn say_member(reply: &mut Writer, (member, score): (Element<'_>, f64), with_scores: bool) {
+    if with_scores && reply.is_resp3() {
+        reply.array(2);
+    }
+    element::say(reply, member);
+    if with_scores {
+        float::say(reply, score);
     }
 }
 
@@ -400,48 +409,49 @@ fn zmpop(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 }
 
 fn zrandmember(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    /// With scores, twice as many elements come.
+    const PAIRS_MAX: usize = (i64::MAX / 2) as usize;
     let key = args.bytes()?;
     if args.is_done() {
-        let host = &mut *cx.host;
-        let set = cx.keys.collection::<SortedSet>(key)?;
-        match set.and_then(|set| set.random(&mut || host.random())) {
-            Some((member, _)) => member.with(|member| cx.reply.bulk(member)),
-            None => cx.reply.nil(),
-        }
-        return Ok(());
+        return say_random_member(cx, key);
     }
-    let count = args.integer()?;
-    if count == i64::MIN {
-        return Err(Error::VALUE_NOT_NEGATABLE);
-    }
-    let with_scores = !args.is_done();
-    if with_scores && !args.keyword("WITHSCORES") {
-        return Err(Error::Syntax);
-    }
+    let draw = Draw::take(args)?;
+    let with_scores = args.keyword("WITHSCORES");
     args.end()?;
-    if (with_scores && count.unsigned_abs() > i64::MAX as u64 / 2)
-        || (count < 0 && count.unsigned_abs() > RANDOM_MEMBERS_MAX)
-    {
+    if with_scores && draw.size() > PAIRS_MAX {
         return Err(Error::OutOfRange("value"));
     }
-    random_members(cx, key, count, with_scores)
-}
-
-/// Says so many different members, or so many with repetitions if `count` is negative.
-fn random_members(cx: &mut Cx<'_>, key: &[u8], count: i64, with_scores: bool) -> Result<(), Error> {
-    let (host, reply) = (&mut *cx.host, &mut *cx.reply);
-    let mut random = || host.random();
+    let bytes_max = cx.keys.rules.settings.string_bytes_max;
     let Some(set) = cx.keys.collection::<SortedSet>(key)? else {
-        reply.array(0);
+        cx.reply.array(0);
         return Ok(());
     };
-    let len = count.unsigned_abs() as usize;
-    if count < 0 {
-        let repeated = (0..len).filter_map(|_| set.random(&mut random));
-        say_members(reply, repeated, len, with_scores);
-    } else {
-        let chosen = set.sample(len.min(set.len()), &mut random);
-        say_members(reply, chosen.iter().copied(), chosen.len(), with_scores);
+    let mut random = || cx.host.random();
+    match draw {
+        Draw::Repeated(count) => {
+            announce(cx.reply, count, with_scores);
+            draw::say_repeated(cx.reply, count, bytes_max, |reply| {
+                if let Some(member) = set.random(&mut random) {
+                    say_member(reply, member, with_scores);
+                }
+            })?;
+        }
+        Draw::Different(count) if count >= set.len() => {
+            say_members(cx.reply, set.iter(), set.len(), with_scores);
+        }
+        Draw::Different(count) => {
+            let sample = set.sample(count, &mut random);
+            say_members(cx.reply, sample.into_iter(), count, with_scores);
+        }
+    }
+    Ok(())
+}
+
+fn say_random_member(cx: &mut Cx<'_>, key: &[u8]) -> Result<(), Error> {
+    let mut random = || cx.host.random();
+    match cx.keys.collection::<SortedSet>(key)?.and_then(|set| set.random(&mut random)) {
+        Some((member, _)) => element::say(cx.reply, member),
+        None => cx.reply.nil(),
     }
     Ok(())
 }
@@ -457,11 +467,16 @@ fn zscan(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         return Ok(());
     };
     let options = scan::Options::take(args, false)?;
+    // Redis walks its tables with scores in full precision, and only these.
+    let write = match set.encoding() {
+        Encoding::SkipList => number::write_f64,
+        _ => number::write_f64_shortest,
+    };
     let next = set.scan(hasher, cursor, options.count, &mut |member, score| {
         member.with(|member| {
             if options.wants(member) {
                 let mut text = Vec::new();
-                number::write_f64_shortest(&mut text, score);
+                write(&mut text, score);
                 found.extend([member.into(), text.into_boxed_slice()]);
             }
         });

@@ -23,8 +23,8 @@ pub type Handler = fn(&mut Cx<'_>, &mut Args<'_>) -> Result<(), Error>;
 pub enum Runner {
     /// The engine, by this function.
     Native(Handler),
-    /// A container such as CONFIG: only its sub-commands run.
-    Container(&'static [Command]),
+    /// A container such as CONFIG: its sub-commands run, and this without any.
+    Container(&'static [Command], Handler),
     /// A plugin.
     Plugin(PluginCommand),
 }
@@ -116,8 +116,10 @@ impl Flags {
     pub const ALLOW_BUSY: Self = Self(1 << 15);
     /// Needs DEBUG to be enabled.
     pub const PROTECTED: Self = Self(1 << 16);
-    /// Not refused by maxmemory although it writes.
+    /// Not allowed while data is loaded beside the old.
     pub const NO_ASYNC_LOADING: Self = Self(1 << 17);
+    /// Its number of keys may be zero.
+    pub const NO_MANDATORY_KEYS: Self = Self(1 << 18);
     /// Needs every shard (FLUSHALL, KEYS, DBSIZE): not a Redis flag, not shown.
     pub const ALL_SHARDS: Self = Self(1 << 24);
     /// Needs the shards of the session's watches and queue (EXEC, UNWATCH): not shown.
@@ -140,11 +142,11 @@ impl Flags {
         (Self::SKIP_SLOWLOG, "skip_slowlog"),
         (Self::FAST, "fast"),
         (Self::NO_AUTH, "no_auth"),
+        (Self::NO_MANDATORY_KEYS, "no_mandatory_keys"),
+        (Self::NO_ASYNC_LOADING, "no_async_loading"),
         (Self::NO_MULTI, "no_multi"),
         (Self::MOVABLEKEYS, "movablekeys"),
         (Self::ALLOW_BUSY, "allow_busy"),
-        (Self::PROTECTED, "protected"),
-        (Self::NO_ASYNC_LOADING, "no_async_loading"),
     ];
 
     /// Whether all of `other` are set.
@@ -194,6 +196,8 @@ pub struct Command {
     pub complexity: Cow<'static, str>,
     /// For a sub-command: the container's name, upper case.
     pub parent: &'static str,
+    /// For a plugin's command: the plugin's name.
+    pub plugin: Cow<'static, str>,
 }
 
 /// An entry at the start of its builder chain. `group`, `usage` and so on complete it.
@@ -210,13 +214,25 @@ pub const fn command(name: &'static str, handler: Handler, arity: Arity) -> Comm
         since: Cow::Borrowed("1.0.0"),
         complexity: Cow::Borrowed("O(1)"),
         parent: "",
+        plugin: Cow::Borrowed(""),
     }
 }
 
 /// The entry of a container: a name whose second word says what to do.
 pub const fn container(name: &'static str, subcommands: &'static [Command]) -> Command {
     let mut entry = command(name, commands::container_without_subcommand, -2);
-    entry.runner = Runner::Container(subcommands);
+    entry.runner = Runner::Container(subcommands, commands::container_without_subcommand);
+    entry
+}
+
+/// The entry of a container that also runs without a sub-command.
+pub const fn container_or_alone(
+    name: &'static str,
+    subcommands: &'static [Command],
+    handler: Handler,
+) -> Command {
+    let mut entry = command(name, handler, -1);
+    entry.runner = Runner::Container(subcommands, handler);
     entry
 }
 
@@ -312,7 +328,7 @@ impl Command {
     /// The sub-commands, if this is a container.
     pub fn subcommands(&self) -> &'static [Self] {
         match self.runner {
-            Runner::Container(subcommands) => subcommands,
+            Runner::Container(subcommands, _) => subcommands,
             _ => &[],
         }
     }

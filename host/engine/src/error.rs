@@ -248,3 +248,60 @@ impl Error {
 }
 
 impl core::error::Error for Error {}
+
+/// Texts of CLIENT, COMMAND and the commands that Reef leaves to plugins.
+#[expect(missing_docs, reason = "the texts say what each means")]
+impl Error {
+    pub const INVALID_CLIENT_ID: Self = Self::Text("ERR Invalid client ID");
+    pub const CLIENT_ID_NOT_POSITIVE: Self = Self::Text("ERR client-id should be greater than 0");
+    pub const NO_SUCH_CLIENT: Self = Self::Text("ERR No such client");
+    pub const MAXAGE_NOT_AN_INTEGER: Self =
+        Self::Text("ERR maxage is not an integer or out of range");
+    pub const MAXAGE_NOT_POSITIVE: Self = Self::Text("ERR maxage should be greater than 0");
+    pub const UNBLOCK_REASON: Self =
+        Self::Text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+    pub const HELLO_NO_AUTH: Self = Self::Text(
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
+    );
+    pub const INVALID_COMMAND: Self = Self::Text("ERR Invalid command specified");
+    pub const NO_KEY_ARGUMENTS: Self = Self::Text("ERR The command has no key arguments");
+    pub const INVALID_ARGUMENT_COUNT: Self =
+        Self::Text("ERR Invalid number of arguments specified for command");
+    pub const INVALID_ARGUMENTS: Self = Self::Text("ERR Invalid arguments specified for command");
+    pub const NO_SCRIPTING: Self =
+        Self::Text("ERR Lua scripting is not available: write a plugin instead (PLUGIN HELP)");
+
+    pub fn unknown_client_type(word: &[u8]) -> Self {
+        Self::with("ERR Unknown client type '", word, "'")
+    }
+
+    pub fn no_such_user(name: &[u8]) -> Self {
+        Self::with("ERR No such user '", name, "'")
+    }
+
+    pub fn unrecognized_option(option: &[u8]) -> Self {
+        Self::with("ERR Unrecognized option '", option, "'")
+    }
+
+    pub fn hello_option(option: &[u8]) -> Self {
+        Self::with("ERR Syntax error in HELLO option '", option, "'")
+    }
+
+    /// `what` is the name of a label that is not one printable word.
+    pub fn not_a_label(what: &[u8]) -> Self {
+        Self::with("ERR ", what, " cannot contain spaces, newlines or special characters.")
+    }
+
+    /// A sub-command with arguments that it does not take.
+    pub fn subcommand_syntax(subcommand: &[u8], container: &str) -> Self {
+        let tail = alloc::format!("'. Try {container} HELP.");
+        Self::with("ERR unknown subcommand or wrong number of arguments for '", subcommand, &tail)
+    }
+
+    /// What a client sent, between two texts; at most the first 128 bytes of it.
+    fn with(before: &str, sent: &[u8], behind: &str) -> Self {
+        const SHOWN_BYTES_MAX: usize = 128;
+        let sent = String::from_utf8_lossy(&sent[..sent.len().min(SHOWN_BYTES_MAX)]);
+        Self::Owned(alloc::format!("{before}{sent}{behind}"))
+    }
+}

@@ -8,7 +8,7 @@ use alloc::string::String;
 
 use reef_resp::Argv;
 
-use crate::command::{Command, Flags, Runner};
+use crate::command::{Command, Flags};
 use crate::error::Error;
 use crate::registry::{CommandRef, Registry};
 use crate::session::Session;
@@ -83,6 +83,4 @@ fn shortened(text: &[u8], bytes_max: usize) -> String {
 #[inline]
 pub fn runs_inside_multi(command: &Command) -> bool {
     command.flags.has(Flags::NOT_QUEUED)
-        // A container without a sub-command has only an error to give.
-        || matches!(command.runner, Runner::Container(_))
 }

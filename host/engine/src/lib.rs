@@ -14,6 +14,8 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod acl_category;
+pub mod annotations;
 pub mod args;
 pub mod backend;
 pub mod batch;
@@ -34,3 +36,4 @@ pub mod settings;
 pub mod solo;
 pub mod step;
 pub mod types;
+pub mod usage;

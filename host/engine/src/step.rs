@@ -96,14 +96,13 @@ impl Cx<'_> {
         let mark = self.reply.mark();
         self.keys.no_touch = self.session.no_touch;
         let result = match command.runner {
-            Runner::Native(handler) => {
+            Runner::Native(handler) | Runner::Container(_, handler) => {
                 let mut args = Args::new(argv, if command.parent.is_empty() { 1 } else { 2 });
                 handler(self, &mut args).and_then(|()| {
                     debug_assert!(args.is_done(), "{} left arguments", command.full_name());
                     Ok(())
                 })
             }
-            Runner::Container(_) => Err(Error::wrong_arity(command)),
             Runner::Plugin(plugin) => {
                 let caller = self.caller();
                 let status = self.host.call_plugin(plugin, &caller, argv, self.reply);

@@ -1,13 +1,287 @@
 //! CLIENT: what clients tell of themselves, and what operators see of them.
 
-use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write;
 
+use super::help;
+use crate::args::Args;
+use crate::client_info::{ClientFilter, ClientKind};
+use crate::command::{Arity, Command, Flags, Group, Handler, command, container};
 use crate::error::Error;
+use crate::session::ReplyMode;
+use crate::step::Cx;
+use crate::types::number;
+
+const ANYTIME: Flags = Flags::NOSCRIPT.with(Flags::LOADING).with(Flags::STALE);
+const OPERATOR: Flags = Flags::ADMIN.with(ANYTIME);
+
+/// The family's entries.
+pub(super) static TABLE: &[Command] = &[container("CLIENT", SUBCOMMANDS)
+    .group(Group::Connection)
+    .since("2.4.0", "Depends on subcommand.")
+    .summary("A container for client connection commands.")];
+
+const fn subcommand(name: &'static str, handler: Handler, arity: Arity) -> Command {
+    command(name, handler, arity).of("CLIENT").group(Group::Connection).flags(ANYTIME)
+}
+
+static SUBCOMMANDS: &[Command] = &[
+    subcommand("ID", id, 2)
+        .since("5.0.0", "O(1)")
+        .summary("Returns the unique client ID of the connection."),
+    subcommand("INFO", info, 2)
+        .since("6.2.0", "O(1)")
+        .summary("Returns information about the connection."),
+    subcommand("LIST", list, -2)
+        .flags(OPERATOR)
+        .usage("[TYPE <NORMAL|MASTER|REPLICA|PUBSUB>] [ID client-id [client-id ...]]")
+        .since("2.4.0", "O(N) where N is the number of client connections")
+        .summary("Lists open connections."),
+    subcommand("SETNAME", set_name, 3)
+        .usage("connection-name")
+        .since("2.6.9", "O(1)")
+        .summary("Sets the connection name."),
+    subcommand("GETNAME", get_name, 2)
+        .since("2.6.9", "O(1)")
+        .summary("Returns the name of the connection."),
+    subcommand("SETINFO", set_info, 4)
+        .usage("<LIB-NAME libname|LIB-VER libver>")
+        .since("7.2.0", "O(1)")
+        .summary("Sets information specific to the client or connection."),
+    subcommand("NO-EVICT", no_evict, 3)
+        .flags(OPERATOR)
+        .usage("<ON|OFF>")
+        .since("7.0.0", "O(1)")
+        .summary("Sets the client eviction mode of the connection."),
+    subcommand("NO-TOUCH", no_touch, 3)
+        .usage("<ON|OFF>")
+        .since("7.2.0", "O(1)")
+        .summary("Controls whether commands sent by the client affect the LRU/LFU of accessed keys."),
+    subcommand("KILL", kill, -3)
+        .flags(OPERATOR)
+        .usage("<ip:port|<[ID client-id]|[TYPE <NORMAL|MASTER|SLAVE|REPLICA|PUBSUB>]|[USER username]|[ADDR ip:port]|[LADDR ip:port]|[SKIPME <YES|NO>]|[MAXAGE maxage]> ...>")
+        .since("2.4.0", "O(N) where N is the number of client connections")
+        .summary("Terminates open connections."),
+    subcommand("REPLY", reply, 3)
+        .usage("<ON|OFF|SKIP>")
+        .since("3.2.0", "O(1)")
+        .summary("Instructs the server whether to reply to commands."),
+    subcommand("GETREDIR", get_redirection, 2)
+        .since("6.0.0", "O(1)")
+        .summary("Returns the client ID to which the connection's tracking notifications are redirected."),
+    subcommand("TRACKINGINFO", tracking_info, 2)
+        .since("6.2.0", "O(1)")
+        .summary("Returns information about server-assisted client-side caching for the connection."),
+    subcommand("UNBLOCK", unblock, -3)
+        .flags(OPERATOR)
+        .usage("client-id [TIMEOUT|ERROR]")
+        .since("5.0.0", "O(log N) where N is the number of client connections")
+        .summary("Unblocks a client blocked by a blocking command from a different connection."),
+    help::entry("CLIENT").group(Group::Connection),
+];
+
+fn id(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
+    cx.reply.integer(cx.session.id as i64);
+    Ok(())
+}
+
+fn info(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
+    let line = lines(cx, &ClientFilter::only(cx.session.id), "client|info");
+    cx.reply.verbatim(line.as_bytes());
+    Ok(())
+}
+
+fn list(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let mut filter = ClientFilter::default();
+    if args.left() == 2 && args.keyword("TYPE") {
+        filter.kind = Some(kind(args)?);
+    } else if args.left() >= 2 && args.keyword("ID") {
+        let id = |word| number::parse_i64(word).ok_or(Error::INVALID_CLIENT_ID);
+        let ids: Result<Vec<_>, _> = args.rest().map(id).collect();
+        filter.ids = Some(ids?.into_iter().filter_map(|id| id.try_into().ok()).collect());
+    }
+    args.end()?;
+    let text = lines(cx, &filter, "client|list");
+    cx.reply.verbatim(text.as_bytes());
+    Ok(())
+}
+
+/// The lines of the clients that pass, the caller's own being up to date.
+fn lines(cx: &mut Cx<'_>, filter: &ClientFilter, command: &str) -> String {
+    let session = &*cx.session;
+    let protocol = if cx.reply.is_resp3() { 3 } else { 2 };
+    let mut text = String::new();
+    cx.host.list_clients(filter, &mut |mut client| {
+        if client.id == session.id {
+            client.refresh(session, command, protocol);
+        }
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{client}");
+    });
+    text
+}
+
+fn kind(args: &mut Args<'_>) -> Result<ClientKind, Error> {
+    let word = args.bytes()?;
+    ClientKind::parse(word).ok_or_else(|| Error::unknown_client_type(word))
+}
+
+fn set_name(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let name = args.bytes()?;
+    check_label(name, b"Client names")?;
+    cx.session.labels_mut().name = name.into();
+    cx.reply.ok();
+    Ok(())
+}
+
+fn get_name(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
+    match cx.session.name() {
+        [] => cx.reply.nil(),
+        name => cx.reply.bulk(name),
+    }
+    Ok(())
+}
+
+fn set_info(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (option, value) = (args.bytes()?, args.bytes()?);
+    let is_name = option.eq_ignore_ascii_case(b"LIB-NAME");
+    if !is_name && !option.eq_ignore_ascii_case(b"LIB-VER") {
+        return Err(Error::unrecognized_option(option));
+    }
+    check_label(value, option)?;
+    let labels = cx.session.labels_mut();
+    let label = if is_name { &mut labels.library_name } else { &mut labels.library_version };
+    *label = value.into();
+    cx.reply.ok();
+    Ok(())
+}
 
 /// Names and labels of clients are one printable word.
-pub(super) fn check_label(label: &[u8], what: &str) -> Result<(), Error> {
+pub(super) fn check_label(label: &[u8], what: &[u8]) -> Result<(), Error> {
     if label.iter().all(|byte| matches!(byte, b'!'..=b'~')) {
         return Ok(());
     }
-    Err(Error::Owned(format!("ERR {what} cannot contain spaces, newlines or special characters.")))
+    Err(Error::not_a_label(what))
+}
+
+fn no_evict(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    cx.session.no_evict = on_or_off(args)?;
+    cx.reply.ok();
+    Ok(())
+}
+
+fn no_touch(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    cx.session.no_touch = on_or_off(args)?;
+    cx.reply.ok();
+    Ok(())
+}
+
+fn on_or_off(args: &mut Args<'_>) -> Result<bool, Error> {
+    args.one_of(&["ON", "OFF"]).map(|word| word == 0).ok_or(Error::Syntax)
+}
+
+fn kill(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    if args.left() == 1 {
+        return kill_address(cx, args.bytes()?);
+    }
+    let filter = kill_filter(cx, args)?;
+    let killed = cx.host.kill_clients(&filter);
+    cx.reply.integer(killed as i64);
+    Ok(())
+}
+
+/// The old form: one address, the own connection not excepted.
+fn kill_address(cx: &mut Cx<'_>, address: &[u8]) -> Result<(), Error> {
+    let filter = ClientFilter { address: Some(address.into()), ..ClientFilter::default() };
+    if cx.host.kill_clients(&filter) == 0 {
+        return Err(Error::NO_SUCH_CLIENT);
+    }
+    cx.reply.ok();
+    Ok(())
+}
+
+fn kill_filter(cx: &Cx<'_>, args: &mut Args<'_>) -> Result<ClientFilter, Error> {
+    const OPTIONS: [&str; 7] = ["ID", "TYPE", "ADDR", "LADDR", "USER", "SKIPME", "MAXAGE"];
+    let mut filter = ClientFilter { skip_me: Some(cx.session.id), ..ClientFilter::default() };
+    while !args.is_done() {
+        let option = args.one_of(&OPTIONS).filter(|_| !args.is_done()).ok_or(Error::Syntax)?;
+        match OPTIONS[option] {
+            "ID" => {
+                let id = args.integer().ok().filter(|id| *id > 0);
+                filter.ids = Some([id.ok_or(Error::CLIENT_ID_NOT_POSITIVE)? as u64].into());
+            }
+            "TYPE" => filter.kind = Some(kind(args)?),
+            "ADDR" => filter.address = Some(args.bytes()?.into()),
+            "LADDR" => filter.local_address = Some(args.bytes()?.into()),
+            "USER" => {
+                let user = args.bytes()?;
+                if !cx.host.has_user(user) {
+                    return Err(Error::no_such_user(user));
+                }
+                filter.user = Some(user.into());
+            }
+            "SKIPME" => {
+                let skip = args.one_of(&["YES", "NO"]).ok_or(Error::Syntax)? == 0;
+                filter.skip_me = skip.then_some(cx.session.id);
+            }
+            _ => {
+                let age_s = args.integer().map_err(|_| Error::MAXAGE_NOT_AN_INTEGER)?;
+                let age_s = u64::try_from(age_s).ok().filter(|age_s| *age_s > 0);
+                filter.min_age_s = Some(age_s.ok_or(Error::MAXAGE_NOT_POSITIVE)?);
+            }
+        }
+    }
+    Ok(filter)
+}
+
+fn reply(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    match args.one_of(&["ON", "OFF", "SKIP"]).ok_or(Error::Syntax)? {
+        0 => {
+            cx.session.reply_mode = ReplyMode::On;
+            cx.reply.ok();
+        }
+        1 => cx.session.reply_mode = ReplyMode::Off,
+        // Who hears nothing anyway goes on hearing nothing.
+        _ if cx.session.reply_mode == ReplyMode::Off => {}
+        _ => cx.session.reply_mode = ReplyMode::SkipNext,
+    }
+    Ok(())
+}
+
+/// No client is tracked, so none is redirected to.
+fn get_redirection(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
+    cx.reply.integer(-1);
+    Ok(())
+}
+
+fn tracking_info(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
+    cx.reply.map(3);
+    cx.reply.bulk(b"flags");
+    cx.reply.set(1);
+    cx.reply.bulk(b"off");
+    cx.reply.bulk(b"redirect");
+    cx.reply.integer(-1);
+    cx.reply.bulk(b"prefixes");
+    cx.reply.array(0);
+    Ok(())
+}
+
+fn unblock(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let id = args.integer()?;
+    let with_error = match args.is_done() {
+        true => false,
+        false => {
+            let how = args.bytes()?;
+            let reasons = [b"TIMEOUT".as_slice(), b"ERROR"];
+            let found = reasons.iter().position(|reason| how.eq_ignore_ascii_case(reason));
+            found.ok_or(Error::UNBLOCK_REASON)? == 1
+        }
+    };
+    if !args.is_done() {
+        return Err(Error::subcommand_syntax(args.argv().get(1), "CLIENT"));
+    }
+    let unblocked = u64::try_from(id).is_ok_and(|id| cx.host.unblock_client(id, with_error));
+    cx.reply.integer(unblocked.into());
+    Ok(())
 }

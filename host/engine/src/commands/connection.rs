@@ -1,7 +1,5 @@
 //! The connection itself: greeting, authentication, selected database, liveness.
 
-use alloc::string::ToString;
-
 use reef_resp::Protocol;
 
 use crate::args::Args;
@@ -141,19 +139,14 @@ fn hello(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             authenticate(cx, user, password)?;
         } else if args.left() >= 2 && args.keyword("SETNAME") {
             let given = args.bytes()?;
-            super::client::check_label(given, "Client names")?;
+            super::client::check_label(given, b"Client names")?;
             name = Some(given);
         } else {
-            let option = alloc::string::String::from_utf8_lossy(args.bytes()?).to_string();
-            return Err(Error::Owned(alloc::format!(
-                "ERR Syntax error in HELLO option '{option}'"
-            )));
+            return Err(Error::hello_option(args.bytes()?));
         }
     }
     if !cx.session.authenticated {
-        return Err(Error::Text(
-            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
-        ));
+        return Err(Error::HELLO_NO_AUTH);
     }
     if let Some(name) = name {
         cx.session.labels_mut().name = name.into();

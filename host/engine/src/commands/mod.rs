@@ -2,7 +2,9 @@
 //! handlers; a new ordinary command touches its family's file and that family's transcript.
 
 mod client;
+mod config;
 mod connection;
+mod describe;
 mod draw;
 mod element;
 mod expiry;
@@ -10,10 +12,17 @@ mod float;
 mod generic;
 mod hash;
 mod help;
+mod info;
+mod info_fields;
+mod introspection;
 mod list;
+mod monitor;
 mod object;
+mod plugin;
 mod pop;
+mod replication;
 mod scan;
+mod scripting;
 mod set;
 mod sorted_set;
 mod sorted_set_algebra;
@@ -29,6 +38,7 @@ use crate::step::Cx;
 /// All native commands. The order is that of COMMAND and of table indexes.
 pub static FAMILIES: &[&[Command]] = &[
     connection::TABLE,
+    client::TABLE,
     generic::TABLE,
     object::TABLE,
     string::TABLE,
@@ -39,6 +49,13 @@ pub static FAMILIES: &[&[Command]] = &[
     sorted_set_range::TABLE,
     sorted_set_algebra::TABLE,
     transactions::TABLE,
+    scripting::TABLE,
+    config::TABLE,
+    info::TABLE,
+    introspection::TABLE,
+    monitor::TABLE,
+    plugin::TABLE,
+    replication::TABLE,
 ];
 
 /// The handler of containers. Never runs: without a sub-command the arity is wrong, with an

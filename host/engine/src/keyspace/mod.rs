@@ -685,6 +685,11 @@ impl<'a> Keyspace<'a> {
         expired
     }
 
+    /// Sets the counters of the held shards to zero (`CONFIG RESETSTAT`).
+    pub fn reset_counters(&mut self) {
+        self.shards.iter_mut().for_each(|shard| shard.counters = Counters::default());
+    }
+
     /// Takes back everything that the journal recorded.
     pub fn roll_back(&mut self) {
         let selected = self.database;

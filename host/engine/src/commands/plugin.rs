@@ -1,0 +1,68 @@
+//! PLUGIN: what operators do with plugins. The runtime does all of it; here it has its place in the
+//! table, so that help, arity and refusals are as for every other command.
+
+use super::help;
+use crate::args::Args;
+use crate::backend::CallStatus;
+use crate::command::{Arity, Command, Flags, Group, command, container};
+use crate::error::Error;
+use crate::step::Cx;
+
+const OPERATOR: Flags = Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_MULTI);
+
+/// The version of Reef that introduced the family.
+const SINCE: &str = "0.1.0";
+
+/// The family's entries.
+pub(super) static TABLE: &[Command] = &[container("PLUGIN", SUBCOMMANDS)
+    .group(Group::Server)
+    .since(SINCE, "Depends on subcommand.")
+    .summary("A container for plugin commands.")];
+
+const fn subcommand(name: &'static str, arity: Arity) -> Command {
+    command(name, administer, arity)
+        .of("PLUGIN")
+        .group(Group::Server)
+        .flags(OPERATOR)
+        .since(SINCE, "O(1)")
+}
+
+const LOAD_USAGE: &str = "name <path|bytes> [REPLACE] [GRANT pattern [pattern ...]] [CONFIG key value [key value ...]] [LIMIT what amount [LIMIT what amount ...]]";
+
+static SUBCOMMANDS: &[Command] = &[
+    subcommand("LOAD", -4)
+        .usage(LOAD_USAGE)
+        .since(SINCE, "O(N) where N is the size of the component, which is compiled")
+        .summary("Loads a WebAssembly component; its commands exist from then on."),
+    subcommand("REPLACE", -4)
+        .usage(LOAD_USAGE)
+        .since(SINCE, "O(N) where N is the size of the component, which is compiled")
+        .summary("Loads another version of a plugin in its place, without a failed call."),
+    subcommand("UNLOAD", 3)
+        .usage("name")
+        .summary("Removes a plugin and its commands; calls that run come to their end."),
+    subcommand("LIST", 2)
+        .since(SINCE, "O(N) where N is the number of plugins")
+        .summary("Returns the plugins that are loaded."),
+    subcommand("INFO", 3)
+        .usage("name")
+        .summary("Returns a plugin's version, commands, grants, configuration and limits."),
+    subcommand("STATS", -2)
+        .usage("[name]")
+        .since(SINCE, "O(N) where N is the number of plugins")
+        .summary("Returns calls, errors, times and memory of one plugin or of all."),
+    subcommand("LOG", -3)
+        .usage("name [count]")
+        .since(SINCE, "O(N) where N is the number of lines returned")
+        .summary("Returns the latest lines that a plugin has logged."),
+    subcommand("KILL", 3)
+        .usage("name")
+        .summary("Ends all calls of a plugin that are running; what they applied stays whole."),
+    help::entry("PLUGIN").group(Group::Server).since(SINCE, "O(1)"),
+];
+
+fn administer(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    args.skip_rest();
+    cx.reply_later = cx.host.administer_plugins(args.argv(), cx.reply) == CallStatus::Later;
+    Ok(())
+}

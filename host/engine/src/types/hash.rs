@@ -395,6 +395,7 @@ mod tests {
                 }
             }
             assert_eq!(shown, model);
+            hash.clone().check(&hasher);
             for count in [0, 1, 10, model.len(), model.len() + 1] {
                 let sample: BTreeSet<_> =
                     hash.sample(count, &mut random).into_iter().map(owned).collect();

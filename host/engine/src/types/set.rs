@@ -361,6 +361,7 @@ mod tests {
                     }
                 }
                 assert_eq!(shown, model);
+                set.clone().check(&hasher);
                 while let Some(text) = set.pop_random(&hasher, &mut random) {
                     assert!(model.remove(&text));
                 }

@@ -664,6 +664,7 @@ mod tests {
                 }
             }
             assert_eq!(shown, model);
+            set.clone().check(&hasher);
             for count in [0, 1, 10, model.len(), model.len() + 1] {
                 let sample = set.sample(count, &mut random).into_iter().map(owned);
                 let unique: BTreeSet<_> = sample.map(|pair| pair.0).collect();

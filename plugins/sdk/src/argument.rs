@@ -68,13 +68,26 @@ impl Argument for (&str, &[u8]) {
 impl Argument for u64 {
     fn write(&self, out: &mut Vec<u8>) {
         let mut digits = [0_u8; 20];
-        let mut rest = *self;
         let mut start = digits.len();
-        for slot in digits.iter_mut().rev() {
-            *slot = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-            rest /= 10;
-            start -= 1;
-            if rest == 0 {
+        let mut rest = *self;
+        // Four digits a turn: one wide division for four narrow ones.
+        while let Some(four) = start.checked_sub(4)
+            && rest >= 10_000
+        {
+            let mut low = (rest % 10_000) as u32;
+            rest /= 10_000;
+            for digit in digits[four..start].iter_mut().rev() {
+                *digit = b'0' + (low % 10) as u8;
+                low /= 10;
+            }
+            start = four;
+        }
+        let mut low = rest as u32;
+        while let Some(one) = start.checked_sub(1) {
+            start = one;
+            digits[start] = b'0' + (low % 10) as u8;
+            low /= 10;
+            if low == 0 {
                 break;
             }
         }
@@ -115,7 +128,9 @@ mod tests {
 
     #[test]
     fn numbers_are_written_in_decimal_at_both_ends_of_their_range() {
-        for number in [0, 9, 10, 255, 1_000_000, (1 << 53) + 1, u64::MAX] {
+        for number in
+            [0, 9, 10, 255, 9_999, 10_000, 1_000_000, 100_010_001, (1 << 53) + 1, u64::MAX]
+        {
             assert_eq!(written(number), format!(">{number}"));
         }
         for number in [i64::MIN, -1, 0, 1, i64::MAX] {

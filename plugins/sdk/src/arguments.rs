@@ -71,10 +71,11 @@ impl<'a> Arguments<'a> {
 
     /// Takes the next argument if it is this word, in upper or lower case.
     pub fn keyword(&mut self, word: &str) -> bool {
-        let mut ahead = self.clone();
-        let found = ahead.next().is_some_and(|next| next.eq_ignore_ascii_case(word.as_bytes()));
+        let length = self.lengths.first().map_or(0, |length| *length as usize);
+        let next = self.data.get(..length).unwrap_or_default();
+        let found = next.eq_ignore_ascii_case(word.as_bytes());
         if found {
-            *self = ahead;
+            self.next();
         }
         found
     }
@@ -109,13 +110,26 @@ impl<'a> Iterator for Arguments<'a> {
 
 /// Reads digits without sign, blank or superfluous zero: each number has one spelling.
 fn unsigned(digits: &[u8]) -> Option<u64> {
+    /// So many digits never overflow; a check of each step is slow in wasm.
+    const SAFE_DIGITS: usize = 19;
     match digits {
-        [] | [b'0', _, ..] => None,
-        _ => digits.iter().try_fold(0_u64, |number, digit| {
-            let digit = digit.checked_sub(b'0').filter(|digit| *digit <= 9)?;
-            number.checked_mul(10)?.checked_add(u64::from(digit))
-        }),
+        [] | [b'0', _, ..] => return None,
+        _ => {}
     }
+    let (safe, last) = digits.split_at(digits.len().min(SAFE_DIGITS));
+    let mut number = 0_u64;
+    for digit in safe {
+        number = number * 10 + value(*digit)?;
+    }
+    match last {
+        [] => Some(number),
+        [digit] => number.checked_mul(10)?.checked_add(value(*digit)?),
+        _ => None,
+    }
+}
+
+fn value(digit: u8) -> Option<u64> {
+    digit.is_ascii_digit().then(|| u64::from(digit - b'0'))
 }
 
 /// As [`unsigned`], with an optional minus.

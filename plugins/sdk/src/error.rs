@@ -53,7 +53,7 @@ impl Error {
     /// Redis's text for a call with too few or too many arguments.
     #[must_use]
     pub fn wrong_arity(command: &[u8]) -> Self {
-        let name = String::from_utf8_lossy(command).to_lowercase();
+        let name = String::from_utf8_lossy(command).to_ascii_lowercase();
         Self::new("ERR", format!("wrong number of arguments for '{name}' command"))
     }
 

@@ -12,14 +12,19 @@ const LENGTH: usize = 26;
 
 /// Makes the id of a transaction created at this instant.
 pub(crate) fn ulid(now_ms: u64, nonce: u64, random: u64) -> String {
-    let high = (u128::from(now_ms & 0xffff_ffff_ffff) << 16) | u128::from(nonce & 0xffff);
-    let bits = (high << 64) | u128::from(random);
     let mut text = String::with_capacity(LENGTH);
-    for place in (0..LENGTH).rev() {
-        let digit = (bits >> (5 * place)) & 31;
-        text.push(char::from(ALPHABET[digit as usize]));
-    }
+    // In three parts that fit 64 bits: wasm has no wider integers.
+    digits(&mut text, now_ms & 0xffff_ffff_ffff, 10);
+    digits(&mut text, ((nonce & 0xffff) << 24) | (random >> 40), 8);
+    digits(&mut text, random & 0xff_ffff_ffff, 8);
     text
+}
+
+/// Writes this many digits of 5 bits each.
+fn digits(text: &mut String, bits: u64, count: usize) {
+    for place in (0..count).rev() {
+        text.push(char::from(ALPHABET[(bits >> (5 * place)) as usize & 31]));
+    }
 }
 
 #[cfg(test)]

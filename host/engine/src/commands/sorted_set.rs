@@ -216,10 +216,10 @@ fn add(
         for (given, member) in pairs {
             let old = set.score(hasher, member);
             last = options.score(old, *given)?;
-            let Some(score) = last else { continue };
+            let Some(score) = last.filter(|score| old != Some(*score)) else { continue };
             set.insert(member, score);
             added += i64::from(old.is_none());
-            changed += i64::from(old.is_some_and(|old| old != score));
+            changed += i64::from(old.is_some());
         }
         Ok(())
     };

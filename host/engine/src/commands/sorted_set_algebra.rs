@@ -12,6 +12,7 @@ use crate::keyspec::KeySpec;
 use crate::settings::Rules;
 use crate::step::Cx;
 use crate::types::element::Element;
+use crate::types::limits::Limits;
 use crate::types::set::Set;
 use crate::types::sorted_set::SortedSet;
 
@@ -89,8 +90,21 @@ impl Aggregate {
     fn of(self, a: f64, b: f64) -> f64 {
         match self {
             Self::Sum => number_or_zero(a + b),
-            Self::Min => a.min(b),
-            Self::Max => a.max(b),
+            // The first of two zeros with different signs stays.
+            Self::Min => {
+                if b < a {
+                    b
+                } else {
+                    a
+                }
+            }
+            Self::Max => {
+                if b > a {
+                    b
+                } else {
+                    a
+                }
+            }
         }
     }
 }
@@ -177,8 +191,8 @@ impl<'a> Request<'a> {
         (name, stores): (&str, bool),
     ) -> Result<Self, Error> {
         let sources = take_sources(keys, args, name)?;
-        let rules = keys.rules;
-        let mut request = Self { sources, aggregate: Aggregate::Sum, with_scores: false, rules };
+        let (aggregate, with_scores) = (Aggregate::Sum, false);
+        let mut request = Self { sources, aggregate, with_scores, rules: keys.rules };
         let combines = operation != Operation::Difference;
         while !args.is_done() {
             if combines && args.left() > request.sources.len() && args.keyword("WEIGHTS") {
@@ -213,8 +227,11 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// Adds to a result, which is kept as a table until it is complete: the packed form would lose
+    /// the sign of a zero, and takes time to grow.
     fn put(&self, result: &mut SortedSet, member: &[u8], score: f64) {
-        result.insert(&self.rules.hasher, member, score, &self.rules.settings.limits);
+        let limits = Limits { sorted_set_entries_max: 0, ..self.rules.settings.limits };
+        result.insert(&self.rules.hasher, member, score, &limits);
     }
 
     fn union(&self) -> SortedSet {
@@ -312,8 +329,22 @@ fn store(
     let destination = args.bytes()?;
     let result = Request::take(&cx.keys, args, operation, (event, true))?.run(operation);
     cx.reply.integer(result.len() as i64);
-    cx.keys.set_collection(destination, result, event);
+    cx.keys.set_collection(destination, packed(result, cx.keys.rules), event);
     Ok(())
+}
+
+/// The same members in the packed form, if they fit there.
+fn packed(result: SortedSet, rules: &Rules) -> SortedSet {
+    let limits = &rules.settings.limits;
+    let is_long = |member: Element<'_>| member.len() > limits.sorted_set_value_bytes_max;
+    if result.len() > limits.sorted_set_entries_max || result.iter().any(|pair| is_long(pair.0)) {
+        return result;
+    }
+    let mut packed = SortedSet::new();
+    for (member, score) in result.iter() {
+        member.with(|member| packed.insert(&rules.hasher, member, score, limits));
+    }
+    packed
 }
 
 fn zintercard(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {

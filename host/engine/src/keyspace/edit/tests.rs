@@ -1,16 +1,18 @@
-//! What a roll-back leaves, for sets and hashes: everything as it was.
+//! What a roll-back leaves, for collections of every type: everything as it was.
 
 use alloc::vec::Vec;
 use std::collections::BTreeMap;
 use std::format;
 
 use crate::clock::Millis;
-use crate::keyspace::{Description, Journal, Keyspace, Shard, Shards};
+use crate::keyspace::{Description, Journal, Keyspace, ListEnd, Shard, Shards};
 use crate::settings::{Rules, Settings};
 use crate::types::encoding::Encoding;
 use crate::types::hash::Hash;
+use crate::types::list::List;
 use crate::types::random::{Random, below, seeded};
 use crate::types::set::Set;
+use crate::types::sorted_set::SortedSet;
 
 const KEYS: [&[u8]; 3] = [b"a", b"b", b"c"];
 
@@ -89,25 +91,121 @@ fn change_hash(keys: &mut Keyspace<'_>, random: &mut Random<'_>) {
     }
 }
 
-#[test]
-fn rolled_back_sets_are_as_they_were() {
+/// One random change of a random list: short elements, and now and then one that fills a node.
+fn change_list(keys: &mut Keyspace<'_>, random: &mut Random<'_>) {
+    let key = KEYS[below(random, KEYS.len())];
+    let element = match below(random, 60) {
+        0 => "x".repeat(9_000),
+        1..4 => "y".repeat(700),
+        number => format!("{}", number % 9),
+    };
+    let element = element.as_bytes();
+    let end = [ListEnd::Head, ListEnd::Tail][below(random, 2)];
+    let (one, other) = (below(random, 60), below(random, 60));
+    match below(random, 60) {
+        0 => {
+            keys.remove(key);
+        }
+        1..3 => {
+            let kept = one.min(other)..one.max(other);
+            keys.edit::<List, _>(key, "ltrim", |list| {
+                list.keep(kept);
+                Ok(())
+            })
+            .unwrap();
+        }
+        3..8 => {
+            let remove =
+                |list: &mut super::Edit<'_, List>| Ok(list.remove_equal(element, one, end));
+            keys.edit::<List, _>(key, "lrem", remove).unwrap();
+        }
+        8..20 => {
+            keys.edit::<List, _>(key, "lpop", |list| Ok(list.pop(end))).unwrap();
+        }
+        20..28 => {
+            keys.edit::<List, _>(key, "lset", |list| {
+                list.set(one, element);
+                Ok(())
+            })
+            .unwrap();
+        }
+        28..36 => {
+            let index = |list: &super::Edit<'_, List>| one.min(list.len());
+            let insert = |list: &mut super::Edit<'_, List>| {
+                list.insert(index(list), element);
+                Ok(())
+            };
+            keys.edit::<List, _>(key, "linsert", insert).unwrap();
+        }
+        _ => {
+            keys.edit_or_create::<List, _>(key, "lpush", |list| {
+                list.push(end, element);
+                Ok(())
+            })
+            .unwrap();
+        }
+    }
+}
+
+fn change_sorted_set(keys: &mut Keyspace<'_>, random: &mut Random<'_>) {
+    let key = KEYS[below(random, KEYS.len())];
+    let number = below(random, 300);
+    let long = if below(random, 400) == 0 { 100 } else { 0 };
+    let member = format!("{number}{}", "x".repeat(long));
+    let member = member.as_bytes();
+    let score = (random() % 20) as f64 / 4.0;
+    match below(random, 60) {
+        0 => {
+            keys.remove(key);
+        }
+        1..4 => {
+            let ranks = number..number + below(random, 30);
+            keys.edit::<SortedSet, _>(key, "zpopmin", |set| Ok(set.remove_range(ranks))).unwrap();
+        }
+        4..18 => {
+            keys.edit::<SortedSet, _>(key, "zrem", |set| Ok(set.remove(member))).unwrap();
+        }
+        _ => {
+            let insert = |set: &mut super::Edit<'_, SortedSet>| Ok(set.insert(member, score));
+            keys.edit_or_create::<SortedSet, _>(key, "zadd", insert).unwrap();
+        }
+    }
+}
+
+/// Takes random changes back, then makes others, many times over.
+fn check_roll_back(change: fn(&mut Keyspace<'_>, &mut Random<'_>)) {
     for seed in 0..10 {
         let mut random = seeded(seed);
         let mut world = World::new();
         for _ in 0..60 {
             let before = world.describe();
-            let steps = below(&mut random, 60);
+            let steps = below(&mut random, 80);
             world.step(Journal::undoable(), |keys| {
-                (0..steps).for_each(|_| change_set(keys, &mut random));
+                (0..steps).for_each(|_| change(keys, &mut random));
                 keys.roll_back();
                 assert_eq!(keys.changes(), 0);
             });
             assert_eq!(world.describe(), before);
             world.step(Journal::new(), |keys| {
-                (0..steps).for_each(|_| change_set(keys, &mut random));
+                (0..steps).for_each(|_| change(keys, &mut random));
             });
         }
     }
+}
+
+#[test]
+fn rolled_back_lists_are_as_they_were() {
+    check_roll_back(change_list);
+}
+
+#[test]
+fn rolled_back_sorted_sets_are_as_they_were() {
+    check_roll_back(change_sorted_set);
+}
+
+#[test]
+fn rolled_back_sets_are_as_they_were() {
+    check_roll_back(change_set);
 }
 
 #[test]
@@ -165,4 +263,37 @@ fn changes_are_counted_and_what_changes_nothing_is_not() {
         counts
     });
     assert_eq!(counts, [1, 1, 2, 3, 4, 4]);
+}
+
+#[test]
+fn changes_of_lists_and_sorted_sets_are_counted_by_element() {
+    let mut world = World::new();
+    let counts = world.step(Journal::new(), |keys| {
+        let mut counts = Vec::new();
+        let push = |list: &mut super::Edit<'_, List>| {
+            [b"a", b"b", b"a", b"c"].iter().for_each(|text| list.push(ListEnd::Tail, *text));
+            Ok(())
+        };
+        keys.edit_or_create(b"l", "rpush", push).unwrap();
+        counts.push(keys.changes());
+        let remove =
+            |list: &mut super::Edit<'_, List>| Ok(list.remove_equal(b"a", 9, ListEnd::Head));
+        keys.edit(b"l", "lrem", remove).unwrap();
+        counts.push(keys.changes());
+        keys.edit(b"l", "lrem", remove).unwrap();
+        counts.push(keys.changes());
+        keys.edit::<List, _>(b"l", "ltrim", |list| {
+            list.keep(0..9);
+            Ok(())
+        })
+        .unwrap();
+        counts.push(keys.changes());
+        for score in [1.0, 1.0, 2.0] {
+            let insert = |set: &mut super::Edit<'_, SortedSet>| Ok(set.insert(b"m", score));
+            keys.edit_or_create(b"z", "zadd", insert).unwrap();
+            counts.push(keys.changes());
+        }
+        counts
+    });
+    assert_eq!(counts, [4, 6, 6, 6, 7, 7, 8]);
 }

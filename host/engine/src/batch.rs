@@ -144,11 +144,7 @@ fn check(
     if !command.accepts(argv.len()) {
         return Err(Refusal::Invalid(Error::wrong_arity(&command)));
     }
-    let writes_everywhere = Flags::ALL_SHARDS | Flags::WRITE;
-    if !command.is_batchable()
-        || command.flags.has(writes_everywhere)
-        || readonly && command.flags.has(Flags::WRITE)
-    {
+    if !command.is_batchable() || readonly && command.flags.has(Flags::WRITE) {
         return Err(Refusal::Invalid(Error::NoScriptCommand));
     }
     if !grants.allow_command(command.id()) {

@@ -126,9 +126,11 @@ impl Flags {
     pub const SESSION_SHARDS: Self = Self(1 << 25);
     /// Runs at once inside MULTI (EXEC, DISCARD, RESET): not shown.
     pub const NOT_QUEUED: Self = Self(1 << 26);
+    /// Its own refusal ends the transaction, so it runs whatever its arguments (EXEC): not shown.
+    pub const REFUSAL_ABORTS: Self = Self(1 << 27);
 
-    /// The flags that COMMAND INFO shows, in Redis's order.
-    pub const SHOWN: [(Self, &'static str); 18] = [
+    /// The flags that COMMAND INFO shows, in Redis's order. It keeps PROTECTED to itself.
+    pub const SHOWN: [(Self, &'static str); 17] = [
         (Self::WRITE, "write"),
         (Self::READONLY, "readonly"),
         (Self::DENYOOM, "denyoom"),
@@ -353,13 +355,15 @@ impl Command {
         if arity < 0 { count >= -arity } else { count == arity }
     }
 
-    /// Whether it may run in a plugin's batch: an ordinary command on keys that never waits.
+    /// Whether it may run in a plugin's batch: an ordinary command on keys that never waits and
+    /// can be undone.
     pub fn is_batchable(&self) -> bool {
         let refused =
             [Flags::NOSCRIPT, Flags::ADMIN, Flags::BLOCKING, Flags::PUBSUB, Flags::NO_MULTI];
         matches!(self.runner, Runner::Native(_))
             && (self.flags.has(Flags::WRITE) || self.flags.has(Flags::READONLY))
             && !refused.iter().any(|flag| self.flags.has(*flag))
+            && !self.flags.has(Flags::WRITE.with(Flags::ALL_SHARDS))
     }
 
     /// All native commands with their index in the table, in the families' order.

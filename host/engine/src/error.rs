@@ -69,6 +69,8 @@ pub enum Error {
     WatchInsideMulti,
     NotInMulti,
     ExecAbort,
+    /// EXEC with arguments.
+    ExecRefused,
     OutOfMemory,
     NoScriptCommand,
     DebugDisabled,
@@ -214,6 +216,9 @@ impl Error {
             Self::WatchInsideMulti => "ERR WATCH inside MULTI is not allowed",
             Self::NotInMulti => "ERR Command not allowed inside a transaction",
             Self::ExecAbort => "EXECABORT Transaction discarded because of previous errors.",
+            Self::ExecRefused => {
+                "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command"
+            }
             Self::OutOfMemory => "OOM command not allowed when used memory > 'maxmemory'.",
             Self::NoScriptCommand => "ERR This Redis command is not allowed from script",
             Self::DebugDisabled => {

@@ -31,7 +31,7 @@ pub fn pass(
     conditions: &Conditions,
 ) -> Result<CommandRef, Error> {
     let command = exists(argv, registry)?;
-    if !command.accepts(argv.len()) {
+    if !command.accepts(argv.len()) && !command.flags.has(Flags::REFUSAL_ABORTS) {
         return Err(Error::wrong_arity(&command));
     }
     let flags = command.flags;

@@ -4,7 +4,9 @@
 //! all others, but know things that only the host has. It answers through this trait; the engine
 //! stays free of clocks, sockets and threads.
 
+use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use reef_resp::{Argv, Writer};
 
@@ -12,6 +14,18 @@ use crate::backend::{CallStatus, Caller, PluginCommand};
 pub use crate::client_info::ClientFilter;
 use crate::client_info::ClientInfo;
 use crate::error::Error;
+use crate::keyspace::Database;
+
+/// How SHUTDOWN wants the process to stop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shutdown {
+    /// `SAVE` or `NOSAVE`; without either, as the save points say.
+    pub save: Option<bool>,
+    /// `NOW`: does not wait for replicas.
+    pub now: bool,
+    /// `FORCE`: stops although saving failed.
+    pub force: bool,
+}
 
 /// The process around the engine, from the point of view of one command.
 pub trait Host {
@@ -109,7 +123,21 @@ pub trait Host {
     fn random(&mut self) -> u64;
 
     /// Starts to stop the process.
-    fn shutdown(&mut self, force: bool) -> Result<(), Error>;
+    fn shutdown(&mut self, how: Shutdown) -> Result<(), Error>;
+
+    /// Calls off a shutdown that still waits. Whether there was one.
+    fn abort_shutdown(&mut self) -> bool {
+        false
+    }
+
+    /// Whether keys are removed as soon as they are due, and not only when somebody meets them:
+    /// DEBUG SET-ACTIVE-EXPIRE.
+    fn set_active_expiry(&mut self, on: bool);
+
+    /// Takes databases that FLUSHALL ASYNC emptied: ending them may take long.
+    fn discard(&mut self, databases: Vec<Box<Database>>) {
+        drop(databases);
+    }
 
     /// Sleeps on the caller's thread: DEBUG SLEEP.
     fn sleep(&mut self, seconds: f64);

@@ -10,12 +10,16 @@ use alloc::vec::Vec;
 
 use reef_resp::{Argv, Protocol, Writer};
 
-use crate::backend::{CallStatus, Caller, PluginCommand};
+use crate::backend::{
+    Batch, CallStatus, Caller, CommandColumns, Items, Outcome, PluginCommand, StepError,
+};
+use crate::batch::Plan;
 use crate::client_info::{ClientFilter, ClientInfo};
 use crate::clock::Millis;
 use crate::error::Error;
 use crate::gates::Conditions;
-use crate::host::Host;
+use crate::grants::Grants;
+use crate::host::{Host, Shutdown};
 use crate::keyspace::{self, Journal, Keyspace, Shard, ShardSet, Shards, Slot};
 use crate::registry::Registry;
 use crate::session::Session;
@@ -31,6 +35,7 @@ pub struct Solo {
     clients: BTreeMap<u64, Client>,
     next_client: u64,
     entropy: u64,
+    active_expiry: bool,
 }
 
 struct Client {
@@ -53,6 +58,7 @@ impl Solo {
             clients: BTreeMap::new(),
             next_client: 1,
             entropy: seed,
+            active_expiry: true,
         }
     }
 
@@ -85,7 +91,8 @@ impl Solo {
     /// Moves the clock on and lets what is due happen.
     pub fn advance(&mut self, ms: u64) {
         self.now = Millis::new(self.now.get() + ms);
-        for shard in &mut self.shards {
+        let active = self.active_expiry;
+        for shard in self.shards.iter_mut().filter(|_| active) {
             keyspace::expire_due(shard, &self.rules, self.now, usize::MAX);
         }
     }
@@ -104,8 +111,13 @@ impl Solo {
         );
         if let Admission::Run(command, held) = admission {
             let mut journal = Journal::new();
-            let mut host =
-                SoloHost { now: self.now, entropy: &mut self.entropy, id, killed: false };
+            let mut host = SoloHost {
+                now: self.now,
+                entropy: &mut self.entropy,
+                active_expiry: &mut self.active_expiry,
+                id,
+                killed: false,
+            };
             let mut cx = Cx {
                 keys: Keyspace::new(
                     hold(&mut self.shards, held),
@@ -130,6 +142,69 @@ impl Solo {
             self.disconnect(id);
         }
         (if sent { reply.take_data() } else { Vec::new() }, open)
+    }
+
+    /// Runs a plugin's read: see [`Backend::read`](crate::backend::Backend::read).
+    pub fn read(
+        &mut self,
+        caller: &Caller,
+        grants: &Grants,
+        commands: CommandColumns<'_>,
+        watch: Items<'_>,
+        replies: &mut Writer,
+        versions: &mut Vec<u64>,
+    ) -> Result<(), StepError> {
+        let mut plan = Plan::new();
+        plan.make(commands, true, grants, &self.registry, &self.rules)?;
+        plan.add_keys(watch, grants, &self.rules)?;
+        self.run_planned(caller, Journal::new(), plan.shards, replies, |cx| {
+            cx.run_read(&plan, commands.data, watch, versions)
+        })
+    }
+
+    /// Applies a plugin's batch: see [`Backend::apply`](crate::backend::Backend::apply).
+    pub fn apply(
+        &mut self,
+        caller: &Caller,
+        grants: &Grants,
+        batch: &Batch<'_>,
+        replies: &mut Writer,
+    ) -> Result<Outcome, StepError> {
+        let mut plan = Plan::new();
+        plan.make(batch.commands, false, grants, &self.registry, &self.rules)?;
+        plan.add_keys(batch.guards.keys, grants, &self.rules)?;
+        plan.add_keys(batch.guards.absent, grants, &self.rules)?;
+        self.run_planned(caller, Journal::undoable(), plan.shards, replies, |cx| {
+            cx.run_batch(&plan, batch)
+        })
+    }
+
+    fn run_planned<R>(
+        &mut self,
+        caller: &Caller,
+        mut journal: Journal,
+        held: ShardSet,
+        replies: &mut Writer,
+        run: impl FnOnce(&mut Cx<'_>) -> R,
+    ) -> R {
+        let mut session = Session::new(caller.client_id, caller.user.clone(), true);
+        session.database = caller.database;
+        let shards = hold(&mut self.shards, held);
+        let mut host = SoloHost {
+            now: self.now,
+            entropy: &mut self.entropy,
+            active_expiry: &mut self.active_expiry,
+            id: caller.client_id,
+            killed: false,
+        };
+        run(&mut Cx {
+            keys: Keyspace::new(shards, &self.rules, self.now, caller.database, &mut journal),
+            reply: replies,
+            session: &mut session,
+            registry: &self.registry,
+            host: &mut host,
+            reply_later: false,
+        })
     }
 
     /// All data in a canonical form, to compare states: independent of the number of shards.
@@ -171,6 +246,7 @@ fn hold(shards: &mut [Shard], set: ShardSet) -> Shards<'_> {
 struct SoloHost<'a> {
     now: Millis,
     entropy: &'a mut u64,
+    active_expiry: &'a mut bool,
     id: u64,
     killed: bool,
 }
@@ -232,8 +308,12 @@ impl Host for SoloHost<'_> {
         z ^ z >> 31
     }
 
-    fn shutdown(&mut self, _: bool) -> Result<(), Error> {
-        Err(Error::Text("ERR Errors trying to SHUTDOWN. Check logs."))
+    fn shutdown(&mut self, _: Shutdown) -> Result<(), Error> {
+        Err(Error::ShutdownFailed)
+    }
+
+    fn set_active_expiry(&mut self, on: bool) {
+        *self.active_expiry = on;
     }
 
     fn sleep(&mut self, _: f64) {}

@@ -8,7 +8,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
@@ -42,6 +42,8 @@ pub struct Store {
     registry: ArcSwap<Registry>,
     /// When the next key expires, at the latest: milliseconds since 1970.
     next_expiry: AtomicU64,
+    /// Whether keys are removed when they are due, and not only when somebody meets them.
+    active_expiry: AtomicBool,
 }
 
 /// What the steps of one turn have in common.
@@ -71,6 +73,7 @@ impl Store {
             rules: ArcSwap::from_pointee(rules),
             registry: ArcSwap::from_pointee(Registry::native()),
             next_expiry: AtomicU64::new(u64::MAX),
+            active_expiry: AtomicBool::new(true),
         })
     }
 
@@ -159,7 +162,13 @@ impl Store {
     /// When the next key expires.
     pub(crate) fn next_expiry(&self) -> Option<Millis> {
         let at = self.next_expiry.load(Ordering::Acquire);
-        (at != u64::MAX).then(|| Millis::new(at))
+        let active = self.active_expiry.load(Ordering::Relaxed);
+        (active && at != u64::MAX).then(|| Millis::new(at))
+    }
+
+    /// Turns the removal of keys that nobody meets off or on.
+    pub(crate) fn set_active_expiry(&self, on: bool) {
+        self.active_expiry.store(on, Ordering::Relaxed);
     }
 
     /// Removes keys that are due, some per shard. Cheap when none is.

@@ -8,7 +8,8 @@ use reef_engine::backend::{CallStatus, Caller, Completion, Extension, PluginComm
 use reef_engine::client_info::{ClientFilter, ClientInfo};
 use reef_engine::clock::Millis;
 use reef_engine::error::Error;
-use reef_engine::host::Host;
+use reef_engine::host::{Host, Shutdown};
+use reef_engine::keyspace::Database;
 use reef_resp::{Argv, Writer};
 
 use crate::clients::Card;
@@ -125,9 +126,19 @@ impl Host for WorkerHost<'_> {
         next_random(self.random)
     }
 
-    fn shutdown(&mut self, _force: bool) -> Result<(), Error> {
+    fn shutdown(&mut self, _how: Shutdown) -> Result<(), Error> {
         self.shared.stop();
         Ok(())
+    }
+
+    fn set_active_expiry(&mut self, on: bool) {
+        self.shared.store.set_active_expiry(on);
+    }
+
+    fn discard(&mut self, databases: Vec<Box<Database>>) {
+        // Without a thread to spare they end here, which only takes longer.
+        let ended = std::thread::Builder::new().name("lazy-free".into());
+        let _ = ended.spawn(move || drop(databases));
     }
 
     fn sleep(&mut self, seconds: f64) {
@@ -248,9 +259,11 @@ impl Host for BatchHost {
         })
     }
 
-    fn shutdown(&mut self, _: bool) -> Result<(), Error> {
+    fn shutdown(&mut self, _: Shutdown) -> Result<(), Error> {
         Err(Error::NoScriptCommand)
     }
+
+    fn set_active_expiry(&mut self, _: bool) {}
 
     fn sleep(&mut self, _: f64) {}
 }

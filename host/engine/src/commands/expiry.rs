@@ -37,6 +37,38 @@ impl Unit {
     }
 }
 
+/// What SET and GETEX say of the expiry. One kind of word excludes the others, but may come again:
+/// the last one counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Wish<'a> {
+    /// Nothing.
+    #[default]
+    None,
+    /// KEEPTTL or PERSIST, whichever the command knows.
+    Keyword,
+    /// A time: its unit, and where the number is. It is read when the syntax is known to be right.
+    Time(Unit, Args<'a>),
+}
+
+impl<'a> Wish<'a> {
+    /// Takes `keyword`, or a unit and its number.
+    pub(super) fn take(&mut self, args: &mut Args<'a>, keyword: &str) -> Result<(), Error> {
+        if !matches!(self, Self::Time(..)) && args.keyword(keyword) {
+            *self = Self::Keyword;
+            return Ok(());
+        }
+        let unit = Unit::keyword(args).ok_or(Error::Syntax)?;
+        match self {
+            Self::Keyword => return Err(Error::Syntax),
+            Self::Time(before, _) if *before != unit => return Err(Error::Syntax),
+            _ => {}
+        }
+        *self = Self::Time(unit, *args);
+        args.bytes()?;
+        Ok(())
+    }
+}
+
 /// Takes an expiry time that must be positive, as SET and its relatives want it.
 pub(super) fn take(
     args: &mut Args<'_>,

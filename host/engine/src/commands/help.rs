@@ -57,5 +57,5 @@ pub(super) fn say(reply: &mut Writer, container: &str, lines: &[&str]) {
     ));
     lines.iter().for_each(|line| reply.status(line));
     reply.status("HELP");
-    reply.status("    Prints this help.");
+    reply.status("    Print this help.");
 }

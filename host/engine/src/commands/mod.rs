@@ -4,6 +4,7 @@
 mod client;
 mod config;
 mod connection;
+mod debug;
 mod describe;
 mod draw;
 mod element;
@@ -16,6 +17,7 @@ mod info;
 mod info_fields;
 mod introspection;
 mod list;
+mod memory;
 mod monitor;
 mod object;
 mod plugin;
@@ -23,6 +25,7 @@ mod pop;
 mod replication;
 mod scan;
 mod scripting;
+mod server;
 mod set;
 mod sorted_set;
 mod sorted_set_algebra;
@@ -56,6 +59,9 @@ pub static FAMILIES: &[&[Command]] = &[
     monitor::TABLE,
     plugin::TABLE,
     replication::TABLE,
+    server::TABLE,
+    memory::TABLE,
+    debug::TABLE,
 ];
 
 /// The handler of containers. Never runs: without a sub-command the arity is wrong, with an

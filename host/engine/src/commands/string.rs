@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::expiry::{self, Unit};
+use super::expiry::{self, Unit, Wish};
 use crate::args::Args;
 use crate::command::{Command, Group, command};
 use crate::error::Error;
@@ -199,8 +199,7 @@ struct SetOptions {
 fn set_options(cx: &Cx<'_>, args: &mut Args<'_>) -> Result<SetOptions, Error> {
     let mut options =
         SetOptions { condition: Condition::Always, get: false, expiry: Expiry::Clear };
-    // The number is read when the syntax is known to be right.
-    let mut time = None;
+    let mut wish = Wish::None;
     while !args.is_done() {
         if args.keyword("GET") {
             options.get = true;
@@ -208,19 +207,15 @@ fn set_options(cx: &Cx<'_>, args: &mut Args<'_>) -> Result<SetOptions, Error> {
             options.condition = Condition::IfAbsent;
         } else if options.condition != Condition::IfAbsent && args.keyword("XX") {
             options.condition = Condition::IfPresent;
-        } else if options.expiry != Expiry::Clear || time.is_some() {
-            return Err(Error::Syntax);
-        } else if args.keyword("KEEPTTL") {
-            options.expiry = Expiry::Keep;
         } else {
-            let unit = Unit::keyword(args).ok_or(Error::Syntax)?;
-            time = Some((unit, *args));
-            args.bytes()?;
+            wish.take(args, "KEEPTTL")?;
         }
     }
-    if let Some((unit, mut at)) = time {
-        options.expiry = Expiry::At(expiry::take(&mut at, unit, cx.keys.now, "set")?);
-    }
+    options.expiry = match wish {
+        Wish::None => Expiry::Clear,
+        Wish::Keyword => Expiry::Keep,
+        Wish::Time(unit, mut at) => Expiry::At(expiry::take(&mut at, unit, cx.keys.now, "set")?),
+    };
     Ok(options)
 }
 
@@ -307,17 +302,19 @@ fn getdel(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 
 fn getex(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let key = args.bytes()?;
-    let mut expires_at = None;
-    if args.keyword("PERSIST") {
-        expires_at = Some(None);
-    } else if !args.is_done() {
-        let unit = Unit::keyword(args).ok_or(Error::Syntax)?;
-        if args.left() != 1 {
-            return Err(Error::Syntax);
-        }
-        expires_at = Some(Some(expiry::take(args, unit, cx.keys.now, "getex")?));
+    let mut wish = Wish::None;
+    while !args.is_done() {
+        wish.take(args, "PERSIST")?;
     }
-    args.end()?;
+    if text_len(cx, key)?.is_none() {
+        // Without a key nobody looks at the number.
+        return say_text(cx, key);
+    }
+    let expires_at = match wish {
+        Wish::None => None,
+        Wish::Keyword => Some(None),
+        Wish::Time(unit, mut at) => Some(Some(expiry::take(&mut at, unit, cx.keys.now, "getex")?)),
+    };
     say_text(cx, key)?;
     match expires_at {
         Some(Some(at)) if at <= cx.keys.now => {

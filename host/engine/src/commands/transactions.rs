@@ -29,6 +29,7 @@ pub(super) static TABLE: &[Command] = &[
         .flags(Flags::SKIP_SLOWLOG)
         .flags(Flags::NOT_QUEUED)
         .flags(Flags::SESSION_SHARDS)
+        .flags(Flags::REFUSAL_ABORTS)
         .since("1.2.0", "Depends on commands in the transaction")
         .summary("Executes all commands in a transaction."),
     command("DISCARD", discard, 1)
@@ -62,8 +63,16 @@ fn multi(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn exec(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
-    let transaction = cx.session.end().ok_or(Error::ExecWithoutMulti)?;
+fn exec(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let transaction = cx.session.end();
+    if !args.is_done() {
+        args.skip_rest();
+        if transaction.is_some() {
+            cx.unwatch();
+        }
+        return Err(Error::ExecRefused);
+    }
+    let transaction = transaction.ok_or(Error::ExecWithoutMulti)?;
     let mut unchanged = true;
     for watch in cx.session.watches() {
         unchanged &= cx.keys.is_unchanged(watch.database, &watch.key, watch.version);

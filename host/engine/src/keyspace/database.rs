@@ -57,8 +57,18 @@ impl Database {
 
     /// Bytes on the heap: slots and tables.
     pub fn heap_bytes(&self) -> usize {
-        const EXPIRY_BYTES: usize = size_of::<(Millis, u64)>() * 3 / 2;
-        self.bytes + self.table.heap_bytes() + self.expires.len() * EXPIRY_BYTES
+        self.bytes + self.table_bytes() + self.expiry_bytes()
+    }
+
+    /// Bytes of the table, without what its slots own.
+    pub fn table_bytes(&self) -> usize {
+        self.table.heap_bytes()
+    }
+
+    /// Bytes of the order in which keys expire, about.
+    pub fn expiry_bytes(&self) -> usize {
+        const ENTRY_BYTES: usize = size_of::<(Millis, u64)>() * 3 / 2;
+        self.expires.len() * ENTRY_BYTES
     }
 
     /// The slot of `key`, expired or not.

@@ -11,6 +11,7 @@
 
 mod access;
 mod database;
+mod digest;
 mod edit;
 mod shard;
 mod slot;
@@ -19,6 +20,7 @@ mod value;
 
 pub use access::Access;
 pub use database::Database;
+pub use digest::Digest;
 pub use edit::{Edit, ListEnd};
 pub use shard::{Counters, SHARDS_MAX, Shard, ShardSet, Shards, slot_of};
 pub use slot::{Description, Slot, TextKind, allocated};
@@ -140,15 +142,12 @@ impl<'a> Keyspace<'a> {
     pub fn read(&mut self, key: &[u8]) -> Option<&Slot> {
         let place = self.place(key);
         let (now, no_touch, lfu) = (self.now, self.no_touch, self.rules.settings.lfu);
-        let shard = self.shards.get_mut(place.shard)?;
-        let found = shard
-            .database(self.database)
-            .and_then(|database| database.find(place.hash, key))
-            .is_some_and(|slot| slot.expires_at().is_none_or(|at| at > now));
-        if !found {
-            shard.counters.misses += 1;
+        if self.peek(key).is_none() {
+            self.shards.get_mut(place.shard)?.counters.misses += 1;
+            self.remove_expired(place, key);
             return None;
         }
+        let shard = self.shards.get_mut(place.shard)?;
         shard.counters.hits += 1;
         let draw = shard.counters.hits;
         let slot = shard.database_mut(self.database)?.find_mut(place.hash, key)?;
@@ -164,11 +163,12 @@ impl<'a> Keyspace<'a> {
         let place = self.place(key);
         let found = self.peek(key).is_some();
         let counters = &mut self.shards.get_mut(place.shard)?.counters;
-        if found {
-            counters.hits += 1;
-        } else {
+        if !found {
             counters.misses += 1;
+            self.remove_expired(place, key);
+            return None;
         }
+        counters.hits += 1;
         self.peek(key)
     }
 

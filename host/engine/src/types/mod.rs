@@ -23,5 +23,6 @@ pub mod random;
 pub mod segmented;
 pub mod set;
 mod short_digits;
+pub mod sha1;
 pub mod small_bytes;
 pub mod sorted_set;

@@ -1,0 +1,9 @@
+//! The engine as its callers see it: transcripts, the command table as a whole, and random runs
+//! from a seed. Neither sockets nor threads nor a clock take part.
+
+mod atomicity;
+mod peer;
+mod rng;
+mod table;
+mod traffic;
+mod transcripts;

@@ -1,0 +1,295 @@
+//! Random commands from a seed, on few keys so that they meet.
+//!
+//! A template is a command line with placeholders: `K` a key, `V` a value, `M` a member or field,
+//! `I` an integer, `N` a small count, `T` a time to live, `F` a float, `S` a score, `D` a database.
+//! Templates of commands that the table does not have are left out.
+
+use reef_engine::backend::CommandColumns;
+use reef_engine::command::Command;
+use reef_resp::OwnedArgv;
+
+use crate::rng::Rng;
+
+/// Commands whose replies belong to the seed and the data alone.
+const TEMPLATES: &[&str] = &[
+    "SET K V",
+    "SET K V EX T",
+    "SET K V KEEPTTL",
+    "SET K V NX GET",
+    "SET K V XX PX T",
+    "SET K V PXAT 1",
+    "SETNX K V",
+    "SETEX K T V",
+    "PSETEX K T V",
+    "GETSET K V",
+    "GET K",
+    "GETDEL K",
+    "GETEX K PX T",
+    "GETEX K PERSIST",
+    "GETEX K EXAT 1",
+    "MGET K K K",
+    "MSET K V K V",
+    "MSETNX K V K V",
+    "STRLEN K",
+    "APPEND K V",
+    "GETRANGE K N -1",
+    "SUBSTR K 0 N",
+    "SETRANGE K N V",
+    "INCR K",
+    "DECR K",
+    "INCRBY K I",
+    "DECRBY K I",
+    "INCRBYFLOAT K F",
+    "LCS K K",
+    "DEL K K",
+    "UNLINK K",
+    "EXISTS K K",
+    "TYPE K",
+    "RENAME K K",
+    "RENAMENX K K",
+    "EXPIRE K T",
+    "EXPIRE K -1",
+    "EXPIRE K T NX",
+    "EXPIRE K T GT",
+    "PEXPIRE K T LT",
+    "EXPIREAT K 4000000000",
+    "PEXPIREAT K 4000000000000 XX",
+    "TTL K",
+    "PTTL K",
+    "EXPIRETIME K",
+    "PEXPIRETIME K",
+    "PERSIST K",
+    "TOUCH K K",
+    "COPY K K",
+    "COPY K K REPLACE",
+    "COPY K K DB D REPLACE",
+    "MOVE K D",
+    "DBSIZE",
+    "OBJECT ENCODING K",
+    "OBJECT REFCOUNT K",
+    "OBJECT IDLETIME K",
+    "OBJECT FREQ K",
+    "MEMORY USAGE K",
+    "SADD K M M M",
+    "SADD K I I",
+    "SREM K M M",
+    "SMEMBERS K",
+    "SISMEMBER K M",
+    "SMISMEMBER K M M",
+    "SCARD K",
+    "SPOP K",
+    "SPOP K N",
+    "SRANDMEMBER K",
+    "SRANDMEMBER K -3",
+    "SMOVE K K M",
+    "SDIFF K K",
+    "SDIFFSTORE K K K",
+    "SINTER K K",
+    "SINTERCARD 2 K K",
+    "SINTERSTORE K K K",
+    "SUNION K K",
+    "SUNIONSTORE K K K",
+    "SSCAN K 0 COUNT 100",
+    "HSET K M V M V",
+    "HMSET K M V M V",
+    "HSETNX K M V",
+    "HGET K M",
+    "HMGET K M M",
+    "HGETALL K",
+    "HDEL K M M",
+    "HDEL K M",
+    "HEXISTS K M",
+    "HINCRBY K M I",
+    "HINCRBYFLOAT K M F",
+    "HKEYS K",
+    "HVALS K",
+    "HLEN K",
+    "HSTRLEN K M",
+    "HRANDFIELD K",
+    "HRANDFIELD K 2 WITHVALUES",
+    "HSCAN K 0 COUNT 100",
+    "LPUSH K V V",
+    "RPUSH K V V V",
+    "LPUSHX K V",
+    "RPUSHX K V",
+    "LPOP K",
+    "LPOP K N",
+    "RPOP K",
+    "RPOP K N",
+    "LMPOP 2 K K LEFT COUNT N",
+    "LMOVE K K LEFT RIGHT",
+    "LMOVE K K RIGHT LEFT",
+    "RPOPLPUSH K K",
+    "LLEN K",
+    "LRANGE K 0 -1",
+    "LINDEX K N",
+    "LSET K N V",
+    "LSET K -1 V",
+    "LINSERT K BEFORE V V",
+    "LINSERT K AFTER V V",
+    "LREM K N V",
+    "LREM K -1 V",
+    "LTRIM K 1 -1",
+    "LTRIM K 0 N",
+    "LTRIM K N 1",
+    "LPOS K V COUNT 0",
+    "ZADD K S M S M",
+    "ZADD K NX S M",
+    "ZADD K XX CH S M S M",
+    "ZADD K GT S M",
+    "ZADD K INCR S M",
+    "ZINCRBY K S M",
+    "ZREM K M M",
+    "ZSCORE K M",
+    "ZMSCORE K M M",
+    "ZCARD K",
+    "ZCOUNT K -inf S",
+    "ZLEXCOUNT K - +",
+    "ZRANK K M WITHSCORE",
+    "ZREVRANK K M",
+    "ZRANGE K 0 -1 WITHSCORES",
+    "ZRANGE K 0 N REV",
+    "ZRANGESTORE K K 0 N",
+    "ZREVRANGE K 0 -1",
+    "ZRANGEBYSCORE K -inf +inf",
+    "ZREVRANGEBYSCORE K +inf -inf",
+    "ZRANGEBYLEX K - +",
+    "ZREVRANGEBYLEX K + -",
+    "ZREMRANGEBYRANK K 0 1",
+    "ZREMRANGEBYSCORE K -inf S",
+    "ZREMRANGEBYLEX K - (b",
+    "ZPOPMIN K",
+    "ZPOPMAX K N",
+    "ZMPOP 2 K K MIN COUNT N",
+    "ZRANDMEMBER K",
+    "ZRANDMEMBER K -3",
+    "ZDIFF 2 K K",
+    "ZDIFFSTORE K 2 K K",
+    "ZINTER 2 K K WITHSCORES",
+    "ZINTERCARD 2 K K",
+    "ZINTERSTORE K 2 K K",
+    "ZUNION 2 K K",
+    "ZUNIONSTORE K 2 K K AGGREGATE MAX",
+    "ZSCAN K 0 COUNT 100",
+];
+
+/// Commands whose replies also depend on how keys are spread over shards, which clients may see.
+const UNORDERED: &[&str] = &["KEYS *", "SCAN 0", "RANDOMKEY"];
+
+/// A command, its name first.
+pub(crate) type Line = Vec<Vec<u8>>;
+
+/// A source of random commands.
+pub(crate) struct Traffic {
+    pub(crate) rng: Rng,
+    templates: Vec<&'static str>,
+}
+
+fn known(template: &str) -> bool {
+    let name = template.split(' ').next().unwrap_or_default();
+    Command::natives().any(|(_, command)| command.name == name)
+}
+
+impl Traffic {
+    /// Commands whose replies do not depend on the number of shards.
+    pub(crate) fn ordered(seed: u64) -> Self {
+        let templates = TEMPLATES.iter().copied().filter(|template| known(template)).collect();
+        Self { rng: Rng::new(seed), templates }
+    }
+
+    /// All commands.
+    pub(crate) fn all(seed: u64) -> Self {
+        let mut traffic = Self::ordered(seed);
+        traffic.templates.extend(UNORDERED);
+        traffic
+    }
+
+    /// The next command.
+    pub(crate) fn line(&mut self) -> Line {
+        let template = self.rng.pick(&self.templates);
+        template.split(' ').map(|word| self.fill(word)).collect()
+    }
+
+    /// So many commands.
+    pub(crate) fn lines(&mut self, count: usize) -> Vec<Line> {
+        (0..count).map(|_| self.line()).collect()
+    }
+
+    fn fill(&mut self, word: &str) -> Vec<u8> {
+        const KEYS: [&str; 8] = ["a", "b", "c", "d", "{tag}e", "{tag}f", "", "key\r\n\0"];
+        let rng = &mut self.rng;
+        match word {
+            "K" => rng.pick(&KEYS).as_bytes().to_vec(),
+            "V" => match rng.below(8) {
+                0..=2 => rng.below(100).to_string().into_bytes(),
+                3 => format!("{}.5", rng.below(100)).into_bytes(),
+                4 => vec![b'x'; rng.below(200)],
+                5 => vec![b'y'; 16_380 + rng.below(10)],
+                _ => rng.pick(&["", "v", "w", "some words", "\u{e9}\0"]).as_bytes().to_vec(),
+            },
+            "M" => match rng.below(10) {
+                0..=6 => rng.pick(&["a", "b", "c", "d", "e", "f", "1", "22"]).as_bytes().to_vec(),
+                7 => vec![b'm'; 60 + rng.below(10)],
+                _ => format!("m{}", rng.below(300)).into_bytes(),
+            },
+            "I" => match rng.below(10) {
+                0 => i64::MAX.to_string().into_bytes(),
+                1 => i64::MIN.to_string().into_bytes(),
+                _ => (rng.below(2000) as i64 - 1000).to_string().into_bytes(),
+            },
+            "N" => rng.below(5).to_string().into_bytes(),
+            "T" => (1 + rng.below(300)).to_string().into_bytes(),
+            "F" => format!("{}.{}", rng.below(50) as i64 - 25, rng.below(100)).into_bytes(),
+            "S" => match rng.below(12) {
+                0 => b"inf".to_vec(),
+                1 => b"-inf".to_vec(),
+                2 => b"1.5e100".to_vec(),
+                _ => (rng.below(20) as i64 - 10).to_string().into_bytes(),
+            },
+            "D" => rng.below(3).to_string().into_bytes(),
+            word => word.as_bytes().to_vec(),
+        }
+    }
+}
+
+/// A command as the engine takes it.
+pub(crate) fn argv(line: &Line) -> OwnedArgv {
+    line.iter().collect()
+}
+
+/// A batch's commands in columns.
+#[derive(Default)]
+pub(crate) struct Columns {
+    counts: Vec<u32>,
+    lengths: Vec<u32>,
+    data: Vec<u8>,
+}
+
+impl Columns {
+    pub(crate) fn new(lines: &[Line]) -> Self {
+        let mut columns = Self::default();
+        for line in lines {
+            columns.counts.push(line.len() as u32);
+            columns.lengths.extend(line.iter().map(|word| word.len() as u32));
+            line.iter().for_each(|word| columns.data.extend_from_slice(word));
+        }
+        columns
+    }
+
+    pub(crate) fn borrow(&self) -> CommandColumns<'_> {
+        CommandColumns { counts: &self.counts, lengths: &self.lengths, data: &self.data }
+    }
+}
+
+#[test]
+fn every_command_of_batches_is_in_the_traffic() {
+    let named: Vec<&str> = TEMPLATES.iter().chain(UNORDERED).copied().collect();
+    for (_, command) in Command::natives_and_subcommands() {
+        let name = command.full_name().to_uppercase().replace('|', " ");
+        let starts = |template: &&str| template.starts_with(&name);
+        assert!(
+            !command.is_batchable() || name == "LOLWUT" || named.iter().any(|t| starts(&t)),
+            "no template for {name}"
+        );
+    }
+}

@@ -133,13 +133,10 @@ fn check(
     grants: &Grants,
     registry: &Registry,
 ) -> Result<CommandRef, Refusal> {
-    let command = match registry.resolve(argv) {
-        Ok(Some(command)) => command,
-        _ => {
-            let name = String::from_utf8_lossy(argv.get(0)).into_owned();
-            let error = Error::UnknownCommand { name, arguments: String::new() };
-            return Err(Refusal::Invalid(error));
-        }
+    let Ok(Some(command)) = registry.resolve(argv) else {
+        let name = String::from_utf8_lossy(argv.get(0)).into_owned();
+        let error = Error::UnknownCommand { name, arguments: String::new() };
+        return Err(Refusal::Invalid(error));
     };
     if !command.accepts(argv.len()) {
         return Err(Refusal::Invalid(Error::wrong_arity(&command)));

@@ -4,7 +4,6 @@
 //! all others, but know things that only the host has. It answers through this trait; the engine
 //! stays free of clocks, sockets and threads.
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -135,7 +134,7 @@ pub trait Host {
     fn set_active_expiry(&mut self, on: bool);
 
     /// Takes databases that FLUSHALL ASYNC emptied: ending them may take long.
-    fn discard(&mut self, databases: Vec<Box<Database>>) {
+    fn discard(&mut self, databases: Vec<Database>) {
         drop(databases);
     }
 

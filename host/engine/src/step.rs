@@ -98,9 +98,8 @@ impl Cx<'_> {
         let result = match command.runner {
             Runner::Native(handler) | Runner::Container(_, handler) => {
                 let mut args = Args::new(argv, if command.parent.is_empty() { 1 } else { 2 });
-                handler(self, &mut args).and_then(|()| {
+                handler(self, &mut args).inspect(|()| {
                     debug_assert!(args.is_done(), "{} left arguments", command.full_name());
-                    Ok(())
                 })
             }
             Runner::Plugin(plugin) => {

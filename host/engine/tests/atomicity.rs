@@ -184,10 +184,8 @@ fn a_batch_does_what_its_commands_do() {
             let mut replies = Writer::new(reef_resp::Protocol::Resp2);
             let outcome = apply(&mut batched, 0, &lines, OnError::KeepGoing, &mut replies);
             assert_eq!(outcome, Ok(Outcome::Applied));
-            let one_by_one: Vec<u8> = lines
-                .iter()
-                .flat_map(|line| plain.run(client, argv(line).as_argv()).0)
-                .collect();
+            let one_by_one: Vec<u8> =
+                lines.iter().flat_map(|line| plain.run(client, argv(line).as_argv()).0).collect();
             assert_eq!(replies.take_data(), one_by_one, "seed {seed}: {lines:?}");
             assert_eq!(batched.digest(), plain.digest(), "seed {seed}: {lines:?}");
             let pause_ms = traffic.rng.below(200) as u64;

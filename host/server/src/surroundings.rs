@@ -135,7 +135,7 @@ impl Host for WorkerHost<'_> {
         self.shared.store.set_active_expiry(on);
     }
 
-    fn discard(&mut self, databases: Vec<Box<Database>>) {
+    fn discard(&mut self, databases: Vec<Database>) {
         // Without a thread to spare they end here, which only takes longer.
         let ended = std::thread::Builder::new().name("lazy-free".into());
         let _ = ended.spawn(move || drop(databases));

@@ -227,7 +227,7 @@ fn protocol(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     match args.one_of(&WORDS).ok_or(Error::DebugProtocol)? {
         0 => reply.bulk(b"Hello World"),
         1 => reply.integer(12345),
-        2 => reply.double(3.141, b"3.141"),
+        2 => reply.double(3141.0 / 1000.0, b"3.141"),
         3 => reply.nil(),
         4 => {
             reply.array(3);

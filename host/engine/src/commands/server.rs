@@ -1,6 +1,5 @@
 //! The server as a whole: emptying it, its clock, its end, and a picture.
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
@@ -100,7 +99,7 @@ fn flushall(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn end_databases(cx: &mut Cx<'_>, parts: Vec<Box<Database>>, elsewhere: bool) {
+fn end_databases(cx: &mut Cx<'_>, parts: Vec<Database>, elsewhere: bool) {
     if elsewhere && !parts.is_empty() {
         cx.host.discard(parts);
     }
@@ -139,7 +138,7 @@ fn lolwut(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     args.skip_rest();
     let mut text = reef(&mut || cx.host.random());
     // Writing to a string cannot fail.
-    let _ = write!(text, "Reef ver. {}, Redis ver. {REDIS_VERSION}\n", env!("CARGO_PKG_VERSION"));
+    let _ = writeln!(text, "Reef ver. {}, Redis ver. {REDIS_VERSION}", env!("CARGO_PKG_VERSION"));
     cx.reply.verbatim(text.as_bytes());
     Ok(())
 }

@@ -86,7 +86,7 @@ pub(super) static TABLE: &[Command] = &[
         .key()
         .usage("key [count]")
         .since("1.0.0", "Without the count argument O(1), otherwise O(N) where N is the absolute value of the passed count.")
-        .summary("Get one or multiple random members from a set"),
+        .summary("Get one or multiple random members from a set."),
     command("SINTER", sinter, -2)
         .group(Group::Set)
         .readonly()

@@ -516,12 +516,12 @@ impl<'a> Keyspace<'a> {
 
     /// Empties a database; gives its parts, whose end may take long. Not undone by a roll-back:
     /// batches may not do it.
-    pub fn flush(&mut self, database: u32) -> Vec<Box<Database>> {
+    pub fn flush(&mut self, database: u32) -> Vec<Database> {
         let hasher = &self.rules.hasher;
         let mut parts = Vec::new();
         for shard in self.shards.iter_mut() {
             shard.bump_database(database, hasher);
-            parts.extend(shard.take_database(database));
+            parts.extend(shard.take_database(database).map(|part| *part));
         }
         self.journal.changes += parts.iter().map(|part| part.len() as u64).sum::<u64>();
         parts

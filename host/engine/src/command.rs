@@ -130,7 +130,7 @@ impl Flags {
     pub const REFUSAL_ABORTS: Self = Self(1 << 27);
 
     /// The flags that COMMAND INFO shows, in Redis's order. It keeps PROTECTED to itself.
-    pub const SHOWN: [(Self, &'static str); 17] = [
+    pub const SHOWN: [(Self, &'static str); 18] = [
         (Self::WRITE, "write"),
         (Self::READONLY, "readonly"),
         (Self::DENYOOM, "denyoom"),

@@ -25,6 +25,9 @@ pub enum Error {
     OffsetOutOfRange,
     NoSuchKey,
     StringTooLong,
+    LcsWrongType,
+    LcsIdxAndLen,
+    LcsTooLarge,
     InvalidExpire(String),
     OutOfInt32,
     ExpireNxConflict,
@@ -177,6 +180,13 @@ impl Error {
             Self::OffsetOutOfRange => "ERR offset is out of range",
             Self::NoSuchKey => "ERR no such key",
             Self::StringTooLong => "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
+            Self::LcsWrongType => "ERR The specified keys must contain string values",
+            Self::LcsIdxAndLen => {
+                "ERR If you want both the length and indexes, please just use IDX."
+            }
+            Self::LcsTooLarge => {
+                "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
+            }
             Self::InvalidCursor => "ERR invalid cursor",
             Self::InvalidDatabase => "ERR invalid DB index",
             Self::DatabaseOutOfRange => "ERR DB index is out of range",

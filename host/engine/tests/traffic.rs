@@ -288,7 +288,7 @@ fn every_command_of_batches_is_in_the_traffic() {
         let name = command.full_name().to_uppercase().replace('|', " ");
         let starts = |template: &&str| template.starts_with(&name);
         assert!(
-            !command.is_batchable() || name == "LOLWUT" || named.iter().any(|t| starts(&t)),
+            !command.is_batchable() || name == "LOLWUT" || named.iter().any(starts),
             "no template for {name}"
         );
     }

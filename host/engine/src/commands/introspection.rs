@@ -73,7 +73,7 @@ fn info(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     for name in args.rest() {
         match find(cx.registry, name) {
             Some(command) => describe::info(cx.reply, &command),
-            None => cx.reply.nil_array(),
+            None => cx.reply.nil(),
         }
     }
     Ok(())

@@ -494,7 +494,13 @@ struct LcsOptions {
 }
 
 fn lcs(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let text = |key: &[u8]| match cx.keys.peek(key).map(|slot| slot.as_text()) {
+        Some(None) => Err(Error::LcsWrongType),
+        Some(Some(text)) => Ok(text),
+        None => Ok(&[][..]),
+    };
     let (first, second) = (args.bytes()?, args.bytes()?);
+    let (first, second) = (text(first)?, text(second)?);
     let mut options = LcsOptions::default();
     while !args.is_done() {
         match args.one_of(&["IDX", "LEN", "WITHMATCHLEN", "MINMATCHLEN"]) {
@@ -506,16 +512,8 @@ fn lcs(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         }
     }
     if options.matches && options.len_only {
-        return Err(Error::Text(
-            "ERR If you want both the length and indexes, please just use IDX.",
-        ));
+        return Err(Error::LcsIdxAndLen);
     }
-    let text = |key: &[u8]| match cx.keys.peek(key).map(|slot| slot.as_text()) {
-        Some(None) => Err(Error::Text("ERR The specified keys must contain string values")),
-        Some(Some(text)) => Ok(text),
-        None => Ok(&[][..]),
-    };
-    let (first, second) = (text(first)?, text(second)?);
     let table = LcsTable::new(first, second)?;
     if options.len_only {
         cx.reply.integer(i64::from(table.len()));
@@ -548,9 +546,7 @@ impl<'a> LcsTable<'a> {
         let width = second.len() + 1;
         let cells = (first.len() + 1).saturating_mul(width);
         if cells > Self::CELLS_MAX {
-            return Err(Error::Text(
-                "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
-            ));
+            return Err(Error::LcsTooLarge);
         }
         let mut lengths = alloc::vec![0; cells];
         for (i, a) in first.iter().enumerate() {

@@ -22,7 +22,7 @@ pub mod number;
 pub mod random;
 pub mod segmented;
 pub mod set;
-mod short_digits;
 pub mod sha1;
+mod short_digits;
 pub mod small_bytes;
 pub mod sorted_set;

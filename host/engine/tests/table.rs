@@ -49,7 +49,10 @@ fn words(text: &mut std::str::Chars<'_>) -> Words {
                 in_word = false;
             }
             '<' => {
-                alternative = alternative.then(words(text));
+                // One of several must be there, even if each alone may be missing.
+                let mut inner = words(text);
+                inner.min = inner.min.max(1);
+                alternative = alternative.then(inner);
                 in_word = false;
             }
             ']' | '>' => break,

@@ -112,7 +112,7 @@ pub(super) static TABLE: &[Command] = &[
         .group(Group::List)
         .write_denyoom()
         .key()
-        .usage("key BEFORE|AFTER pivot element")
+        .usage("key <BEFORE|AFTER> pivot element")
         .since("2.2.0", "O(N) where N is the number of elements to traverse before seeing the value pivot. This means that inserting somewhere on the left end on the list (head) can be considered O(1) and inserting somewhere on the right end (tail) is O(N).")
         .summary("Inserts an element before or after another element in a list."),
     command("LPOS", lpos, -3)
@@ -126,7 +126,7 @@ pub(super) static TABLE: &[Command] = &[
         .group(Group::List)
         .write_denyoom()
         .keys(KeySpec::FIRST_TWO)
-        .usage("source destination LEFT|RIGHT LEFT|RIGHT")
+        .usage("source destination <LEFT|RIGHT> <LEFT|RIGHT>")
         .since("6.2.0", "O(1)")
         .summary("Returns an element after popping it from one list and pushing it to another. Deletes the list if the last element was moved."),
     command("RPOPLPUSH", rpoplpush, 3)
@@ -140,7 +140,7 @@ pub(super) static TABLE: &[Command] = &[
         .group(Group::List)
         .write()
         .keys(KeySpec::Counted { count: 1, destination: 0 })
-        .usage("numkeys key [key ...] LEFT|RIGHT [COUNT count]")
+        .usage("numkeys key [key ...] <LEFT|RIGHT> [COUNT count]")
         .since("7.0.0", "O(N+M) where N is the number of provided keys and M is the number of elements returned.")
         .summary("Returns multiple elements from a list after removing them. Deletes the list if the last element was popped."),
 ];

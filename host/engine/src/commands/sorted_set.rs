@@ -105,7 +105,7 @@ pub(super) static TABLE: &[Command] = &[
         .group(Group::SortedSet)
         .write()
         .keys(KeySpec::Counted { count: 1, destination: 0 })
-        .usage("numkeys key [key ...] MIN|MAX [COUNT count]")
+        .usage("numkeys key [key ...] <MIN|MAX> [COUNT count]")
         .since("7.0.0", "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the sorted set, and M being the number of elements popped.")
         .summary("Returns the highest- or lowest-scoring members from one or more sorted sets after removing them. Deletes the sorted set if the last member was popped."),
     command("ZRANDMEMBER", zrandmember, -2)

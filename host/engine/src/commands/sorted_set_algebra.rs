@@ -22,14 +22,14 @@ pub(super) static TABLE: &[Command] = &[
         .group(Group::SortedSet)
         .readonly()
         .keys(KeySpec::Counted { count: 1, destination: 0 })
-        .usage("numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM|MIN|MAX] [WITHSCORES]")
+        .usage("numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM|MIN|MAX>] [WITHSCORES]")
         .since("6.2.0", "O(N)+O(M*log(M)) with N being the sum of the sizes of the input sorted sets, and M being the number of elements in the resulting sorted set.")
         .summary("Returns the union of multiple sorted sets."),
     command("ZINTER", zinter, -3)
         .group(Group::SortedSet)
         .readonly()
         .keys(KeySpec::Counted { count: 1, destination: 0 })
-        .usage("numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM|MIN|MAX] [WITHSCORES]")
+        .usage("numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM|MIN|MAX>] [WITHSCORES]")
         .since("6.2.0", "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of input sorted sets and M being the number of elements in the resulting sorted set.")
         .summary("Returns the intersect of multiple sorted sets."),
     command("ZDIFF", zdiff, -3)
@@ -43,14 +43,14 @@ pub(super) static TABLE: &[Command] = &[
         .group(Group::SortedSet)
         .write_denyoom()
         .keys(KeySpec::Counted { count: 2, destination: 1 })
-        .usage("destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM|MIN|MAX]")
+        .usage("destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM|MIN|MAX>]")
         .since("2.0.0", "O(N)+O(M log(M)) with N being the sum of the sizes of the input sorted sets, and M being the number of elements in the resulting sorted set.")
         .summary("Stores the union of multiple sorted sets in a key."),
     command("ZINTERSTORE", zinterstore, -4)
         .group(Group::SortedSet)
         .write_denyoom()
         .keys(KeySpec::Counted { count: 2, destination: 1 })
-        .usage("destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM|MIN|MAX]")
+        .usage("destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM|MIN|MAX>]")
         .since("2.0.0", "O(N*K)+O(M*log(M)) worst case with N being the smallest input sorted set, K being the number of input sorted sets and M being the number of elements in the resulting sorted set.")
         .summary("Stores the intersect of multiple sorted sets in a key."),
     command("ZDIFFSTORE", zdiffstore, -4)

@@ -98,7 +98,11 @@ pub(crate) fn create(call: &mut Call<'_>) -> Result<Answer> {
         None => Cow::Owned(ulid(now_ms, request.nonce, random)),
     };
     let record = request.record(id, now_ms);
-    let batch = batch_of_one(&record);
+    let mut batch = batch_of_one(&record);
+    if request.id.is_some() {
+        // An id that was used before may have left something behind; a generated one has not.
+        batch.absent(Key::Lookup(&record.id));
+    }
     transact(call.host, |host| match host.apply(&batch)? {
         Outcome::Applied(_) => Ok(Attempt::Done(())),
         Outcome::Stale(_) => in_the_way(host, &record),
@@ -116,7 +120,7 @@ fn batch_of_one(record: &Record<'_>) -> Batch {
     let data_bytes = record.data.as_ref().map_or(0, |data| data.len());
     let mut batch = Batch::with_capacity(7, 22, 640 + 8 * (relayer.len() + id.len()) + data_bytes);
     let nonce_key = Key::Nonce(relayer, record.nonce);
-    batch.absent(Key::Tx(id)).absent(Key::Lookup(id)).absent(nonce_key);
+    batch.absent(Key::Tx(id)).absent(nonce_key);
     batch.discard_replies();
     let mut set_with_deadline = |key, value: &dyn reef_sdk::Argument| {
         let command = batch.command("SET").arg(key).arg(value);

@@ -117,7 +117,7 @@ fn compile(house: &Path, guests: &Path, selection: &[String]) -> Result<()> {
     }
     cargo
         .current_dir(house)
-        .args(["build", "--quiet", "--locked", "--profile", PROFILE, "--target", TARGET])
+        .args(["build", "--quiet", "--profile", PROFILE, "--target", TARGET])
         .arg("--target-dir")
         .arg(guests)
         .args(selection);
@@ -128,7 +128,7 @@ fn compile(house: &Path, guests: &Path, selection: &[String]) -> Result<()> {
     for line in String::from_utf8_lossy(&output.stderr).lines() {
         println!("cargo::warning={line}");
     }
-    Err(format!("the bundled plugins do not compile: {cargo:?}").into())
+    Err(format!("the guests do not compile: cargo build {}", selection.join(" ")).into())
 }
 
 /// Whether a variable is a setting of the outer build that must not reach the nested one. Where

@@ -95,8 +95,9 @@ pub trait Host {
     /// - `latencystats`: `latency_percentiles_usec_get:p50=1.003,p99=2.007,p99.9=2.007`
     ///
     /// The rest (`cluster`, `keyspace`, hits, misses, expired keys, the size of the data) the engine
-    /// counts itself.
-    fn info(&self, section: &str, out: &mut String);
+    /// counts itself. All shards are held meanwhile, so the host must not ask for them; the bytes that
+    /// the data occupies, tables included, are `data_bytes`.
+    fn info(&self, section: &str, data_bytes: u64, out: &mut String);
 
     /// Calls `show` with every client that passes the filter, the oldest first. Of the caller the
     /// session's own values are shown, however old the host's are.

@@ -280,7 +280,7 @@ impl Host for SoloHost<'_> {
 
     fn reset_stats(&mut self) {}
 
-    fn info(&self, _: &str, _: &mut String) {}
+    fn info(&self, _: &str, _: u64, _: &mut String) {}
 
     fn list_clients(&self, filter: &ClientFilter, show: &mut dyn FnMut(ClientInfo)) {
         let me = ClientInfo { id: self.id, ..ClientInfo::default() };

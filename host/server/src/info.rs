@@ -10,12 +10,12 @@ use crate::server::Shared;
 use crate::statistics::{CommandCounters, Statistics};
 
 impl Shared {
-    /// Appends the lines of a section.
-    pub(crate) fn info(&self, section: &str, out: &mut String) {
+    /// Appends the lines of a section. The shards are held by the caller, who knows their size.
+    pub(crate) fn info(&self, section: &str, data_bytes: u64, out: &mut String) {
         match section {
             "server" => self.info_server(out),
             "clients" => self.info_clients(out),
-            "memory" => self.info_memory(out),
+            "memory" => self.info_memory(data_bytes, out),
             "persistence" => info_persistence(out),
             "stats" => self.info_stats(out),
             "replication" => self.info_replication(out),
@@ -73,11 +73,11 @@ impl Shared {
         line(out, "blocked_clients", waiting);
     }
 
-    fn info_memory(&self, out: &mut String) {
+    fn info_memory(&self, data_bytes: u64, out: &mut String) {
         /// What a connection without buffers takes, its card included.
         const CONNECTION_BYTES: u64 = 1024;
         let clients = self.clients.len() * CONNECTION_BYTES;
-        let used = self.store.heap_bytes() as u64 + clients + self.startup_bytes;
+        let used = data_bytes + clients + self.startup_bytes;
         let peak = self.memory_peak.fetch_max(used, Ordering::AcqRel).max(used);
         let options = self.options();
         line(out, "used_memory", used);

@@ -92,8 +92,8 @@ impl Host for WorkerHost<'_> {
         self.shared.errors.lock().clear();
     }
 
-    fn info(&self, section: &str, out: &mut String) {
-        self.shared.info(section, out);
+    fn info(&self, section: &str, data_bytes: u64, out: &mut String) {
+        self.shared.info(section, data_bytes, out);
     }
 
     fn list_clients(&self, filter: &ClientFilter, show: &mut dyn FnMut(ClientInfo)) {
@@ -235,7 +235,7 @@ impl Host for BatchHost {
 
     fn reset_stats(&mut self) {}
 
-    fn info(&self, _: &str, _: &mut String) {}
+    fn info(&self, _: &str, _: u64, _: &mut String) {}
 
     fn list_clients(&self, _: &ClientFilter, _: &mut dyn FnMut(ClientInfo)) {}
 

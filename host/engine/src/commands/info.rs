@@ -65,12 +65,13 @@ fn say_section(cx: &Cx<'_>, section: &Section, out: &mut String) {
         say_databases(&cx.keys, out);
     }
     let mut told = String::new();
-    cx.host.info(section.name, &mut told);
+    let data_bytes = cx.keys.shards().iter().map(|(_, shard)| shard.heap_bytes() as u64).sum();
+    cx.host.info(section.name, data_bytes, &mut told);
     let lines: Vec<(&str, &str)> =
         told.split("\r\n").filter_map(|line| line.split_once(':')).collect();
     let known: BTreeMap<&str, &str> = lines.iter().copied().collect();
     let derived = match section.name {
-        "memory" => derive_memory(&cx.keys, &known),
+        "memory" => derive_memory(data_bytes, &known),
         "stats" => derive_stats(&cx.keys),
         _ => BTreeMap::new(),
     };
@@ -118,10 +119,7 @@ fn derive_stats(keys: &Keyspace<'_>) -> BTreeMap<&'static str, String> {
 }
 
 /// What follows from the sizes that the host told and from the size of the data.
-fn derive_memory(
-    keys: &Keyspace<'_>,
-    known: &BTreeMap<&str, &str>,
-) -> BTreeMap<&'static str, String> {
+fn derive_memory(data_bytes: u64, known: &BTreeMap<&str, &str>) -> BTreeMap<&'static str, String> {
     const HUMAN: [(&str, &str); 5] = [
         ("used_memory", "used_memory_human"),
         ("used_memory_rss", "used_memory_rss_human"),
@@ -136,12 +134,12 @@ fn derive_memory(
             derived.insert(human_name, human(bytes));
         }
     }
-    let dataset: u64 = keys.shards().iter().map(|(_, shard)| shard.heap_bytes() as u64).sum();
-    derived.insert("used_memory_dataset", dataset.to_string());
+    derived.insert("used_memory_dataset", data_bytes.to_string());
     let Some(used) = bytes("used_memory") else { return derived };
-    derived.insert("used_memory_overhead", used.saturating_sub(dataset).to_string());
+    derived.insert("used_memory_overhead", used.saturating_sub(data_bytes).to_string());
     let startup = bytes("used_memory_startup").unwrap_or(0);
-    derived.insert("used_memory_dataset_perc", percentage(dataset, used.saturating_sub(startup)));
+    derived
+        .insert("used_memory_dataset_perc", percentage(data_bytes, used.saturating_sub(startup)));
     if let Some(peak) = bytes("used_memory_peak") {
         derived.insert("used_memory_peak_perc", percentage(used, peak));
     }

@@ -43,7 +43,7 @@ const fn run(name: &'static str, usage: &'static str, since: &'static str) -> Co
         .flags(RUN)
         .keys(KeySpec::Counted { count: 2, destination: 0 })
         .usage(usage)
-        .since(since, "Depends on the script that is executed.")
+        .since(since, "Depends on the script or function that is executed.")
 }
 
 const fn script(name: &'static str, arity: Arity) -> Command {

@@ -1,0 +1,209 @@
+//! CONFIG for an engine without a server: a few directives with Redis's defaults, in memory.
+//!
+//! Enough for transcripts and for whoever tries a plugin in process. A server has a real
+//! configuration with files, flags and every directive; its texts are the same.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::error::Error;
+use crate::settings::Settings;
+use crate::types::{glob, number};
+
+/// What values a directive takes.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// Any text.
+    Text,
+    /// `yes` or `no`.
+    YesNo,
+    /// Bytes, with units such as `100mb`.
+    Memory,
+    /// An integer in this range.
+    Integer(i64, i64),
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// Whatever it is, it cannot change while the engine runs.
+    Immutable,
+}
+
+/// A directive: its name, an older name or nothing, values, default.
+type Directive = (&'static str, &'static str, Kind, &'static str);
+
+const INT_MAX: i64 = i32::MAX as i64;
+const SIZE: Kind = Kind::Integer(0, i64::MAX);
+
+const POLICIES: &[&str] = &[
+    "volatile-lru",
+    "volatile-lfu",
+    "volatile-random",
+    "volatile-ttl",
+    "allkeys-lru",
+    "allkeys-lfu",
+    "allkeys-random",
+    "noeviction",
+];
+
+const DIRECTIVES: &[Directive] = &[
+    ("appendonly", "", Kind::YesNo, "no"),
+    ("databases", "", Kind::Immutable, "16"),
+    ("hash-max-listpack-entries", "hash-max-ziplist-entries", SIZE, "512"),
+    ("hash-max-listpack-value", "hash-max-ziplist-value", Kind::Memory, "64"),
+    (
+        "list-max-listpack-size",
+        "list-max-ziplist-size",
+        Kind::Integer(i32::MIN as i64, INT_MAX),
+        "-2",
+    ),
+    ("maxclients", "", Kind::Integer(1, INT_MAX), "10000"),
+    ("maxmemory", "", Kind::Memory, "0"),
+    ("maxmemory-policy", "", Kind::OneOf(POLICIES), "noeviction"),
+    ("proto-max-bulk-len", "", Kind::Memory, "536870912"),
+    ("requirepass", "", Kind::Text, ""),
+    ("save", "", Kind::Text, ""),
+    ("set-max-intset-entries", "", SIZE, "512"),
+    ("set-max-listpack-entries", "", SIZE, "128"),
+    ("set-max-listpack-value", "", SIZE, "64"),
+    ("timeout", "", Kind::Integer(0, INT_MAX), "0"),
+    ("zset-max-listpack-entries", "zset-max-ziplist-entries", SIZE, "128"),
+    ("zset-max-listpack-value", "zset-max-ziplist-value", Kind::Memory, "64"),
+];
+
+/// The values of the directives.
+#[derive(Clone, Debug)]
+pub(super) struct Configuration(BTreeMap<&'static str, String>);
+
+impl Configuration {
+    /// The defaults, and what the settings say otherwise.
+    pub(super) fn new(settings: &Settings) -> Self {
+        let mut values: BTreeMap<_, _> =
+            DIRECTIVES.iter().map(|(name, _, _, value)| (*name, (*value).to_string())).collect();
+        values.insert("databases", settings.databases.to_string());
+        values.insert("proto-max-bulk-len", settings.string_bytes_max.to_string());
+        values.insert("requirepass", String::from_utf8_lossy(&settings.password).into_owned());
+        Self(values)
+    }
+
+    /// Calls `show` with what matches; a name asked for exactly comes back as it was written.
+    pub(super) fn get(&self, patterns: &[&[u8]], show: &mut dyn FnMut(&str, &str)) {
+        let mut shown = Vec::new();
+        for pattern in patterns {
+            let exact = !pattern.iter().any(|byte| b"*?[".contains(byte));
+            for (name, alias, _, _) in DIRECTIVES {
+                for called in [*name, *alias].iter().filter(|called| !called.is_empty()) {
+                    let matches = glob::matches_nocase(pattern, called.as_bytes());
+                    if matches && !shown.contains(called) {
+                        shown.push(*called);
+                        let asked = String::from_utf8_lossy(pattern);
+                        show(if exact { &asked } else { called }, &self.0[name]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sets directives, all or none.
+    pub(super) fn set(&mut self, pairs: &[(&[u8], &[u8])]) -> Result<(), Error> {
+        let mut next = self.0.clone();
+        let mut seen = Vec::new();
+        for (name, value) in pairs {
+            let refused = |reason: &str| refused(name, reason);
+            let (own, _, kind, _) = find(name).ok_or_else(|| unknown(name))?;
+            if matches!(kind, Kind::Immutable) {
+                return Err(refused("can't set immutable config"));
+            }
+            if seen.contains(own) {
+                return Err(refused("duplicate parameter"));
+            }
+            seen.push(own);
+            next.insert(own, read(*kind, value).map_err(|reason| refused(&reason))?);
+        }
+        self.0 = next;
+        Ok(())
+    }
+
+    /// Puts the values into effect.
+    pub(super) fn apply(&self, settings: &mut Settings) {
+        let number = |name: &str| self.0.get(name).and_then(|value| value.parse().ok());
+        let size = |name: &str, place: &mut usize| *place = number(name).unwrap_or(*place);
+        settings.password = self.0["requirepass"].as_bytes().into();
+        settings.lfu = self.0["maxmemory-policy"].ends_with("-lfu");
+        size("proto-max-bulk-len", &mut settings.string_bytes_max);
+        let limits = &mut settings.limits;
+        size("hash-max-listpack-entries", &mut limits.hash_entries_max);
+        size("hash-max-listpack-value", &mut limits.hash_value_bytes_max);
+        size("set-max-intset-entries", &mut limits.set_integers_max);
+        size("set-max-listpack-entries", &mut limits.set_entries_max);
+        size("set-max-listpack-value", &mut limits.set_value_bytes_max);
+        size("zset-max-listpack-entries", &mut limits.sorted_set_entries_max);
+        size("zset-max-listpack-value", &mut limits.sorted_set_value_bytes_max);
+        let list_size = self.0["list-max-listpack-size"].parse();
+        limits.list_node_size = list_size.unwrap_or(limits.list_node_size);
+    }
+}
+
+fn find(name: &[u8]) -> Option<&'static Directive> {
+    DIRECTIVES.iter().find(|(own, alias, _, _)| {
+        [own, alias].iter().any(|called| name.eq_ignore_ascii_case(called.as_bytes()))
+            && !name.is_empty()
+    })
+}
+
+fn unknown(name: &[u8]) -> Error {
+    let name = String::from_utf8_lossy(name);
+    Error::Owned(format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'"))
+}
+
+fn refused(name: &[u8], reason: &str) -> Error {
+    let name = String::from_utf8_lossy(name);
+    Error::Owned(format!(
+        "ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}"
+    ))
+}
+
+/// The value as CONFIG GET shows it, or why it is none.
+fn read(kind: Kind, value: &[u8]) -> Result<String, String> {
+    let text = String::from_utf8_lossy(value).into_owned();
+    let lower = text.to_ascii_lowercase();
+    match kind {
+        Kind::Text | Kind::Immutable => Ok(text),
+        Kind::YesNo if lower == "yes" || lower == "no" => Ok(lower),
+        Kind::YesNo => Err("argument must be 'yes' or 'no'".into()),
+        Kind::Memory => {
+            let bytes = memory(&lower).ok_or("argument must be a memory value")?;
+            Ok(bytes.to_string())
+        }
+        Kind::Integer(min, max) => {
+            let number = number::parse_i64(value)
+                .ok_or("argument couldn't be parsed into an integer")?;
+            if number < min || number > max {
+                return Err(format!("argument must be between {min} and {max} inclusive"));
+            }
+            Ok(number.to_string())
+        }
+        Kind::OneOf(words) if words.contains(&&*lower) => Ok(lower),
+        Kind::OneOf(words) => {
+            Err(format!("argument(s) must be one of the following: {}", words.join(", ")))
+        }
+    }
+}
+
+/// `100mb` in bytes: `k`, `m` and `g` are powers of 1000, with a `b` of 1024.
+fn memory(text: &str) -> Option<u64> {
+    const UNITS: [(&str, u64); 8] = [
+        ("", 1),
+        ("b", 1),
+        ("k", 1000),
+        ("kb", 1 << 10),
+        ("m", 1_000_000),
+        ("mb", 1 << 20),
+        ("g", 1_000_000_000),
+        ("gb", 1 << 30),
+    ];
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(*factor)
+}

@@ -267,6 +267,11 @@ impl core::error::Error for Error {}
 /// Texts of CLIENT, COMMAND and the commands that Reef leaves to plugins.
 #[expect(missing_docs, reason = "the texts say what each means")]
 impl Error {
+    pub const NO_CONFIG_FILE: Self = Self::Text("ERR The server is running without a config file");
+    pub const EXEC_NO_AUTH: Self =
+        Self::Text("EXECABORT Transaction discarded because of: NOAUTH Authentication required.");
+    pub const MONITOR_IN_TRANSACTION: Self =
+        Self::Text("ERR MONITOR isn't allowed for DENY BLOCKING client");
     pub const INVALID_CLIENT_ID: Self = Self::Text("ERR Invalid client ID");
     pub const CLIENT_ID_NOT_POSITIVE: Self = Self::Text("ERR client-id should be greater than 0");
     pub const NO_SUCH_CLIENT: Self = Self::Text("ERR No such client");
@@ -285,6 +290,15 @@ impl Error {
     pub const INVALID_ARGUMENTS: Self = Self::Text("ERR Invalid arguments specified for command");
     pub const NO_SCRIPTING: Self =
         Self::Text("ERR Lua scripting is not available: write a plugin instead (PLUGIN HELP)");
+
+    pub fn unknown_directive(name: &[u8]) -> Self {
+        Self::with("ERR Unknown option or number of arguments for CONFIG SET - '", name, "'")
+    }
+
+    pub fn directive_refused(name: &[u8], reason: &str) -> Self {
+        let tail = alloc::format!("') - {reason}");
+        Self::with("ERR CONFIG SET failed (possibly related to argument '", name, &tail)
+    }
 
     pub fn unknown_client_type(word: &[u8]) -> Self {
         Self::with("ERR Unknown client type '", word, "'")

@@ -39,7 +39,8 @@ pub fn pass(
         return Err(Error::DebugDisabled);
     }
     if !session.authenticated && !flags.has(Flags::NO_AUTH) {
-        return Err(Error::NoAuth);
+        let ends = flags.has(Flags::REFUSAL_ABORTS);
+        return Err(if ends { Error::EXEC_NO_AUTH } else { Error::NoAuth });
     }
     if flags.has(Flags::NO_MULTI) && session.transaction().is_some() {
         return Err(Error::NotInMulti);

@@ -46,6 +46,8 @@ pub struct Session {
     pub closing: bool,
     /// Whether MONITOR runs here.
     pub monitoring: bool,
+    /// Whether EXEC runs its queue just now, where nothing may wait.
+    pub executing: bool,
     /// The user's name.
     pub user: Arc<str>,
     labels: Option<Box<Labels>>,
@@ -96,6 +98,7 @@ impl Session {
             no_evict: false,
             closing: false,
             monitoring: false,
+            executing: false,
             user,
             labels: None,
             transaction: None,

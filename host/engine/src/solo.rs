@@ -2,26 +2,29 @@
 //!
 //! For transcripts, simulation and tests of plugins. It drives the same steps as the server does,
 //! with no sockets and no time of its own; what only a server knows (configuration, INFO's
-//! process facts) has plain stand-ins here.
+//! process facts) has plain stand-ins in the modules below.
+
+mod configuration;
+mod process;
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use reef_resp::{Argv, Protocol, Writer};
 
-use crate::backend::{
-    Batch, CallStatus, Caller, CommandColumns, Items, Outcome, PluginCommand, StepError,
-};
+use self::process::{Process, ProcessHost};
+use crate::backend::{Batch, Caller, CommandColumns, Items, Outcome, StepError};
 use crate::batch::Plan;
-use crate::client_info::{ClientFilter, ClientInfo};
+use crate::client_info::ClientInfo;
 use crate::clock::Millis;
-use crate::error::Error;
+use crate::command::Flags;
 use crate::gates::Conditions;
 use crate::grants::Grants;
-use crate::host::{Host, Shutdown};
 use crate::keyspace::{self, Journal, Keyspace, Shard, ShardSet, Shards, Slot};
-use crate::registry::Registry;
+use crate::monitor::monitor_line;
+use crate::registry::{CommandRef, Registry};
 use crate::session::Session;
 use crate::settings::{Rules, Settings};
 use crate::step::{self, Admission, Cx};
@@ -31,16 +34,43 @@ pub struct Solo {
     shards: Vec<Shard>,
     rules: Rules,
     registry: Registry,
-    now: Millis,
     clients: BTreeMap<u64, Client>,
     next_client: u64,
-    entropy: u64,
-    active_expiry: bool,
+    process: Process,
 }
 
 struct Client {
     session: Session,
     protocol: Protocol,
+    connected_at: Millis,
+    active_at: Millis,
+    /// The last command's full name.
+    command: String,
+    /// What it was sent without having asked.
+    unasked: Vec<u8>,
+}
+
+impl Client {
+    /// As CLIENT LIST shows it.
+    fn describe(&self, now: Millis) -> ClientInfo {
+        let mut client = ClientInfo {
+            id: self.session.id,
+            address: address(self.session.id),
+            local_address: "127.0.0.1:6379".into(),
+            descriptor: 8,
+            age_s: now.since(self.connected_at) / 1000,
+            idle_s: now.since(self.active_at) / 1000,
+            ..ClientInfo::default()
+        };
+        let protocol = if self.protocol == Protocol::Resp3 { 3 } else { 2 };
+        client.refresh(&self.session, &self.command, protocol);
+        client
+    }
+}
+
+/// Where a client would come from, if there was a network.
+fn address(id: u64) -> String {
+    format!("127.0.0.1:{}", 10_000 + id % 50_000)
 }
 
 /// When a solo engine's clock starts: 2026-01-01.
@@ -49,16 +79,15 @@ pub const START: Millis = Millis::new(1_767_225_600_000);
 impl Solo {
     /// An empty engine.
     pub fn new(seed: u64, shards: usize, settings: Settings) -> Self {
+        let process = Process::new(seed, &settings);
         let rules = Rules::new(seed, shards, settings);
         Self {
             shards: (0..rules.shards).map(|_| Shard::new()).collect(),
             rules,
             registry: Registry::native(),
-            now: START,
             clients: BTreeMap::new(),
             next_client: 1,
-            entropy: seed,
-            active_expiry: true,
+            process,
         }
     }
 
@@ -67,17 +96,44 @@ impl Solo {
         let id = self.next_client;
         self.next_client += 1;
         let session = Session::new(id, "default".into(), self.rules.settings.password.is_empty());
-        self.clients.insert(id, Client { session, protocol: Protocol::Resp2 });
+        let now = self.process.now;
+        let client = Client {
+            session,
+            protocol: Protocol::Resp2,
+            connected_at: now,
+            active_at: now,
+            command: String::new(),
+            unasked: Vec::new(),
+        };
+        self.clients.insert(id, client);
         id
+    }
+
+    /// Whether a client is connected.
+    pub fn is_open(&self, id: u64) -> bool {
+        self.clients.contains_key(&id)
+    }
+
+    /// Takes what a client was sent without having asked (MONITOR).
+    pub fn take_unasked(&mut self, id: u64) -> Vec<u8> {
+        self.clients
+            .get_mut(&id)
+            .map(|client| core::mem::take(&mut client.unasked))
+            .unwrap_or_default()
     }
 
     /// Ends a client's connection, and with it its watches.
     pub fn disconnect(&mut self, id: u64) {
-        let Some(mut client) = self.clients.remove(&id) else { return };
+        if let Some(client) = self.clients.remove(&id) {
+            self.forget(client);
+        }
+    }
+
+    fn forget(&mut self, mut client: Client) {
         let held = client.session.shards(&self.rules);
         let mut journal = Journal::new();
         let shards = hold(&mut self.shards, held);
-        let mut keys = Keyspace::new(shards, &self.rules, self.now, 0, &mut journal);
+        let mut keys = Keyspace::new(shards, &self.rules, self.process.now, 0, &mut journal);
         for watch in client.session.take_watches() {
             keys.unwatch(watch.database, &watch.key);
         }
@@ -85,21 +141,23 @@ impl Solo {
 
     /// The clock.
     pub fn now(&self) -> Millis {
-        self.now
+        self.process.now
     }
 
     /// Moves the clock on and lets what is due happen.
     pub fn advance(&mut self, ms: u64) {
-        self.now = Millis::new(self.now.get() + ms);
-        let active = self.active_expiry;
+        let now = Millis::new(self.process.now.get() + ms);
+        self.process.now = now;
+        let active = self.process.active_expiry;
         for shard in self.shards.iter_mut().filter(|_| active) {
-            keyspace::expire_due(shard, &self.rules, self.now, usize::MAX);
+            keyspace::expire_due(shard, &self.rules, now, usize::MAX);
         }
     }
 
     /// Runs one command; gives the reply as RESP. Whether the connection stays open.
     pub fn run(&mut self, id: u64, argv: Argv<'_>) -> (Vec<u8>, bool) {
-        let Some(client) = self.clients.get_mut(&id) else { return (Vec::new(), false) };
+        // Taken out, so that the command can look at the others.
+        let Some(mut client) = self.clients.remove(&id) else { return (Vec::new(), false) };
         let mut reply = Writer::new(client.protocol);
         let admission = step::admit(
             argv,
@@ -109,39 +167,71 @@ impl Solo {
             &Conditions::default(),
             &mut reply,
         );
+        client.active_at = self.process.now;
+        if let Ok(Some(command)) = self.registry.resolve(argv) {
+            client.command = command.full_name();
+        }
         if let Admission::Run(command, held) = admission {
-            let mut journal = Journal::new();
-            let mut host = SoloHost {
-                now: self.now,
-                entropy: &mut self.entropy,
-                active_expiry: &mut self.active_expiry,
-                id,
-                killed: false,
-            };
-            let mut cx = Cx {
-                keys: Keyspace::new(
-                    hold(&mut self.shards, held),
-                    &self.rules,
-                    self.now,
-                    client.session.database,
-                    &mut journal,
-                ),
-                reply: &mut reply,
-                session: &mut client.session,
-                registry: &self.registry,
-                host: &mut host,
-                reply_later: false,
-            };
-            cx.run(&command, argv);
-            client.session.closing |= host.killed;
+            self.run_admitted(&mut client, &command, argv, held, &mut reply);
         }
         client.protocol = reply.protocol();
         let open = !client.session.closing;
         let sent = step::is_reply_sent(&mut client.session);
-        if !open {
-            self.disconnect(id);
+        if open {
+            self.clients.insert(id, client);
+        } else {
+            self.forget(client);
         }
         (if sent { reply.take_data() } else { Vec::new() }, open)
+    }
+
+    fn run_admitted(
+        &mut self,
+        client: &mut Client,
+        command: &CommandRef,
+        argv: Argv<'_>,
+        held: ShardSet,
+        reply: &mut Writer,
+    ) {
+        let monitored = client.session.monitoring;
+        let mut journal = Journal::new();
+        let (now, database) = (self.process.now, client.session.database);
+        let me = client.describe(now);
+        let mut host = ProcessHost::new(&mut self.process, &self.clients, Some(me));
+        let shards = hold(&mut self.shards, held);
+        let mut cx = Cx {
+            keys: Keyspace::new(shards, &self.rules, now, database, &mut journal),
+            reply,
+            session: &mut client.session,
+            registry: &self.registry,
+            host: &mut host,
+            reply_later: false,
+        };
+        cx.run(command, argv);
+        for killed in host.take_killed() {
+            if killed == client.session.id {
+                client.session.closing = true;
+            } else {
+                self.disconnect(killed);
+            }
+        }
+        if core::mem::take(&mut self.process.reconfigured) {
+            self.process.configuration.apply(&mut self.rules.settings);
+        }
+        let hidden = [Flags::SKIP_MONITOR, Flags::ADMIN];
+        if !monitored && !hidden.iter().any(|flag| command.flags.has(*flag)) {
+            self.feed_monitors(client, argv);
+        }
+    }
+
+    fn feed_monitors(&mut self, client: &Client, argv: Argv<'_>) {
+        let (id, database) = (client.session.id, client.session.database);
+        let now_us = self.process.now.get() * 1000;
+        for monitor in self.clients.values_mut().filter(|client| client.session.monitoring) {
+            let mut line = Writer::new(monitor.protocol);
+            line.status(&monitor_line(now_us, database, &address(id), argv));
+            monitor.unasked.extend_from_slice(line.data());
+        }
     }
 
     /// Runs a plugin's read: see [`Backend::read`](crate::backend::Backend::read).
@@ -190,15 +280,10 @@ impl Solo {
         let mut session = Session::new(caller.client_id, caller.user.clone(), true);
         session.database = caller.database;
         let shards = hold(&mut self.shards, held);
-        let mut host = SoloHost {
-            now: self.now,
-            entropy: &mut self.entropy,
-            active_expiry: &mut self.active_expiry,
-            id: caller.client_id,
-            killed: false,
-        };
+        let now = self.process.now;
+        let mut host = ProcessHost::new(&mut self.process, &self.clients, None);
         run(&mut Cx {
-            keys: Keyspace::new(shards, &self.rules, self.now, caller.database, &mut journal),
+            keys: Keyspace::new(shards, &self.rules, now, caller.database, &mut journal),
             reply: replies,
             session: &mut session,
             registry: &self.registry,
@@ -211,7 +296,7 @@ impl Solo {
     pub fn digest(&self) -> BTreeMap<(u32, Vec<u8>), keyspace::Description> {
         let mut digest = BTreeMap::new();
         for (number, database) in self.shards.iter().flat_map(Shard::databases) {
-            let is_live = |slot: &&Slot| slot.expires_at().is_none_or(|at| at > self.now);
+            let is_live = |slot: &&Slot| slot.expires_at().is_none_or(|at| at > self.process.now);
             for slot in database.iter().filter(is_live) {
                 digest.insert((number, slot.key().to_vec()), slot.describe());
             }
@@ -240,81 +325,4 @@ fn hold(shards: &mut [Shard], set: ShardSet) -> Shards<'_> {
             Shards::Many(held)
         }
     }
-}
-
-/// The process around a solo engine: there is none.
-struct SoloHost<'a> {
-    now: Millis,
-    entropy: &'a mut u64,
-    active_expiry: &'a mut bool,
-    id: u64,
-    killed: bool,
-}
-
-impl Host for SoloHost<'_> {
-    fn call_plugin(
-        &mut self,
-        _: PluginCommand,
-        _: &Caller,
-        _: Argv<'_>,
-        reply: &mut Writer,
-    ) -> CallStatus {
-        reply.error("ERR no plugins here");
-        CallStatus::Done
-    }
-
-    fn administer_plugins(&mut self, _: Argv<'_>, reply: &mut Writer) -> CallStatus {
-        reply.error("ERR no plugins here");
-        CallStatus::Done
-    }
-
-    fn config_get(&self, _: &[&[u8]], _: &mut dyn FnMut(&str, &str)) {}
-
-    fn config_set(&mut self, _: &[(&[u8], &[u8])]) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn config_rewrite(&mut self) -> Result<(), Error> {
-        Err(Error::Text("ERR The server is running without a config file"))
-    }
-
-    fn reset_stats(&mut self) {}
-
-    fn info(&self, _: &str, _: u64, _: &mut String) {}
-
-    fn list_clients(&self, filter: &ClientFilter, show: &mut dyn FnMut(ClientInfo)) {
-        let me = ClientInfo { id: self.id, ..ClientInfo::default() };
-        if filter.matches(&me) {
-            show(me);
-        }
-    }
-
-    fn kill_clients(&mut self, filter: &ClientFilter) -> usize {
-        let me = filter.ids.as_ref().is_some_and(|ids| ids.contains(&self.id));
-        self.killed = me && filter.skip_me != Some(self.id);
-        usize::from(self.killed)
-    }
-
-    fn now_us(&self) -> u64 {
-        self.now.get() * 1000
-    }
-
-    fn random(&mut self) -> u64 {
-        // SplitMix64: the sequence belongs to the seed.
-        *self.entropy = self.entropy.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = *self.entropy;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-
-    fn shutdown(&mut self, _: Shutdown) -> Result<(), Error> {
-        Err(Error::ShutdownFailed)
-    }
-
-    fn set_active_expiry(&mut self, on: bool) {
-        *self.active_expiry = on;
-    }
-
-    fn sleep(&mut self, _: f64) {}
 }

@@ -139,10 +139,12 @@ impl Cx<'_> {
     /// Runs what MULTI queued. Every command's error is its reply; the others take effect.
     pub fn run_queue(&mut self, queue: Vec<(CommandRef, OwnedArgv)>) {
         self.reply.array(queue.len());
+        self.session.executing = true;
         for (command, argv) in queue {
             self.keys.database = self.session.database;
             self.run(&command, argv.as_argv());
         }
+        self.session.executing = false;
     }
 }
 

@@ -58,6 +58,8 @@ impl Peer for SoloPeer {
 
     fn receive(&mut self, client: ClientId, _patience: Patience) -> io::Result<Received> {
         let client = &mut self.clients[client.0];
+        client.unread.extend(self.solo.take_unasked(client.id));
+        client.open &= self.solo.is_open(client.id);
         match decode(&client.unread).map_err(io::Error::other)? {
             Some((reply, used)) => {
                 client.unread.drain(..used);

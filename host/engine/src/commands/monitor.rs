@@ -16,6 +16,9 @@ pub(super) static TABLE: &[Command] = &[command("MONITOR", monitor, 1)
     .summary("Listens for all requests received by the server in real-time.")];
 
 fn monitor(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
+    if cx.session.executing {
+        return Err(Error::MONITOR_IN_TRANSACTION);
+    }
     cx.session.monitoring = true;
     cx.reply.ok();
     Ok(())

@@ -4,7 +4,7 @@
 use super::help;
 use crate::args::Args;
 use crate::backend::CallStatus;
-use crate::command::{Arity, Command, Flags, Group, command, container};
+use crate::command::{Arity, Command, Flags, Group, Handler, command, container};
 use crate::error::Error;
 use crate::step::Cx;
 
@@ -19,8 +19,8 @@ pub(super) static TABLE: &[Command] = &[container("PLUGIN", SUBCOMMANDS)
     .since(SINCE, "Depends on subcommand.")
     .summary("A container for plugin commands.")];
 
-const fn subcommand(name: &'static str, arity: Arity) -> Command {
-    command(name, administer, arity)
+const fn subcommand(name: &'static str, handler: Handler, arity: Arity) -> Command {
+    command(name, handler, arity)
         .of("PLUGIN")
         .group(Group::Server)
         .flags(OPERATOR)
@@ -30,32 +30,32 @@ const fn subcommand(name: &'static str, arity: Arity) -> Command {
 const LOAD_USAGE: &str = "name <path|bytes> [REPLACE] [GRANT pattern [pattern ...]] [CONFIG key value [key value ...]] [LIMIT what amount [LIMIT what amount ...]]";
 
 static SUBCOMMANDS: &[Command] = &[
-    subcommand("LOAD", -4)
+    subcommand("LOAD", administer, -4)
         .usage(LOAD_USAGE)
         .since(SINCE, "O(N) where N is the size of the component, which is compiled")
         .summary("Loads a WebAssembly component; its commands exist from then on."),
-    subcommand("REPLACE", -4)
+    subcommand("REPLACE", administer, -4)
         .usage(LOAD_USAGE)
         .since(SINCE, "O(N) where N is the size of the component, which is compiled")
         .summary("Loads another version of a plugin in its place, without a failed call."),
-    subcommand("UNLOAD", 3)
+    subcommand("UNLOAD", administer, 3)
         .usage("name")
         .summary("Removes a plugin and its commands; calls that run come to their end."),
-    subcommand("LIST", 2)
+    subcommand("LIST", administer, 2)
         .since(SINCE, "O(N) where N is the number of plugins")
         .summary("Returns the plugins that are loaded."),
-    subcommand("INFO", 3)
+    subcommand("INFO", administer, 3)
         .usage("name")
         .summary("Returns a plugin's version, commands, grants, configuration and limits."),
-    subcommand("STATS", -2)
+    subcommand("STATS", stats, -2)
         .usage("[name]")
         .since(SINCE, "O(N) where N is the number of plugins")
         .summary("Returns calls, errors, times and memory of one plugin or of all."),
-    subcommand("LOG", -3)
+    subcommand("LOG", log, -3)
         .usage("name [count]")
         .since(SINCE, "O(N) where N is the number of lines returned")
         .summary("Returns the latest lines that a plugin has logged."),
-    subcommand("KILL", 3)
+    subcommand("KILL", administer, 3)
         .usage("name")
         .summary("Ends all calls of a plugin that are running; what they applied stays whole."),
     help::entry("PLUGIN").group(Group::Server).since(SINCE, "O(1)"),
@@ -65,4 +65,18 @@ fn administer(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     args.skip_rest();
     cx.reply_later = cx.host.administer_plugins(args.argv(), cx.reply) == CallStatus::Later;
     Ok(())
+}
+
+fn stats(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    if args.left() > 1 {
+        return Err(Error::WrongArity("plugin|stats".into()));
+    }
+    administer(cx, args)
+}
+
+fn log(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    if args.left() > 2 {
+        return Err(Error::WrongArity("plugin|log".into()));
+    }
+    administer(cx, args)
 }

@@ -80,9 +80,23 @@ impl Configuration {
     pub(super) fn new(settings: &Settings) -> Self {
         let mut values: BTreeMap<_, _> =
             DIRECTIVES.iter().map(|(name, _, _, value)| (*name, (*value).to_string())).collect();
+        let limits = &settings.limits;
+        let sizes = [
+            ("proto-max-bulk-len", settings.string_bytes_max),
+            ("hash-max-listpack-entries", limits.hash_entries_max),
+            ("hash-max-listpack-value", limits.hash_value_bytes_max),
+            ("set-max-intset-entries", limits.set_integers_max),
+            ("set-max-listpack-entries", limits.set_entries_max),
+            ("set-max-listpack-value", limits.set_value_bytes_max),
+            ("zset-max-listpack-entries", limits.sorted_set_entries_max),
+            ("zset-max-listpack-value", limits.sorted_set_value_bytes_max),
+        ];
+        values.extend(sizes.map(|(name, size)| (name, size.to_string())));
+        values.insert("list-max-listpack-size", limits.list_node_size.to_string());
         values.insert("databases", settings.databases.to_string());
-        values.insert("proto-max-bulk-len", settings.string_bytes_max.to_string());
         values.insert("requirepass", String::from_utf8_lossy(&settings.password).into_owned());
+        let policy = if settings.lfu { "allkeys-lfu" } else { "noeviction" };
+        values.insert("maxmemory-policy", policy.to_string());
         Self(values)
     }
 
@@ -109,8 +123,8 @@ impl Configuration {
         let mut next = self.0.clone();
         let mut seen = Vec::new();
         for (name, value) in pairs {
-            let refused = |reason: &str| refused(name, reason);
-            let (own, _, kind, _) = find(name).ok_or_else(|| unknown(name))?;
+            let refused = |reason: &str| Error::directive_refused(name, reason);
+            let (own, _, kind, _) = find(name).ok_or_else(|| Error::unknown_directive(name))?;
             if matches!(kind, Kind::Immutable) {
                 return Err(refused("can't set immutable config"));
             }
@@ -151,18 +165,6 @@ fn find(name: &[u8]) -> Option<&'static Directive> {
     })
 }
 
-fn unknown(name: &[u8]) -> Error {
-    let name = String::from_utf8_lossy(name);
-    Error::Owned(format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'"))
-}
-
-fn refused(name: &[u8], reason: &str) -> Error {
-    let name = String::from_utf8_lossy(name);
-    Error::Owned(format!(
-        "ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}"
-    ))
-}
-
 /// The value as CONFIG GET shows it, or why it is none.
 fn read(kind: Kind, value: &[u8]) -> Result<String, String> {
     let text = String::from_utf8_lossy(value).into_owned();
@@ -176,8 +178,8 @@ fn read(kind: Kind, value: &[u8]) -> Result<String, String> {
             Ok(bytes.to_string())
         }
         Kind::Integer(min, max) => {
-            let number = number::parse_i64(value)
-                .ok_or("argument couldn't be parsed into an integer")?;
+            let number =
+                number::parse_i64(value).ok_or("argument couldn't be parsed into an integer")?;
             if number < min || number > max {
                 return Err(format!("argument must be between {min} and {max} inclusive"));
             }

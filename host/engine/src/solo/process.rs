@@ -1,0 +1,175 @@
+//! The process around a solo engine, for commands that ask for one: there is none, so it is made up.
+//!
+//! Deterministic like everything in the engine: time stands still until it is moved, and random
+//! numbers belong to the seed.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write;
+
+use reef_resp::{Argv, Writer};
+
+use super::configuration::Configuration;
+use super::{Client, START};
+use crate::backend::{CallStatus, Caller, PluginCommand};
+use crate::client_info::{ClientFilter, ClientInfo};
+use crate::clock::Millis;
+use crate::error::Error;
+use crate::host::{Host, Shutdown};
+use crate::settings::Settings;
+
+/// What outlives a command.
+pub(super) struct Process {
+    pub(super) now: Millis,
+    pub(super) active_expiry: bool,
+    pub(super) configuration: Configuration,
+    /// Whether the configuration changed and is to be put into effect.
+    pub(super) reconfigured: bool,
+    entropy: u64,
+    /// Commands since the start or the last CONFIG RESETSTAT.
+    commands: u64,
+}
+
+impl Process {
+    pub(super) fn new(seed: u64, settings: &Settings) -> Self {
+        Self {
+            now: START,
+            active_expiry: true,
+            configuration: Configuration::new(settings),
+            reconfigured: false,
+            entropy: seed,
+            commands: 0,
+        }
+    }
+}
+
+/// The process for the length of a command.
+pub(super) struct ProcessHost<'a> {
+    process: &'a mut Process,
+    others: &'a BTreeMap<u64, Client>,
+    /// Who runs the command; nobody for a plugin's batch.
+    me: Option<ClientInfo>,
+    killed: Vec<u64>,
+}
+
+impl<'a> ProcessHost<'a> {
+    pub(super) fn new(
+        process: &'a mut Process,
+        others: &'a BTreeMap<u64, Client>,
+        me: Option<ClientInfo>,
+    ) -> Self {
+        process.commands += 1;
+        Self { process, others, me, killed: Vec::new() }
+    }
+
+    /// The clients to disconnect.
+    pub(super) fn take_killed(self) -> Vec<u64> {
+        self.killed
+    }
+
+    /// The clients that pass, the oldest first.
+    fn clients(&self, filter: &ClientFilter) -> Vec<ClientInfo> {
+        let now = self.process.now;
+        let others = self.others.values().map(|client| client.describe(now));
+        let mut clients: Vec<_> = others.chain(self.me.clone()).collect();
+        clients.retain(|client| filter.matches(client));
+        clients.sort_by_key(|client| client.id);
+        clients
+    }
+}
+
+/// What a reply says where no plugins can be loaded.
+const NO_PLUGINS: &str = "ERR there are no plugins without a server";
+
+impl Host for ProcessHost<'_> {
+    fn call_plugin(
+        &mut self,
+        _: PluginCommand,
+        _: &Caller,
+        _: Argv<'_>,
+        reply: &mut Writer,
+    ) -> CallStatus {
+        reply.error(NO_PLUGINS);
+        CallStatus::Done
+    }
+
+    fn administer_plugins(&mut self, _: Argv<'_>, reply: &mut Writer) -> CallStatus {
+        reply.error(NO_PLUGINS);
+        CallStatus::Done
+    }
+
+    fn config_get(&self, patterns: &[&[u8]], show: &mut dyn FnMut(&str, &str)) {
+        self.process.configuration.get(patterns, show);
+    }
+
+    fn config_set(&mut self, pairs: &[(&[u8], &[u8])]) -> Result<(), Error> {
+        self.process.configuration.set(pairs)?;
+        self.process.reconfigured = true;
+        Ok(())
+    }
+
+    fn config_rewrite(&mut self) -> Result<(), Error> {
+        Err(Error::NO_CONFIG_FILE)
+    }
+
+    fn reset_stats(&mut self) {
+        self.process.commands = 0;
+    }
+
+    fn info(&self, section: &str, data_bytes: u64, out: &mut String) {
+        // Writing to a string cannot fail.
+        let mut line = |name: &str, value: u64| {
+            let _ = write!(out, "{name}:{value}\r\n");
+        };
+        let uptime_s = self.process.now.since(START) / 1000;
+        match section {
+            "server" => {
+                line("tcp_port", 0);
+                line("server_time_usec", self.process.now.get() * 1000);
+                line("uptime_in_seconds", uptime_s);
+                line("uptime_in_days", uptime_s / 86_400);
+            }
+            "clients" => {
+                let me = u64::from(self.me.is_some());
+                line("connected_clients", self.others.len() as u64 + me);
+            }
+            "memory" => line("used_memory", data_bytes),
+            "stats" => line("total_commands_processed", self.process.commands),
+            _ => {}
+        }
+    }
+
+    fn list_clients(&self, filter: &ClientFilter, show: &mut dyn FnMut(ClientInfo)) {
+        self.clients(filter).into_iter().for_each(show);
+    }
+
+    fn kill_clients(&mut self, filter: &ClientFilter) -> usize {
+        self.killed.extend(self.clients(filter).iter().map(|client| client.id));
+        self.killed.len()
+    }
+
+    fn now_us(&self) -> u64 {
+        self.process.now.get() * 1000
+    }
+
+    fn random(&mut self) -> u64 {
+        // SplitMix64: the sequence belongs to the seed.
+        let state = &mut self.process.entropy;
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = *state;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    fn shutdown(&mut self, _: Shutdown) -> Result<(), Error> {
+        Err(Error::ShutdownFailed)
+    }
+
+    fn set_active_expiry(&mut self, on: bool) {
+        self.process.active_expiry = on;
+    }
+
+    fn sleep(&mut self, _: f64) {}
+}

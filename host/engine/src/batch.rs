@@ -150,8 +150,26 @@ fn check(
     Ok(command)
 }
 
+/// Whether this is a listing of keys whose pattern cannot match any that was not granted.
+fn lists_granted_keys_only(command: &CommandRef, argv: Argv<'_>, grants: &Grants) -> bool {
+    match &*command.name {
+        "KEYS" => grants.allow_pattern(argv.get(1)),
+        "SCAN" => {
+            // Options come in pairs; of two patterns the last one counts.
+            let names = (2..argv.len()).step_by(2);
+            let is_pattern = |name: &usize| argv.get(*name).eq_ignore_ascii_case(b"MATCH");
+            let last = names.filter(is_pattern).last().filter(|name| name + 1 < argv.len());
+            last.is_some_and(|name| grants.allow_pattern(argv.get(name + 1)))
+        }
+        _ => false,
+    }
+}
+
 fn check_keys(command: &CommandRef, argv: Argv<'_>, grants: &Grants) -> Result<(), StepError> {
-    if command.flags.has(Flags::ALL_SHARDS) && !grants.allow_all_keys() {
+    if command.flags.has(Flags::ALL_SHARDS)
+        && !grants.allow_all_keys()
+        && !lists_granted_keys_only(command, argv, grants)
+    {
         let name = command.full_name();
         return Err(StepError::AccessDenied(format!("command '{name}' sees keys not granted")));
     }

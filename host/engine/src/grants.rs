@@ -114,12 +114,14 @@ impl Grants {
     /// by the same pattern, by a granted prefix of it, or when all keys are granted.
     pub fn first_missing<'w>(&self, wanted: &[&'w str]) -> Option<&'w str> {
         wanted.iter().copied().find(|word| match word.strip_prefix('~') {
-            Some(pattern) => !self.covers_keys(pattern.as_bytes()),
+            Some(pattern) => !self.allow_pattern(pattern.as_bytes()),
             None => !Self::parse(&[word]).is_ok_and(|want| self.covers_commands(&want)),
         })
     }
 
-    fn covers_keys(&self, pattern: &[u8]) -> bool {
+    /// Whether all keys that this glob matches may be touched: it is the granted one, or begins
+    /// with a granted prefix, or all keys are granted.
+    pub fn allow_pattern(&self, pattern: &[u8]) -> bool {
         let wanted = KeyPattern::new(pattern);
         self.keys.is_empty()
             || self.keys.iter().any(|granted| match granted {

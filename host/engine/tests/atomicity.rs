@@ -273,6 +273,22 @@ fn what_was_not_granted_does_not_run() {
     for words in [&["KEYS", "*"][..], &["SCAN", "0"], &["RANDOMKEY"], &["DBSIZE"]] {
         assert!(denied(try_it(words, &["*", "~tx:*"])), "{words:?}");
     }
+    for (words, allowed) in [
+        (&["KEYS", "tx:*"][..], true),
+        (&["KEYS", "tx:1?"], true),
+        (&["KEYS", "t*"], false),
+        (&["KEYS", "[t]x:*"], false),
+        (&["SCAN", "0", "COUNT", "5", "match", "tx:*"], true),
+        (&["SCAN", "0", "MATCH", "*", "MATCH", "tx:a*"], true),
+        (&["SCAN", "0", "MATCH", "tx:*", "MATCH", "*"], false),
+        (&["SCAN", "0", "COUNT", "5"], false),
+        (&["SCAN", "0", "MATCH"], false),
+        (&["SCAN", "0", "TYPE", "MATCH", "COUNT", "tx:*"], false),
+    ] {
+        let outcome = try_it(words, &["*", "~tx:*"]);
+        let ran = outcome == Ok(Outcome::Applied);
+        assert_eq!((ran, denied(outcome)), (allowed, !allowed), "{words:?}");
+    }
     for words in [&["FLUSHALL"][..], &["MULTI"], &["SELECT", "1"], &["NOPE"], &["GET"], &[]] {
         assert!(invalid(try_it(words, &["*"])), "{words:?}");
     }

@@ -3,7 +3,14 @@
 //! Nothing here prints by itself: output goes to the writer that `main` hands in, errors come back
 //! as one sentence.
 
+mod client;
+mod demo;
+mod plugin;
+mod progress;
 mod serve;
+mod style;
+mod table;
+mod tx;
 
 use std::fmt;
 use std::io::Write;
@@ -22,6 +29,12 @@ pub struct Cli {
 enum Command {
     /// Run the server.
     Serve(serve::ServeArgs),
+    /// Start what is needed on a free port and show each promise with its proof.
+    Demo(demo::DemoArgs),
+    /// Keep transactions, measure that, and race it.
+    Tx(tx::TxArgs),
+    /// Load, replace and watch the plugins of a running server.
+    Plugin(plugin::PluginArgs),
     /// Put load on a server, and on a peer beside it.
     Bench(reef_bench::BenchArgs),
 }
@@ -54,6 +67,9 @@ impl Cli {
     pub fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         match self.command {
             Command::Serve(args) => serve::run(args, out),
+            Command::Demo(args) => demo::run(args, out),
+            Command::Tx(args) => tx::run(args, out),
+            Command::Plugin(args) => plugin::run(args, out),
             Command::Bench(args) => Ok(reef_bench::run(&args, out)?),
         }
     }

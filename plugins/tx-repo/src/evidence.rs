@@ -13,16 +13,18 @@ pub(crate) struct Suspect {
     pub(crate) id: String,
     /// The relayer whose index names it; of a record, the one it names itself.
     pub(crate) relayer: String,
-    /// The nonce whose key names it.
+    /// The nonce whose key names it, if that is what names it.
+    pub(crate) named_by: Option<u64>,
+    /// The nonce of its record, if there was one a moment ago. It never changes.
     pub(crate) nonce: Option<u64>,
 }
 
 impl Suspect {
-    /// Asks for everything; `nonce` is that of its record, if there was one a moment ago.
-    pub(crate) fn ask(&self, query: &mut Query, nonce: Option<u64>) {
-        let Self { id, relayer, nonce: named_by } = self;
-        let nonce_key = |nonce: Option<u64>| Key::Nonce(relayer, nonce.unwrap_or(0));
-        let strings = [Key::Tx(id), Key::Lookup(id), nonce_key(*named_by), nonce_key(nonce)];
+    /// Asks for everything.
+    pub(crate) fn ask(&self, query: &mut Query) {
+        let Self { id, relayer, named_by, nonce } = self;
+        let nonce_key = |nonce: &Option<u64>| Key::Nonce(relayer, nonce.unwrap_or(0));
+        let strings = [Key::Tx(id), Key::Lookup(id), nonce_key(named_by), nonce_key(nonce)];
         query.command("MGET").args(strings);
         for status in Status::ALL {
             query.command("SISMEMBER").arg(Key::Status(relayer, status)).arg(id);
@@ -37,8 +39,7 @@ pub(crate) struct Evidence<'a> {
     lookup: Option<&'a [u8]>,
     /// Whom the nonce's key names now, if such a key named the suspect.
     named_by: Option<&'a [u8]>,
-    /// The nonce of the record, if it was known before the read.
-    nonce: Option<u64>,
+    /// Whom the key of the record's nonce names.
     nonce_user: Option<&'a [u8]>,
     statuses: Vec<Status>,
     deadline_ms: Option<f64>,
@@ -48,7 +49,7 @@ pub(crate) struct Evidence<'a> {
 
 impl<'a> Evidence<'a> {
     /// Takes the replies to [`Suspect::ask`].
-    pub(crate) fn read(cursor: &mut Cursor<'a>, nonce: Option<u64>) -> Result<Self> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self> {
         if cursor.elements()? != 4 {
             return Err(Error::UNEXPECTED_REPLY);
         }
@@ -56,7 +57,6 @@ impl<'a> Evidence<'a> {
             record: cursor.bulk()?,
             lookup: cursor.bulk()?,
             named_by: cursor.bulk()?,
-            nonce,
             nonce_user: cursor.bulk()?,
             statuses: Vec::new(),
             deadline_ms: None,
@@ -80,7 +80,7 @@ impl<'a> Evidence<'a> {
     pub(crate) fn faults(&self, suspect: &Suspect, now_ms: u64) -> Vec<String> {
         let relayer = &suspect.relayer;
         let id = Some(suspect.id.as_bytes());
-        if suspect.nonce.is_some() && self.named_by != id {
+        if suspect.named_by.is_some() && self.named_by != id {
             // The key names another by now, and that other is judged in its turn.
             return Vec::new();
         }
@@ -92,19 +92,29 @@ impl<'a> Evidence<'a> {
             None => self.faults_without_record(suspect, now_ms, &mut faults),
             Some(Err(error)) => faults.push(error.message.into_owned()),
             Some(Ok(record)) if record.relayer != relayer.as_str() => {
-                let other = &record.relayer;
-                faults.push(format!("is of relayer '{other}' and in an index of '{relayer}'"));
+                if self.is_mentioned(suspect) {
+                    let other = &record.relayer;
+                    faults.push(format!("is of relayer '{other}' and in an index of '{relayer}'"));
+                }
             }
             Some(Ok(record)) => self.faults_of_record(suspect, &record, &mut faults),
         }
         faults
     }
 
+    /// Whether an index of the suspect's relayer mentions it still.
+    fn is_mentioned(&self, suspect: &Suspect) -> bool {
+        self.lookup == Some(suspect.relayer.as_bytes())
+            || suspect.named_by.is_some()
+            || !self.statuses.is_empty()
+            || self.deadline_ms.is_some()
+    }
+
     /// There is no record: whatever names it is a fault, unless it expired and waits to be swept.
     fn faults_without_record(&self, suspect: &Suspect, now_ms: u64, faults: &mut Vec<String>) {
         let relayer = &suspect.relayer;
         let is_over = |deadline_ms: f64| deadline_ms <= now_ms as f64;
-        if let Some(nonce) = suspect.nonce {
+        if let Some(nonce) = suspect.named_by {
             faults.push(format!("uses nonce {nonce} of relayer '{relayer}' and has no record"));
         }
         if self.deadline_ms.is_some_and(is_over) && self.lookup.is_some() {
@@ -132,11 +142,11 @@ impl<'a> Evidence<'a> {
             let status = record.status.name();
             faults.push(format!("is {status} and in the sets [{}]", names.join(", ")));
         }
-        if let Some(nonce) = suspect.nonce.filter(|nonce| *nonce != record.nonce) {
+        if let Some(nonce) = suspect.named_by.filter(|nonce| *nonce != record.nonce) {
             faults.push(format!("has nonce {} and is named by nonce {nonce}", record.nonce));
         }
         let user = Some(suspect.id.as_bytes());
-        if self.nonce == Some(record.nonce) && self.nonce_user != user {
+        if suspect.nonce == Some(record.nonce) && self.nonce_user != user {
             faults.push(format!("its nonce {} is not marked as used by it", record.nonce));
         }
         // Exact: a deadline in milliseconds is far below 2^53.

@@ -1,9 +1,9 @@
 //! `TX.VERIFY`: every index against the records and every record against the indexes.
 //!
 //! The walk goes through all records, all lookups, all nonces, all counts, the relayers, and the
-//! members of every set, page by page. What a page names is judged on **one** read of everything
-//! known of it, so a change that happens meanwhile is no fault. A record that has expired and waits
-//! for its sweep is none either.
+//! members of every set, page by page. Each record, and whatever an index names that its record
+//! does not confirm, is judged on **one** read of everything known of it, so a change that happens
+//! meanwhile is no fault. A record that has expired and waits for its sweep is none either.
 
 use std::collections::BTreeSet;
 
@@ -155,8 +155,8 @@ impl Walk<'_, '_> {
     fn step(&mut self, place: Place) -> Result<Place> {
         let only = self.only.map_or_else(|| "*".to_owned(), escaped);
         match place.phase {
-            Phase::Records => self.keys(place, "tx:*", Self::records_or_lookups),
-            Phase::Lookups => self.keys(place, "lookup:*", Self::records_or_lookups),
+            Phase::Records => self.keys(place, "tx:*", Self::records),
+            Phase::Lookups => self.keys(place, "lookup:*", Self::lookups),
             Phase::Nonces => self.keys(place, &format!("relayer:{only}:nonce:*"), Self::nonces),
             Phase::Counts => self.keys(place, &format!("relayer:{only}:count"), Self::counts),
             Phase::Relayers => {
@@ -201,70 +201,62 @@ impl Walk<'_, '_> {
         Ok((scan, texts(cursor.bulks()?)))
     }
 
-    /// Keys of records or lookups: whose are they?
-    fn records_or_lookups(&mut self, keys: &[String]) -> Result<()> {
-        let ids = keys.iter().filter_map(|key| match Key::parse(key) {
-            Some(Key::Tx(id) | Key::Lookup(id)) => Some(id),
-            _ => None,
-        });
-        let ids: Vec<&str> = ids.collect();
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let mut query = Query::new();
-        query.command("MGET").args(ids.iter().map(|id| Key::Tx(id)));
-        query.command("MGET").args(ids.iter().map(|id| Key::Lookup(id)));
-        let view = self.host.read(&query)?;
-        let mut cursor = view.cursor();
-        let (records, lookups) = (cursor.bulks()?, cursor.bulks()?);
+    /// Every record is judged.
+    fn records(&mut self, keys: &[String]) -> Result<()> {
+        let ids = parsed(keys, |key| if let Key::Tx(id) = key { Some(id) } else { None });
+        let lookups = self.strings(ids.iter().map(|id| Key::Lookup(id)))?;
         let mut suspects = Vec::new();
-        for ((id, json), lookup) in ids.iter().zip(records).zip(lookups) {
-            let record = json.map(|json| Record::parse(id, json));
-            let relayer = match (record, lookup) {
-                (Some(Ok(record)), _) => record.relayer.into_owned(),
-                (_, Some(lookup)) => String::from_utf8_lossy(lookup).into_owned(),
-                // Not of the form of a record, and nothing says whose it is.
-                (Some(Err(error)), None) => {
-                    self.faults.insert(error.message.into_owned());
-                    continue;
-                }
-                (None, None) => continue,
-            };
-            if self.only.is_none_or(|only| only == relayer) {
-                suspects.push(Suspect { id: (*id).to_owned(), relayer, nonce: None });
+        for ((id, lookup), glance) in ids.iter().zip(lookups).zip(self.glance(&ids)?) {
+            let nonce = glance.as_ref().map(|glance| glance.nonce);
+            // Of a key that holds something else, the lookup may say whose it should be.
+            let relayer = glance.map(|glance| glance.relayer).or(lookup).unwrap_or_default();
+            suspects.push(Suspect { id: (*id).to_owned(), relayer, named_by: None, nonce });
+        }
+        self.judge(suspects)
+    }
+
+    fn lookups(&mut self, keys: &[String]) -> Result<()> {
+        let ids = parsed(keys, |key| if let Key::Lookup(id) = key { Some(id) } else { None });
+        let lookups = self.strings(ids.iter().map(|id| Key::Lookup(id)))?;
+        let mut suspects = Vec::new();
+        for ((id, lookup), glance) in ids.iter().zip(lookups).zip(self.glance(&ids)?) {
+            let Some(relayer) = lookup else { continue };
+            if glance.as_ref().is_none_or(|glance| glance.relayer != relayer) {
+                let nonce = glance.map(|glance| glance.nonce);
+                suspects.push(Suspect { id: (*id).to_owned(), relayer, named_by: None, nonce });
             }
         }
-        self.judge(&suspects)
+        self.judge(suspects)
     }
 
     fn nonces(&mut self, keys: &[String]) -> Result<()> {
-        let parsed = keys.iter().filter_map(|key| match Key::parse(key) {
-            Some(Key::Nonce(relayer, nonce)) => Some((relayer, nonce)),
-            _ => None,
-        });
-        let parsed: Vec<(&str, u64)> = parsed.collect();
-        if parsed.is_empty() {
-            return Ok(());
+        let named = |key| if let Key::Nonce(r, nonce) = key { Some((r, nonce)) } else { None };
+        let named = parsed(keys, named);
+        let users = self.strings(named.iter().map(|(r, nonce)| Key::Nonce(r, *nonce)))?;
+        let used = named.iter().zip(users).filter_map(|(name, user)| Some((name, user?)));
+        let used: Vec<_> = used.collect();
+        let ids: Vec<&str> = used.iter().map(|(_, user)| user.as_str()).collect();
+        let mut suspects = Vec::new();
+        for ((relayer, nonce), (id, glance)) in
+            used.iter().map(|(name, _)| **name).zip(ids.iter().zip(self.glance(&ids)?))
+        {
+            let confirms = |glance: &Glance| (&*glance.relayer, glance.nonce) == (relayer, nonce);
+            if !glance.as_ref().is_some_and(confirms) {
+                suspects.push(Suspect {
+                    id: (*id).to_owned(),
+                    relayer: relayer.to_owned(),
+                    named_by: Some(nonce),
+                    nonce: glance.map(|glance| glance.nonce),
+                });
+            }
         }
-        let mut query = Query::new();
-        query
-            .command("MGET")
-            .args(parsed.iter().map(|(relayer, nonce)| Key::Nonce(relayer, *nonce)));
-        let view = self.host.read(&query)?;
-        let users = view.cursor().bulks()?;
-        let suspects = parsed.iter().zip(users).filter_map(|((relayer, nonce), user)| {
-            let id = String::from_utf8_lossy(user?).into_owned();
-            Some(Suspect { id, relayer: (*relayer).to_owned(), nonce: Some(*nonce) })
-        });
-        self.judge(&suspects.collect::<Vec<_>>())
+        self.judge(suspects)
     }
 
     fn counts(&mut self, keys: &[String]) -> Result<()> {
-        let relayers = keys.iter().filter_map(|key| match Key::parse(key) {
-            Some(Key::Count(relayer)) => Some(relayer.to_owned()),
-            _ => None,
-        });
-        self.totals(&relayers.collect::<Vec<_>>())
+        let relayer = |key| if let Key::Count(relayer) = key { Some(relayer) } else { None };
+        let relayers: Vec<String> = parsed(keys, relayer).into_iter().map(str::to_owned).collect();
+        self.totals(&relayers)
     }
 
     /// Count, sets and the list of relayers, of each of these relayers.
@@ -324,7 +316,7 @@ impl Walk<'_, '_> {
             let command = query.command("SSCAN").arg(Key::Status(&relayer, *status));
             command.arg(place.scan).arg("COUNT").arg(PAGE);
             let (scan, ids) = self.scanned(&query)?;
-            self.judge_members(&relayer, ids)?;
+            self.judge_members(&relayer, Some(*status), &ids)?;
             scan
         } else {
             // The sorted set: by rank, which is as good as a scan since faults are judged apart.
@@ -333,7 +325,7 @@ impl Walk<'_, '_> {
             let view = self.host.read(&query)?;
             let ids = texts(view.cursor().bulks()?);
             let whole = ids.len() as u64 == PAGE;
-            self.judge_members(&relayer, ids)?;
+            self.judge_members(&relayer, None, &ids)?;
             if whole { place.scan + PAGE } else { 0 }
         };
         if next_scan != 0 {
@@ -358,39 +350,95 @@ impl Walk<'_, '_> {
         Ok(relayers.into_iter().find(|relayer| relayer.as_str() > name))
     }
 
-    fn judge_members(&mut self, relayer: &str, ids: Vec<String>) -> Result<()> {
-        let suspect = |id| Suspect { id, relayer: relayer.to_owned(), nonce: None };
+    /// Members of a status set, or without status of the sorted set of deadlines.
+    fn judge_members(
+        &mut self,
+        relayer: &str,
+        status: Option<Status>,
+        ids: &[String],
+    ) -> Result<()> {
         // A small set comes whole, however little was asked for.
-        let suspects: Vec<Suspect> = ids.into_iter().map(suspect).collect();
-        suspects.chunks(PAGE as usize).try_for_each(|page| self.judge(page))
+        for page in ids.chunks(PAGE as usize) {
+            let ids: Vec<&str> = page.iter().map(String::as_str).collect();
+            let mut suspects = Vec::new();
+            for (id, glance) in ids.iter().zip(self.glance(&ids)?) {
+                let confirms = |glance: &Glance| {
+                    glance.relayer == relayer && status.is_none_or(|status| glance.status == status)
+                };
+                if !glance.as_ref().is_some_and(confirms) {
+                    suspects.push(Suspect {
+                        id: (*id).to_owned(),
+                        relayer: relayer.to_owned(),
+                        named_by: None,
+                        nonce: glance.map(|glance| glance.nonce),
+                    });
+                }
+            }
+            self.judge(suspects)?;
+        }
+        Ok(())
+    }
+
+    /// What the records of these ids say now; nothing of one that is missing or no record.
+    fn glance(&mut self, ids: &[&str]) -> Result<Vec<Option<Glance>>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut query = Query::new();
+        query.command("MGET").args(ids.iter().map(|id| Key::Tx(id)));
+        let view = self.host.read(&query)?;
+        let records = view.cursor().bulks()?;
+        let glance = |(json, id): (Option<&[u8]>, &&str)| {
+            let Record { relayer, nonce, status, .. } = Record::parse(id, json?).ok()?;
+            Some(Glance { relayer: relayer.into_owned(), nonce, status })
+        };
+        Ok(records.into_iter().zip(ids).map(glance).collect())
+    }
+
+    fn strings<'k>(
+        &mut self,
+        keys: impl ExactSizeIterator<Item = Key<'k>>,
+    ) -> Result<Vec<Option<String>>> {
+        if keys.len() == 0 {
+            return Ok(Vec::new());
+        }
+        let mut query = Query::new();
+        query.command("MGET").args(keys);
+        let view = self.host.read(&query)?;
+        let texts = view.cursor().bulks()?.into_iter();
+        Ok(texts.map(|text| Some(String::from_utf8_lossy(text?).into_owned())).collect())
     }
 
     /// Reads all that is known of each, at one instant, and judges it.
-    fn judge(&mut self, suspects: &[Suspect]) -> Result<()> {
+    fn judge(&mut self, mut suspects: Vec<Suspect>) -> Result<()> {
+        suspects.retain(|suspect| self.only.is_none_or(|only| only == suspect.relayer));
         if suspects.is_empty() {
             return Ok(());
         }
-        // The nonce of a record never changes, so it may be learnt beforehand.
         let mut query = Query::new();
-        query.command("MGET").args(suspects.iter().map(|suspect| Key::Tx(&suspect.id)));
-        let before = self.host.read(&query)?;
-        let nonces = before.cursor().bulks()?.into_iter().zip(suspects).map(|(json, suspect)| {
-            json.and_then(|json| Record::parse(&suspect.id, json).ok()).map(|record| record.nonce)
-        });
-        let nonces: Vec<Option<u64>> = nonces.collect();
-        let mut query = Query::new();
-        for (suspect, nonce) in suspects.iter().zip(&nonces) {
-            suspect.ask(&mut query, *nonce);
+        for suspect in &suspects {
+            suspect.ask(&mut query);
         }
         let view = self.host.read(&query)?;
         let mut cursor = view.cursor();
-        for (suspect, nonce) in suspects.iter().zip(nonces) {
-            let evidence = Evidence::read(&mut cursor, nonce)?;
-            let faults = evidence.faults(suspect, self.now_ms);
+        for suspect in suspects {
+            let faults = Evidence::read(&mut cursor)?.faults(&suspect, self.now_ms);
             self.faults.extend(faults.into_iter().map(|text| format!("'{}': {text}", suspect.id)));
         }
         Ok(())
     }
+}
+
+/// What a record says that an index may confirm.
+struct Glance {
+    relayer: String,
+    nonce: u64,
+    status: Status,
+}
+
+/// The keys of one kind.
+fn parsed<'k, T>(keys: &'k [String], pick: impl Fn(Key<'k>) -> Option<T>) -> Vec<T> {
+    keys.iter().filter_map(|key| pick(Key::parse(key)?)).collect()
 }
 
 fn texts(items: Vec<Option<&[u8]>>) -> Vec<String> {

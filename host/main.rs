@@ -11,7 +11,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    // Not locked: the log of other threads goes to standard output as well.
+    let mut out = BufWriter::new(std::io::stdout());
     let result = cli.run(&mut out);
     let flushed = out.flush();
     match result {

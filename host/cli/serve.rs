@@ -1,6 +1,6 @@
 //! `reef serve [FILE] [--DIRECTIVE VALUE ...]`: the server in the foreground.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 
 use clap::Args;
@@ -84,7 +84,7 @@ fn start_log(config: &Config) -> Result<(), Failure> {
             })?;
             log.with_ansi(false).with_writer(Mutex::new(file)).init();
         }
-        None => log.init(),
+        None => log.with_ansi(std::io::stdout().is_terminal()).init(),
     }
     Ok(())
 }

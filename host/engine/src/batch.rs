@@ -156,9 +156,9 @@ fn lists_granted_keys_only(command: &CommandRef, argv: Argv<'_>, grants: &Grants
         "KEYS" => grants.allow_pattern(argv.get(1)),
         "SCAN" => {
             // Options come in pairs; of two patterns the last one counts.
-            let names = (2..argv.len()).step_by(2);
+            let mut names = (2..argv.len()).step_by(2).rev();
             let is_pattern = |name: &usize| argv.get(*name).eq_ignore_ascii_case(b"MATCH");
-            let last = names.filter(is_pattern).last().filter(|name| name + 1 < argv.len());
+            let last = names.find(is_pattern).filter(|name| name + 1 < argv.len());
             last.is_some_and(|name| grants.allow_pattern(argv.get(name + 1)))
         }
         _ => false,

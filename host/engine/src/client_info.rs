@@ -181,7 +181,7 @@ fn events(writing: bool) -> &'static str {
 /// Which clients CLIENT KILL and CLIENT LIST mean. All conditions must hold.
 #[derive(Clone, Debug, Default)]
 pub struct ClientFilter {
-    /// Only these ids.
+    /// Only these ids, in ascending order: somebody may name very many.
     pub ids: Option<Vec<u64>>,
     /// Only the client with this remote address.
     pub address: Option<Box<[u8]>>,
@@ -203,12 +203,18 @@ impl ClientFilter {
         Self { ids: Some([id].into()), ..Self::default() }
     }
 
+    /// Lets only clients with these ids pass, in whatever order they are.
+    pub fn set_ids(&mut self, mut ids: Vec<u64>) {
+        ids.sort_unstable();
+        self.ids = Some(ids);
+    }
+
     /// Whether a client is meant.
     pub fn matches(&self, client: &ClientInfo) -> bool {
         let is = |wanted: &Option<Box<[u8]>>, text: &str| {
             wanted.as_ref().is_none_or(|wanted| **wanted == *text.as_bytes())
         };
-        self.ids.as_ref().is_none_or(|ids| ids.contains(&client.id))
+        self.ids.as_ref().is_none_or(|ids| ids.binary_search(&client.id).is_ok())
             && is(&self.address, &client.address)
             && is(&self.local_address, &client.local_address)
             && is(&self.user, &client.user)

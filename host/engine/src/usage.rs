@@ -411,6 +411,18 @@ mod tests {
     }
 
     #[test]
+    fn all_usage_lines_of_the_table_are_written_the_same_way() {
+        for (_, command) in Command::natives_and_subcommands() {
+            let name = command.full_name();
+            // Its new form is a choice of options that repeats as a whole, which no line can say
+            // without saying it twice.
+            if name != "client|kill" {
+                assert_eq!(line(&parse(&command.usage), " "), command.usage, "{name}");
+            }
+        }
+    }
+
+    #[test]
     fn the_tree_is_that_of_redis() {
         let value = Argument::value;
         let count = Argument { token: Some("COUNT".into()), optional: true, ..value("count") };

@@ -2,6 +2,7 @@
 //! from a seed. Neither sockets nor threads nor a clock take part.
 
 mod atomicity;
+mod clients;
 mod introspection;
 mod peer;
 mod rng;

@@ -1,8 +1,9 @@
 //! CLIENT: what clients tell of themselves, and what operators see of them.
 
+use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write;
 
 use super::help;
 use crate::args::Args;
@@ -87,39 +88,46 @@ fn id(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
 }
 
 fn info(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
-    let line = lines(cx, &ClientFilter::only(cx.session.id), "client|info");
-    cx.reply.verbatim(line.as_bytes());
+    let lines = lines(cx, &ClientFilter::only(cx.session.id), "client|info");
+    let text: String = lines.into_values().collect();
+    cx.reply.verbatim(text.as_bytes());
     Ok(())
 }
 
 fn list(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let mut filter = ClientFilter::default();
+    let mut wanted: Option<Vec<u64>> = None;
     if args.left() == 2 && args.keyword("TYPE") {
         filter.kind = Some(kind(args)?);
     } else if args.left() >= 2 && args.keyword("ID") {
         let id = |word| number::parse_i64(word).ok_or(Error::INVALID_CLIENT_ID);
         let ids: Result<Vec<_>, _> = args.rest().map(id).collect();
-        filter.ids = Some(ids?.into_iter().filter_map(|id| id.try_into().ok()).collect());
+        wanted = Some(ids?.into_iter().filter_map(|id| id.try_into().ok()).collect());
+        filter.set_ids(wanted.clone().unwrap_or_default());
     }
     args.end()?;
-    let text = lines(cx, &filter, "client|list");
+    let lines = lines(cx, &filter, "client|list");
+    // Who asks for ids gets them in that order.
+    let text: String = match wanted {
+        Some(ids) => ids.iter().filter_map(|id| lines.get(id)).map(String::as_str).collect(),
+        None => lines.into_values().collect(),
+    };
     cx.reply.verbatim(text.as_bytes());
     Ok(())
 }
 
-/// The lines of the clients that pass, the caller's own being up to date.
-fn lines(cx: &mut Cx<'_>, filter: &ClientFilter, command: &str) -> String {
+/// The lines of the clients that pass, by id, the caller's own being up to date.
+fn lines(cx: &mut Cx<'_>, filter: &ClientFilter, command: &str) -> BTreeMap<u64, String> {
     let session = &*cx.session;
     let protocol = if cx.reply.is_resp3() { 3 } else { 2 };
-    let mut text = String::new();
+    let mut lines = BTreeMap::new();
     cx.host.list_clients(filter, &mut |mut client| {
         if client.id == session.id {
             client.refresh(session, command, protocol);
         }
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{client}");
+        lines.insert(client.id, format!("{client}\n"));
     });
-    text
+    lines
 }
 
 fn kind(args: &mut Args<'_>) -> Result<ClientKind, Error> {
@@ -209,7 +217,7 @@ fn kill_filter(cx: &Cx<'_>, args: &mut Args<'_>) -> Result<ClientFilter, Error> 
         match OPTIONS[option] {
             "ID" => {
                 let id = args.integer().ok().filter(|id| *id > 0);
-                filter.ids = Some([id.ok_or(Error::CLIENT_ID_NOT_POSITIVE)? as u64].into());
+                filter.set_ids([id.ok_or(Error::CLIENT_ID_NOT_POSITIVE)? as u64].into());
             }
             "TYPE" => filter.kind = Some(kind(args)?),
             "ADDR" => filter.address = Some(args.bytes()?.into()),

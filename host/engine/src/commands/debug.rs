@@ -26,7 +26,7 @@ pub(super) static TABLE: &[Command] = &[command("DEBUG", debug, -2)
     .flags(Flags::STALE)
     .flags(Flags::PROTECTED)
     .flags(Flags::ALL_SHARDS)
-    .usage("subcommand [argument ...]")
+    .usage("subcommand [argument [argument ...]]")
     .since("1.0.0", "Depends on subcommand.")
     .summary("A container for debugging commands.")];
 

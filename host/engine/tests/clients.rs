@@ -1,0 +1,58 @@
+//! What clients see of each other, where the numbers of transcripts' clients would be needed.
+
+use reef_engine::settings::Settings;
+use reef_engine::solo::Solo;
+use reef_resp::OwnedArgv;
+
+fn run(solo: &mut Solo, client: u64, line: &str) -> String {
+    let argv: OwnedArgv = line.split(' ').collect();
+    let (reply, _) = solo.run(client, argv.as_argv());
+    String::from_utf8(reply).expect("these replies are text")
+}
+
+fn listed_ids(reply: &str) -> Vec<u64> {
+    let ids = reply.split_whitespace().filter_map(|word| word.strip_prefix("id="));
+    ids.map(|id| id.parse().expect("an id is a number")).collect()
+}
+
+#[test]
+fn client_list_gives_ids_in_the_order_in_which_they_were_asked_for() {
+    let mut solo = Solo::new(1, 1, Settings::default());
+    let [first, second] = [solo.connect(), solo.connect()];
+    assert_eq!(listed_ids(&run(&mut solo, first, "CLIENT LIST")), [first, second]);
+    let asked = format!("CLIENT LIST ID {second} 999 {first} {second} -1");
+    assert_eq!(listed_ids(&run(&mut solo, first, &asked)), [second, first, second]);
+}
+
+#[test]
+fn client_kill_by_id_spares_the_caller_unless_told_otherwise() {
+    let mut solo = Solo::new(1, 1, Settings::default());
+    let [first, second] = [solo.connect(), solo.connect()];
+    assert_eq!(run(&mut solo, first, &format!("CLIENT KILL ID {second}")), ":1\r\n");
+    assert!(!solo.is_open(second) && solo.is_open(first));
+    assert_eq!(run(&mut solo, first, &format!("CLIENT KILL ID {first}")), ":0\r\n");
+    assert_eq!(run(&mut solo, first, &format!("CLIENT KILL ID {first} SKIPME no")), ":1\r\n");
+    assert!(!solo.is_open(first));
+}
+
+#[test]
+fn client_kill_by_age_waits_until_a_connection_is_old() {
+    let mut solo = Solo::new(1, 1, Settings::default());
+    let [first, second] = [solo.connect(), solo.connect()];
+    assert_eq!(run(&mut solo, first, "CLIENT KILL MAXAGE 10"), ":0\r\n");
+    assert!(run(&mut solo, first, "CLIENT KILL MAXAGE 0").starts_with("-ERR maxage should be"));
+    assert!(run(&mut solo, first, "CLIENT KILL MAXAGE x").starts_with("-ERR maxage is not an"));
+    solo.advance(10_000);
+    assert_eq!(run(&mut solo, first, "CLIENT KILL MAXAGE 10"), ":1\r\n");
+    assert!(!solo.is_open(second));
+}
+
+#[test]
+fn a_killed_clients_watches_are_gone() {
+    let mut solo = Solo::new(1, 8, Settings::default());
+    let [first, second] = [solo.connect(), solo.connect()];
+    run(&mut solo, second, "WATCH k");
+    run(&mut solo, first, &format!("CLIENT KILL ID {second}"));
+    run(&mut solo, first, "SET k v");
+    solo.check();
+}

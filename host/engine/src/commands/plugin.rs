@@ -27,7 +27,15 @@ const fn subcommand(name: &'static str, handler: Handler, arity: Arity) -> Comma
         .since(SINCE, "O(1)")
 }
 
-const LOAD_USAGE: &str = "name <path|bytes> [REPLACE] [GRANT pattern [pattern ...]] [CONFIG key value [key value ...]] [LIMIT what amount [LIMIT what amount ...]]";
+/// What LOAD and REPLACE have in common.
+macro_rules! options {
+    () => {
+        "[GRANT pattern [pattern ...]] [CONFIG key value [key value ...]] [LIMIT what amount [LIMIT what amount ...]]"
+    };
+}
+
+const LOAD_USAGE: &str = concat!("name <path|bytes> [REPLACE] ", options!());
+const REPLACE_USAGE: &str = concat!("name <path|bytes> ", options!());
 
 static SUBCOMMANDS: &[Command] = &[
     subcommand("LOAD", administer, -4)
@@ -35,7 +43,7 @@ static SUBCOMMANDS: &[Command] = &[
         .since(SINCE, "O(N) where N is the size of the component, which is compiled")
         .summary("Loads a WebAssembly component; its commands exist from then on."),
     subcommand("REPLACE", administer, -4)
-        .usage(LOAD_USAGE)
+        .usage(REPLACE_USAGE)
         .since(SINCE, "O(N) where N is the size of the component, which is compiled")
         .summary("Loads another version of a plugin in its place, without a failed call."),
     subcommand("UNLOAD", administer, 3)

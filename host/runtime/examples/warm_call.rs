@@ -1,7 +1,7 @@
 //! What a warm call costs in process: nothing done, and a batch of five commands, over a backend
 //! that does nothing either.
 //!
-//! `cargo run --release -p reef-runtime --example warm_call`
+//! `cargo run --release -p reef-runtime --example warm_call [part of a line's name]`
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -96,6 +96,9 @@ impl Bench {
 
     /// Prints nanoseconds per call of `words`.
     fn measure(&self, what: &str, words: &[&str]) {
+        if std::env::args().nth(1).is_some_and(|part| !what.contains(&part)) {
+            return;
+        }
         let number = self.number(words[0]);
         let argv: OwnedArgv = words.iter().collect();
         let caller = Caller { client_id: 1, user: "default".into(), database: 0 };

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use reef_engine::backend::{CallStatus, Completion};
 use reef_resp::{Argv, Writer};
 
-use crate::limits::Limits;
+use crate::limits::{COMPONENT_BYTES_MAX, Limits};
 use crate::loader::{House, Loader, WASM_MAGIC};
 use crate::manifest::{WANTS_MAX, is_plugin_name};
 use crate::request::{GrantRequest, LoadError, LoadRequest, Mode, Source};
@@ -154,7 +154,9 @@ fn load(argv: Argv<'_>, subcommand: &str) -> Result<LoadRequest, String> {
         return Err(texts::bad_name(name));
     }
     let source = argv.get(3);
-    let source = if source.starts_with(WASM_MAGIC) {
+    let source = if source.len() > COMPONENT_BYTES_MAX {
+        return Err(texts::component_too_large(COMPONENT_BYTES_MAX));
+    } else if source.starts_with(WASM_MAGIC) {
         Source::Bytes(source.to_vec())
     } else {
         Source::Path(text(source)?.into())

@@ -42,13 +42,13 @@ impl Breaker {
     pub(crate) fn pause(&self) -> Option<Pause> {
         match self.until_ms.load(Relaxed) {
             0 => None,
-            until_ms => self.remaining(until_ms),
+            _ => self.pause_at(self.now_ms()),
         }
     }
 
     #[cold]
-    fn remaining(&self, until_ms: u64) -> Option<Pause> {
-        let wait_ms = until_ms.checked_sub(self.now_ms()).filter(|wait_ms| *wait_ms > 0)?;
+    fn pause_at(&self, now_ms: u64) -> Option<Pause> {
+        let wait_ms = self.until_ms.load(Relaxed).checked_sub(now_ms).filter(|wait| *wait > 0)?;
         Some(Pause { failures: self.failures.load(Relaxed), wait_ms })
     }
 
@@ -66,12 +66,21 @@ impl Breaker {
     }
 
     /// A call failed; the pause begins now if it was one too many.
+    #[cold]
     pub(crate) fn failure(&self) {
+        self.failure_at(self.now_ms());
+    }
+
+    fn failure_at(&self, now_ms: u64) {
+        if self.pause_at(now_ms).is_some() {
+            // It began before the pause: the pause is the answer to it already.
+            return;
+        }
         let failures = self.failures.fetch_add(1, Relaxed).saturating_add(1);
         if failures >= FAILURES_MAX {
             let doublings = (failures - FAILURES_MAX).min(16);
             let pause_ms = (PAUSE_MS_MIN << doublings).min(PAUSE_MS_MAX);
-            self.until_ms.store(self.now_ms() + pause_ms, Relaxed);
+            self.until_ms.store(now_ms + pause_ms, Relaxed);
         }
     }
 
@@ -94,17 +103,19 @@ mod tests {
     #[test]
     fn pauses_begin_at_the_limit_grow_and_end_with_a_success() {
         let breaker = Breaker::default();
-        (1..FAILURES_MAX).for_each(|_| breaker.failure());
-        assert_eq!(breaker.pause(), None);
-        breaker.failure();
-        let first = breaker.pause().unwrap();
-        assert_eq!(first.failures, FAILURES_MAX);
-        assert!(first.wait_ms <= PAUSE_MS_MIN);
-        breaker.failure();
-        assert!(breaker.pause().unwrap().wait_ms > PAUSE_MS_MIN);
-        (0..40).for_each(|_| breaker.failure());
-        let longest = breaker.pause().unwrap().wait_ms;
-        assert!(longest > PAUSE_MS_MAX - 1_000 && longest <= PAUSE_MS_MAX);
+        (1..FAILURES_MAX).for_each(|now_ms| breaker.failure_at(now_ms.into()));
+        assert_eq!(breaker.pause_at(9), None);
+        breaker.failure_at(10);
+        let pause = |now_ms| breaker.pause_at(now_ms).map(|pause| pause.wait_ms);
+        assert_eq!(pause(10), Some(PAUSE_MS_MIN));
+        assert_eq!(pause(9 + PAUSE_MS_MIN), Some(1));
+        assert_eq!(pause(10 + PAUSE_MS_MIN), None);
+        breaker.failure_at(50);
+        assert_eq!(pause(50), Some(PAUSE_MS_MIN - 40), "a failure within a pause adds nothing");
+        breaker.failure_at(1_000);
+        assert_eq!(pause(1_000), Some(2 * PAUSE_MS_MIN));
+        (1..40).for_each(|n| breaker.failure_at(1_000 + n * 100_000));
+        assert_eq!(pause(1_000 + 39 * 100_000), Some(PAUSE_MS_MAX));
         breaker.success();
         assert_eq!((breaker.pause(), breaker.failures()), (None, 0));
     }

@@ -8,18 +8,18 @@ use reef_engine::backend::{CallStatus, Caller, Completion};
 use reef_resp::{Argv, Writer};
 
 use crate::border::CommandError;
+use crate::desk::Sampling;
 use crate::failure::Failure;
 use crate::instance::{Answer, Instance, Progress};
-use crate::limits::{ERROR_BYTES_MAX, OVERSTAYING_PER_PLUGIN_MAX};
+use crate::limits::{ERROR_BYTES_MAX, OVERSTAYING_PER_PLUGIN_MAX, SLICE_TICKS};
 use crate::meter::Usage;
 use crate::overstay::{Guest, Overstay};
-use crate::tally::{Ending, Sample};
+use crate::tally::{Cost, Ending, FIRST_SLICE_MAX, Sample};
 use crate::version::Version;
 use crate::{texts, walk};
 
-/// What the first slice of a call is charged at most: it is measured on the wall clock, and what
-/// the operating system gave to others in between is not the plugin's.
-const FIRST_SLICE_MAX: Duration = Duration::from_millis(5);
+/// What a first slice is charged when nobody looked at the clock when it began.
+const SLICE: Duration = Duration::from_millis(SLICE_TICKS);
 
 /// Runs a command of a version on this thread, for one slice at most.
 pub(crate) fn begin(
@@ -46,19 +46,21 @@ pub(crate) fn begin(
         reply.error(&texts::too_many_calls(&plugin.name));
         return CallStatus::Done;
     };
-    instance.begin_call(command, caller.clone(), argv);
+    let sampling = instance.begin_call(command, caller, argv);
     let kill_mark = plugin.kill_mark();
     version.terms.services.ticker.touch();
-    let started = Instant::now();
+    let started = (sampling == Sampling::Measure).then(Instant::now);
     match instance.poll(started, Duration::ZERO) {
         Progress::Answered(answer, usage) => {
-            let wall = started.elapsed();
-            let cost = Cost { cpu: wall.min(FIRST_SLICE_MAX), wall, overstayed: false };
+            let cost = started.map(|started| Cost::of_sample(started.elapsed()));
             finish(&version, command, Some(instance), answer, usage, cost, reply);
             CallStatus::Done
         }
         Progress::Running => {
-            let spent = started.elapsed().min(FIRST_SLICE_MAX);
+            let (started, spent) = match started {
+                Some(started) => (started, started.elapsed().min(FIRST_SLICE_MAX)),
+                None => (Instant::now() - SLICE, SLICE),
+            };
             let guest = Guest {
                 version,
                 command,
@@ -75,14 +77,6 @@ pub(crate) fn begin(
     }
 }
 
-/// What a call cost.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Cost {
-    pub(crate) cpu: Duration,
-    pub(crate) wall: Duration,
-    pub(crate) overstayed: bool,
-}
-
 /// Says the answer to the client, counts the call, keeps or drops the instance.
 #[inline]
 pub(crate) fn finish(
@@ -91,7 +85,7 @@ pub(crate) fn finish(
     instance: Option<Instance>,
     answer: Answer,
     usage: Usage,
-    cost: Cost,
+    cost: Option<Cost>,
     reply: &mut Writer,
 ) {
     let (ending, survives) = match answer {
@@ -119,8 +113,7 @@ pub(crate) fn finish(
     if survives {
         version.terms.plugin.breaker.success();
     }
-    let Cost { cpu, wall, overstayed } = cost;
-    let sample = Sample { ending, usage, cpu, wall, overstayed };
+    let sample = Sample { ending, usage, cost };
     version.pool.put(instance.filter(|_| survives), command, &sample);
 }
 

@@ -19,13 +19,13 @@ use reef_resp::Argv;
 use wasmtime::{Store, Trap};
 
 use crate::border::{Cause, CommandError, HandlerOutcome, ManifestClaim, Replies};
-use crate::desk::{self, Arguments, Order};
+use crate::desk::{self, Arguments, Order, Sampling};
 use crate::failure::{Exhausted, Failure};
 use crate::limits::{INSTANCES_PER_PLUGIN_MAX, SLICE_TICKS};
 use crate::meter::{Refused, Usage};
 use crate::plugin::{Plugin, Terms};
 use crate::program::{Handler, Program};
-use crate::state::{State, nobody};
+use crate::state::State;
 
 /// What an order led to.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub(crate) enum Answer {
     /// The handler wants to be called again later.
     Park,
     /// What `describe` said.
-    Manifest(Result<ManifestClaim, String>),
+    Manifest(Box<Result<ManifestClaim, String>>),
     /// The instance is lost.
     Failed(Failure),
 }
@@ -55,6 +55,8 @@ pub(crate) enum Progress {
 pub(crate) struct Instance {
     task: Pin<Box<dyn Future<Output = ()> + Send>>,
     calls: u32,
+    /// The user of the last call, whom the guest's side still knows.
+    user: Arc<str>,
     _permit: Permit,
 }
 
@@ -64,19 +66,25 @@ impl Instance {
     pub(crate) fn new(program: &Arc<Program>, terms: &Arc<Terms>) -> Option<Self> {
         let permit = Permit::take(&terms.plugin)?;
         let task = Box::pin(serve(Arc::clone(program), Arc::clone(terms)));
-        Some(Self { task, calls: 0, _permit: permit })
+        Some(Self { task, calls: 0, user: Arc::default(), _permit: permit })
     }
 
     /// Begins a call of the command with this index.
     #[inline]
-    pub(crate) fn begin_call(&mut self, command: u32, caller: Caller, argv: Argv<'_>) {
+    pub(crate) fn begin_call(&mut self, command: u32, caller: &Caller, argv: Argv<'_>) -> Sampling {
         self.calls += 1;
-        desk::lay(Order::Call { command, caller }, argv);
+        let Caller { client_id, database, .. } = *caller;
+        // One user's `Arc` is shared by all connections: counting it would cost every thread.
+        let user = (!Arc::ptr_eq(&self.user, &caller.user)).then(|| {
+            self.user = Arc::clone(&caller.user);
+            Arc::clone(&caller.user)
+        });
+        desk::lay(Order::Call { command, client_id, database, user }, argv)
     }
 
     /// Begins `describe`.
     pub(crate) fn begin_describe(&mut self) {
-        desk::lay(Order::Describe, Argv::new(&[], &[]));
+        let _ = desk::lay(Order::Describe, Argv::new(&[], &[]));
     }
 
     /// How many calls it has run.
@@ -84,10 +92,10 @@ impl Instance {
         self.calls
     }
 
-    /// Runs it until it answers or the epoch interrupts it. `before` is the CPU time that the
-    /// call has already taken.
+    /// Runs it until it answers or the epoch interrupts it. `started` is now, if it was looked at;
+    /// `before` is the CPU time that the call has already taken.
     #[inline]
-    pub(crate) fn poll(&mut self, started: Instant, before: Duration) -> Progress {
+    pub(crate) fn poll(&mut self, started: Option<Instant>, before: Duration) -> Progress {
         desk::begin_slice(started, before);
         let finished = self.task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         match (desk::end_slice(), finished) {
@@ -148,11 +156,19 @@ async fn run(
     order: Order,
     arguments: &Arguments,
 ) -> wasmtime::Result<Answer> {
-    let (command, caller) = match order {
-        Order::Call { command, caller } => (Some(command), caller),
-        Order::Describe => (None, nobody()),
+    let state = store.data_mut();
+    state.begin();
+    let command = match order {
+        Order::Describe => None,
+        Order::Call { command, client_id, database, user } => {
+            state.caller.client_id = client_id;
+            state.caller.database = database;
+            if let Some(user) = user {
+                state.caller.user = user;
+            }
+            Some(command)
+        }
     };
-    store.data_mut().begin(caller);
     let handler = match handler {
         Some(handler) => handler,
         None => {
@@ -163,7 +179,7 @@ async fn run(
     };
     let Some(command) = command else {
         let (manifest,) = handler.describe.call_async(store, ()).await?;
-        return Ok(Answer::Manifest(manifest));
+        return Ok(Answer::Manifest(Box::new(manifest)));
     };
     let parameters = (command, Cause::Invoked, arguments.items());
     let (outcome,) = handler.call.call_async(store, parameters).await?;

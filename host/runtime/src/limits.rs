@@ -82,7 +82,7 @@ pub(crate) const IDLE_BUFFER_BYTES_MAX: usize = 64 << 10;
 /// Largest component that is compiled.
 pub(crate) const COMPONENT_BYTES_MAX: usize = 64 << 20;
 /// Requests to load or unload that may wait for their turn.
-pub(crate) const LOADS_WAITING_MAX: usize = 16;
+pub(crate) const LOADS_WAITING_MAX: usize = 8;
 /// Elements that an instance's tables may have together.
 pub(crate) const TABLE_ELEMENTS_MAX: usize = 100_000;
 /// Core instances that one component may consist of.

@@ -10,7 +10,7 @@ use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, TrySendError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,8 @@ use crate::version::{Birth, Version};
 
 /// Begins every wasm binary.
 pub(crate) const WASM_MAGIC: &[u8] = b"\0asm";
+/// How long a stopping runtime may wait for the loader to see that it stops.
+const STOPPING_SEEN_AFTER: Duration = Duration::from_millis(50);
 /// What follows in a core module.
 const CORE_MODULE_VERSION: &[u8] = &[1, 0, 0, 0];
 
@@ -47,6 +49,8 @@ pub(crate) struct House {
     pub(crate) compile_timeout: Duration,
     /// Whether a compilation is under way, perhaps one that was given up on.
     pub(crate) compiling: AtomicBool,
+    /// Set when the runtime goes: nothing is waited for any more.
+    pub(crate) stopping: AtomicBool,
 }
 
 type Job = Box<dyn FnOnce(&Arc<House>) + Send>;
@@ -108,6 +112,9 @@ impl Drop for Loader {
 impl House {
     /// Loads or replaces a plugin.
     pub(crate) fn load(self: &Arc<Self>, request: LoadRequest) -> Result<PluginSummary, LoadError> {
+        if self.stopping.load(Ordering::SeqCst) {
+            return Err(texts::STOPPING.into());
+        }
         let LoadRequest { name, source, mode, grants, config, limits: changes } = request;
         if !is_plugin_name(name.as_bytes()) {
             return Err(texts::bad_name(name.as_bytes()).into());
@@ -233,23 +240,40 @@ impl House {
             self.compiling.store(false, Ordering::SeqCst);
             return Err(texts::not_a_component(&error.to_string()).into());
         }
-        let component = match receiver.recv_timeout(self.compile_timeout) {
-            Ok(Ok(Ok(component))) => component,
-            Ok(Ok(Err(error))) => {
+        let component = match self.wait(&receiver)? {
+            Ok(Ok(component)) => component,
+            Ok(Err(error)) => {
                 return Err(texts::not_a_component(&error.root_cause().to_string()).into());
             }
-            Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => {
-                return Err(texts::not_a_component("the compiler failed").into());
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                return Err(texts::compile_timeout(self.compile_timeout.as_secs()).into());
-            }
+            Err(_) => return Err(texts::not_a_component("the compiler failed").into()),
         };
         if let Some(cache) = &self.cache {
             // A full disk costs the next start some time, nothing else.
             let _ = cache.store(&name, &component);
         }
         Ok((component, false))
+    }
+}
+
+impl House {
+    /// Waits for the compiler, for as long as it may take.
+    fn wait<R>(&self, receiver: &Receiver<R>) -> Result<R, LoadError> {
+        let began = Instant::now();
+        loop {
+            match receiver.recv_timeout(STOPPING_SEEN_AFTER) {
+                Ok(result) => return Ok(result),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(texts::not_a_component("the compiler failed").into());
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.stopping.load(Ordering::SeqCst) {
+                return Err(texts::STOPPING.into());
+            }
+            if began.elapsed() >= self.compile_timeout {
+                return Err(texts::compile_timeout(self.compile_timeout.as_secs()).into());
+            }
+        }
     }
 }
 
@@ -302,7 +326,7 @@ fn describe(program: &Arc<Program>, terms: &Arc<Terms>) -> Result<Manifest, Load
     let answer = loop {
         terms.services.ticker.touch();
         let before = thread_cpu();
-        let progress = instance.poll(Instant::now(), spent);
+        let progress = instance.poll(Some(Instant::now()), spent);
         spent += thread_cpu().saturating_sub(before);
         match progress {
             Progress::Answered(answer, _) => break answer,
@@ -311,10 +335,10 @@ fn describe(program: &Arc<Program>, terms: &Arc<Terms>) -> Result<Manifest, Load
         }
     };
     match answer {
-        Answer::Manifest(Ok(claim)) => {
+        Answer::Manifest(said) => {
+            let claim = said.map_err(|reason| texts::describe_failed(&reason))?;
             Manifest::check(claim).map_err(|reason| texts::bad_manifest(&reason).into())
         }
-        Answer::Manifest(Err(reason)) => Err(texts::describe_failed(&reason).into()),
         Answer::Failed(failure) => {
             Err(texts::describe_failed(&failure.text(name, &terms.limits)).into())
         }

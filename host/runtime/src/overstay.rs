@@ -16,10 +16,11 @@ use reef_engine::backend::Completion;
 use reef_resp::{Protocol, Writer};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::calls::{self, Cost};
+use crate::calls;
 use crate::failure::Failure;
 use crate::instance::{Answer, Instance, Progress};
 use crate::meter::Usage;
+use crate::tally::Cost;
 use crate::version::Version;
 
 /// How much these threads step back for others (`nice`).
@@ -155,7 +156,7 @@ fn serve(mut guest: Guest) -> Option<Guest> {
     } else {
         terms.services.ticker.touch();
         let before = thread_cpu();
-        let poll = || guest.instance.poll(Instant::now(), guest.spent);
+        let poll = || guest.instance.poll(Some(Instant::now()), guest.spent);
         let progress = catch_unwind(AssertUnwindSafe(poll));
         guest.spent += thread_cpu().saturating_sub(before);
         match progress {
@@ -174,7 +175,7 @@ fn serve(mut guest: Guest) -> Option<Guest> {
 fn finish(guest: Guest, answer: Answer, usage: Usage) {
     let Guest { version, command, instance, started, spent, protocol, completion, .. } = guest;
     let mut reply = Writer::new(protocol);
-    let cost = Cost { cpu: spent, wall: started.elapsed(), overstayed: true };
+    let cost = Some(Cost::of_guest(spent, started.elapsed()));
     calls::finish(&version, command, Some(instance), answer, usage, cost, &mut reply);
     version.terms.plugin.overstaying.fetch_sub(1, Relaxed);
     let deliver = || completion(reply.take_data());

@@ -1,7 +1,7 @@
 //! The runtime as a whole: the parts, started and stopped together, behind [`Extension`].
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use reef_engine::backend::{Backend, CallStatus, Caller, Completion, Extension, PluginCommand};
 use reef_resp::{Argv, Writer};
@@ -62,6 +62,7 @@ impl Runtime {
             cache,
             compile_timeout: options.compile_timeout,
             compiling: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
         });
         let overstay = Overstay::start(options.overstay_threads)?;
         let loader = Loader::start(Arc::clone(&house))?;
@@ -94,6 +95,12 @@ impl Runtime {
     /// system one by one, because there was no address space for a pool.
     pub fn pooled_instances(&self) -> Option<u32> {
         self.house.machine.pooled
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.house.stopping.store(true, Ordering::SeqCst);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reef_engine::backend::Caller;
 use reef_resp::{Protocol, Writer};
 
-use crate::border::{Replies, View};
+use crate::border::{Node, Replies, View};
 use crate::limits::IDLE_BUFFER_BYTES_MAX;
 use crate::meter::Meter;
 use crate::plugin::Terms;
@@ -34,8 +34,7 @@ impl State {
     }
 
     /// A new call begins.
-    pub(crate) fn begin(&mut self, caller: Caller) {
-        self.caller = caller;
+    pub(crate) fn begin(&mut self) {
         self.now_ms = None;
         self.meter.begin();
     }
@@ -55,8 +54,8 @@ impl State {
     }
 }
 
-/// The caller outside of calls, and of `describe`.
-pub(crate) fn nobody() -> Caller {
+/// The caller of `describe`.
+fn nobody() -> Caller {
     Caller { client_id: 0, user: Arc::default(), database: 0 }
 }
 
@@ -107,12 +106,11 @@ impl Scratch {
     }
 
     fn shrink(&mut self) {
-        let replies = unique(&mut self.replies);
-        let view = unique(&mut self.view);
-        let capacities =
-            [replies.data.capacity(), view.replies.data.capacity(), view.versions.capacity() * 8];
-        let nodes = replies.nodes.capacity().max(view.replies.nodes.capacity()) * 16;
-        if nodes.max(capacities.into_iter().max().unwrap_or(0)) > IDLE_BUFFER_BYTES_MAX {
+        let lists = [&self.replies, &self.view.replies].map(|replies: &Replies| {
+            replies.data.capacity() + size_of::<Node>() * replies.nodes.capacity()
+        });
+        let versions = size_of::<u64>() * self.view.versions.capacity();
+        if lists[0] + lists[1] + versions > IDLE_BUFFER_BYTES_MAX {
             *self = Self::default();
         }
     }
@@ -120,7 +118,7 @@ impl Scratch {
 
 fn fill(replies: &mut Replies, writer: &Writer) {
     replies.nodes.clear();
-    replies.nodes.extend(writer.nodes().iter().map(|node| crate::border::Node::from(*node)));
+    replies.nodes.extend(writer.nodes().iter().map(|node| Node::from(*node)));
     replies.data.clear();
     replies.data.extend_from_slice(writer.data());
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::desk::SAMPLE_ONE_IN;
 use crate::failure::Failure;
 use crate::meter::Usage;
 
@@ -52,16 +53,41 @@ pub(crate) struct Tally {
     pub(crate) latency: [u64; BUCKETS],
 }
 
+/// The time of one call, and for how many calls it stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    /// Time on a CPU.
+    pub(crate) cpu: Duration,
+    /// Time from the first instant to the reply.
+    pub(crate) wall: Duration,
+    pub(crate) stands_for: u32,
+    pub(crate) overstayed: bool,
+}
+
+impl Cost {
+    /// A call that ended within its first slice: one of those that were measured.
+    pub(crate) fn of_sample(wall: Duration) -> Self {
+        let cpu = wall.min(FIRST_SLICE_MAX);
+        Self { cpu, wall, stands_for: SAMPLE_ONE_IN, overstayed: false }
+    }
+
+    /// A call that overstayed: those are measured all.
+    pub(crate) fn of_guest(cpu: Duration, wall: Duration) -> Self {
+        Self { cpu, wall, stands_for: 1, overstayed: true }
+    }
+}
+
+/// What the first slice of a call is charged at most: it is measured on the wall clock, and what
+/// the operating system gave to others in between is not the plugin's.
+pub(crate) const FIRST_SLICE_MAX: Duration = Duration::from_millis(5);
+
 /// One call, to be counted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
     pub(crate) ending: Ending,
     pub(crate) usage: Usage,
-    /// Time on a CPU.
-    pub(crate) cpu: Duration,
-    /// Time from the first instant to the reply.
-    pub(crate) wall: Duration,
-    pub(crate) overstayed: bool,
+    /// Absent when other calls stand for this one.
+    pub(crate) cost: Option<Cost>,
 }
 
 impl Tally {
@@ -77,11 +103,14 @@ impl Tally {
             Ending::Killed => self.killed += 1,
         }
         self.conflicts += u64::from(sample.usage.conflicts);
-        self.overstayed += u64::from(sample.overstayed);
         self.host_calls += u64::from(sample.usage.host_calls);
         self.bytes += sample.usage.bytes;
-        self.cpu_ns += sample.cpu.as_nanos() as u64;
-        self.latency[bucket(sample.wall)] += 1;
+        if let Some(cost) = &sample.cost {
+            let calls = u64::from(cost.stands_for);
+            self.overstayed += u64::from(cost.overstayed);
+            self.cpu_ns += calls * cost.cpu.as_nanos() as u64;
+            self.latency[bucket(cost.wall)] += calls;
+        }
     }
 
     /// Adds another tally.

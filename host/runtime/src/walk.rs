@@ -12,6 +12,9 @@ use crate::limits::REPLY_DEPTH_MAX;
 /// Why a reply is invalid.
 pub(crate) type Reason = &'static str;
 
+const CHILDREN_MISSING: Reason = "an aggregate announces more children than follow";
+const LEFT_OVER: Reason = "there are bytes that belong to no node";
+
 /// Says `replies` to `writer`. `Ok(true)` when the reply is an error. After `Err` nothing was
 /// written.
 pub(crate) fn say(replies: &Replies, writer: &mut Writer) -> Result<bool, Reason> {
@@ -25,6 +28,14 @@ pub(crate) fn say(replies: &Replies, writer: &mut Writer) -> Result<bool, Reason
 
 fn walk(replies: &Replies, writer: &mut Writer) -> Result<bool, Reason> {
     let mut texts = Texts { rest: &replies.data };
+    if let [node] = replies.nodes.as_slice() {
+        // By far the most frequent reply: one leaf.
+        return match say_node(*node, &mut texts, writer)? {
+            0 if texts.rest.is_empty() => Ok(matches!(node, Node::Error(_))),
+            0 => Err(LEFT_OVER),
+            _ => Err(CHILDREN_MISSING),
+        };
+    }
     // How many nodes are still missing on each level.
     let mut levels = [0_u64; REPLY_DEPTH_MAX];
     let mut depth = 0;
@@ -32,7 +43,7 @@ fn walk(replies: &Replies, writer: &mut Writer) -> Result<bool, Reason> {
     while let Some(node) = nodes.next() {
         let children = say_node(*node, &mut texts, writer)?;
         if children > nodes.len() as u64 {
-            return Err("an aggregate announces more children than follow");
+            return Err(CHILDREN_MISSING);
         }
         if children > 0 {
             if depth == levels.len() {
@@ -57,10 +68,10 @@ fn walk(replies: &Replies, writer: &mut Writer) -> Result<bool, Reason> {
         return Err("it is empty");
     }
     if depth > 0 {
-        return Err("an aggregate announces more children than follow");
+        return Err(CHILDREN_MISSING);
     }
     if !texts.rest.is_empty() {
-        return Err("there are bytes that belong to no node");
+        return Err(LEFT_OVER);
     }
     Ok(matches!(replies.nodes.first(), Some(Node::Error(_))))
 }
@@ -174,6 +185,7 @@ mod tests {
             (&[Node::Bulk(2)], b"a"),
             (&[Node::Bulk(u32::MAX)], b"a"),
             (&[Node::Bulk(1)], b"ab"),
+            (&[Node::Array(1)], b""),
             (&[Node::Array(2), Node::Nil], b""),
             (&[Node::Array(u32::MAX), Node::Nil], b""),
             (&[Node::Pairs(1), Node::Nil], b""),

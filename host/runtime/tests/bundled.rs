@@ -19,18 +19,18 @@ fn load(rig: &Rig, name: &str, limits: &[(&str, &str)]) -> Result<PluginSummary,
 const ATTACKS: &[(&[&str], &str)] = &[
     (&["HOSTILE.LOOP"], "-TIMEOUT plugin 'test' used its 50 ms of CPU"),
     (&["HOSTILE.BOMB"], "-TIMEOUT plugin 'test' used its 50 ms of CPU"),
-    (&["HOSTILE.HOARD", "100000000"], "-OOM the host refused"),
+    (&["HOSTILE.HOARD", "300000000"], "-OOM the host refused"),
     (&["HOSTILE.HOARD", "10000000"], "+OK"),
     (&["HOSTILE.TRAP"], "-TRAP plugin 'test' failed: wasm `unreachable` instruction executed"),
     (&["HOSTILE.PANIC"], "-TRAP plugin 'test' failed: wasm `unreachable` instruction executed"),
     (&["HOSTILE.RECURSE"], "-TRAP plugin 'test' failed: call stack exhausted"),
     (&["HOSTILE.REPLY", "20000000"], "-QUOTA plugin 'test' moved its 16777216 bytes"),
-    (&["HOSTILE.NODES", "2000000"], "-QUOTA plugin 'test' moved its 16777216 bytes"),
+    (&["HOSTILE.NODES", "1200000"], "-QUOTA plugin 'test' moved its 16777216 bytes"),
     (&["HOSTILE.NEST", "33"], "-INVALID plugin 'test' gave a reply that does not add up"),
     (&["HOSTILE.NEST", "32"], "*1\r\n*1\r\n"),
     (&["HOSTILE.CALLS"], "-"),
-    (&["HOSTILE.LOG", "100"], "-QUOTA plugin 'test' made its 10000 host calls"),
-    (&["HOSTILE.COUNTERS"], "-QUOTA plugin 'test' made its 10000 host calls"),
+    (&["HOSTILE.LOG", "100"], "-QUOTA plugin 'test' made its 1000 host calls"),
+    (&["HOSTILE.COUNTERS"], "-QUOTA plugin 'test' made its 1000 host calls"),
     (&["HOSTILE.FAIL", "k"], "-"),
     (&["HOSTILE.ABANDON", "k"], "-"),
     (&["HOSTILE.BATCH", "1000", "20000"], "-"),
@@ -62,7 +62,7 @@ const ATTACKS: &[(&[&str], &str)] = &[
 #[test]
 fn every_attack_ends_with_its_error_and_the_next_call_is_served() {
     let rig = Rig::new();
-    let summary = load(&rig, "hostile", &[]).unwrap();
+    let summary = load(&rig, "hostile", &[("memory", "256mb"), ("host-calls", "1000")]).unwrap();
     for command in &summary.commands {
         let tried = ATTACKS.iter().any(|(words, _)| words[0] == command);
         assert!(tried || command == "HOSTILE.OK", "{command} is not among the attacks");
@@ -133,11 +133,7 @@ fn bundled_plugins_load_and_noop_answers() {
     for plugin in reef_bundled::all() {
         let mut request = LoadRequest::new(plugin.name, Source::Bytes(plugin.component.to_vec()));
         request.grants = GrantRequest::AllWanted;
-        let result = rig.runtime.load(request);
-        // Its grants name commands that the engine may not have yet: that is a refusal, too.
-        if let Err(error) = result {
-            assert!(error.to_string().ends_with("which cannot be granted"), "{error}");
-        }
+        rig.runtime.load(request).expect("a bundled plugin loads");
     }
     load(&rig, "noop", &[]).unwrap();
     assert_eq!(rig.call(&["NOOP.CALL"]), "+OK\r\n");

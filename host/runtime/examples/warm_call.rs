@@ -3,6 +3,8 @@
 //!
 //! `cargo run --release -p reef-runtime --example warm_call [part of a line's name]`
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "its output is what it is for")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

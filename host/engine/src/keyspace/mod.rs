@@ -561,8 +561,24 @@ impl<'a> Keyspace<'a> {
     }
 
     /// A walk over the selected database: see [`Database::scan`]. The cursor's upper bits are the
-    /// shard.
-    pub fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(&Slot)) -> u64 {
+    /// shard. Expired keys that it meets go.
+    pub fn scan(&mut self, cursor: u64, count: usize, visit: &mut dyn FnMut(&Slot)) -> u64 {
+        let mut expired: Vec<Box<[u8]>> = Vec::new();
+        let next = self.scan_slots(cursor, count, &mut |slot, is_live| {
+            if is_live { visit(slot) } else { expired.push(slot.key().into()) }
+        });
+        for key in expired {
+            self.remove_expired(self.place(&key), &key);
+        }
+        next
+    }
+
+    fn scan_slots(
+        &self,
+        cursor: u64,
+        count: usize,
+        visit: &mut dyn FnMut(&Slot, bool),
+    ) -> u64 {
         const POSITION_BITS: u32 = crate::types::segmented::POSITION_BITS;
         let mut index = (cursor >> POSITION_BITS) as usize;
         let mut position = cursor & ((1 << POSITION_BITS) - 1);
@@ -571,9 +587,7 @@ impl<'a> Keyspace<'a> {
             if let Some(database) = self.database_at(index) {
                 position = database.scan(position, count - seen, &self.rules.hasher, &mut |slot| {
                     seen += 1;
-                    if self.is_live(slot) {
-                        visit(slot);
-                    }
+                    visit(slot, self.is_live(slot));
                 });
                 if position != 0 {
                     return (index as u64) << POSITION_BITS | position;

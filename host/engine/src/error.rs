@@ -74,6 +74,8 @@ pub enum Error {
     ExecAbort,
     /// EXEC with arguments.
     ExecRefused,
+    /// EXEC of a command that may use memory, when there is none.
+    ExecOutOfMemory,
     OutOfMemory,
     NoScriptCommand,
     DebugDisabled,
@@ -228,6 +230,9 @@ impl Error {
             Self::ExecAbort => "EXECABORT Transaction discarded because of previous errors.",
             Self::ExecRefused => {
                 "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command"
+            }
+            Self::ExecOutOfMemory => {
+                "EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'."
             }
             Self::OutOfMemory => "OOM command not allowed when used memory > 'maxmemory'.",
             Self::NoScriptCommand => "ERR This Redis command is not allowed from script",

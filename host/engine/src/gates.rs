@@ -45,7 +45,9 @@ pub fn pass(
     if flags.has(Flags::NO_MULTI) && session.transaction().is_some() {
         return Err(Error::NotInMulti);
     }
-    if conditions.out_of_memory && flags.has(Flags::DENYOOM) {
+    // Queuing takes memory too.
+    let is_queued = session.transaction().is_some() && !runs_inside_multi(&command);
+    if conditions.out_of_memory && (flags.has(Flags::DENYOOM) || is_queued) {
         return Err(Error::OutOfMemory);
     }
     Ok(command)

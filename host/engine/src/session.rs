@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use reef_resp::OwnedArgv;
 
+use crate::command::Flags;
 use crate::keyspace::ShardSet;
 use crate::registry::CommandRef;
 use crate::settings::Rules;
@@ -73,6 +74,8 @@ pub struct Transaction {
     pub queue: Vec<(CommandRef, OwnedArgv)>,
     /// Whether a command was refused, so that EXEC must be.
     pub aborted: bool,
+    /// Whether EXEC comes when memory is exhausted and a command would take more.
+    pub out_of_memory: bool,
 }
 
 /// A watched key.
@@ -144,6 +147,14 @@ impl Session {
     pub fn abort(&mut self) {
         if let Some(transaction) = &mut self.transaction {
             transaction.aborted = true;
+        }
+    }
+
+    /// Makes EXEC fail if a queued command may use memory: there is none.
+    pub fn refuse_memory(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            let mut queue = transaction.queue.iter();
+            transaction.out_of_memory = queue.any(|(command, _)| command.flags.has(Flags::DENYOOM));
         }
     }
 

@@ -37,6 +37,7 @@ pub struct Solo {
     clients: BTreeMap<u64, Client>,
     next_client: u64,
     process: Process,
+    conditions: Conditions,
 }
 
 struct Client {
@@ -88,6 +89,7 @@ impl Solo {
             clients: BTreeMap::new(),
             next_client: 1,
             process,
+            conditions: Conditions::default(),
         }
     }
 
@@ -154,6 +156,11 @@ impl Solo {
         }
     }
 
+    /// Puts the engine in another state, such as out of memory.
+    pub fn set_conditions(&mut self, conditions: Conditions) {
+        self.conditions = conditions;
+    }
+
     /// Runs one command; gives the reply as RESP. Whether the connection stays open.
     pub fn run(&mut self, id: u64, argv: Argv<'_>) -> (Vec<u8>, bool) {
         // Taken out, so that the command can look at the others.
@@ -164,7 +171,7 @@ impl Solo {
             &mut client.session,
             &self.registry,
             &self.rules,
-            &Conditions::default(),
+            &self.conditions,
             &mut reply,
         );
         client.active_at = self.process.now;

@@ -51,6 +51,9 @@ pub fn admit(
         reply.status("QUEUED");
         return Admission::Answered;
     }
+    if conditions.out_of_memory && command.flags.has(Flags::REFUSAL_ABORTS) {
+        session.refuse_memory();
+    }
     let mut shards = command.shards(argv, rules);
     if command.flags.has(Flags::SESSION_SHARDS) {
         shards = shards.union(session.shards(rules));

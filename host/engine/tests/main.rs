@@ -5,6 +5,7 @@ mod atomicity;
 mod clients;
 mod introspection;
 mod peer;
+mod refusals;
 mod rng;
 mod table;
 mod traffic;

@@ -67,12 +67,14 @@ fn exec(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let transaction = cx.session.end();
     if !args.is_done() {
         args.skip_rest();
-        if transaction.is_some() {
-            cx.unwatch();
-        }
+        cx.unwatch();
         return Err(Error::ExecRefused);
     }
     let transaction = transaction.ok_or(Error::ExecWithoutMulti)?;
+    if transaction.out_of_memory {
+        cx.unwatch();
+        return Err(Error::ExecOutOfMemory);
+    }
     let mut unchanged = true;
     for watch in cx.session.watches() {
         unchanged &= cx.keys.is_unchanged(watch.database, &watch.key, watch.version);

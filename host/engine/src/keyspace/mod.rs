@@ -529,6 +529,17 @@ impl<'a> Keyspace<'a> {
 
     /// Exchanges two databases. Not undone by a roll-back: batches may not do it.
     pub fn swap(&mut self, first: u32, second: u32) {
+        // An expired key must not come to who watches for one: it would seem to expire there.
+        let held = self.shards.iter();
+        let watched =
+            held.flat_map(|(_, shard)| shard.watched_in(first).chain(shard.watched_in(second)));
+        let watched: Vec<Box<[u8]>> = watched.map(Box::from).collect();
+        for key in &watched {
+            let place = self.place(key);
+            for database in [first, second] {
+                self.in_database(database, |keys| keys.remove_expired(place, key));
+            }
+        }
         let hasher = &self.rules.hasher;
         for shard in self.shards.iter_mut() {
             // What a watcher sees changes for keys on either side.
@@ -573,12 +584,7 @@ impl<'a> Keyspace<'a> {
         next
     }
 
-    fn scan_slots(
-        &self,
-        cursor: u64,
-        count: usize,
-        visit: &mut dyn FnMut(&Slot, bool),
-    ) -> u64 {
+    fn scan_slots(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(&Slot, bool)) -> u64 {
         const POSITION_BITS: u32 = crate::types::segmented::POSITION_BITS;
         let mut index = (cursor >> POSITION_BITS) as usize;
         let mut position = cursor & ((1 << POSITION_BITS) - 1);

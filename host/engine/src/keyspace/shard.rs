@@ -170,6 +170,11 @@ impl Shard {
         }
     }
 
+    /// The keys of a database that are watched.
+    pub fn watched_in(&self, database: u32) -> impl Iterator<Item = &[u8]> {
+        self.watched.get(&database).into_iter().flat_map(BTreeMap::keys).map(|key| &**key)
+    }
+
     /// How many keys are watched.
     pub fn watched_keys(&self) -> usize {
         self.watched.values().map(BTreeMap::len).sum()

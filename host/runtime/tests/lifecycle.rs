@@ -264,6 +264,7 @@ fn wasi_is_linked_over_an_empty_context() {
         }
         package wasi:io@0.2.6 { interface streams { resource output-stream {
           check-write: func() -> result<u64, u8>;
+          write: func(contents: list<u8>) -> result<_, u8>;
         } } }
         package wasi:sockets@0.2.6 { interface tcp { connect: func() -> u32; } }
         world guest {
@@ -279,12 +280,18 @@ fn wasi_is_linked_over_an_empty_context() {
         (import "wasi:cli/stderr@0.2.6" "get-stderr" (func $stderr (result i32)))
         (import "wasi:io/streams@0.2.6" "[method]output-stream.check-write"
           (func $check (param i32 i32)))
+        (import "wasi:io/streams@0.2.6" "[method]output-stream.write"
+          (func $write (param i32 i32 i32 i32)))
         (import "wasi:io/streams@0.2.6" "[resource-drop]output-stream" (func $drop (param i32)))
         (import "wasi:sockets/tcp@0.2.6" "connect" (func $connect (result i32)))"#;
     let environment = "(block (result i32) (call $environment (i32.const 8192))
         (if (i32.load (i32.const 8196)) (then unreachable)) (i32.const 64))";
     let streams = "(block (result i32) (local.set $i (call $stderr))
-        (call $check (local.get $i) (i32.const 8192)) (call $drop (local.get $i))
+        (call $check (local.get $i) (i32.const 8192))
+        (i64.store (i32.const 8256) (i64.const 0x0a796568))
+        (call $write (local.get $i) (i32.const 8256) (i32.const 4) (i32.const 8192))
+        (call $write (local.get $i) (i32.const 8256) (i32.const 2) (i32.const 8192))
+        (call $drop (local.get $i))
         (i32.const 64))";
     let guest = Guest::new("test")
         .command("T.ENV", environment)
@@ -295,6 +302,8 @@ fn wasi_is_linked_over_an_empty_context() {
     let rig = Rig::of(&guest);
     assert_eq!(rig.call(&["T.ENV"]), "+OK\r\n");
     assert_eq!(rig.call(&["T.STREAM"]), "+OK\r\n");
+    let log = rig.admin(&["PLUGIN", "LOG", "test", "2"]);
+    assert!(log.contains(" warning hey\r\n") && log.ends_with(" warning he\r\n"), "{log}");
     assert_eq!(rig.call(&["T.EXIT"]), "-TRAP plugin 'test' failed: the guest called exit\r\n");
     assert_eq!(
         rig.call(&["T.NET"]),

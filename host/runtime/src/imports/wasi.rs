@@ -7,11 +7,10 @@
 //!
 //! It deliberately does not wait: a plugin that wants to sleep is told so by a trap.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
-use wasmtime::component::{Linker, Resource, ResourceAny, ResourceType, Val};
+use wasmtime::component::{Linker, Resource, ResourceType, Val};
 use wasmtime::{Engine, StoreContextMut, bail};
 
 use crate::border::Level;
@@ -54,9 +53,9 @@ pub(crate) fn link(
                 instance.resource(name, ResourceType::host::<Handle>(), |_, _| Ok(()))?;
             }
             ComponentItem::ComponentFunc(_) => {
-                let full: Arc<str> = format!("{short}#{name}").into();
-                instance.func_new_async(name, move |cx, _, parameters, results| {
-                    Box::new(run(Arc::clone(&full), cx, parameters, results))
+                let full = format!("{short}#{name}");
+                instance.func_new(name, move |mut cx, _, parameters, results| {
+                    run(&full, &mut cx, parameters, results)
                 })?;
             }
             _ => {}
@@ -65,28 +64,32 @@ pub(crate) fn link(
     Ok(())
 }
 
-/// One call. It never waits: only giving handles back is asynchronous, as the store demands.
-async fn run(
-    name: Arc<str>,
-    mut cx: StoreContextMut<'_, State>,
+fn run(
+    name: &str,
+    cx: Cx<'_, '_>,
     parameters: &[Val],
     results: &mut [Val],
 ) -> wasmtime::Result<()> {
     cx.data_mut().meter.count()?;
-    let result = call(&name, &mut cx, parameters)?;
-    for handle in borrows(parameters) {
-        handle.resource_drop_async(&mut cx).await?;
-    }
+    let handles = handles(cx, parameters)?;
+    let result = call(name, cx, parameters, &handles)?;
     match (results, result) {
-        ([], _) => {}
-        ([slot], Some(value)) => *slot = value,
+        ([], _) => Ok(()),
+        ([slot], Some(value)) => {
+            *slot = value;
+            Ok(())
+        }
         _ => bail!("{name} has an unexpected type"),
     }
-    Ok(())
 }
 
 /// Runs one function. Names that are missing here trap.
-fn call(name: &str, cx: Cx<'_, '_>, parameters: &[Val]) -> wasmtime::Result<Option<Val>> {
+fn call(
+    name: &str,
+    cx: Cx<'_, '_>,
+    parameters: &[Val],
+    handles: &[u32],
+) -> wasmtime::Result<Option<Val>> {
     let (interface, function) = name.split_once('#').unwrap_or((name, ""));
     match interface {
         "wasi:cli/exit" => bail!("the guest called exit"),
@@ -106,7 +109,7 @@ fn call(name: &str, cx: Cx<'_, '_>, parameters: &[Val]) -> wasmtime::Result<Opti
         "wasi:random/random" | "wasi:random/insecure" | "wasi:random/insecure-seed" => {
             random(name, function, cx, parameters)
         }
-        "wasi:io/streams" => stream(name, function, cx, parameters),
+        "wasi:io/streams" => stream(name, function, cx, parameters, handles),
         "wasi:io/poll" => poll(name, function, parameters),
         _ => unavailable(name),
     }
@@ -173,6 +176,7 @@ fn stream(
     function: &str,
     cx: Cx<'_, '_>,
     parameters: &[Val],
+    handles: &[u32],
 ) -> wasmtime::Result<Option<Val>> {
     let done = Ok(Some(Val::Result(Ok(None))));
     match function {
@@ -180,8 +184,8 @@ fn stream(
             Ok(Some(Val::Result(Ok(Some(Box::new(Val::U64(WRITE_BYTES_MAX)))))))
         }
         "[method]output-stream.write" | "[method]output-stream.blocking-write-and-flush" => {
-            if let [Val::Resource(stream), Val::List(bytes)] = parameters {
-                print(cx, *stream, bytes)?;
+            if let ([_, Val::List(bytes)], [stream]) = (parameters, handles) {
+                print(cx, *stream, bytes);
             }
             done
         }
@@ -212,9 +216,8 @@ fn poll(name: &str, function: &str, parameters: &[Val]) -> wasmtime::Result<Opti
     }
 }
 
-fn print(cx: Cx<'_, '_>, stream: ResourceAny, bytes: &[Val]) -> wasmtime::Result<()> {
-    let number = Resource::<Handle>::try_from_resource_any(stream, &mut *cx)?.rep();
-    let level = if number == STDERR { Level::Warning } else { Level::Info };
+fn print(cx: Cx<'_, '_>, stream: u32, bytes: &[Val]) {
+    let level = if stream == STDERR { Level::Warning } else { Level::Info };
     let kept = bytes.iter().take(LINE_BYTES_MAX).filter_map(|byte| match byte {
         Val::U8(byte) => Some(*byte),
         _ => None,
@@ -225,18 +228,22 @@ fn print(cx: Cx<'_, '_>, stream: ResourceAny, bytes: &[Val]) -> wasmtime::Result
     for line in String::from_utf8_lossy(&text).lines().filter(|line| !line.is_empty()) {
         state.terms.plugin.journal.write(at_ms, level, line);
     }
-    Ok(())
 }
 
-/// The borrowed handles among parameters: a dynamic host function must give them back.
-fn borrows(parameters: &[Val]) -> Vec<ResourceAny> {
-    let mut found = Vec::new();
+/// The numbers of the handles among parameters. Taking a number gives the guest's handle back, as
+/// a dynamic host function must for those that it only borrowed.
+fn handles(cx: Cx<'_, '_>, parameters: &[Val]) -> wasmtime::Result<Vec<u32>> {
+    let mut numbers = Vec::new();
     for parameter in parameters {
         match parameter {
-            Val::Resource(resource) if !resource.owned() => found.push(*resource),
-            Val::List(values) => found.extend(borrows(values)),
+            Val::Resource(handle) => {
+                numbers.push(Resource::<Handle>::try_from_resource_any(*handle, &mut *cx)?.rep());
+            }
+            Val::List(values) if matches!(values.first(), Some(Val::Resource(_))) => {
+                numbers.extend(handles(cx, values)?);
+            }
             _ => {}
         }
     }
-    found
+    Ok(numbers)
 }

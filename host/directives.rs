@@ -1,7 +1,5 @@
 //! Directives put into effect: what each part of Reef gets out of the configuration.
 
-use std::sync::Arc;
-
 use parking_lot::Mutex;
 use reef_engine::settings::Settings;
 use reef_engine::types::limits::Limits;

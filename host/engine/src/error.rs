@@ -215,6 +215,13 @@ impl Error {
             Self::NanScore => "ERR resulting score is not a number (NaN)",
             Self::HashNotAnInteger => "ERR hash value is not an integer",
             Self::HashNotAFloat => "ERR hash value is not a float",
+            other => other.refusal_text(),
+        }
+    }
+
+    /// The texts of the gates, of authentication and of transactions.
+    fn refusal_text(&self) -> &'static str {
+        match self {
             Self::NoAuth => "NOAUTH Authentication required.",
             Self::WrongPass => "WRONGPASS invalid username-password pair or user is disabled.",
             Self::NoPasswordSet => {

@@ -58,7 +58,8 @@ impl Input {
     }
 
     /// Bytes on the heap.
-    pub(crate) fn heap_bytes(&self) -> usize {
+    #[cfg(test)]
+    fn heap_bytes(&self) -> usize {
         self.bytes.capacity()
     }
 }

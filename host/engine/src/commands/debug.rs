@@ -281,8 +281,9 @@ fn say_attribute(reply: &mut reef_resp::Writer) {
 }
 
 fn quicklist_packed_threshold(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
-    const BYTES_MAX: u64 = 4 << 30;
-    let bytes = memory_bytes(args.bytes()?).filter(|bytes| *bytes != 1 && *bytes < BYTES_MAX);
+    // A little less than 4 GB, as Redis has it.
+    const BYTES_MAX: u64 = (4 << 30) - (1 << 20);
+    let bytes = memory_bytes(args.bytes()?).filter(|bytes| *bytes <= BYTES_MAX);
     bytes.ok_or(Error::DebugThreshold)?;
     cx.reply.ok();
     Ok(())

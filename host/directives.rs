@@ -50,7 +50,6 @@ pub(crate) fn settings(config: &Config) -> Settings {
         debug_commands: config.enable_debug_command() != Access::No,
         lfu: matches!(config.maxmemory_policy(), Eviction::AllkeysLfu | Eviction::VolatileLfu),
         limits: limits(config),
-        ..Settings::default()
     }
 }
 

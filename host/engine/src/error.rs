@@ -189,6 +189,13 @@ impl Error {
             Self::LcsTooLarge => {
                 "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
             }
+            other => other.key_text(),
+        }
+    }
+
+    /// The texts about keys, databases and collections.
+    fn key_text(&self) -> &'static str {
+        match self {
             Self::InvalidCursor => "ERR invalid cursor",
             Self::InvalidDatabase => "ERR invalid DB index",
             Self::DatabaseOutOfRange => "ERR DB index is out of range",

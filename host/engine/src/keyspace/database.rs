@@ -194,3 +194,37 @@ impl Database {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::access::Access;
+    use super::*;
+
+    /// The table tells slots apart by a few bits of their hash and by what it is asked. Asked for
+    /// the expiry alone, it would give one slot for another, and a key would outlive its time.
+    #[test]
+    fn of_many_keys_due_at_once_each_is_removed_by_its_own_hash() {
+        let hasher = Hasher::new(3);
+        let mut database = Database::default();
+        let (at, later) = (Millis::new(1000), Millis::new(2000));
+        for index in 0..5000_u32 {
+            let key = index.to_le_bytes();
+            let expires_at = [Some(at), Some(later), None][index as usize % 3];
+            let slot = Slot::text(&key, b"v", expires_at, Access::default());
+            database.insert(hasher.hash(&key), slot, &hasher);
+        }
+        assert!(database.remove_due(Millis::new(999), &hasher).is_none());
+        let mut removed = 0;
+        while let Some((hash, slot)) = database.remove_due(at, &hasher) {
+            assert_eq!(hasher.hash(slot.key()), hash);
+            assert_eq!(slot.expires_at(), Some(at));
+            removed += 1;
+            if removed % 100 == 0 {
+                database.check(&hasher);
+            }
+        }
+        assert_eq!((removed, database.len(), database.expiring()), (1667, 3333, 1667));
+        assert_eq!(database.next_expiry(), Some(later));
+        database.check(&hasher);
+    }
+}

@@ -102,17 +102,22 @@ fn check(reason: &str, broken: impl Fn(&Path, &str) -> Vec<String>) {
     let mut places = Vec::new();
     for (path, text) in sources() {
         let shown = path.strip_prefix(root()).unwrap_or(&path).to_owned();
-        places.extend(broken(&shown, &text).into_iter().map(|what| format!("{}: {what}", shown.display())));
+        places.extend(
+            broken(&shown, &text).into_iter().map(|what| format!("{}: {what}", shown.display())),
+        );
     }
     assert!(places.is_empty(), "{reason}\n  {}", places.join("\n  "));
 }
 
 #[test]
 fn every_file_says_what_it_is_for() {
-    check("a file opens with a `//!` header: what it is for, and what it does not do", |_, text| {
-        let has_header = text.trim_start().starts_with("//!");
-        if has_header { vec![] } else { vec!["no header".to_owned()] }
-    });
+    check(
+        "a file opens with a `//!` header: what it is for, and what it does not do",
+        |_, text| {
+            let has_header = text.trim_start().starts_with("//!");
+            if has_header { vec![] } else { vec!["no header".to_owned()] }
+        },
+    );
 }
 
 #[test]
@@ -131,26 +136,39 @@ fn no_file_is_a_heap() {
 
 #[test]
 fn time_is_read_in_one_place() {
-    check("only clock.rs reads the time of day, so that everything else can be given another", |path, text| {
-        let production = text.split("#[cfg(test)]").next().unwrap_or_default();
-        let watched = path.starts_with("host/server/src") || path.starts_with("host/engine/src");
-        if watched && !path.ends_with("clock.rs") && production.contains("SystemTime::now") {
-            return vec!["SystemTime::now".to_owned()];
-        }
-        vec![]
-    });
+    check(
+        "only clock.rs reads the time of day, so that everything else can be given another",
+        |path, text| {
+            let production = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let watched =
+                path.starts_with("host/server/src") || path.starts_with("host/engine/src");
+            if watched && !path.ends_with("clock.rs") && production.contains("SystemTime::now") {
+                return vec!["SystemTime::now".to_owned()];
+            }
+            vec![]
+        },
+    );
 }
 
 #[test]
 fn error_texts_have_one_home_in_the_engine() {
-    check("RESP error texts stand in engine/src/error.rs and nowhere else in the engine", |path, text| {
-        if !path.starts_with("host/engine/src") || path.ends_with("error.rs") || path.ends_with("solo.rs") {
-            return vec![];
-        }
-        let production = text.split("#[cfg(test)]").next().unwrap_or_default();
-        let lines = production.lines().filter(|line| !line.trim_start().starts_with("//"));
-        lines.filter(|line| line.contains("\"ERR ")).map(|line| line.trim().to_owned()).collect()
-    });
+    check(
+        "RESP error texts stand in engine/src/error.rs and nowhere else in the engine",
+        |path, text| {
+            if !path.starts_with("host/engine/src")
+                || path.ends_with("error.rs")
+                || path.starts_with("host/engine/src/solo")
+            {
+                return vec![];
+            }
+            let production = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let lines = production.lines().filter(|line| !line.trim_start().starts_with("//"));
+            lines
+                .filter(|line| line.contains("\"ERR "))
+                .map(|line| line.trim().to_owned())
+                .collect()
+        },
+    );
 }
 
 #[test]

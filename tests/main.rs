@@ -2,5 +2,8 @@
 
 mod cli;
 mod config;
+mod house;
 mod redis_cli;
 mod served;
+mod transcripts;
+mod wire;

@@ -116,6 +116,9 @@ pub trait Host {
         name == b"default"
     }
 
+    /// Is told of each command that EXEC ran, for MONITOR.
+    fn ran_in_transaction(&mut self, _database: u32, _argv: Argv<'_>) {}
+
     /// Microseconds since 1970, for TIME.
     fn now_us(&self) -> u64;
 

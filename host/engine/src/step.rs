@@ -22,8 +22,10 @@ use crate::settings::Rules;
 /// What a driver has to do with a command.
 #[derive(Debug)]
 pub enum Admission {
-    /// Nothing more: it was refused or queued, and the reply is written.
+    /// Nothing more: it was refused, and the reply is written.
     Answered,
+    /// Nothing more: it was queued for EXEC. Its index in the table.
+    Queued(u16),
     /// Take these shards and run it.
     Run(CommandRef, ShardSet),
 }
@@ -47,9 +49,10 @@ pub fn admit(
         }
     };
     if session.transaction().is_some() && !gates::runs_inside_multi(&command) {
+        let id = command.id();
         session.enqueue(command, OwnedArgv::from(argv));
         reply.status("QUEUED");
-        return Admission::Answered;
+        return Admission::Queued(id);
     }
     if conditions.out_of_memory && command.flags.has(Flags::REFUSAL_ABORTS) {
         session.refuse_memory();
@@ -146,6 +149,7 @@ impl Cx<'_> {
         for (command, argv) in queue {
             self.keys.database = self.session.database;
             self.run(&command, argv.as_argv());
+            self.host.ran_in_transaction(self.session.database, argv.as_argv());
         }
         self.session.executing = false;
     }

@@ -32,9 +32,8 @@ impl Input {
     /// Room to receive into: at least `missing` bytes, or whatever is free.
     pub(crate) fn room(&mut self, missing: usize) -> &mut [u8] {
         const ROOM_MIN: usize = 16 * 1024;
-        /// An announced length is only believed in steps of this size.
-        const ROOM_MAX: usize = 4 * 1024 * 1024;
-        let wanted = self.filled + missing.clamp(ROOM_MIN, ROOM_MAX);
+        // An announced length is believed as far as bytes have really come.
+        let wanted = self.filled + missing.clamp(ROOM_MIN, self.filled.max(ROOM_MIN));
         if self.bytes.len() < wanted {
             self.bytes.reserve(wanted - self.bytes.len());
             self.bytes.resize(wanted, 0);

@@ -58,8 +58,10 @@ pub struct Moment {
 /// What became of a command.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Execution {
-    /// Its index in the table, if it ran at all.
+    /// Its index in the table, unless it was refused.
     pub command: Option<u16>,
+    /// Whether it ran: not if it was refused or queued.
+    pub ran: bool,
     /// Whether its reply comes later.
     pub reply_later: bool,
 }
@@ -115,7 +117,11 @@ impl Store {
     ) -> Execution {
         let Moment { rules, registry, conditions, now } = moment;
         let admission = step::admit(argv, session, registry, rules, conditions, reply);
-        let Admission::Run(command, shards) = admission else { return Execution::default() };
+        let (command, shards) = match admission {
+            Admission::Answered => return Execution::default(),
+            Admission::Queued(id) => return Execution { command: Some(id), ..Default::default() },
+            Admission::Run(command, shards) => (command, shards),
+        };
         let mut journal = Journal::new();
         let reply_later = self.with_shards(shards, |shards| {
             let database = session.database;
@@ -134,7 +140,7 @@ impl Store {
             }
             reply_later
         });
-        Execution { command: Some(command.id()), reply_later }
+        Execution { command: Some(command.id()), ran: true, reply_later }
     }
 
     /// Takes the shards of `set` for the length of `step`.

@@ -118,6 +118,14 @@ impl Host for WorkerHost<'_> {
         killed
     }
 
+    fn ran_in_transaction(&mut self, database: u32, argv: Argv<'_>) {
+        if self.shared.monitors.load(Ordering::Relaxed) > 0
+            && let Some(card) = self.shared.clients.get(self.client)
+        {
+            self.shared.feed_monitors(database, &card, argv);
+        }
+    }
+
     fn now_us(&self) -> u64 {
         now_us()
     }

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
 use reef_engine::clock::Millis;
+use reef_engine::command::Flags;
 use reef_engine::session::Session;
 use reef_engine::step;
 use reef_resp::{Argv, Limits, Progress, Writer};
@@ -392,9 +393,6 @@ impl Worker {
         if argv.is_empty() {
             return;
         }
-        if self.shared.monitors.load(Ordering::Relaxed) > 0 {
-            self.shared.feed_monitors(&connection.session, &connection.card, argv);
-        }
         let mark = self.reply.mark();
         let was_monitoring = connection.session.monitoring;
         let mut host = WorkerHost {
@@ -416,9 +414,12 @@ impl Worker {
         if failed {
             self.shared.count_error(self.reply.data_since(mark));
         }
-        self.statistics.count(execution.command, failed);
+        self.statistics.count(execution.command.filter(|_| execution.ran), failed);
         if let Some(command) = execution.command {
             connection.card.command.store(command, Ordering::Relaxed);
+        }
+        if execution.ran {
+            self.shared.feed_monitors(connection.session.database, &connection.card, argv);
         }
         if was_monitoring != connection.session.monitoring {
             self.shared.count_monitor(connection.session.monitoring);
@@ -498,16 +499,23 @@ enum Received {
 }
 
 impl Shared {
-    /// Shows a command to all clients in MONITOR.
-    fn feed_monitors(&self, session: &Session, card: &Card, argv: Argv<'_>) {
-        let Ok(Some(command)) = self.store.registry().resolve(argv).map_err(|_| ()) else { return };
-        if command.flags.has(reef_engine::command::Flags::SKIP_MONITOR)
-            || command.flags.has(reef_engine::command::Flags::ADMIN)
-        {
+    /// Shows a command that ran to all clients in MONITOR.
+    #[inline]
+    pub(crate) fn feed_monitors(&self, database: u32, card: &Card, argv: Argv<'_>) {
+        if self.monitors.load(Ordering::Relaxed) > 0 {
+            self.feed(database, card, argv);
+        }
+    }
+
+    fn feed(&self, database: u32, card: &Card, argv: Argv<'_>) {
+        let registry = self.store.registry();
+        let Ok(Some(command)) = registry.resolve(argv) else { return };
+        let hidden = [Flags::SKIP_MONITOR, Flags::ADMIN];
+        if hidden.iter().any(|flag| command.flags.has(*flag)) {
             return;
         }
         let address = crate::surroundings::address(card.peer, self);
-        let line = reef_engine::monitor::monitor_line(now_us(), session.database, &address, argv);
+        let line = reef_engine::monitor::monitor_line(now_us(), database, &address, argv);
         let line: Arc<[u8]> = Arc::from(format!("+{line}\r\n").into_bytes());
         self.mailboxes.iter().for_each(|mailbox| mailbox.send(Message::Feed(line.clone())));
     }

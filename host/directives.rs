@@ -36,9 +36,9 @@ impl Configuration for Directives {
     }
 }
 
-/// How many parts the keyspace has.
+/// How many parts the keyspace has: one worker alone gains nothing from several.
 pub(crate) fn shards(config: &Config) -> usize {
-    config.shards()
+    if config.io_threads() == 1 { 1 } else { config.shards() }
 }
 
 /// What the engine acts on.

@@ -312,12 +312,30 @@ fn hash_tag(key: &[u8]) -> &[u8] {
     }
 }
 
+/// CRC16 (XMODEM), eight bytes at a time: table `k` holds what a byte adds when `k` bytes follow.
 fn crc16(bytes: &[u8]) -> u16 {
-    bytes.iter().fold(0, |crc: u16, byte| (crc << 8) ^ CRC16[usize::from((crc >> 8) as u8 ^ byte)])
+    let mut crc: u16 = 0;
+    let mut blocks = bytes.chunks_exact(8);
+    for block in &mut blocks {
+        let [high, low] = crc.to_be_bytes();
+        let mixed = [block[0] ^ high, block[1] ^ low];
+        let head = CRC16[7][usize::from(mixed[0])] ^ CRC16[6][usize::from(mixed[1])];
+        let middle = CRC16[5][usize::from(block[2])] ^ CRC16[4][usize::from(block[3])];
+        let tail = CRC16[3][usize::from(block[4])] ^ CRC16[2][usize::from(block[5])];
+        crc = head
+            ^ middle
+            ^ tail
+            ^ CRC16[1][usize::from(block[6])]
+            ^ CRC16[0][usize::from(block[7])];
+    }
+    blocks
+        .remainder()
+        .iter()
+        .fold(crc, |crc, byte| (crc << 8) ^ CRC16[0][usize::from((crc >> 8) as u8 ^ byte)])
 }
 
-const CRC16: [u16; 256] = {
-    let mut table = [0; 256];
+static CRC16: [[u16; 256]; 8] = {
+    let mut tables = [[0; 256]; 8];
     let mut index = 0;
     while index < 256 {
         let mut crc = (index as u16) << 8;
@@ -326,10 +344,20 @@ const CRC16: [u16; 256] = {
             crc = if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 };
             bit += 1;
         }
-        table[index] = crc;
+        tables[0][index] = crc;
         index += 1;
     }
-    table
+    let mut table = 1;
+    while table < 8 {
+        let mut index = 0;
+        while index < 256 {
+            let before: u16 = tables[table - 1][index];
+            tables[table][index] = (before << 8) ^ tables[0][(before >> 8) as usize];
+            index += 1;
+        }
+        table += 1;
+    }
+    tables
 };
 
 #[cfg(test)]
@@ -340,6 +368,17 @@ mod tests {
     fn slots_are_those_of_redis_cluster() {
         // From the cluster specification: CRC16 of "123456789" is 0x31C3.
         assert_eq!(crc16(b"123456789"), 0x31c3);
+        let bitwise = |bytes: &[u8]| {
+            bytes.iter().fold(0u16, |crc, byte| {
+                (0..8).fold(crc ^ u16::from(*byte) << 8, |crc, _| {
+                    if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 }
+                })
+            })
+        };
+        let key: Vec<u8> = (0..100u8).map(|i| i.wrapping_mul(37)).collect();
+        for len in 0..key.len() {
+            assert_eq!(crc16(&key[..len]), bitwise(&key[..len]), "{len} bytes");
+        }
         assert_eq!(slot_of(b"foo"), 12182);
         assert_eq!(slot_of(b"{user1000}.following"), slot_of(b"user1000"));
         assert_eq!(slot_of(b"foo{}{bar}"), crc16(b"foo{}{bar}") % 16384);

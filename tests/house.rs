@@ -78,13 +78,13 @@ fn every_crate_has_its_arrow() {
 /// All Rust sources of the repository with their text.
 fn sources() -> BTreeMap<PathBuf, String> {
     fn walk(dir: &Path, found: &mut BTreeMap<PathBuf, String>) {
-        for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        for entry in fs::read_dir(dir).expect("a folder of ours").flatten() {
             let path = entry.path();
             let name = entry.file_name();
             if path.is_dir() && name != "target" && !name.to_string_lossy().starts_with('.') {
                 walk(&path, found);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.insert(path.clone(), fs::read_to_string(&path).unwrap());
+                found.insert(path.clone(), fs::read_to_string(&path).expect("text"));
             }
         }
     }

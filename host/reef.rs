@@ -62,6 +62,9 @@ impl Reef {
         let store = Store::new(seed, directives::shards(&config), directives::settings(&config));
         let runtime =
             Runtime::new(&runtime_options(&config), store.clone()).map_err(StartError::Runtime)?;
+        if let Some(error) = runtime.code_cache_error() {
+            tracing::warn!("compiled plugins are not kept, so starts take longer: {error}");
+        }
         load_plugins(&runtime, &config)?;
         let options = directives::options(&config);
         let configuration = Arc::new(Directives::new(config));

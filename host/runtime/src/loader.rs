@@ -46,6 +46,8 @@ pub(crate) struct House {
     pub(crate) services: Arc<Services>,
     pub(crate) registry: Registry,
     pub(crate) cache: Option<CodeCache>,
+    /// Why there is no cache although one was wanted.
+    pub(crate) cache_error: Option<String>,
     pub(crate) compile_timeout: Duration,
     /// Whether a compilation is under way, perhaps one that was given up on.
     pub(crate) compiling: AtomicBool,
@@ -260,7 +262,8 @@ impl House {
     fn wait<R>(&self, receiver: &Receiver<R>) -> Result<R, LoadError> {
         let began = Instant::now();
         loop {
-            match receiver.recv_timeout(STOPPING_SEEN_AFTER) {
+            let left = self.compile_timeout.saturating_sub(began.elapsed());
+            match receiver.recv_timeout(left.min(STOPPING_SEEN_AFTER)) {
                 Ok(result) => return Ok(result),
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(texts::not_a_component("the compiler failed").into());

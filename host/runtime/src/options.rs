@@ -7,7 +7,7 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where compiled code is kept between starts; nowhere when absent. The directory is created
-    /// for this user alone, and refused when others can write to it.
+    /// for this user alone, and not used when others can get at it.
     pub cache_dir: Option<PathBuf>,
     /// Threads that finish the calls which did not end within their first slice.
     pub overstay_threads: usize,

@@ -25,13 +25,13 @@ pub struct Runtime {
     house: Arc<House>,
 }
 
-/// Why a runtime could not be set up.
+/// Why a runtime could not be set up: the machine gives no memory or no threads.
 #[derive(Debug)]
 pub struct StartError(String);
 
 impl std::fmt::Display for StartError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the plugin runtime cannot start: {}", self.0)
+        f.write_str(&self.0)
     }
 }
 
@@ -53,13 +53,19 @@ impl Runtime {
     /// Sets a runtime up and starts its threads.
     pub fn new(options: &Options, backend: Arc<dyn Backend>) -> Result<Arc<Self>, StartError> {
         let machine = Machine::new(options)?;
-        let cache = options.cache_dir.as_deref().map(CodeCache::open).transpose()?;
+        let (cache, cache_error) = match options.cache_dir.as_deref().map(CodeCache::open) {
+            None => (None, None),
+            Some(Ok(cache)) => (Some(cache), None),
+            // Starts take longer without it, that is all.
+            Some(Err(error)) => (None, Some(error.to_string())),
+        };
         let ticker = Ticker::start(machine.engine.clone())?;
         let house = Arc::new(House {
             machine,
             services: Arc::new(Services { backend, ticker }),
             registry: Registry::default(),
             cache,
+            cache_error,
             compile_timeout: options.compile_timeout,
             compiling: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -89,6 +95,11 @@ impl Runtime {
     pub fn stats(&self) -> Vec<PluginStatistics> {
         let versions = self.house.registry.all();
         versions.iter().map(|version| report::plugin_statistics(version)).collect()
+    }
+
+    /// Why compiled code is not kept although a directory for it was given.
+    pub fn code_cache_error(&self) -> Option<&str> {
+        self.house.cache_error.as_deref()
     }
 
     /// How many instances the pool holds; `None` when their memory comes from the operating

@@ -233,6 +233,27 @@ fn compiled_code_is_found_again() {
 }
 
 #[test]
+fn a_cache_that_cannot_be_used_stops_nothing() {
+    let options = Options { cache_dir: Some("/dev/null/code".into()), ..Options::default() };
+    let rig = Rig::with(&options);
+    assert!(rig.runtime.code_cache_error().is_some());
+    rig.load("test", &ok("T.OK"), &[]).unwrap();
+    assert_eq!(rig.call(&["T.OK"]), "+OK\r\n");
+    assert_eq!(Rig::new().runtime.code_cache_error(), None);
+}
+
+#[test]
+fn compiling_is_given_up_on_in_time() {
+    let rig = Rig::with(&Options { compile_timeout: Duration::ZERO, ..Options::default() });
+    let error = rig.load("test", &ok("T.OK"), &[]).unwrap_err().to_string();
+    assert_eq!(error, "ERR compiling took longer than 0 s");
+    let error = rig.load("test", &ok("T.OK"), &[]).unwrap_err().to_string();
+    let busy = "BUSY another plugin is still being compiled";
+    assert!([busy, "ERR compiling took longer than 0 s"].contains(&error.as_str()), "{error}");
+    assert_eq!(rig.runtime.list(), []);
+}
+
+#[test]
 fn what_is_no_component_is_refused() {
     let rig = Rig::new();
     let load = |bytes: Vec<u8>| {

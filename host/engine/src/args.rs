@@ -28,6 +28,11 @@ impl<'a> Args<'a> {
         self.argv
     }
 
+    /// The position of the next argument.
+    pub fn position(&self) -> usize {
+        self.next
+    }
+
     /// How many arguments are left.
     pub fn left(&self) -> usize {
         self.argv.len().saturating_sub(self.next)
@@ -124,6 +129,35 @@ impl<'a> Args<'a> {
     /// Takes a double.
     pub fn float(&mut self) -> Result<f64, Error> {
         number::parse_f64(self.bytes()?).ok_or(Error::NotAFloat)
+    }
+
+    /// Takes a time in seconds, fractions allowed; gives milliseconds, rounded up. 0 is for ever.
+    pub fn timeout_s(&mut self) -> Result<Option<u64>, Error> {
+        let seconds =
+            number::parse_f64_any_size(self.bytes()?).ok_or(Error::TIMEOUT_NOT_A_FLOAT)?;
+        // Beyond this the milliseconds would not fit into the integers that Redis keeps them in.
+        if seconds * 1000.0 > i64::MAX as f64 {
+            return Err(Error::TIMEOUT_OUT_OF_RANGE);
+        }
+        let whole = (seconds * 1000.0) as i64;
+        let ms = whole + i64::from(whole as f64 / 1000.0 < seconds);
+        self.timeout(ms)
+    }
+
+    /// Takes a time in whole milliseconds. 0 is for ever.
+    pub fn timeout_ms(&mut self) -> Result<Option<u64>, Error> {
+        let ms = number::parse_i64(self.bytes()?).ok_or(Error::TIMEOUT_NOT_AN_INTEGER)?;
+        self.timeout(ms)
+    }
+
+    fn timeout(&self, ms: i64) -> Result<Option<u64>, Error> {
+        let ms = u64::try_from(ms).map_err(|_| Error::TIMEOUT_NEGATIVE)?;
+        // Longer than this ends after what a clock of 64 bits can say.
+        const LONGEST_MS: u64 = i64::MAX as u64 - (1 << 42);
+        if ms > LONGEST_MS {
+            return Err(Error::TIMEOUT_OUT_OF_RANGE);
+        }
+        Ok((ms > 0).then_some(ms))
     }
 
     /// Takes the next argument if it is this word, in either case.

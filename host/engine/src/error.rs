@@ -131,6 +131,12 @@ impl Error {
     pub const LIMIT_OF_RANKS: Self = Self::Text(
         "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
     );
+    pub const UNBLOCKED: Self = Self::Text("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    pub const TIMEOUT_NOT_A_FLOAT: Self = Self::Text("ERR timeout is not a float or out of range");
+    pub const TIMEOUT_NOT_AN_INTEGER: Self =
+        Self::Text("ERR timeout is not an integer or out of range");
+    pub const TIMEOUT_OUT_OF_RANGE: Self = Self::Text("ERR timeout is out of range");
+    pub const TIMEOUT_NEGATIVE: Self = Self::Text("ERR timeout is negative");
     pub const SCORES_OF_LEX: Self =
         Self::Text("ERR syntax error, WITHSCORES not supported in combination with BYLEX");
 }

@@ -14,6 +14,7 @@ pub use crate::client_info::ClientFilter;
 use crate::client_info::ClientInfo;
 use crate::error::Error;
 use crate::keyspace::Database;
+use crate::waiters::Waiter;
 
 /// How SHUTDOWN wants the process to stop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,6 +106,18 @@ pub trait Host {
 
     /// Closes clients; gives how many. The caller's own connection closes after the reply.
     fn kill_clients(&mut self, filter: &ClientFilter) -> usize;
+
+    /// Who serves the connection of the client that asks: kept with a waiter, so that it is found
+    /// again.
+    fn home(&self) -> u32 {
+        0
+    }
+
+    /// Whether a waiter's connection still stands. Asked before an element is given to it.
+    fn is_connected(&mut self, waiter: &Waiter) -> bool;
+
+    /// Sends a waiter its reply (RESP, in its protocol): it waits no longer.
+    fn deliver(&mut self, waiter: &Waiter, reply: Vec<u8>);
 
     /// Makes a client that waits go on, as if it had timed out or with an error. Whether it waited.
     fn unblock_client(&mut self, _id: u64, _with_error: bool) -> bool {

@@ -1,5 +1,8 @@
 //! What the engine needs to know of the configuration: plain values, handed in by the host.
 
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use crate::types::hasher::Hasher;
 use crate::types::limits::Limits;
 
@@ -42,6 +45,8 @@ pub struct Rules {
     pub shards: usize,
     /// The configuration.
     pub settings: Settings,
+    /// Counts clients that begin to wait, over all shards.
+    arrivals: Arc<AtomicU64>,
 }
 
 impl Rules {
@@ -49,7 +54,18 @@ impl Rules {
     /// [`SHARDS_MAX`](crate::keyspace::SHARDS_MAX)).
     pub fn new(seed: u64, shards: usize, settings: Settings) -> Self {
         let shards = shards.clamp(1, crate::keyspace::SHARDS_MAX).next_power_of_two();
-        Self { hasher: Hasher::new(seed), shards, settings }
+        Self { hasher: Hasher::new(seed), shards, settings, arrivals: Arc::default() }
+    }
+
+    /// The same with other settings.
+    pub fn with_settings(&self, settings: Settings) -> Self {
+        Self { settings, ..self.clone() }
+    }
+
+    /// A number above all that were given before. Under the lock of a shard, its queues are in
+    /// order.
+    pub(crate) fn next_arrival(&self) -> u64 {
+        self.arrivals.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The shard of a key.

@@ -7,14 +7,15 @@
 mod configuration;
 mod process;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use reef_resp::{Argv, Protocol, Writer};
+use reef_resp::{Argv, OwnedArgv, Protocol, Writer};
 
-use self::process::{Process, ProcessHost};
+use self::process::{Process, ProcessHost, Told};
 use crate::backend::{Batch, Caller, CommandColumns, Items, Outcome, StepError};
 use crate::batch::Plan;
 use crate::client_info::ClientInfo;
@@ -25,9 +26,11 @@ use crate::grants::Grants;
 use crate::keyspace::{self, Journal, Keyspace, Shard, ShardSet, Shards, Slot};
 use crate::monitor::monitor_line;
 use crate::registry::{CommandRef, Registry};
+use crate::serving::Ending;
 use crate::session::Session;
 use crate::settings::{Rules, Settings};
-use crate::step::{self, Admission, Cx};
+use crate::step::{self, Admission, Answer, Cx};
+use crate::waiters::Waiter;
 
 /// An engine with a virtual clock.
 pub struct Solo {
@@ -47,8 +50,12 @@ struct Client {
     active_at: Millis,
     /// The last command's full name.
     command: String,
-    /// What it was sent without having asked.
+    /// What it was sent without having asked, or later than it asked.
     unasked: Vec<u8>,
+    /// What it waits for, and until when.
+    waiter: Option<(Arc<Waiter>, Option<Millis>)>,
+    /// Commands that came while it waited.
+    backlog: VecDeque<OwnedArgv>,
 }
 
 impl Client {
@@ -61,6 +68,7 @@ impl Client {
             descriptor: 8,
             age_s: now.since(self.connected_at) / 1000,
             idle_s: now.since(self.active_at) / 1000,
+            waiting: self.waiter.is_some(),
             ..ClientInfo::default()
         };
         let protocol = if self.protocol == Protocol::Resp3 { 3 } else { 2 };
@@ -106,6 +114,8 @@ impl Solo {
             active_at: now,
             command: String::new(),
             unasked: Vec::new(),
+            waiter: None,
+            backlog: VecDeque::new(),
         };
         self.clients.insert(id, client);
         id
@@ -116,7 +126,7 @@ impl Solo {
         self.clients.contains_key(&id)
     }
 
-    /// Takes what a client was sent without having asked (MONITOR).
+    /// Takes what a client was sent without having asked (MONITOR), or later than it asked.
     pub fn take_unasked(&mut self, id: u64) -> Vec<u8> {
         self.clients
             .get_mut(&id)
@@ -132,10 +142,16 @@ impl Solo {
     }
 
     fn forget(&mut self, mut client: Client) {
-        let held = client.session.shards(&self.rules);
+        let mut held = client.session.shards(&self.rules);
+        if let Some((waiter, _)) = &client.waiter {
+            held = held.union(waiter.shards);
+        }
         let mut journal = Journal::new();
         let shards = hold(&mut self.shards, held);
         let mut keys = Keyspace::new(shards, &self.rules, self.process.now, 0, &mut journal);
+        if let Some((waiter, _)) = client.waiter.take() {
+            keys.end_wait(&waiter);
+        }
         for watch in client.session.take_watches() {
             keys.unwatch(watch.database, &watch.key);
         }
@@ -148,11 +164,69 @@ impl Solo {
 
     /// Moves the clock on and lets what is due happen.
     pub fn advance(&mut self, ms: u64) {
-        let now = Millis::new(self.process.now.get() + ms);
-        self.process.now = now;
-        let active = self.process.active_expiry;
-        for shard in self.shards.iter_mut().filter(|_| active) {
-            keyspace::expire_due(shard, &self.rules, now, usize::MAX);
+        let end = Millis::new(self.process.now.get() + ms);
+        // Whoever's time is over first hears of it first.
+        while let Some((at, id)) = self.next_deadline().filter(|(at, _)| *at <= end) {
+            self.process.now = at;
+            self.expire_due();
+            self.end_wait(id, Ending::TimedOut);
+        }
+        self.process.now = end;
+        self.expire_due();
+    }
+
+    fn next_deadline(&self) -> Option<(Millis, u64)> {
+        let waiting =
+            self.clients.iter().filter_map(|(id, client)| Some((client.waiter.as_ref()?.1?, *id)));
+        waiting.min()
+    }
+
+    fn expire_due(&mut self) {
+        if !self.process.active_expiry {
+            return;
+        }
+        let all = ShardSet::all(self.rules.shards);
+        let nobody = Caller { client_id: 0, user: "default".into(), database: 0 };
+        self.run_planned(&nobody, Journal::new(), all, &mut Writer::default(), |cx| {
+            cx.keys.expire_due(usize::MAX)
+        });
+    }
+
+    /// Ends a client's wait, if it waits.
+    fn end_wait(&mut self, id: u64, ending: Ending) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let Some((waiter, _)) = client.waiter.take() else { return };
+        let mut journal = Journal::new();
+        let shards = hold(&mut self.shards, waiter.shards);
+        Keyspace::new(shards, &self.rules, self.process.now, 0, &mut journal).end_wait(&waiter);
+        self.go_on(id, &waiter.farewell(ending));
+    }
+
+    /// Gives a client the reply that it waited for, and runs what it sent meanwhile.
+    fn go_on(&mut self, id: u64, reply: &[u8]) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        client.waiter = None;
+        client.unasked.extend_from_slice(reply);
+        while let Some(client) = self.clients.get_mut(&id)
+            && client.waiter.is_none()
+            && let Some(argv) = client.backlog.pop_front()
+        {
+            let (reply, _) = self.run(id, argv.as_argv());
+            if let Some(client) = self.clients.get_mut(&id) {
+                client.unasked.extend_from_slice(&reply);
+            }
+        }
+    }
+
+    /// `set` and the shards that serving the waiters there may take.
+    fn with_reach(&self, mut set: ShardSet) -> ShardSet {
+        loop {
+            let reach = |index: usize| self.shards[index].waiters.reach();
+            let wider = set.iter().map(reach).fold(set, ShardSet::union);
+            if wider == set {
+                return set;
+            }
+            set = wider;
         }
     }
 
@@ -165,6 +239,11 @@ impl Solo {
     pub fn run(&mut self, id: u64, argv: Argv<'_>) -> (Vec<u8>, bool) {
         // Taken out, so that the command can look at the others.
         let Some(mut client) = self.clients.remove(&id) else { return (Vec::new(), false) };
+        if client.waiter.is_some() {
+            client.backlog.push_back(OwnedArgv::from(argv));
+            self.clients.insert(id, client);
+            return (Vec::new(), true);
+        }
         let mut reply = Writer::new(client.protocol);
         let admission = step::admit(
             argv,
@@ -178,8 +257,9 @@ impl Solo {
         if let Ok(Some(command)) = self.registry.resolve(argv) {
             client.command = command.full_name();
         }
+        let mut told = Told::default();
         if let Admission::Run(command, held) = admission {
-            self.run_admitted(&mut client, &command, argv, held, &mut reply);
+            told = self.run_admitted(&mut client, &command, argv, held, &mut reply);
         }
         client.protocol = reply.protocol();
         let open = !client.session.closing;
@@ -189,7 +269,15 @@ impl Solo {
         } else {
             self.forget(client);
         }
+        self.spread(told);
         (if sent { reply.take_data() } else { Vec::new() }, open)
+    }
+
+    /// Lets a step have its effect on the other clients.
+    fn spread(&mut self, told: Told) {
+        told.killed.into_iter().for_each(|id| self.disconnect(id));
+        told.unblocked.into_iter().for_each(|(id, ending)| self.end_wait(id, ending));
+        told.served.into_iter().for_each(|(id, reply)| self.go_on(id, &reply));
     }
 
     fn run_admitted(
@@ -199,11 +287,12 @@ impl Solo {
         argv: Argv<'_>,
         held: ShardSet,
         reply: &mut Writer,
-    ) {
+    ) -> Told {
         let monitored = client.session.monitoring;
         let mut journal = Journal::new();
         let (now, database) = (self.process.now, client.session.database);
         let me = client.describe(now);
+        let held = self.with_reach(held);
         let mut host = ProcessHost::new(&mut self.process, &self.clients, Some(me));
         let shards = hold(&mut self.shards, held);
         let mut cx = Cx {
@@ -212,16 +301,20 @@ impl Solo {
             session: &mut client.session,
             registry: &self.registry,
             host: &mut host,
-            reply_later: false,
+            answer: Answer::Now,
+            rerun: false,
         };
         cx.run(command, argv);
-        for killed in host.take_killed() {
-            if killed == client.session.id {
-                client.session.closing = true;
-            } else {
-                self.disconnect(killed);
-            }
+        cx.settle();
+        let answer = core::mem::take(&mut cx.answer);
+        let mut told = host.into_told();
+        if let Answer::WhenReady(waiter) = answer {
+            let deadline = waiter.timeout_ms.map(|ms| Millis::new(now.get().saturating_add(ms)));
+            client.waiter = Some((waiter, deadline));
         }
+        let killed = told.killed.len();
+        told.killed.retain(|id| *id != client.session.id);
+        client.session.closing |= told.killed.len() < killed;
         if core::mem::take(&mut self.process.reconfigured) {
             self.process.configuration.apply(&mut self.rules.settings);
         }
@@ -229,6 +322,7 @@ impl Solo {
         if !monitored && !hidden.iter().any(|flag| command.flags.has(*flag)) {
             self.feed_monitors(client, argv);
         }
+        told
     }
 
     fn feed_monitors(&mut self, client: &Client, argv: Argv<'_>) {
@@ -286,17 +380,24 @@ impl Solo {
     ) -> R {
         let mut session = Session::new(caller.client_id, caller.user.clone(), true);
         session.database = caller.database;
+        let held = self.with_reach(held);
         let shards = hold(&mut self.shards, held);
         let now = self.process.now;
         let mut host = ProcessHost::new(&mut self.process, &self.clients, None);
-        run(&mut Cx {
+        let mut cx = Cx {
             keys: Keyspace::new(shards, &self.rules, now, caller.database, &mut journal),
             reply: replies,
             session: &mut session,
             registry: &self.registry,
             host: &mut host,
-            reply_later: false,
-        })
+            answer: Answer::Now,
+            rerun: false,
+        };
+        let result = run(&mut cx);
+        cx.settle();
+        let told = host.into_told();
+        self.spread(told);
+        result
     }
 
     /// All data in a canonical form, to compare states: independent of the number of shards.

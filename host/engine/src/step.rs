@@ -4,6 +4,7 @@
 //! lets [`Cx::run`] execute it. Nothing here blocks, reads a clock or does I/O.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use reef_resp::{Argv, OwnedArgv, Writer};
@@ -18,6 +19,7 @@ use crate::keyspace::{Keyspace, ShardSet};
 use crate::registry::{CommandRef, Registry};
 use crate::session::{ReplyMode, Session};
 use crate::settings::Rules;
+use crate::waiters::Waiter;
 
 /// What a driver has to do with a command.
 #[derive(Debug)]
@@ -83,8 +85,23 @@ pub struct Cx<'a> {
     pub registry: &'a Registry,
     /// The process around.
     pub host: &'a mut dyn Host,
-    /// Whether the reply comes later, from elsewhere.
-    pub reply_later: bool,
+    /// When the reply comes.
+    pub answer: Answer,
+    /// Whether the command runs for a client that waits already.
+    pub rerun: bool,
+}
+
+/// When the reply to a command comes.
+#[derive(Clone, Debug, Default)]
+pub enum Answer {
+    /// It is written.
+    #[default]
+    Now,
+    /// Later, from elsewhere: through a completion of the host's, or because the client goes on
+    /// waiting.
+    Later,
+    /// When a key is ready or the time is over: the client waits.
+    WhenReady(Arc<Waiter>),
 }
 
 impl Cx<'_> {
@@ -111,7 +128,7 @@ impl Cx<'_> {
             Runner::Plugin(plugin) => {
                 let caller = self.caller();
                 let status = self.host.call_plugin(plugin, &caller, argv, self.reply);
-                self.reply_later = status == CallStatus::Later;
+                self.answer_by(status);
                 Ok(())
             }
         };
@@ -119,6 +136,13 @@ impl Cx<'_> {
             self.reply.rewind(mark);
         }
         result
+    }
+
+    /// Notes when the reply of a call comes.
+    pub fn answer_by(&mut self, status: CallStatus) {
+        if status == CallStatus::Later {
+            self.answer = Answer::Later;
+        }
     }
 
     /// Who asks, for plugins.

@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, O
 
 use parking_lot::Mutex;
 use reef_engine::clock::Millis;
+use reef_engine::waiters::Waiter;
+
+use crate::connection::Socket;
 
 /// A connection's card.
 #[derive(Debug)]
@@ -18,7 +21,7 @@ pub(crate) struct Card {
     pub(crate) worker: usize,
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) local: Option<SocketAddr>,
-    pub(crate) descriptor: i32,
+    pub(crate) socket: Arc<Socket>,
     pub(crate) connected_at: Millis,
     /// When the client last sent something: milliseconds since 1970.
     pub(crate) active_at: AtomicU64,
@@ -36,6 +39,8 @@ pub(crate) struct Card {
     pub(crate) input_bytes: AtomicU32,
     pub(crate) output_bytes: AtomicU64,
     pub(crate) labels: Mutex<Labels>,
+    /// What it waits for. Whoever takes it out ends the wait.
+    pub(crate) waiter: Mutex<Option<Arc<Waiter>>>,
 }
 
 /// What a client told of itself.
@@ -51,7 +56,7 @@ impl Card {
         id: u64,
         worker: usize,
         (peer, local): (Option<SocketAddr>, Option<SocketAddr>),
-        descriptor: i32,
+        socket: Arc<Socket>,
         now: Millis,
     ) -> Self {
         Self {
@@ -59,7 +64,7 @@ impl Card {
             worker,
             peer,
             local,
-            descriptor,
+            socket,
             connected_at: now,
             active_at: AtomicU64::new(now.get()),
             database: AtomicU32::new(0),
@@ -74,6 +79,7 @@ impl Card {
             input_bytes: AtomicU32::new(0),
             output_bytes: AtomicU64::new(0),
             labels: Mutex::default(),
+            waiter: Mutex::default(),
         }
     }
 }

@@ -1,55 +1,69 @@
 //! One client's connection as its worker sees it.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
-use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
 use reef_engine::session::Session;
+use reef_engine::waiters::Waiter;
 use reef_resp::{Decoder, Protocol};
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::clients::{Card, Labels};
 use crate::input::Input;
 
-/// A socket of either kind.
+/// A socket of either kind. Its worker reads and writes it; others may look whether it stands.
 #[derive(Debug)]
-pub(crate) enum Stream {
+pub(crate) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
-impl Stream {
+impl Socket {
     pub(crate) fn descriptor(&self) -> i32 {
-        match self {
-            Self::Tcp(stream) => stream.as_raw_fd(),
-            Self::Unix(stream) => stream.as_raw_fd(),
-        }
+        self.as_fd().as_raw_fd()
     }
 
-    pub(crate) fn source(&mut self) -> &mut dyn Source {
-        match self {
-            Self::Tcp(stream) => stream,
-            Self::Unix(stream) => stream,
+    /// Whether the other side still listens: one system call, and no byte is taken. When in doubt
+    /// it does.
+    pub(crate) fn is_connected(&self) -> bool {
+        let gone = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+        let mut polled = [PollFd::new(self, PollFlags::RDHUP)];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        match rustix::event::poll(&mut polled, Some(&at_once)) {
+            Ok(_) => !polled[0].revents().intersects(gone),
+            Err(_) => true,
         }
     }
 }
 
-impl Read for Stream {
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+impl Read for &Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.read(buffer),
-            Self::Unix(stream) => stream.read(buffer),
+            Socket::Tcp(stream) => (&*stream).read(buffer),
+            Socket::Unix(stream) => (&*stream).read(buffer),
         }
     }
 }
 
-impl Write for Stream {
+impl Write for &Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.write(bytes),
-            Self::Unix(stream) => stream.write(bytes),
+            Socket::Tcp(stream) => (&*stream).write(bytes),
+            Socket::Unix(stream) => (&*stream).write(bytes),
         }
     }
 
@@ -58,10 +72,20 @@ impl Write for Stream {
     }
 }
 
+/// What a client waits for, and until when.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) waiter: Arc<Waiter>,
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// When the waits of a worker's clients are over.
+pub(crate) type Deadlines = BTreeSet<(Instant, u64)>;
+
 /// A connection. Idle, it holds no buffer.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    pub(crate) stream: Stream,
+    pub(crate) socket: Arc<Socket>,
     pub(crate) session: Session,
     pub(crate) protocol: Protocol,
     pub(crate) decoder: Decoder,
@@ -77,6 +101,10 @@ pub(crate) struct Connection {
     pub(crate) missing: usize,
     /// Whether a command's reply comes later; until then nothing else is executed.
     pub(crate) waiting: bool,
+    /// Where it waits, if for a key.
+    pub(crate) waiter: Option<Box<Waiting>>,
+    /// Whether the other side has said that it sends nothing more.
+    pub(crate) hung_up: bool,
 }
 
 /// How sending went.
@@ -91,9 +119,9 @@ pub(crate) enum Sent {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: Stream, session: Session, card: Arc<Card>) -> Self {
+    pub(crate) fn new(socket: Arc<Socket>, session: Session, card: Arc<Card>) -> Self {
         Self {
-            stream,
+            socket,
             session,
             protocol: Protocol::Resp2,
             decoder: Decoder::new(),
@@ -104,7 +132,20 @@ impl Connection {
             readable: false,
             missing: 0,
             waiting: false,
+            waiter: None,
+            hung_up: false,
         }
+    }
+
+    /// Ends the wait as far as the connection is concerned; what the queues know is the caller's
+    /// business.
+    pub(crate) fn forget_wait(&mut self, deadlines: &mut Deadlines) -> Option<Arc<Waiter>> {
+        let Waiting { waiter, deadline } = *self.waiter.take()?;
+        if let Some(at) = deadline {
+            deadlines.remove(&(at, waiter.client));
+        }
+        self.card.waiter.lock().take();
+        Some(waiter)
     }
 
     /// Sends `bytes` after everything that is still to be sent.
@@ -115,7 +156,7 @@ impl Connection {
         }
         let mut rest = bytes;
         while !rest.is_empty() {
-            match self.stream.write(rest) {
+            match (&*self.socket).write(rest) {
                 Ok(count) => rest = &rest[count..],
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.output.extend_from_slice(rest);
@@ -131,7 +172,7 @@ impl Connection {
     /// Sends what is kept.
     pub(crate) fn flush(&mut self) -> Sent {
         while self.sent < self.output.len() {
-            match self.stream.write(&self.output[self.sent..]) {
+            match (&*self.socket).write(&self.output[self.sent..]) {
                 Ok(count) => self.sent += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sent::Some,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -58,15 +58,15 @@ impl Shared {
         line(out, "lru_clock", now_ms().seconds() & 0x00ff_ffff);
         line(out, "executable", executable.display());
         line(out, "config_file", &options.config_file);
-        line(out, "io_threads_active", self.mailboxes.len());
+        line(out, "io_threads_active", self.post.mailboxes.len());
     }
 
     fn info_clients(&self, out: &mut String) {
-        let cards = self.clients.all();
+        let cards = self.post.clients.all();
         let waiting = cards.iter().filter(|card| card.waiting.load(Ordering::Relaxed)).count();
         let input = cards.iter().map(|card| card.input_bytes.load(Ordering::Relaxed)).max();
         let output = cards.iter().map(|card| card.output_bytes.load(Ordering::Relaxed)).max();
-        line(out, "connected_clients", self.clients.len());
+        line(out, "connected_clients", self.post.clients.len());
         line(out, "maxclients", self.options().clients_max);
         line(out, "client_recent_max_input_buffer", input.unwrap_or(0));
         line(out, "client_recent_max_output_buffer", output.unwrap_or(0));
@@ -76,7 +76,7 @@ impl Shared {
     fn info_memory(&self, data_bytes: u64, out: &mut String) {
         /// What a connection without buffers takes, its card included.
         const CONNECTION_BYTES: u64 = 1024;
-        let clients = self.clients.len() * CONNECTION_BYTES;
+        let clients = self.post.clients.len() * CONNECTION_BYTES;
         let used = data_bytes + clients + self.startup_bytes;
         let peak = self.memory_peak.fetch_max(used, Ordering::AcqRel).max(used);
         let options = self.options();
@@ -95,11 +95,11 @@ impl Shared {
     }
 
     fn info_stats(&self, out: &mut String) {
-        line(out, "total_connections_received", self.clients.accepted.load(Ordering::Relaxed));
+        line(out, "total_connections_received", self.post.clients.accepted.load(Ordering::Relaxed));
         line(out, "total_commands_processed", self.sum(|s| s.commands.get()));
         line(out, "total_net_input_bytes", self.sum(|s| s.bytes_in.get()));
         line(out, "total_net_output_bytes", self.sum(|s| s.bytes_out.get()));
-        line(out, "rejected_connections", self.clients.refused.load(Ordering::Relaxed));
+        line(out, "rejected_connections", self.post.clients.refused.load(Ordering::Relaxed));
         line(out, "total_error_replies", self.sum(|s| s.errors.get()));
         line(out, "total_reads_processed", self.sum(|s| s.reads.get()));
         line(out, "total_writes_processed", self.sum(|s| s.writes.get()));

@@ -15,6 +15,7 @@ mod info;
 mod input;
 mod listener;
 mod mailbox;
+mod post;
 mod process;
 mod server;
 mod statistics;

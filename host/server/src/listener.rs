@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mio::{Interest, Registry, Token};
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, TcpKeepalive, Type};
 
-use crate::connection::Stream;
+use crate::connection::Socket;
 use crate::mailbox::Newcomer;
 use crate::server::{Options, ServerError, Shared};
 use crate::worker::is_transient;
@@ -158,7 +158,8 @@ impl Drop for Listeners {
 
 fn listen(host: &str, port: u16, backlog: i32) -> io::Result<mio::net::TcpListener> {
     let address = (host, port).to_socket_addrs()?.next().ok_or(ErrorKind::NotFound)?;
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket =
+        socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -170,26 +171,26 @@ fn listen(host: &str, port: u16, backlog: i32) -> io::Result<mio::net::TcpListen
 }
 
 fn accept_one(listener: &Listener, shared: &Shared) -> io::Result<Option<Newcomer>> {
-    let (stream, peer, local) = match listener {
+    let (socket, peer, local) = match listener {
         Listener::Tcp(tcp) => {
             let (stream, peer) = tcp.accept()?;
             prepare(&stream, shared);
             let local = stream.local_addr().ok();
-            (Stream::Tcp(stream), Some(peer), local)
+            (Socket::Tcp(stream), Some(peer), local)
         }
-        Listener::Unix(unix) => (Stream::Unix(unix.accept()?.0), None, None),
+        Listener::Unix(unix) => (Socket::Unix(unix.accept()?.0), None, None),
     };
     let options = shared.options();
-    if !shared.clients.admit(options.clients_max) {
-        refuse(stream, b"-ERR max number of clients reached\r\n");
+    if !shared.post.clients.admit(options.clients_max) {
+        refuse(&socket, b"-ERR max number of clients reached\r\n");
         return Ok(None);
     }
     if options.protected_mode && peer.is_some_and(|peer| !is_loopback(peer)) {
-        shared.clients.dismiss();
-        refuse(stream, PROTECTED);
+        shared.post.clients.dismiss();
+        refuse(&socket, PROTECTED);
         return Ok(None);
     }
-    Ok(Some(Newcomer { stream, id: shared.clients.new_id(), peer, local }))
+    Ok(Some(Newcomer { socket, id: shared.post.clients.new_id(), peer, local }))
 }
 
 const PROTECTED: &[u8] = b"-DENIED Reef is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. Set a password ('requirepass' in the configuration file), or disable protected mode ('protected-mode no') if the network is trusted.\r\n";
@@ -213,6 +214,6 @@ fn prepare(stream: &mio::net::TcpStream, shared: &Shared) {
 }
 
 /// Says why, as far as the socket's empty buffer takes it, and closes.
-fn refuse(mut stream: Stream, text: &[u8]) {
-    let _ = stream.write(text);
+fn refuse(mut socket: &Socket, text: &[u8]) {
+    let _ = socket.write(text);
 }

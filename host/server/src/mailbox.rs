@@ -1,4 +1,7 @@
 //! How other threads reach a worker: messages, and a wake-up when it may be asleep.
+//!
+//! A worker that is awake looks into its mailbox before it sleeps, so nobody makes a system call to
+//! wake it; neither does it for messages to itself.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,19 +9,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::Waker;
 use parking_lot::Mutex;
+use reef_engine::serving::Ending;
 
-use crate::connection::Stream;
+use crate::connection::Socket;
 
 /// What a worker can be told.
 pub(crate) enum Message {
     /// Take over a new connection.
     Adopt(Box<Newcomer>),
-    /// The late reply to a client's command.
+    /// The reply that a client waits for.
     Reply {
         /// The client.
         client: u64,
         /// RESP.
         bytes: Vec<u8>,
+    },
+    /// End a client's wait, unless it has just been served.
+    EndWait {
+        /// The client.
+        client: u64,
+        /// What it hears.
+        ending: Ending,
     },
     /// Close a client's connection.
     Close(u64),
@@ -30,7 +41,7 @@ pub(crate) enum Message {
 
 /// A connection that nobody has served yet.
 pub(crate) struct Newcomer {
-    pub(crate) stream: Stream,
+    pub(crate) socket: Socket,
     pub(crate) id: u64,
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) local: Option<SocketAddr>,
@@ -40,28 +51,34 @@ pub(crate) struct Newcomer {
 pub(crate) struct Mailbox {
     messages: Mutex<Vec<Message>>,
     waker: Waker,
-    /// Whether a wake-up is under way, so that a burst of messages costs one system call.
-    notified: AtomicBool,
+    /// Whether the worker will look without being woken: it is awake, or a wake-up is under way.
+    attended: AtomicBool,
 }
 
 impl Mailbox {
     pub(crate) fn new(waker: Waker) -> Self {
-        Self { messages: Mutex::default(), waker, notified: AtomicBool::new(false) }
+        Self { messages: Mutex::default(), waker, attended: AtomicBool::new(false) }
     }
 
     /// Leaves a message.
     pub(crate) fn send(&self, message: Message) {
         self.messages.lock().push(message);
-        if !self.notified.swap(true, Ordering::AcqRel)
+        if !self.attended.swap(true, Ordering::AcqRel)
             && let Err(error) = self.waker.wake()
         {
             tracing::error!("a worker cannot be woken: {error}");
         }
     }
 
-    /// Takes all messages.
+    /// Takes all messages: the worker is awake, and will ask [`Mailbox::may_sleep`].
     pub(crate) fn take(&self) -> Vec<Message> {
-        self.notified.store(false, Ordering::Release);
+        self.attended.store(true, Ordering::Release);
         std::mem::take(&mut *self.messages.lock())
+    }
+
+    /// Whether the worker may sleep: whoever sends from now on wakes it, and nothing has come yet.
+    pub(crate) fn may_sleep(&self) -> bool {
+        self.attended.store(false, Ordering::SeqCst);
+        self.messages.lock().is_empty()
     }
 }

@@ -20,6 +20,7 @@ use crate::clients::Clients;
 use crate::clock::now_ms;
 use crate::listener::Listeners;
 use crate::mailbox::Mailbox;
+use crate::post::Post;
 use crate::statistics::Statistics;
 use crate::store::Store;
 use crate::worker::{MAILBOX, Worker};
@@ -143,8 +144,7 @@ pub(crate) struct Shared {
     options: ArcSwap<Options>,
     configuration: Option<Arc<dyn Configuration>>,
     pub(crate) extension: OnceLock<Arc<dyn Extension>>,
-    pub(crate) clients: Clients,
-    pub(crate) mailboxes: Vec<Arc<Mailbox>>,
+    pub(crate) post: Arc<Post>,
     pub(crate) statistics: Vec<Arc<Statistics>>,
     pub(crate) monitors: AtomicUsize,
     pub(crate) default_user: Arc<str>,
@@ -190,7 +190,7 @@ impl Shared {
 
     /// The worker whose turn it is to get a connection.
     pub(crate) fn next_worker(&self) -> usize {
-        self.workers_served.fetch_add(1, Ordering::Relaxed) % self.mailboxes.len()
+        self.workers_served.fetch_add(1, Ordering::Relaxed) % self.post.mailboxes.len()
     }
 
     /// The state of the server as gates care. Memory is summed up at most once a millisecond.
@@ -247,13 +247,14 @@ impl Server {
             polls.push(poll);
         }
         listeners.register(polls[0].registry())?;
+        let post = Arc::new(Post { mailboxes, clients: Clients::default() });
+        store.set_post(post.clone());
         let mut run_id_state = seed ^ now_ms().get();
         let shared = Arc::new(Shared {
             store,
             configuration,
             extension: OnceLock::new(),
-            clients: Clients::default(),
-            mailboxes,
+            post: post.clone(),
             statistics: (0..workers).map(|_| Arc::new(Statistics::new())).collect(),
             monitors: AtomicUsize::new(0),
             default_user: "default".into(),

@@ -4,11 +4,13 @@
 //! - locks are taken in ascending order of shards and held for the length of one step, so that no
 //!   two steps can wait for each other;
 //! - nothing here calls guest code, so no lock is ever held while guest code runs;
-//! - every expiry that is set is known to `next_expiry` before the lock is released.
+//! - every expiry that is set is known to `next_expiry` before the lock is released;
+//! - a step holds all shards that serving the waiters of its shards may take, and serves them
+//!   before it releases any.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
@@ -23,10 +25,12 @@ use reef_engine::keyspace::{self, Journal, Keyspace, Shard, ShardSet, Shards};
 use reef_engine::registry::Registry;
 use reef_engine::session::Session;
 use reef_engine::settings::{Rules, Settings};
-use reef_engine::step::{self, Admission, Cx};
+use reef_engine::step::{self, Admission, Answer, Cx};
+use reef_engine::waiters::Waiter;
 use reef_resp::{Argv, Writer};
 
 use crate::clock::now_ms;
+use crate::post::Post;
 use crate::surroundings::BatchHost;
 
 /// A shard's lock, alone on its cache lines so that neighbours do not slow each other down.
@@ -35,7 +39,6 @@ use crate::surroundings::BatchHost;
 struct Locked(Mutex<Shard>);
 
 /// All data of one engine.
-#[derive(Debug)]
 pub struct Store {
     shards: Box<[Locked]>,
     rules: ArcSwap<Rules>,
@@ -44,6 +47,8 @@ pub struct Store {
     next_expiry: AtomicU64,
     /// Whether keys are removed when they are due, and not only when somebody meets them.
     active_expiry: AtomicBool,
+    /// Reaches other clients, once there is a server.
+    post: OnceLock<Arc<Post>>,
 }
 
 /// What the steps of one turn have in common.
@@ -56,14 +61,14 @@ pub struct Moment {
 }
 
 /// What became of a command.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Execution {
     /// Its index in the table, unless it was refused.
     pub command: Option<u16>,
     /// Whether it ran: not if it was refused or queued.
     pub ran: bool,
-    /// Whether its reply comes later.
-    pub reply_later: bool,
+    /// When its reply comes.
+    pub answer: Answer,
 }
 
 impl Store {
@@ -76,7 +81,13 @@ impl Store {
             registry: ArcSwap::from_pointee(Registry::native()),
             next_expiry: AtomicU64::new(u64::MAX),
             active_expiry: AtomicBool::new(true),
+            post: OnceLock::new(),
         })
+    }
+
+    /// Says how clients are reached. Only the first server is heard.
+    pub(crate) fn set_post(&self, post: Arc<Post>) {
+        let _ = self.post.set(post);
     }
 
     /// The rules of the moment.
@@ -86,7 +97,7 @@ impl Store {
 
     /// Changes the settings for steps to come.
     pub fn set_settings(&self, settings: Settings) {
-        self.rules.rcu(|rules| Rules { settings: settings.clone(), ..(**rules).clone() });
+        self.rules.rcu(|rules| rules.with_settings(settings.clone()));
     }
 
     /// The command table of the moment.
@@ -123,7 +134,7 @@ impl Store {
             Admission::Run(command, shards) => (command, shards),
         };
         let mut journal = Journal::new();
-        let reply_later = self.with_shards(shards, |shards| {
+        let answer = self.with_shards(shards, |shards| {
             let database = session.database;
             let mut cx = Cx {
                 keys: Keyspace::new(shards, rules, *now, database, &mut journal),
@@ -131,33 +142,63 @@ impl Store {
                 session,
                 registry,
                 host,
-                reply_later: false,
+                answer: Answer::Now,
+                rerun: false,
             };
             cx.run(&command, argv);
-            let reply_later = cx.reply_later;
+            cx.settle();
+            let answer = std::mem::take(&mut cx.answer);
             if let Some(at) = journal.earliest_expiry {
                 self.note_expiry(at);
             }
-            reply_later
+            answer
         });
-        Execution { command: Some(command.id()), ran: true, reply_later }
+        Execution { command: Some(command.id()), ran: true, answer }
     }
 
-    /// Takes the shards of `set` for the length of `step`.
+    /// Takes the shards of `set`, and those that serving the waiters there may take, for the length
+    /// of `step`.
     #[inline]
     pub(crate) fn with_shards<R>(&self, set: ShardSet, step: impl FnOnce(Shards<'_>) -> R) -> R {
         match (set.len(), set.first()) {
             (0, _) | (_, None) => step(Shards::None),
-            (1, Some(index)) => step(Shards::One(&mut self.shards[index].0.lock())),
-            _ => {
-                let mut guards: Vec<Option<MutexGuard<'_, Shard>>> = Vec::new();
-                for index in set.iter() {
-                    guards.resize_with(index, || None);
-                    guards.push(Some(self.shards[index].0.lock()));
+            (1, Some(index)) => {
+                let mut shard = self.shards[index].0.lock();
+                let reach = shard.waiters.reach();
+                if set.covers(reach) {
+                    return step(Shards::One(&mut shard));
                 }
-                step(Shards::Many(guards.iter_mut().map(Option::as_deref_mut).collect()))
+                drop(shard);
+                self.with_several(set.union(reach), step)
             }
+            _ => self.with_several(set, step),
         }
+    }
+
+    /// Waiters may come while the locks are taken again in order: then it begins anew.
+    fn with_several<R>(&self, mut set: ShardSet, step: impl FnOnce(Shards<'_>) -> R) -> R {
+        loop {
+            let mut guards: Vec<Option<MutexGuard<'_, Shard>>> = Vec::new();
+            for index in set.iter() {
+                guards.resize_with(index, || None);
+                guards.push(Some(self.shards[index].0.lock()));
+            }
+            let shards = Shards::Many(guards.iter_mut().map(Option::as_deref_mut).collect());
+            let reach = shards.reach();
+            if set.covers(reach) {
+                return step(shards);
+            }
+            set = set.union(reach);
+        }
+    }
+
+    /// Takes a waiter out of all queues. Whether it still waited: if not, its reply is on its way.
+    pub(crate) fn end_wait(&self, waiter: &Waiter) -> bool {
+        let rules = self.rules.load();
+        self.with_shards(waiter.shards, |shards| {
+            let mut journal = Journal::new();
+            Keyspace::new(shards, &rules, now_ms(), 0, &mut journal).end_wait(waiter)
+        })
     }
 
     /// Remembers that a key expires at `at`.
@@ -185,11 +226,18 @@ impl Store {
         }
         // From here on others may lower it again; what is found below is put back afterwards.
         self.next_expiry.store(u64::MAX, Ordering::Release);
-        let rules = self.rules.load();
-        for locked in &self.shards {
-            let mut shard = locked.0.lock();
-            keyspace::expire_due(&mut shard, &rules, now, BUDGET_PER_SHARD);
-            if let Some(at) = keyspace::next_expiry(&shard) {
+        let nobody = Caller { client_id: 0, user: "default".into(), database: 0 };
+        for (index, locked) in self.shards.iter().enumerate() {
+            let next = keyspace::next_expiry(&locked.0.lock());
+            if next.is_some_and(|at| at <= now) {
+                let mut shard = ShardSet::NONE;
+                shard.insert(index);
+                let (mut journal, mut replies) = (Journal::new(), Writer::default());
+                self.run_planned(&nobody, &mut journal, shard, &mut replies, |cx| {
+                    cx.keys.expire_due(BUDGET_PER_SHARD)
+                });
+            }
+            if let Some(at) = keyspace::next_expiry(&locked.0.lock()) {
                 self.note_expiry(at);
             }
         }
@@ -227,7 +275,7 @@ impl Store {
         let (rules, registry) = (self.rules.load(), self.registry.load());
         let mut session = Session::new(caller.client_id, caller.user.clone(), true);
         session.database = caller.database;
-        let mut host = BatchHost;
+        let mut host = BatchHost { post: self.post.get().map(|post| &**post) };
         self.with_shards(set, |shards| {
             let mut cx = Cx {
                 keys: Keyspace::new(shards, &rules, now_ms(), caller.database, journal),
@@ -235,9 +283,11 @@ impl Store {
                 session: &mut session,
                 registry: &registry,
                 host: &mut host,
-                reply_later: false,
+                answer: Answer::Now,
+                rerun: false,
             };
             let result = run(&mut cx);
+            cx.settle();
             if let Some(at) = cx.keys.earliest_expiry() {
                 self.note_expiry(at);
             }

@@ -10,17 +10,22 @@ use reef_engine::clock::Millis;
 use reef_engine::error::Error;
 use reef_engine::host::{Host, Shutdown};
 use reef_engine::keyspace::Database;
+use reef_engine::serving::Ending;
+use reef_engine::waiters::Waiter;
 use reef_resp::{Argv, Writer};
 
 use crate::clients::Card;
 use crate::clock::{now_ms, now_us};
 use crate::mailbox::Message;
+use crate::post::Post;
 use crate::server::Shared;
 
 /// The server around a command that a client sent.
 pub(crate) struct WorkerHost<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) client: u64,
+    /// The worker that serves it.
+    pub(crate) worker: u32,
     pub(crate) random: &'a mut u64,
     /// Whether the client told the server to close its own connection.
     pub(crate) close_self: bool,
@@ -34,7 +39,7 @@ impl WorkerHost<'_> {
     /// Where a late reply goes: to the client's worker, whichever thread has it.
     fn completion(shared: &Arc<Shared>, client: u64) -> Completion {
         let shared = shared.clone();
-        Box::new(move |bytes| shared.tell(client, |client| Message::Reply { client, bytes }))
+        Box::new(move |bytes| shared.post.tell(client, |client| Message::Reply { client, bytes }))
     }
 }
 
@@ -97,14 +102,14 @@ impl Host for WorkerHost<'_> {
     }
 
     fn list_clients(&self, filter: &ClientFilter, show: &mut dyn FnMut(ClientInfo)) {
-        let all = self.shared.clients.all();
+        let all = self.shared.post.clients.all();
         let described = all.iter().map(|card| describe(card, self.shared));
         described.filter(|client| filter.matches(client)).for_each(show);
     }
 
     fn kill_clients(&mut self, filter: &ClientFilter) -> usize {
         let mut killed = 0;
-        for card in self.shared.clients.all() {
+        for card in self.shared.post.clients.all() {
             if !filter.matches(&describe(&card, self.shared)) {
                 continue;
             }
@@ -112,15 +117,32 @@ impl Host for WorkerHost<'_> {
             if card.id == self.client {
                 self.close_self = true;
             } else {
-                self.shared.mailboxes[card.worker].send(Message::Close(card.id));
+                self.shared.post.mailboxes[card.worker].send(Message::Close(card.id));
             }
         }
         killed
     }
 
+    fn home(&self) -> u32 {
+        self.worker
+    }
+
+    fn is_connected(&mut self, waiter: &Waiter) -> bool {
+        self.shared.post.is_connected(waiter)
+    }
+
+    fn deliver(&mut self, waiter: &Waiter, reply: Vec<u8>) {
+        self.shared.post.deliver(waiter, reply);
+    }
+
+    fn unblock_client(&mut self, id: u64, with_error: bool) -> bool {
+        let ending = if with_error { Ending::Unblocked } else { Ending::TimedOut };
+        self.shared.post.unblock(id, ending)
+    }
+
     fn ran_in_transaction(&mut self, database: u32, argv: Argv<'_>) {
         if self.shared.monitors.load(Ordering::Relaxed) > 0
-            && let Some(card) = self.shared.clients.get(self.client)
+            && let Some(card) = self.shared.post.clients.get(self.client)
         {
             self.shared.feed_monitors(database, &card, argv);
         }
@@ -167,7 +189,7 @@ fn describe(card: &Card, shared: &Shared) -> ClientInfo {
         id: card.id,
         address: address(card.peer, shared),
         local_address: address(card.local, shared),
-        descriptor: card.descriptor,
+        descriptor: card.socket.descriptor(),
         name: labels.name,
         age_s: now.since(card.connected_at) / 1000,
         idle_s: now.since(Millis::new(card.active_at.load(Ordering::Relaxed))) / 1000,
@@ -210,11 +232,14 @@ pub(crate) fn next_random(state: &mut u64) -> u64 {
     z ^ z >> 31
 }
 
-/// No server around a command: for plugins' batches and benchmarks. Only keyspace commands run there, and they ask for nothing
-/// but randomness.
-pub struct BatchHost;
+/// No client around a command: for plugins' batches, expiry and benchmarks. Only keyspace commands
+/// run there; they ask for randomness and for the waiters that they serve.
+#[derive(Default)]
+pub struct BatchHost<'a> {
+    pub(crate) post: Option<&'a Post>,
+}
 
-impl Host for BatchHost {
+impl Host for BatchHost<'_> {
     fn call_plugin(
         &mut self,
         _: PluginCommand,
@@ -251,6 +276,16 @@ impl Host for BatchHost {
         0
     }
 
+    fn is_connected(&mut self, waiter: &Waiter) -> bool {
+        self.post.is_some_and(|post| post.is_connected(waiter))
+    }
+
+    fn deliver(&mut self, waiter: &Waiter, reply: Vec<u8>) {
+        if let Some(post) = self.post {
+            post.deliver(waiter, reply);
+        }
+    }
+
     fn now_us(&self) -> u64 {
         now_us()
     }
@@ -277,16 +312,9 @@ impl Host for BatchHost {
 }
 
 impl Shared {
-    /// Leaves a message with the worker that serves a client.
-    pub(crate) fn tell(&self, client: u64, message: impl FnOnce(u64) -> Message) {
-        if let Some(card) = self.clients.get(client) {
-            self.mailboxes[card.worker].send(message(client));
-        }
-    }
-
     /// Tells all workers to stop.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        self.mailboxes.iter().for_each(|mailbox| mailbox.send(Message::Stop));
+        self.post.broadcast(|| Message::Stop);
     }
 }

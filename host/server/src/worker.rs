@@ -14,17 +14,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use mio::event::Event;
+use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use reef_engine::clock::Millis;
 use reef_engine::command::Flags;
+use reef_engine::serving::Ending;
 use reef_engine::session::Session;
-use reef_engine::step;
+use reef_engine::step::{self, Answer};
+use reef_engine::waiters::Waiter;
 use reef_resp::{Argv, Limits, Progress, Writer};
 use slab::Slab;
 
 use crate::clients::Card;
 use crate::clock::{now_ms, now_us};
-use crate::connection::{Connection, Sent};
+use crate::connection::{Connection, Deadlines, Sent, Waiting};
 use crate::listener::Listeners;
 use crate::mailbox::{Mailbox, Message, Newcomer};
 use crate::server::Shared;
@@ -52,6 +56,8 @@ pub(crate) struct Worker {
     connections: Slab<Connection>,
     /// Where each client is in the slab.
     places: std::collections::HashMap<u64, usize>,
+    /// When whose wait is over.
+    deadlines: Deadlines,
     /// Connections that have more to receive or execute without a new readiness.
     unfinished: Vec<usize>,
     buffer: Box<[u8]>,
@@ -83,12 +89,13 @@ impl Worker {
         Self {
             index,
             poll,
-            mailbox: shared.mailboxes[index].clone(),
+            mailbox: shared.post.mailboxes[index].clone(),
             statistics: shared.statistics[index].clone(),
             shared,
             listeners,
             connections: Slab::new(),
             places: std::collections::HashMap::new(),
+            deadlines: Deadlines::default(),
             unfinished: Vec::new(),
             buffer: vec![0; TURN_BYTES].into_boxed_slice(),
             reply: Writer::default(),
@@ -110,17 +117,20 @@ impl Worker {
                 return;
             }
             let moment = self.moment();
+            self.read_mail(&moment);
             self.shared.store.expire_due(moment.now);
+            self.end_due_waits(&moment);
             for event in &events {
                 match event.token() {
-                    MAILBOX => self.read_mail(&moment),
+                    MAILBOX => {}
                     token if self.listeners.owns(token) => self.accept(),
-                    Token(place) => self.ready(place, &moment, event.is_writable()),
+                    Token(place) => self.ready(place, &moment, event),
                 }
             }
             for place in std::mem::take(&mut self.unfinished) {
                 self.serve(place, &moment);
             }
+            self.read_mail(&moment);
             self.keep_house(moment.now);
         }
         self.close_all();
@@ -132,15 +142,18 @@ impl Worker {
     }
 
     fn timeout(&self) -> Duration {
-        if !self.unfinished.is_empty() {
+        if !self.unfinished.is_empty() || !self.mailbox.may_sleep() {
             return Duration::ZERO;
         }
-        let now = now_ms();
         let mut wait_ms = HOUSEKEEPING_MS;
         if let Some(at) = self.shared.store.next_expiry() {
-            wait_ms = wait_ms.min(at.since(now));
+            wait_ms = wait_ms.min(at.since(now_ms()));
         }
-        Duration::from_millis(wait_ms)
+        let wait = Duration::from_millis(wait_ms);
+        match self.deadlines.first() {
+            Some((at, _)) => wait.min(at.saturating_duration_since(Instant::now())),
+            None => wait,
+        }
     }
 
     // ---- connections come and go ---------------------------------------------------------
@@ -151,41 +164,47 @@ impl Worker {
             if worker == self.index {
                 self.adopt(newcomer);
             } else {
-                self.shared.mailboxes[worker].send(Message::Adopt(Box::new(newcomer)));
+                self.shared.post.mailboxes[worker].send(Message::Adopt(Box::new(newcomer)));
             }
         }
     }
 
     fn adopt(&mut self, newcomer: Newcomer) {
-        let Newcomer { mut stream, id, peer, local } = newcomer;
+        let Newcomer { socket, id, peer, local } = newcomer;
         let entry = self.connections.vacant_entry();
         let place = entry.key();
         let interest = Interest::READABLE | Interest::WRITABLE;
         let registry = self.poll.registry();
-        if let Err(error) = registry.register(stream.source(), Token(place), interest) {
+        let descriptor = socket.descriptor();
+        if let Err(error) = registry.register(&mut SourceFd(&descriptor), Token(place), interest) {
             tracing::warn!("a connection cannot be served: {error}");
-            self.shared.clients.remove(id);
+            self.shared.post.clients.remove(id);
             return;
         }
-        let card =
-            Arc::new(Card::new(id, self.index, (peer, local), stream.descriptor(), now_ms()));
-        self.shared.clients.insert(card.clone());
+        let socket = Arc::new(socket);
+        let card = Arc::new(Card::new(id, self.index, (peer, local), socket.clone(), now_ms()));
+        self.shared.post.clients.insert(card.clone());
         let authenticated = self.shared.store.rules().settings.password.is_empty();
         let session = Session::new(id, self.shared.default_user.clone(), authenticated);
-        entry.insert(Connection::new(stream, session, card));
+        entry.insert(Connection::new(socket, session, card));
         self.places.insert(id, place);
     }
 
     fn close(&mut self, place: usize) {
         let Some(mut connection) = self.connections.try_remove(place) else { return };
         self.places.remove(&connection.session.id);
+        if let Some(waiter) = connection.forget_wait(&mut self.deadlines) {
+            // Before the socket closes: who holds the waiter's shards may look at it.
+            self.shared.store.end_wait(&waiter);
+        }
         self.shared.store.end_session(&mut connection.session);
         if connection.session.monitoring {
             self.shared.monitors.fetch_sub(1, Ordering::AcqRel);
         }
-        self.shared.clients.remove(connection.session.id);
+        self.shared.post.clients.remove(connection.session.id);
         // A socket that cannot be deregistered is closed by being dropped all the same.
-        let _ = self.poll.registry().deregister(connection.stream.source());
+        let descriptor = connection.socket.descriptor();
+        let _ = self.poll.registry().deregister(&mut SourceFd(&descriptor));
     }
 
     fn close_all(&mut self) {
@@ -196,9 +215,13 @@ impl Worker {
     // ---- readiness -----------------------------------------------------------------------
 
     #[inline]
-    fn ready(&mut self, place: usize, moment: &Moment, writable: bool) {
+    fn ready(&mut self, place: usize, moment: &Moment, event: &Event) {
         let Some(connection) = self.connections.get_mut(place) else { return };
-        if writable && !connection.output.is_empty() && connection.flush() == Sent::Broken {
+        connection.hung_up |= event.is_read_closed();
+        if event.is_writable()
+            && !connection.output.is_empty()
+            && connection.flush() == Sent::Broken
+        {
             return self.close(place);
         }
         connection.readable = true;
@@ -208,10 +231,17 @@ impl Worker {
     /// Gives a connection its moment.
     fn serve(&mut self, place: usize, moment: &Moment) {
         match self.take_turn(place, moment) {
+            // Whoever waits for a key hears nothing more once it has hung up.
+            Fate::Idle if self.is_waiting_corpse(place) => self.close(place),
             Fate::Idle => {}
             Fate::Unfinished => self.unfinished.push(place),
             Fate::Closed => self.close(place),
         }
+    }
+
+    fn is_waiting_corpse(&self, place: usize) -> bool {
+        let connection = self.connections.get(place);
+        connection.is_some_and(|connection| connection.hung_up && connection.waiter.is_some())
     }
 
     fn take_turn(&mut self, place: usize, moment: &Moment) -> Fate {
@@ -299,7 +329,7 @@ impl Worker {
             return Received::Nothing;
         }
         loop {
-            match connection.stream.read(buffer) {
+            match (&*connection.socket).read(buffer) {
                 Ok(0) => return Received::End,
                 Ok(count) => {
                     // A short read has emptied the socket: the next bytes bring a new readiness.
@@ -398,6 +428,7 @@ impl Worker {
         let mut host = WorkerHost {
             shared: &self.shared,
             client: connection.session.id,
+            worker: self.index as u32,
             random: &mut self.random,
             close_self: false,
         };
@@ -406,7 +437,7 @@ impl Worker {
         let execution =
             self.shared.store.execute(moment, session, argv, &mut self.reply, &mut host);
         session.closing |= host.close_self;
-        connection.waiting = execution.reply_later;
+        connection.waiting = !matches!(execution.answer, Answer::Now);
         if let Some(started) = started {
             self.statistics.count_time(execution.command, started.elapsed().as_nanos() as u64);
         }
@@ -427,6 +458,45 @@ impl Worker {
         if !step::is_reply_sent(&mut connection.session) {
             self.reply.rewind(mark);
         }
+        if let Answer::WhenReady(waiter) = execution.answer {
+            self.begin_wait(place, waiter);
+        }
+    }
+
+    // ---- waiting for keys ----------------------------------------------------------------
+
+    fn begin_wait(&mut self, place: usize, waiter: Arc<Waiter>) {
+        let connection = &mut self.connections[place];
+        // From now on, whatever the clock of this turn says: nobody may be told too early.
+        let timeout = waiter.timeout_ms.map(Duration::from_millis);
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        if let Some(at) = deadline {
+            self.deadlines.insert((at, waiter.client));
+        }
+        *connection.card.waiter.lock() = Some(waiter.clone());
+        connection.waiter = Some(Box::new(Waiting { waiter, deadline }));
+    }
+
+    fn end_due_waits(&mut self, moment: &Moment) {
+        if self.deadlines.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        while let Some((_, client)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
+            self.deadlines.pop_first();
+            self.end_wait(client, Ending::TimedOut, moment);
+        }
+    }
+
+    /// Ends a wait, unless the client has just been served: then the reply is on its way.
+    fn end_wait(&mut self, client: u64, ending: Ending, moment: &Moment) {
+        let place = self.places.get(&client);
+        let Some(connection) = place.and_then(|place| self.connections.get(*place)) else { return };
+        let Some(waiting) = &connection.waiter else { return };
+        if self.shared.store.end_wait(&waiting.waiter) {
+            let farewell = waiting.waiter.farewell(ending);
+            self.late_reply(client, &farewell, moment);
+        }
     }
 
     // ---- mail and housekeeping -----------------------------------------------------------
@@ -436,6 +506,7 @@ impl Worker {
             match message {
                 Message::Adopt(newcomer) => self.adopt(*newcomer),
                 Message::Reply { client, bytes } => self.late_reply(client, &bytes, moment),
+                Message::EndWait { client, ending } => self.end_wait(client, ending, moment),
                 Message::Close(client) => {
                     if let Some(place) = self.places.get(&client) {
                         self.close(*place);
@@ -449,10 +520,11 @@ impl Worker {
 
     fn late_reply(&mut self, client: u64, bytes: &[u8], moment: &Moment) {
         let Some(place) = self.places.get(&client).copied() else { return };
-        let connection = &mut self.connections[place];
-        if !connection.waiting {
+        if !self.connections[place].waiting {
             return;
         }
+        let connection = &mut self.connections[place];
+        connection.forget_wait(&mut self.deadlines);
         connection.waiting = false;
         self.statistics.bytes_out.add(bytes.len() as u64);
         if connection.send(bytes) == Sent::Broken {
@@ -517,7 +589,7 @@ impl Shared {
         let address = crate::surroundings::address(card.peer, self);
         let line = reef_engine::monitor::monitor_line(now_us(), database, &address, argv);
         let line: Arc<[u8]> = Arc::from(format!("+{line}\r\n").into_bytes());
-        self.mailboxes.iter().for_each(|mailbox| mailbox.send(Message::Feed(line.clone())));
+        self.post.broadcast(|| Message::Feed(line.clone()));
     }
 
     fn count_monitor(&self, monitoring: bool) {

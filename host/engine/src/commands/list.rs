@@ -1,5 +1,5 @@
-//! Lists: pushing to and popping from either end, positions, and moves between lists; nothing that
-//! waits.
+//! Lists: pushing to and popping from either end, positions, and moves between lists. What waits
+//! for elements is in `list_blocking.rs`.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -184,7 +184,7 @@ fn push_event(end: End) -> Event {
     }
 }
 
-fn pop_event(end: End) -> Event {
+pub(super) fn pop_event(end: End) -> Event {
     match end {
         End::Head => "lpop",
         End::Tail => "rpop",
@@ -392,15 +392,21 @@ fn positions(list: &List, element: &[u8], options: &LposOptions) -> Vec<usize> {
 fn lmove(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (source, destination) = (args.bytes()?, args.bytes()?);
     let (from, to) = (take_end(args)?, take_end(args)?);
-    move_element(cx, (source, from), (destination, to))
+    if !move_element(cx, (source, from), (destination, to))? {
+        cx.reply.nil();
+    }
+    Ok(())
 }
 
 fn rpoplpush(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (source, destination) = (args.bytes()?, args.bytes()?);
-    move_element(cx, (source, End::Tail), (destination, End::Head))
+    if !move_element(cx, (source, End::Tail), (destination, End::Head))? {
+        cx.reply.nil();
+    }
+    Ok(())
 }
 
-fn take_end(args: &mut Args<'_>) -> Result<End, Error> {
+pub(super) fn take_end(args: &mut Args<'_>) -> Result<End, Error> {
     match args.one_of(&["LEFT", "RIGHT"]) {
         Some(0) => Ok(End::Head),
         Some(_) => Ok(End::Tail),
@@ -408,15 +414,14 @@ fn take_end(args: &mut Args<'_>) -> Result<End, Error> {
     }
 }
 
-fn move_element(
+/// Moves an element from one end to another and says it. `false`, with nothing said, if there is
+/// none.
+pub(super) fn move_element(
     cx: &mut Cx<'_>,
     (source, from): (&[u8], End),
     (destination, to): (&[u8], End),
-) -> Result<(), Error> {
-    let Some(list) = cx.keys.peek_collection::<List>(source)? else {
-        cx.reply.nil();
-        return Ok(());
-    };
+) -> Result<bool, Error> {
+    let Some(list) = cx.keys.peek_collection::<List>(source)? else { return Ok(false) };
     let index = if from == End::Head { 0 } else { list.len() - 1 };
     let element = list.get(index).map(Element::to_vec).unwrap_or_default();
     // Before the pop, so that a list which moves its only element to itself does not vanish.
@@ -426,14 +431,23 @@ fn move_element(
     })?;
     cx.keys.edit(source, pop_event(from), |list: &mut Edit<'_, List>| Ok(list.pop(from)))?;
     cx.reply.bulk(&element);
-    Ok(())
+    Ok(true)
 }
 
 fn lmpop(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let request = pop::take(args, ["LEFT", "RIGHT"])?;
+    if !pop_first(cx, &request)? {
+        cx.reply.nil_array();
+    }
+    Ok(())
+}
+
+/// Pops from the first list that is there and says what came. `false`, with nothing said, if none
+/// is.
+pub(super) fn pop_first(cx: &mut Cx<'_>, request: &pop::Request<'_>) -> Result<bool, Error> {
     let end = if request.from_second { End::Tail } else { End::Head };
     let reply = &mut *cx.reply;
-    for key in request.keys {
+    for key in &request.keys {
         let popped = cx.keys.edit(key, pop_event(end), |list: &mut Edit<'_, List>| {
             let taken = request.count.min(list.len());
             reply.array(2);
@@ -445,9 +459,8 @@ fn lmpop(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             Ok(())
         })?;
         if popped.is_some() {
-            return Ok(());
+            return Ok(true);
         }
     }
-    reply.nil_array();
-    Ok(())
+    Ok(false)
 }

@@ -17,6 +17,7 @@ mod info;
 mod info_fields;
 mod introspection;
 mod list;
+mod list_blocking;
 mod memory;
 mod monitor;
 mod object;
@@ -29,6 +30,7 @@ mod server;
 mod set;
 mod sorted_set;
 mod sorted_set_algebra;
+mod sorted_set_blocking;
 mod sorted_set_range;
 mod string;
 mod transactions;
@@ -46,11 +48,13 @@ pub static FAMILIES: &[&[Command]] = &[
     object::TABLE,
     string::TABLE,
     list::TABLE,
+    list_blocking::TABLE,
     set::TABLE,
     hash::TABLE,
     sorted_set::TABLE,
     sorted_set_range::TABLE,
     sorted_set_algebra::TABLE,
+    sorted_set_blocking::TABLE,
     transactions::TABLE,
     scripting::TABLE,
     config::TABLE,

@@ -3,7 +3,6 @@
 
 use super::help;
 use crate::args::Args;
-use crate::backend::CallStatus;
 use crate::command::{Arity, Command, Flags, Group, Handler, command, container};
 use crate::error::Error;
 use crate::step::Cx;
@@ -71,7 +70,8 @@ static SUBCOMMANDS: &[Command] = &[
 
 fn administer(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     args.skip_rest();
-    cx.reply_later = cx.host.administer_plugins(args.argv(), cx.reply) == CallStatus::Later;
+    let status = cx.host.administer_plugins(args.argv(), cx.reply);
+    cx.answer_by(status);
     Ok(())
 }
 

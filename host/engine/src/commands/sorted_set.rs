@@ -341,7 +341,7 @@ fn pop_some(cx: &mut Cx<'_>, args: &mut Args<'_>, from_max: bool) -> Result<(), 
 }
 
 /// Takes members from an end. `None` if there is no such key.
-fn pop_from(
+pub(super) fn pop_from(
     cx: &mut Cx<'_>,
     key: &[u8],
     from_max: bool,
@@ -392,7 +392,16 @@ fn say_member(reply: &mut Writer, (member, score): (Element<'_>, f64), with_scor
 
 fn zmpop(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let request = pop::take(args, ["MIN", "MAX"])?;
-    for key in request.keys {
+    if !pop_first(cx, &request)? {
+        cx.reply.nil_array();
+    }
+    Ok(())
+}
+
+/// Pops from the first sorted set that is there and says what came. `false`, with nothing said, if
+/// none is.
+pub(super) fn pop_first(cx: &mut Cx<'_>, request: &pop::Request<'_>) -> Result<bool, Error> {
+    for key in &request.keys {
         let Some(popped) = pop_from(cx, key, request.from_second, request.count)? else { continue };
         cx.reply.array(2);
         cx.reply.bulk(key);
@@ -402,10 +411,9 @@ fn zmpop(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             cx.reply.bulk(&member);
             float::say(cx.reply, score);
         }
-        return Ok(());
+        return Ok(true);
     }
-    cx.reply.nil_array();
-    Ok(())
+    Ok(false)
 }
 
 fn zrandmember(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {

@@ -1,8 +1,9 @@
 //! The keyspace as one step sees it: the shards it holds, one selected database, one instant.
 //!
 //! **Every change of data goes through this file**, which records it in one place
-//! ([`Keyspace::changed`]): versions for WATCH and guards, the change count, events, and the
-//! inverse operation when the step can be undone. Handlers never reach a table.
+//! (`Keyspace::changed` in `books.rs`): versions for WATCH and guards, the change count, keys that
+//! waiters want, and the inverse operation when the step can be undone. Handlers never reach a
+//! table.
 //!
 //! Invariants:
 //! - an expired key is never seen, whether or not it has been removed yet;
@@ -10,6 +11,7 @@
 //! - undoing a journal leaves the data as it was before the step.
 
 mod access;
+mod books;
 mod database;
 mod digest;
 mod edit;
@@ -17,14 +19,16 @@ mod shard;
 mod slot;
 mod undo;
 mod value;
+mod waiting;
 
 pub use access::Access;
+pub use books::next_expiry;
 pub use database::Database;
 pub use digest::Digest;
 pub use edit::{Edit, ListEnd};
 pub use shard::{Counters, SHARDS_MAX, Shard, ShardSet, Shards, slot_of};
 pub use slot::{Description, Slot, TextKind, allocated};
-pub use undo::{EditInverse, Inverse, Journal};
+pub use undo::{EditInverse, Inverse, Journal, NumberedKey};
 pub use value::{Collection, Value};
 
 use alloc::boxed::Box;
@@ -81,6 +85,18 @@ impl<'a> Keyspace<'a> {
         journal: &'a mut Journal,
     ) -> Self {
         Self { shards, rules, now, database, journal, no_touch: false }
+    }
+
+    /// The same keyspace for a step within the step, with a database of its own.
+    pub fn within(&mut self, database: u32) -> Keyspace<'_> {
+        Keyspace {
+            shards: self.shards.reborrow(),
+            rules: self.rules,
+            now: self.now,
+            database,
+            journal: self.journal,
+            no_touch: false,
+        }
     }
 
     /// Changes made by this step so far.
@@ -522,6 +538,7 @@ impl<'a> Keyspace<'a> {
         for shard in self.shards.iter_mut() {
             shard.bump_database(database, hasher);
             parts.extend(shard.take_database(database).map(|part| *part));
+            self.journal.note_all_ready(database, &shard.waiters);
         }
         self.journal.changes += parts.iter().map(|part| part.len() as u64).sum::<u64>();
         parts
@@ -550,6 +567,8 @@ impl<'a> Keyspace<'a> {
             shard.put_database(second, one);
             shard.bump_database(first, hasher);
             shard.bump_database(second, hasher);
+            self.journal.note_all_ready(first, &shard.waiters);
+            self.journal.note_all_ready(second, &shard.waiters);
         }
         self.journal.changes += 1;
     }
@@ -672,144 +691,8 @@ impl<'a> Keyspace<'a> {
         self.remove_expired(place, key);
         self.shards.get_mut(place.shard).map_or(0, |shard| shard.version(place.hash))
     }
-
-    // ---- the books -----------------------------------------------------------------------
-
-    /// The one place where a change is recorded.
-    #[inline]
-    fn changed(&mut self, place: Place, key: &[u8], _event: Event, changes: u64) {
-        let database = self.database;
-        self.journal.changes += changes;
-        let Some(shard) = self.shards.get_mut(place.shard) else { return };
-        if self.journal.is_undoable()
-            && let Some(version) = shard.watched_version(database, key)
-        {
-            self.journal.undo_by(|| Inverse::Watched { database, key: key.into(), version });
-        }
-        shard.bump(database, place.hash, key);
-    }
-
-    /// Removes the key if it has expired. Whether it had.
-    fn remove_expired(&mut self, place: Place, key: &[u8]) -> bool {
-        let (rules, now, number) = (self.rules, self.now, self.database);
-        let Some(shard) = self.shards.get_mut(place.shard) else { return false };
-        let Some(database) = shard.database_mut(number) else { return false };
-        let expired = database
-            .find(place.hash, key)
-            .is_some_and(|slot| slot.expires_at().is_some_and(|at| at <= now));
-        if expired {
-            database.remove(place.hash, key, &rules.hasher);
-            shard.counters.expired += 1;
-            shard.bump(number, place.hash, key);
-        }
-        expired
-    }
-
-    /// Sets the counters of the held shards to zero (`CONFIG RESETSTAT`).
-    pub fn reset_counters(&mut self) {
-        self.shards.iter_mut().for_each(|shard| shard.counters = Counters::default());
-    }
-
-    /// Takes back everything that the journal recorded.
-    pub fn roll_back(&mut self) {
-        let selected = self.database;
-        for inverse in self.journal.take_undo().into_iter().rev() {
-            self.undo(inverse);
-        }
-        self.database = selected;
-        self.journal.changes = 0;
-    }
-
-    fn undo(&mut self, inverse: Inverse) {
-        let rules = self.rules;
-        match inverse {
-            Inverse::Remove { database, key } => {
-                self.on_undo(database, &key, |part, hash| {
-                    part.remove(hash, &key, &rules.hasher);
-                });
-            }
-            Inverse::Restore { database, slot } => {
-                let key: Box<[u8]> = slot.key().into();
-                self.on_undo(database, &key, |part, hash| {
-                    part.replace(hash, slot, &rules.hasher);
-                });
-            }
-            Inverse::Rename { database, key, to_database, to } => {
-                let mut moved = None;
-                self.on_undo(to_database, &to, |part, hash| {
-                    moved = part.remove(hash, &to, &rules.hasher);
-                });
-                let Some(slot) = moved else { return };
-                self.on_undo(database, &key, |part, hash| {
-                    part.replace(hash, slot.with_key(&key), &rules.hasher);
-                });
-            }
-            Inverse::Expiry { database, key, expires_at } => {
-                self.on_undo(database, &key, |part, hash| {
-                    part.change(hash, &key, |slot| slot.set_expires_at(expires_at));
-                });
-            }
-            Inverse::Edit { database, key, steps } => {
-                self.on_undo(database, &key, |part, hash| {
-                    part.change(hash, &key, |slot| {
-                        let Some(value) = slot.as_value_mut() else { return };
-                        steps.into_iter().rev().for_each(|step| edit::undo(value, step, rules));
-                    });
-                });
-            }
-            Inverse::Text { database, key, len, offset, bytes } => {
-                self.on_undo(database, &key, |part, hash| {
-                    part.change(hash, &key, |slot| {
-                        let Some(text) = slot.text_buffer() else { return };
-                        text.truncate(len);
-                        text[offset.min(len)..][..bytes.len()].copy_from_slice(&bytes);
-                    });
-                });
-            }
-            Inverse::Watched { database, key, version } => {
-                let place = self.place(&key);
-                if let Some(shard) = self.shards.get_mut(place.shard) {
-                    shard.restore_watched(database, &key, version);
-                }
-            }
-        }
-    }
-
-    fn on_undo(&mut self, database: u32, key: &[u8], undo: impl FnOnce(&mut Database, u64)) {
-        let place = self.place(key);
-        if let Some(shard) = self.shards.get_mut(place.shard) {
-            undo(shard.database_or_new(database), place.hash);
-        }
-    }
 }
 
 fn collection_of<T: Collection>(slot: &Slot) -> Result<&T, Error> {
     slot.as_value().and_then(T::of).ok_or(Error::WrongType)
-}
-
-/// Removes keys of a shard that are due, at most `budget` of them. Whether more are due.
-pub fn expire_due(shard: &mut Shard, rules: &Rules, now: Millis, budget: usize) -> bool {
-    let mut left = budget;
-    let numbers: Vec<u32> = shard.databases().map(|(number, _)| number).collect();
-    for number in numbers {
-        while let Some(database) = shard.database_mut(number) {
-            if database.next_expiry().is_none_or(|at| at > now) {
-                break;
-            }
-            if left == 0 {
-                return true;
-            }
-            left -= 1;
-            if let Some((hash, slot)) = database.remove_due(now, &rules.hasher) {
-                shard.counters.expired += 1;
-                shard.bump(number, hash, slot.key());
-            }
-        }
-    }
-    false
-}
-
-/// When the next key of a shard expires.
-pub fn next_expiry(shard: &Shard) -> Option<Millis> {
-    shard.databases().filter_map(|(_, database)| database.next_expiry()).min()
 }

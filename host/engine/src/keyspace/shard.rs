@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::database::Database;
 use crate::types::hasher::Hasher;
+use crate::waiters::Waiters;
 
 /// Most shards that there can be: a set of them is one machine word.
 pub const SHARDS_MAX: usize = 64;
@@ -25,6 +26,8 @@ pub struct Shard {
     /// nothing.
     versions: Vec<u64>,
     watched: BTreeMap<u32, BTreeMap<Box<[u8]>, Watched>>,
+    /// Who waits for keys of this shard.
+    pub waiters: Waiters,
     /// What happened in this shard so far.
     pub counters: Counters,
 }
@@ -187,6 +190,7 @@ impl Shard {
     /// Recounts what the shard claims about itself; panics on a contradiction.
     pub fn check(&self, hasher: &Hasher) {
         self.databases().for_each(|(_, database)| database.check(hasher));
+        self.waiters.check();
     }
 }
 
@@ -212,6 +216,12 @@ impl ShardSet {
     /// These shards and those of `other`.
     pub fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// Whether all of `other` are in it.
+    #[inline]
+    pub fn covers(self, other: Self) -> bool {
+        other.0 & !self.0 == 0
     }
 
     /// How many shards there are.
@@ -255,6 +265,30 @@ pub enum Shards<'a> {
 }
 
 impl Shards<'_> {
+    /// The same shards for a step within the step.
+    pub fn reborrow(&mut self) -> Shards<'_> {
+        match self {
+            Self::None => Shards::None,
+            Self::One(shard) => Shards::One(shard),
+            Self::Many(shards) => {
+                Shards::Many(shards.iter_mut().map(|shard| shard.as_deref_mut()).collect())
+            }
+        }
+    }
+
+    /// The shards that serving the waiters of those that are held may take.
+    #[inline]
+    pub fn reach(&self) -> ShardSet {
+        match self {
+            Self::None => ShardSet::NONE,
+            Self::One(shard) => shard.waiters.reach(),
+            Self::Many(shards) => shards
+                .iter()
+                .flatten()
+                .fold(ShardSet::NONE, |reach, shard| reach.union(shard.waiters.reach())),
+        }
+    }
+
     /// The shard with this index.
     #[inline]
     pub fn get(&self, index: usize) -> Option<&Shard> {

@@ -12,6 +12,7 @@ use super::slot::Slot;
 use crate::clock::Millis;
 use crate::types::hash::Removed;
 use crate::types::list::List;
+use crate::waiters::Waiters;
 
 /// Undoes one change.
 #[derive(Debug)]
@@ -114,13 +115,18 @@ pub enum EditInverse {
     SortedSetRemove(Box<[u8]>),
 }
 
-/// What a step changed: the count, the events, and how to undo it.
+/// A key of a database.
+pub type NumberedKey = (u32, Box<[u8]>);
+
+/// What a step changed: the count, the keys that somebody waits for, and how to undo it.
 #[derive(Debug, Default)]
 pub struct Journal {
     /// Changes so far; a command that leaves it alone wrote nothing.
     pub changes: u64,
     /// The earliest expiry that was set: somebody must be awake then.
     pub earliest_expiry: Option<Millis>,
+    /// Keys that changed and that somebody waits for, in the order of the changes.
+    ready: Vec<NumberedKey>,
     undo: Option<Vec<Inverse>>,
 }
 
@@ -152,6 +158,31 @@ impl Journal {
         if let Some(undo) = &mut self.undo {
             undo.push(inverse());
         }
+    }
+
+    /// Remembers that a key changed for which somebody waits.
+    pub fn note_ready(&mut self, database: u32, key: &[u8]) {
+        let last = self.ready.last().map(|(database, key)| (*database, &**key));
+        if last != Some((database, key)) {
+            self.ready.push((database, key.into()));
+        }
+    }
+
+    /// Remembers every key of a database for which somebody waits.
+    pub fn note_all_ready(&mut self, database: u32, waiters: &Waiters) {
+        self.ready.extend(waiters.keys_in(database).map(|key| (database, key.into())));
+    }
+
+    /// Forgets the changes: they were undone.
+    pub fn forget(&mut self) {
+        self.changes = 0;
+        self.ready.clear();
+    }
+
+    /// Takes the keys away that changed and that somebody waits for.
+    #[inline]
+    pub fn take_ready(&mut self) -> Vec<NumberedKey> {
+        core::mem::take(&mut self.ready)
     }
 
     /// Takes the inverses away, first change first.

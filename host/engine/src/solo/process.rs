@@ -17,7 +17,9 @@ use crate::client_info::{ClientFilter, ClientInfo};
 use crate::clock::Millis;
 use crate::error::Error;
 use crate::host::{Host, Shutdown};
+use crate::serving::Ending;
 use crate::settings::Settings;
+use crate::waiters::Waiter;
 
 /// What outlives a command.
 pub(super) struct Process {
@@ -50,7 +52,18 @@ pub(super) struct ProcessHost<'a> {
     others: &'a BTreeMap<u64, Client>,
     /// Who runs the command; nobody for a plugin's batch.
     me: Option<ClientInfo>,
-    killed: Vec<u64>,
+    told: Told,
+}
+
+/// What a step means for other clients.
+#[derive(Default)]
+pub(super) struct Told {
+    /// Who is disconnected.
+    pub(super) killed: Vec<u64>,
+    /// Whose wait ends, and how.
+    pub(super) unblocked: Vec<(u64, Ending)>,
+    /// Who was served, with the reply.
+    pub(super) served: Vec<(u64, Vec<u8>)>,
 }
 
 impl<'a> ProcessHost<'a> {
@@ -60,12 +73,12 @@ impl<'a> ProcessHost<'a> {
         me: Option<ClientInfo>,
     ) -> Self {
         process.commands += 1;
-        Self { process, others, me, killed: Vec::new() }
+        Self { process, others, me, told: Told::default() }
     }
 
-    /// The clients to disconnect.
-    pub(super) fn take_killed(self) -> Vec<u64> {
-        self.killed
+    /// What the step means for others.
+    pub(super) fn into_told(self) -> Told {
+        self.told
     }
 
     /// The clients that pass, the oldest first.
@@ -145,8 +158,27 @@ impl Host for ProcessHost<'_> {
     }
 
     fn kill_clients(&mut self, filter: &ClientFilter) -> usize {
-        self.killed.extend(self.clients(filter).iter().map(|client| client.id));
-        self.killed.len()
+        let killed = self.clients(filter);
+        self.told.killed.extend(killed.iter().map(|client| client.id));
+        killed.len()
+    }
+
+    fn is_connected(&mut self, waiter: &Waiter) -> bool {
+        self.others.contains_key(&waiter.client)
+    }
+
+    fn deliver(&mut self, waiter: &Waiter, reply: Vec<u8>) {
+        self.told.served.push((waiter.client, reply));
+    }
+
+    fn unblock_client(&mut self, id: u64, with_error: bool) -> bool {
+        let waits = self.others.get(&id).is_some_and(|client| client.waiter.is_some());
+        let again = self.told.unblocked.iter().any(|(other, _)| *other == id);
+        if waits && !again {
+            let ending = if with_error { Ending::Unblocked } else { Ending::TimedOut };
+            self.told.unblocked.push((id, ending));
+        }
+        waits && !again
     }
 
     fn now_us(&self) -> u64 {

@@ -1,0 +1,129 @@
+//! Waiting and being served: what happens when a command finds nothing to take, and when somebody
+//! changes a key that others wait for.
+//!
+//! A waiter is served by running its command again, so it has one implementation only. That
+//! happens at the end of the step that made the key ready (after EXEC, after a whole batch) while
+//! the shards are still held: nobody can take the element in between. Serving may make further
+//! keys ready; they come next.
+
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use reef_resp::{Argv, Writer};
+
+use crate::error::Error;
+use crate::keyspace::NumberedKey;
+use crate::session::Session;
+use crate::step::{Answer, Cx};
+use crate::waiters::{Place, Wait, Waiter};
+
+impl Cx<'_> {
+    /// Lets the client wait: there is nothing for it yet. Where nothing may wait (inside EXEC) it
+    /// hears so at once.
+    pub fn wait(&mut self, argv: Argv<'_>, wait: Wait) -> Result<(), Error> {
+        if self.rerun {
+            self.answer = Answer::Later;
+            return Ok(());
+        }
+        if self.session.executing {
+            wait.refusal.say(self.reply);
+            return Ok(());
+        }
+        let Ok(Some(command)) = self.registry.resolve(argv) else { return Err(Error::Syntax) };
+        let rules = self.keys.rules;
+        let shards = command.shards(argv, rules);
+        let place = Place {
+            client: self.session.id,
+            home: self.host.home(),
+            order: rules.next_arrival(),
+            database: self.keys.database,
+            protocol: self.reply.protocol(),
+            user: self.session.user.clone(),
+            shards,
+        };
+        let waiter = Arc::new(Waiter::new(wait, command, argv, place));
+        self.keys.add_waiter(&waiter);
+        self.answer = Answer::WhenReady(waiter);
+        Ok(())
+    }
+
+    /// Serves everybody whose keys this step made ready. To be called at the end of each step,
+    /// with all shards held that the waiters of the held ones may need (see
+    /// [`Shards::reach`](crate::keyspace::Shards::reach)).
+    #[inline]
+    pub fn settle(&mut self) {
+        loop {
+            let ready = self.keys.take_ready();
+            if ready.is_empty() {
+                return;
+            }
+            ready.iter().for_each(|key| self.serve_queue(key));
+        }
+    }
+
+    /// Offers a key to those who wait for it, in order of arrival.
+    fn serve_queue(&mut self, key: &NumberedKey) {
+        let mut passed = None;
+        while let Some(waiter) = self.keys.next_waiter(key, passed) {
+            passed = Some(waiter.order);
+            let type_name =
+                self.keys.in_database(key.0, |keys| keys.peek(&key.1).map(|slot| slot.type_name()));
+            if type_name.is_none() && !self.keys.loss_is_heard(key) {
+                return;
+            }
+            if type_name != Some(waiter.type_name) && !waiter.hears_of_loss {
+                continue;
+            }
+            // What is given to a client that has gone would be lost.
+            if self.host.is_connected(&waiter) {
+                self.serve(&waiter);
+            } else {
+                self.keys.end_wait(&waiter);
+            }
+        }
+    }
+
+    fn serve(&mut self, waiter: &Arc<Waiter>) {
+        let mut reply = Writer::new(waiter.protocol);
+        let mut session = Session::new(waiter.client, waiter.user.clone(), true);
+        session.database = waiter.database;
+        let mut step = Cx {
+            keys: self.keys.within(waiter.database),
+            reply: &mut reply,
+            session: &mut session,
+            registry: self.registry,
+            host: self.host,
+            answer: Answer::Now,
+            rerun: true,
+        };
+        step.run(&waiter.command, waiter.argv.as_argv());
+        let still_waits = !matches!(step.answer, Answer::Now);
+        if still_waits {
+            return;
+        }
+        self.keys.end_wait(waiter);
+        self.host.deliver(waiter, reply.take_data());
+    }
+}
+
+/// Why a wait ends without the client being served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The time is over, or an operator says so.
+    TimedOut,
+    /// An operator ends it with an error.
+    Unblocked,
+}
+
+impl Waiter {
+    /// What the client hears when its wait ends without its being served: RESP.
+    pub fn farewell(&self, ending: Ending) -> Vec<u8> {
+        let mut reply = Writer::new(self.protocol);
+        match ending {
+            Ending::TimedOut => reply.nil_array(),
+            Ending::Unblocked => reply.error(&Error::UNBLOCKED.to_string()),
+        }
+        reply.take_data()
+    }
+}

@@ -1,0 +1,250 @@
+//! Clients that wait for keys: who waits, in which order, and for what.
+//!
+//! A command that finds nothing to take registers a [`Waiter`] in the queue of each key it waits
+//! for, in the shards of these keys. Whoever changes such a key serves its queue before the
+//! shard's lock is released (see `step.rs`), by running the waiter's command again; a waiter costs
+//! a few hundred bytes and no CPU in between.
+//!
+//! Invariants:
+//! - a queue is in order of arrival;
+//! - a waiter is in the queues of all its keys or of none, and `is_done` tells which; both change
+//!   only while all of [`Waiter::shards`] are held;
+//! - a shard's [`Waiters::reach`] covers the shards of everybody who waits in it, so that who holds
+//!   it can serve them all.
+//!
+//! Nothing here reads a clock: how long a client waits is its driver's business.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use core::ops::Range;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use reef_resp::{Argv, OwnedArgv, Protocol, Writer};
+
+use crate::keyspace::ShardSet;
+use crate::registry::CommandRef;
+
+/// What a client hears where nothing may wait, as inside EXEC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No value where there could be a string.
+    Nil,
+    /// No value where there could be an array.
+    NilArray,
+}
+
+impl Refusal {
+    pub(crate) fn say(self, reply: &mut Writer) {
+        match self {
+            Self::Nil => reply.nil(),
+            Self::NilArray => reply.nil_array(),
+        }
+    }
+}
+
+/// What a command asks for that has found nothing: see [`Cx::wait`](crate::step::Cx::wait).
+#[derive(Debug)]
+pub struct Wait {
+    /// Positions of the keys that it waits for, among its arguments.
+    pub keys: Range<usize>,
+    /// How long; `None`: for ever.
+    pub timeout_ms: Option<u64>,
+    /// What it hears instead where nothing may wait.
+    pub refusal: Refusal,
+    /// The type, as in TYPE, that a key must have to be of use.
+    pub type_name: &'static str,
+    /// Whether it must also hear of a key that goes or changes its type.
+    pub hears_of_loss: bool,
+    /// The arguments to run it with later, where they differ from those it came with.
+    pub argv: Option<OwnedArgv>,
+}
+
+/// A client that waits.
+#[derive(Debug)]
+pub struct Waiter {
+    /// The connection, as in CLIENT ID.
+    pub client: u64,
+    /// Who serves the connection: the driver's own number.
+    pub home: u32,
+    /// Its place among all waiters, in order of arrival.
+    pub order: u64,
+    /// The selected database.
+    pub database: u32,
+    /// The protocol of its reply.
+    pub protocol: Protocol,
+    /// The user's name.
+    pub user: Arc<str>,
+    /// What it runs.
+    pub command: CommandRef,
+    /// With which arguments.
+    pub argv: OwnedArgv,
+    /// The shards of all its keys.
+    pub shards: ShardSet,
+    /// How long it waits; `None`: for ever.
+    pub timeout_ms: Option<u64>,
+    pub(crate) keys: Range<usize>,
+    pub(crate) type_name: &'static str,
+    pub(crate) hears_of_loss: bool,
+    done: AtomicBool,
+}
+
+/// Who begins to wait, and where its keys are.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) client: u64,
+    pub(crate) home: u32,
+    pub(crate) order: u64,
+    pub(crate) database: u32,
+    pub(crate) protocol: Protocol,
+    pub(crate) user: Arc<str>,
+    pub(crate) shards: ShardSet,
+}
+
+impl Waiter {
+    pub(crate) fn new(wait: Wait, command: CommandRef, argv: Argv<'_>, place: Place) -> Self {
+        let Place { client, home, order, database, protocol, user, shards } = place;
+        Self {
+            client,
+            home,
+            order,
+            database,
+            protocol,
+            user,
+            command,
+            argv: wait.argv.unwrap_or_else(|| OwnedArgv::from(argv)),
+            shards,
+            timeout_ms: wait.timeout_ms,
+            keys: wait.keys,
+            type_name: wait.type_name,
+            hears_of_loss: wait.hears_of_loss,
+            done: AtomicBool::new(false),
+        }
+    }
+
+    /// The keys that it waits for.
+    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        let argv = self.argv.as_argv();
+        self.keys.clone().map(move |position| argv.get(position))
+    }
+
+    /// Whether it waits no longer. Certain only while its shards are held.
+    pub fn is_done(&self) -> bool {
+        self.done.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn finish(&self) {
+        self.done.store(true, Ordering::Release);
+    }
+}
+
+/// Who waits for one key, in order of arrival.
+#[derive(Debug, Default)]
+struct Queue {
+    waiters: VecDeque<Arc<Waiter>>,
+    /// How many of them must also hear of a key that goes.
+    of_loss: usize,
+}
+
+/// Everybody who waits in one shard.
+#[derive(Debug, Default)]
+pub struct Waiters {
+    queues: BTreeMap<u32, BTreeMap<Box<[u8]>, Queue>>,
+    reach: ShardSet,
+}
+
+impl Waiters {
+    /// Whether nobody waits.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.queues.is_empty()
+    }
+
+    /// The shards that serving anybody here may take.
+    #[inline]
+    pub fn reach(&self) -> ShardSet {
+        self.reach
+    }
+
+    /// Whether somebody waits for a key.
+    pub fn wait_for(&self, database: u32, key: &[u8]) -> bool {
+        self.queue(database, key).is_some()
+    }
+
+    /// The keys of a database that somebody waits for.
+    pub fn keys_in(&self, database: u32) -> impl Iterator<Item = &[u8]> {
+        self.queues.get(&database).into_iter().flat_map(BTreeMap::keys).map(|key| &**key)
+    }
+
+    /// The first waiter for a key that came after the one with the order `after`.
+    pub fn next(&self, database: u32, key: &[u8], after: Option<u64>) -> Option<&Arc<Waiter>> {
+        let queue = self.queue(database, key)?;
+        let waiters = &queue.waiters;
+        let passed = after.map_or(0, |after| waiters.partition_point(|other| other.order <= after));
+        waiters.get(passed)
+    }
+
+    /// Whether somebody must hear that this key is gone.
+    pub(crate) fn hear_of_loss(&self, database: u32, key: &[u8]) -> bool {
+        self.queue(database, key).is_some_and(|queue| queue.of_loss > 0)
+    }
+
+    /// Puts a waiter behind the others. Waiting twice for one key counts once.
+    pub(crate) fn add(&mut self, key: &[u8], waiter: &Arc<Waiter>) {
+        let queues = self.queues.entry(waiter.database).or_default();
+        let queue = match queues.get_mut(key) {
+            Some(queue) => queue,
+            None => queues.entry(key.into()).or_default(),
+        };
+        let last = queue.waiters.back().map(|last| last.order);
+        if last == Some(waiter.order) {
+            return;
+        }
+        debug_assert!(last.is_none_or(|last| last < waiter.order));
+        queue.waiters.push_back(waiter.clone());
+        queue.of_loss += usize::from(waiter.hears_of_loss);
+        self.reach = self.reach.union(waiter.shards);
+    }
+
+    /// Takes a waiter out of the queue of a key.
+    pub(crate) fn remove(&mut self, key: &[u8], waiter: &Waiter) {
+        let Some(queues) = self.queues.get_mut(&waiter.database) else { return };
+        let Some(queue) = queues.get_mut(key) else { return };
+        if let Ok(index) = queue.waiters.binary_search_by_key(&waiter.order, |other| other.order) {
+            queue.waiters.remove(index);
+            queue.of_loss -= usize::from(waiter.hears_of_loss);
+        }
+        if !queue.waiters.is_empty() {
+            return;
+        }
+        queues.remove(key);
+        if queues.is_empty() {
+            self.queues.remove(&waiter.database);
+        }
+        if self.queues.is_empty() {
+            self.reach = ShardSet::NONE;
+        }
+    }
+
+    fn queue(&self, database: u32, key: &[u8]) -> Option<&Queue> {
+        self.queues.get(&database)?.get(key)
+    }
+
+    /// Recounts what it claims about itself; panics on a contradiction.
+    pub fn check(&self) {
+        for (database, queues) in &self.queues {
+            assert!(!queues.is_empty());
+            for (key, queue) in queues {
+                assert!(!queue.waiters.is_empty());
+                assert!(queue.waiters.iter().is_sorted_by_key(|waiter| waiter.order));
+                let of_loss = queue.waiters.iter().filter(|waiter| waiter.hears_of_loss).count();
+                assert_eq!(of_loss, queue.of_loss);
+                for waiter in &queue.waiters {
+                    assert!(!waiter.is_done() && waiter.database == *database);
+                    assert!(waiter.keys().any(|other| other == &**key));
+                    assert_eq!(self.reach.union(waiter.shards), self.reach);
+                }
+            }
+        }
+    }
+}

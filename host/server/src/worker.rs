@@ -254,17 +254,7 @@ impl Worker {
             return Fate::Idle;
         }
         let kept = !connection.input.is_empty();
-        let fate = if kept {
-            self.take_turn_kept(place, moment)
-        } else {
-            self.take_turn_fresh(place, moment)
-        };
-        if fate != Fate::Closed
-            && let Some(connection) = self.connections.get(place)
-        {
-            connection.update_card(moment.now.get());
-        }
-        fate
+        if kept { self.take_turn_kept(place, moment) } else { self.take_turn_fresh(place, moment) }
     }
 
     /// Nothing is kept: receives into the worker's buffer and executes there.
@@ -389,6 +379,8 @@ impl Worker {
             }
         }
         self.connections[place].protocol = self.reply.protocol();
+        // Before the replies go out: who has one may ask another worker at once.
+        self.connections[place].update_card(moment.now.get());
         if fate == Fate::Idle {
             fate = self.send_replies(place);
         }
@@ -402,6 +394,7 @@ impl Worker {
             self.statistics.writes.add(1);
             self.statistics.bytes_out.add(self.reply.data().len() as u64);
             sent = connection.send(self.reply.data());
+            connection.card.output_bytes.store(connection.unsent() as u64, Ordering::Relaxed);
             self.reply.clear();
         }
         let limit = self.shared.options().output_bytes_max;

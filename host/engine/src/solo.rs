@@ -7,7 +7,7 @@
 mod configuration;
 mod process;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -39,6 +39,8 @@ pub struct Solo {
     registry: Registry,
     clients: BTreeMap<u64, Client>,
     next_client: u64,
+    /// The clients in MONITOR.
+    monitors: BTreeSet<u64>,
     process: Process,
     conditions: Conditions,
 }
@@ -96,6 +98,7 @@ impl Solo {
             registry: Registry::native(),
             clients: BTreeMap::new(),
             next_client: 1,
+            monitors: BTreeSet::new(),
             process,
             conditions: Conditions::default(),
         }
@@ -264,6 +267,11 @@ impl Solo {
         client.protocol = reply.protocol();
         let open = !client.session.closing;
         let sent = step::is_reply_sent(&mut client.session);
+        if client.session.monitoring && open {
+            self.monitors.insert(id);
+        } else {
+            self.monitors.remove(&id);
+        }
         if open {
             self.clients.insert(id, client);
         } else {
@@ -319,7 +327,7 @@ impl Solo {
             self.process.configuration.apply(&mut self.rules.settings);
         }
         let hidden = [Flags::SKIP_MONITOR, Flags::ADMIN];
-        if !monitored && !hidden.iter().any(|flag| command.flags.has(*flag)) {
+        if !self.monitors.is_empty() && !monitored && !hidden.iter().any(|flag| command.flags.has(*flag)) {
             self.feed_monitors(client, argv);
         }
         told
@@ -328,7 +336,8 @@ impl Solo {
     fn feed_monitors(&mut self, client: &Client, argv: Argv<'_>) {
         let (id, database) = (client.session.id, client.session.database);
         let now_us = self.process.now.get() * 1000;
-        for monitor in self.clients.values_mut().filter(|client| client.session.monitoring) {
+        for monitor in &self.monitors {
+            let Some(monitor) = self.clients.get_mut(monitor) else { continue };
             let mut line = Writer::new(monitor.protocol);
             line.status(&monitor_line(now_us, database, &address(id), argv));
             monitor.unasked.extend_from_slice(line.data());

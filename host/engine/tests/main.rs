@@ -10,3 +10,4 @@ mod rng;
 mod table;
 mod traffic;
 mod transcripts;
+mod waiting;

@@ -7,4 +7,5 @@ mod readme;
 mod redis_cli;
 mod served;
 mod transcripts;
+mod waiting;
 mod wire;

@@ -132,6 +132,8 @@ impl Error {
         "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
     );
     pub const UNBLOCKED: Self = Self::Text("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    pub const HUNG_UP: Self =
+        Self::Text("ERR this connection has hung up, so it cannot wait for anything");
     pub const TIMEOUT_NOT_A_FLOAT: Self = Self::Text("ERR timeout is not a float or out of range");
     pub const TIMEOUT_NOT_AN_INTEGER: Self =
         Self::Text("ERR timeout is not an integer or out of range");

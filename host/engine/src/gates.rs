@@ -45,6 +45,10 @@ pub fn pass(
     if flags.has(Flags::NO_MULTI) && session.transaction().is_some() {
         return Err(Error::NotInMulti);
     }
+    // What was sent by a client that is gone since must not take what others could have.
+    if session.hung_up && flags.has(Flags::BLOCKING) {
+        return Err(Error::HUNG_UP);
+    }
     // Queuing takes memory too.
     let is_queued = session.transaction().is_some() && !runs_inside_multi(&command);
     if conditions.out_of_memory && (flags.has(Flags::DENYOOM) || is_queued) {

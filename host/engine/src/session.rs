@@ -45,6 +45,8 @@ pub struct Session {
     pub no_evict: bool,
     /// Whether the connection closes when its replies are sent.
     pub closing: bool,
+    /// Whether the client has said that it sends nothing more: most likely it is gone.
+    pub hung_up: bool,
     /// Whether MONITOR runs here.
     pub monitoring: bool,
     /// Whether EXEC runs its queue just now, where nothing may wait.
@@ -100,6 +102,7 @@ impl Session {
             no_touch: false,
             no_evict: false,
             closing: false,
+            hung_up: false,
             monitoring: false,
             executing: false,
             user,

@@ -327,7 +327,10 @@ impl Solo {
             self.process.configuration.apply(&mut self.rules.settings);
         }
         let hidden = [Flags::SKIP_MONITOR, Flags::ADMIN];
-        if !self.monitors.is_empty() && !monitored && !hidden.iter().any(|flag| command.flags.has(*flag)) {
+        if !self.monitors.is_empty()
+            && !monitored
+            && !hidden.iter().any(|flag| command.flags.has(*flag))
+        {
             self.feed_monitors(client, argv);
         }
         told

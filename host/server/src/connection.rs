@@ -103,8 +103,6 @@ pub(crate) struct Connection {
     pub(crate) waiting: bool,
     /// Where it waits, if for a key.
     pub(crate) waiter: Option<Box<Waiting>>,
-    /// Whether the other side has said that it sends nothing more.
-    pub(crate) hung_up: bool,
 }
 
 /// How sending went.
@@ -133,7 +131,6 @@ impl Connection {
             missing: 0,
             waiting: false,
             waiter: None,
-            hung_up: false,
         }
     }
 

@@ -217,7 +217,7 @@ impl Worker {
     #[inline]
     fn ready(&mut self, place: usize, moment: &Moment, event: &Event) {
         let Some(connection) = self.connections.get_mut(place) else { return };
-        connection.hung_up |= event.is_read_closed();
+        connection.session.hung_up |= event.is_read_closed();
         if event.is_writable()
             && !connection.output.is_empty()
             && connection.flush() == Sent::Broken
@@ -241,7 +241,8 @@ impl Worker {
 
     fn is_waiting_corpse(&self, place: usize) -> bool {
         let connection = self.connections.get(place);
-        connection.is_some_and(|connection| connection.hung_up && connection.waiter.is_some())
+        connection
+            .is_some_and(|connection| connection.session.hung_up && connection.waiter.is_some())
     }
 
     fn take_turn(&mut self, place: usize, moment: &Moment) -> Fate {
@@ -519,6 +520,7 @@ impl Worker {
         let connection = &mut self.connections[place];
         connection.forget_wait(&mut self.deadlines);
         connection.waiting = false;
+        connection.card.waiting.store(false, Ordering::Relaxed);
         self.statistics.bytes_out.add(bytes.len() as u64);
         if connection.send(bytes) == Sent::Broken {
             return self.close(place);

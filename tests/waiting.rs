@@ -1,0 +1,157 @@
+//! Waiting clients on real sockets: those that are gone get nothing, the others everything, in
+//! order and in time.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::served::Served;
+
+/// A client that waits for `key`, and whom the server has heard.
+fn waiter(server: &Served, key: &str, timeout: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port())).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    stream.write_all(b"PING\r\n").expect("sent");
+    let mut pong = [0; 7];
+    stream.read_exact(&mut pong).expect("a reply");
+    stream.write_all(format!("BLPOP {key} {timeout}\r\n").as_bytes()).expect("sent");
+    stream
+}
+
+fn until_waiting(server: &Served, count: usize) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while server.info("blocked_clients") != count.to_string() {
+        assert!(Instant::now() < deadline, "{} wait", server.info("blocked_clients"));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The element that a waiter is given.
+fn element(stream: &mut TcpStream) -> String {
+    let mut reply = Vec::new();
+    let mut byte = [0];
+    while reply.iter().filter(|byte| **byte == b'\n').count() < 5 {
+        stream.read_exact(&mut byte).expect("an element");
+        reply.push(byte[0]);
+    }
+    let text = String::from_utf8(reply).expect("text");
+    text.lines().last().expect("the element").to_owned()
+}
+
+fn push(connection: &mut redis::Connection, key: &str, element: usize) {
+    let _: usize = redis::cmd("RPUSH").arg(key).arg(element).query(connection).expect("pushed");
+}
+
+/// The taker closes, then somebody pushes: whether the server has noticed or not, the element stays.
+fn nothing_goes_to_a_client_that_has_gone(args: &[&str]) {
+    const ROUNDS: usize = 500;
+    let server = Served::start(args);
+    let mut pusher = server.connect();
+    for round in 0..ROUNDS {
+        let taker = waiter(&server, "k", "0");
+        if round % 2 == 0 {
+            until_waiting(&server, 1);
+        }
+        drop(taker);
+        push(&mut pusher, "k", round);
+        let left: Option<usize> = redis::cmd("LPOP").arg("k").query(&mut pusher).expect("popped");
+        assert_eq!(left, Some(round), "given to nobody");
+    }
+}
+
+#[test]
+fn nothing_is_lost_to_clients_that_have_gone_one_worker() {
+    nothing_goes_to_a_client_that_has_gone(&[]);
+}
+
+#[test]
+fn nothing_is_lost_to_clients_that_have_gone_two_workers() {
+    nothing_goes_to_a_client_that_has_gone(&["--io-threads", "2", "--shards", "8"]);
+}
+
+#[test]
+fn when_half_of_the_waiters_die_the_others_are_served_in_order() {
+    let server = Served::start(&["--io-threads", "2", "--shards", "4"]);
+    let mut waiters = Vec::new();
+    for count in 1..=200 {
+        waiters.push(Some(waiter(&server, "k", "0")));
+        until_waiting(&server, count);
+    }
+    let mut pusher = server.connect();
+    let pushing = std::thread::spawn(move || (0..100).for_each(|n| push(&mut pusher, "k", n)));
+    for at in (0..200).step_by(2) {
+        waiters[at] = None;
+    }
+    pushing.join().expect("pushed");
+    // Who died after being served had his element: the others' are in order and come once each.
+    let mut last = None;
+    let left = Duration::from_millis(300);
+    for stream in waiters.iter_mut().flatten() {
+        stream.set_read_timeout(Some(left)).expect("a timeout");
+        let mut first = [0];
+        if stream.peek(&mut first).is_err() {
+            break;
+        }
+        let number: usize = element(stream).parse().expect("a number");
+        assert!(last.is_none_or(|last| last < number), "{number} after {last:?}");
+        last = Some(number);
+    }
+    assert!(last.is_some());
+}
+
+#[test]
+fn a_wait_ends_when_its_time_is_over_and_never_earlier() {
+    let server = Served::start(&[]);
+    let mut waits: Vec<(TcpStream, Instant, Duration)> = [100, 200, 301, 1]
+        .iter()
+        .map(|ms| {
+            let begun = Instant::now();
+            let stream = waiter(&server, &format!("k{ms}"), &format!("0.{ms:03}"));
+            (stream, begun, Duration::from_millis(*ms))
+        })
+        .collect();
+    for (stream, begun, time) in &mut waits {
+        let mut reply = [0; 5];
+        stream.read_exact(&mut reply).expect("a reply");
+        assert_eq!(&reply, b"*-1\r\n");
+        assert!(begun.elapsed() >= *time, "{:?} after {:?}", time, begun.elapsed());
+    }
+    assert_eq!(server.info("blocked_clients"), "0");
+}
+
+#[test]
+fn waits_can_be_ended_from_outside() {
+    let server = Served::start(&["--io-threads", "2", "--shards", "4"]);
+    let mut operator = server.connect();
+    for (how, farewell) in [
+        (Some("ERROR"), "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n"),
+        (Some("TIMEOUT"), "*-1\r\n"),
+        (None, "*-1\r\n"),
+    ] {
+        let mut stream = TcpStream::connect(("127.0.0.1", server.port())).expect("it listens");
+        stream.write_all(b"CLIENT ID\r\nBLPOP k 0\r\n").expect("sent");
+        until_waiting(&server, 1);
+        let mut buffer = [0; 64];
+        let count = stream.read(&mut buffer).expect("an id");
+        let id = String::from_utf8_lossy(&buffer[1..count]).trim().to_owned();
+        let mut command = redis::cmd("CLIENT");
+        command.arg("UNBLOCK").arg(&id);
+        if let Some(how) = how {
+            command.arg(how);
+        }
+        assert_eq!(command.query::<u8>(&mut operator), Ok(1));
+        assert_eq!(command.query::<u8>(&mut operator), Ok(0), "twice");
+        let mut reply = vec![0; farewell.len()];
+        stream.read_exact(&mut reply).expect("a reply");
+        assert_eq!(String::from_utf8_lossy(&reply), farewell);
+    }
+    // A client that is closed by an operator leaves the queue.
+    let mut stream = waiter(&server, "k", "0");
+    until_waiting(&server, 1);
+    let _: usize =
+        redis::cmd("CLIENT").arg(&["KILL", "TYPE", "normal"]).query(&mut operator).expect("killed");
+    assert_eq!(stream.read(&mut [0; 8]).ok(), Some(0));
+    push(&mut operator, "k", 1);
+    let left: usize = redis::cmd("LLEN").arg("k").query(&mut operator).expect("a length");
+    assert_eq!(left, 1);
+}

@@ -3,7 +3,7 @@
 use parking_lot::Mutex;
 use reef_engine::settings::Settings;
 use reef_engine::types::limits::Limits;
-use reef_server::{Configuration, Options};
+use reef_server::{ClientCertificates, Configuration, Options, TlsOptions};
 
 use crate::config::{Access, Caller, Config, Eviction};
 
@@ -23,12 +23,18 @@ impl Configuration for Directives {
         }
     }
 
-    fn set(&self, pairs: &[(&[u8], &[u8])]) -> Result<(Settings, Options), String> {
+    fn set(
+        &self,
+        pairs: &[(&[u8], &[u8])],
+        put: &mut dyn FnMut(Settings, Options) -> Result<(), String>,
+    ) -> Result<(), String> {
         let mut config = self.0.lock();
         let mut changed = config.clone();
         changed.set(pairs, Caller::Local).map_err(|error| error.reply())?;
+        put(settings(&changed), options(&changed))
+            .map_err(|reason| format!("ERR CONFIG SET failed - {reason}"))?;
         *config = changed;
-        Ok((settings(&config), options(&config)))
+        Ok(())
     }
 
     fn rewrite(&self) -> Result<(), String> {
@@ -87,9 +93,26 @@ pub(crate) fn options(config: &Config) -> Options {
         output_bytes_max: bytes(config.client_output_buffer_limits().normal.hard_bytes),
         memory_bytes_max: bytes(config.maxmemory_bytes()),
         memory_policy: policy_name(config),
+        tls: tls(config),
         protected_mode: config.protected_mode() && config.requirepass().is_empty(),
         config_file: config.file().map(|file| file.display().to_string()).unwrap_or_default(),
         hz: config.hz(),
+    }
+}
+
+fn tls(config: &Config) -> TlsOptions {
+    TlsOptions {
+        port: config.tls_port().unwrap_or(0),
+        certificates: config.tls_cert_file().unwrap_or_default(),
+        key: config.tls_key_file().unwrap_or_default(),
+        authorities: config.tls_ca_cert_file(),
+        authorities_folder: config.tls_ca_cert_dir(),
+        client_certificates: match config.tls_auth_clients() {
+            "no" => ClientCertificates::No,
+            "optional" => ClientCertificates::Optional,
+            _ => ClientCertificates::Required,
+        },
+        protocols: config.tls_protocols(),
     }
 }
 

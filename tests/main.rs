@@ -6,6 +6,7 @@ mod house;
 mod readme;
 mod redis_cli;
 mod served;
+mod tls;
 mod transcripts;
 mod waiting;
 mod wire;

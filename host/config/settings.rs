@@ -170,6 +170,20 @@ getters! {
     tcp_backlog: u32 = number("tcp-backlog");
     /// The Unix socket, if any.
     unixsocket: Option<PathBuf> = path_or_none("unixsocket");
+    /// The port for RESP under TLS, unless it is off.
+    tls_port: Option<u16> = number_or_none("tls-port");
+    /// The server's certificates.
+    tls_cert_file: Option<PathBuf> = path_or_none("tls-cert-file");
+    /// Their key.
+    tls_key_file: Option<PathBuf> = path_or_none("tls-key-file");
+    /// Whom to trust with clients' certificates.
+    tls_ca_cert_file: Option<PathBuf> = path_or_none("tls-ca-cert-file");
+    /// The same, a folder.
+    tls_ca_cert_dir: Option<PathBuf> = path_or_none("tls-ca-cert-dir");
+    /// Whether clients show a certificate.
+    tls_auth_clients: &'static str = choice("tls-auth-clients");
+    /// The protocols that are offered, empty for all.
+    tls_protocols: String = text("tls-protocols");
     /// After which idle time a client is disconnected.
     timeout: Option<Duration> = seconds("timeout");
     /// How often an idle connection is probed.

@@ -23,7 +23,8 @@ const ACCESS: Kind = Kind::Choice(&["no", "yes", "local"]);
 const SHUTDOWN: Kind = Kind::Switches(&["default", "save", "nosave", "now", "force"]);
 
 const CLUSTER: &str = "this server is not a cluster node; 'engine' names an existing cluster";
-const TLS: &str = "TLS is not built in; put a TLS proxy in front";
+const TLS: &str = "TLS offers the modern protocols and ciphers, and sessions need no cache";
+const TLS_CLIENT: &str = "this server opens no TLS connections yet";
 const PROCESS: &str = "it is left to the service manager";
 const DEFRAG: &str = "memory is not defragmented while the server runs";
 
@@ -67,22 +68,22 @@ pub static TABLE: &[Directive] = &[
     on("proto-max-bulk-len", bytes(1 << 20), "512mb"),
     on("tracking-table-max-keys", COUNT, "1000000"),
     // TLS.
-    on("tls-port", PORT, "0").default_only(TLS),
-    on("tls-cert-file", ANY, "").ignored(TLS),
-    on("tls-key-file", ANY, "").ignored(TLS),
-    on("tls-key-file-pass", ANY, "").sensitive().ignored(TLS),
-    on("tls-client-cert-file", ANY, "").ignored(TLS),
-    on("tls-client-key-file", ANY, "").ignored(TLS),
-    on("tls-client-key-file-pass", ANY, "").sensitive().ignored(TLS),
+    on("tls-port", PORT, "0").fixed(),
+    on("tls-cert-file", ANY, ""),
+    on("tls-key-file", ANY, ""),
+    on("tls-key-file-pass", ANY, "").sensitive().default_only("keys are read unencrypted"),
+    on("tls-client-cert-file", ANY, "").ignored(TLS_CLIENT),
+    on("tls-client-key-file", ANY, "").ignored(TLS_CLIENT),
+    on("tls-client-key-file-pass", ANY, "").sensitive().ignored(TLS_CLIENT),
     on("tls-dh-params-file", ANY, "").ignored(TLS),
-    on("tls-ca-cert-file", ANY, "").ignored(TLS),
-    on("tls-ca-cert-dir", ANY, "").ignored(TLS),
-    on("tls-protocols", ANY, "").ignored(TLS),
+    on("tls-ca-cert-file", ANY, ""),
+    on("tls-ca-cert-dir", ANY, ""),
+    on("tls-protocols", ANY, ""),
     on("tls-ciphers", ANY, "").ignored(TLS),
     on("tls-ciphersuites", ANY, "").ignored(TLS),
-    on("tls-auth-clients", Kind::Choice(&["no", "yes", "optional"]), "yes").ignored(TLS),
-    on("tls-replication", BOOL, "no").default_only(TLS),
-    on("tls-cluster", BOOL, "no").default_only(TLS),
+    on("tls-auth-clients", Kind::Choice(&["no", "yes", "optional"]), "yes"),
+    on("tls-replication", BOOL, "no").default_only(TLS_CLIENT),
+    on("tls-cluster", BOOL, "no").default_only(TLS_CLIENT),
     on("tls-prefer-server-ciphers", BOOL, "no").ignored(TLS),
     on("tls-session-caching", BOOL, "yes").ignored(TLS),
     on("tls-session-cache-size", SMALL, "20480").ignored(TLS),

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use reef_engine::clock::Millis;
 use reef_engine::waiters::Waiter;
 
-use crate::connection::Socket;
+use crate::socket::Socket;
 
 /// A connection's card.
 #[derive(Debug)]

@@ -1,76 +1,18 @@
 //! One client's connection as its worker sees it.
 
 use std::collections::BTreeSet;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use mio::net::{TcpStream, UnixStream};
 use reef_engine::session::Session;
 use reef_engine::waiters::Waiter;
 use reef_resp::{Decoder, Protocol};
-use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::clients::{Card, Labels};
 use crate::input::Input;
-
-/// A socket of either kind. Its worker reads and writes it; others may look whether it stands.
-#[derive(Debug)]
-pub(crate) enum Socket {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl Socket {
-    pub(crate) fn descriptor(&self) -> i32 {
-        self.as_fd().as_raw_fd()
-    }
-
-    /// Whether the other side still listens: one system call, and no byte is taken. When in doubt
-    /// it does.
-    pub(crate) fn is_connected(&self) -> bool {
-        let gone = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
-        let mut polled = [PollFd::new(self, PollFlags::RDHUP)];
-        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-        match rustix::event::poll(&mut polled, Some(&at_once)) {
-            Ok(_) => !polled[0].revents().intersects(gone),
-            Err(_) => true,
-        }
-    }
-}
-
-impl AsFd for Socket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Unix(stream) => stream.as_fd(),
-        }
-    }
-}
-
-impl Read for &Socket {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Socket::Tcp(stream) => (&*stream).read(buffer),
-            Socket::Unix(stream) => (&*stream).read(buffer),
-        }
-    }
-}
-
-impl Write for &Socket {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Socket::Tcp(stream) => (&*stream).write(bytes),
-            Socket::Unix(stream) => (&*stream).write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use crate::link::Link;
 
 /// What a client waits for, and until when.
 #[derive(Debug)]
@@ -85,7 +27,7 @@ pub(crate) type Deadlines = BTreeSet<(Instant, u64)>;
 /// A connection. Idle, it holds no buffer.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    pub(crate) socket: Arc<Socket>,
+    pub(crate) link: Link,
     pub(crate) session: Session,
     pub(crate) protocol: Protocol,
     pub(crate) decoder: Decoder,
@@ -117,9 +59,9 @@ pub(crate) enum Sent {
 }
 
 impl Connection {
-    pub(crate) fn new(socket: Arc<Socket>, session: Session, card: Arc<Card>) -> Self {
+    pub(crate) fn new(link: Link, session: Session, card: Arc<Card>) -> Self {
         Self {
-            socket,
+            link,
             session,
             protocol: Protocol::Resp2,
             decoder: Decoder::new(),
@@ -153,7 +95,7 @@ impl Connection {
         }
         let mut rest = bytes;
         while !rest.is_empty() {
-            match (&*self.socket).write(rest) {
+            match self.link.write(rest) {
                 Ok(count) => rest = &rest[count..],
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.output.extend_from_slice(rest);
@@ -168,8 +110,11 @@ impl Connection {
 
     /// Sends what is kept.
     pub(crate) fn flush(&mut self) -> Sent {
+        if self.link.flush().is_err() {
+            return Sent::Broken;
+        }
         while self.sent < self.output.len() {
-            match (&*self.socket).write(&self.output[self.sent..]) {
+            match self.link.write(&self.output[self.sent..]) {
                 Ok(count) => self.sent += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sent::Some,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

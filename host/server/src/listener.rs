@@ -11,9 +11,9 @@ use std::time::Duration;
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockRef, TcpKeepalive, Type};
 
-use crate::connection::Socket;
 use crate::mailbox::Newcomer;
 use crate::server::{Options, ServerError, Shared};
+use crate::socket::Socket;
 use crate::worker::is_transient;
 
 /// Listeners' tokens are counted down from here; the mailbox has the one above.
@@ -21,6 +21,7 @@ const FIRST_TOKEN: usize = usize::MAX - 1;
 
 enum Listener {
     Tcp(mio::net::TcpListener),
+    Tls(mio::net::TcpListener),
     Unix(mio::net::UnixListener),
 }
 
@@ -36,13 +37,12 @@ impl Listeners {
     /// Opens everything that the options name.
     pub(crate) fn open(options: &Options) -> Result<Self, ServerError> {
         let mut opened = Self::default();
+        let tcp_port = if options.port_any { 0 } else { options.port };
         if options.port != 0 {
-            for address in &options.bind {
-                opened.open_tcp(address, options)?;
-            }
-            if opened.listeners.is_empty() {
-                return Err(ServerError::NoAddress);
-            }
+            opened.open_all(options, tcp_port, Listener::Tcp)?;
+        }
+        if options.tls.port != 0 {
+            opened.open_all(options, options.tls.port, Listener::Tls)?;
         }
         if let Some(path) = &options.unix_socket {
             opened.open_unix(path, options)?;
@@ -54,41 +54,23 @@ impl Listeners {
     pub(crate) fn port(&self) -> u16 {
         let port = |listener: &Listener| match listener {
             Listener::Tcp(tcp) => tcp.local_addr().ok().map(|address| address.port()),
-            Listener::Unix(_) => None,
+            Listener::Tls(_) | Listener::Unix(_) => None,
         };
         self.listeners.iter().find_map(port).unwrap_or(0)
     }
 
-    /// `-` before an address: it may be missing on this machine. `*` and `::*`: all.
-    fn open_tcp(&mut self, address: &str, options: &Options) -> Result<(), ServerError> {
-        let optional = address.starts_with('-');
-        let host = match address.strip_prefix('-').unwrap_or(address) {
-            "*" => "0.0.0.0",
-            "::*" => "::",
-            host => host,
-        };
-        let port = if options.port_any { 0 } else { options.port };
-        match listen(host, port, options.backlog) {
-            Ok(listener) => {
-                self.listeners.push(Listener::Tcp(listener));
-                Ok(())
-            }
-            Err(error)
-                if optional
-                    && matches!(
-                        error.kind(),
-                        ErrorKind::AddrNotAvailable | ErrorKind::Unsupported | ErrorKind::NotFound
-                    ) =>
-            {
-                tracing::info!("not listening on {host}: {error}");
-                Ok(())
-            }
-            // A machine without IPv6 says so with this error.
-            Err(error) if optional && error.raw_os_error() == Some(97) => Ok(()),
-            Err(error) => {
-                Err(ServerError::Listen { address: format!("{host}:{port}"), source: error })
-            }
+    /// Opens a port at every address that there is.
+    fn open_all(
+        &mut self,
+        options: &Options,
+        port: u16,
+        kind: fn(mio::net::TcpListener) -> Listener,
+    ) -> Result<(), ServerError> {
+        let before = self.listeners.len();
+        for address in &options.bind {
+            self.listeners.extend(open_tcp(address, port, options.backlog)?.map(kind));
         }
+        if self.listeners.len() == before { Err(ServerError::NoAddress) } else { Ok(()) }
     }
 
     fn open_unix(&mut self, path: &PathBuf, options: &Options) -> Result<(), ServerError> {
@@ -115,7 +97,9 @@ impl Listeners {
         for (index, listener) in self.listeners.iter_mut().enumerate() {
             let token = Token(FIRST_TOKEN - index);
             match listener {
-                Listener::Tcp(tcp) => registry.register(tcp, token, Interest::READABLE)?,
+                Listener::Tcp(tcp) | Listener::Tls(tcp) => {
+                    registry.register(tcp, token, Interest::READABLE)?
+                }
                 Listener::Unix(unix) => registry.register(unix, token, Interest::READABLE)?,
             }
         }
@@ -156,6 +140,36 @@ impl Drop for Listeners {
     }
 }
 
+/// Opens a port at an address. `-` before it: it may be missing on this machine. `*` and `::*`: all.
+fn open_tcp(
+    address: &str,
+    port: u16,
+    backlog: i32,
+) -> Result<Option<mio::net::TcpListener>, ServerError> {
+    let optional = address.starts_with('-');
+    let host = match address.strip_prefix('-').unwrap_or(address) {
+        "*" => "0.0.0.0",
+        "::*" => "::",
+        host => host,
+    };
+    match listen(host, port, backlog) {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error)
+            if optional
+                && matches!(
+                    error.kind(),
+                    ErrorKind::AddrNotAvailable | ErrorKind::Unsupported | ErrorKind::NotFound
+                ) =>
+        {
+            tracing::info!("not listening on {host}: {error}");
+            Ok(None)
+        }
+        // A machine without IPv6 says so with this error.
+        Err(error) if optional && error.raw_os_error() == Some(97) => Ok(None),
+        Err(error) => Err(ServerError::Listen { address: format!("{host}:{port}"), source: error }),
+    }
+}
+
 fn listen(host: &str, port: u16, backlog: i32) -> io::Result<mio::net::TcpListener> {
     let address = (host, port).to_socket_addrs()?.next().ok_or(ErrorKind::NotFound)?;
     let socket =
@@ -172,7 +186,7 @@ fn listen(host: &str, port: u16, backlog: i32) -> io::Result<mio::net::TcpListen
 
 fn accept_one(listener: &Listener, shared: &Shared) -> io::Result<Option<Newcomer>> {
     let (socket, peer, local) = match listener {
-        Listener::Tcp(tcp) => {
+        Listener::Tcp(tcp) | Listener::Tls(tcp) => {
             let (stream, peer) = tcp.accept()?;
             prepare(&stream, shared);
             let local = stream.local_addr().ok();
@@ -190,7 +204,8 @@ fn accept_one(listener: &Listener, shared: &Shared) -> io::Result<Option<Newcome
         refuse(&socket, PROTECTED);
         return Ok(None);
     }
-    Ok(Some(Newcomer { socket, id: shared.post.clients.new_id(), peer, local }))
+    let tls = matches!(listener, Listener::Tls(_));
+    Ok(Some(Newcomer { socket, tls, id: shared.post.clients.new_id(), peer, local }))
 }
 
 const PROTECTED: &[u8] = b"-DENIED Reef is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. Set a password ('requirepass' in the configuration file), or disable protected mode ('protected-mode no') if the network is trusted.\r\n";

@@ -11,7 +11,7 @@ use mio::Waker;
 use parking_lot::Mutex;
 use reef_engine::serving::Ending;
 
-use crate::connection::Socket;
+use crate::socket::Socket;
 
 /// What a worker can be told.
 pub(crate) enum Message {
@@ -42,6 +42,8 @@ pub(crate) enum Message {
 /// A connection that nobody has served yet.
 pub(crate) struct Newcomer {
     pub(crate) socket: Socket,
+    /// Whether it came where TLS is spoken.
+    pub(crate) tls: bool,
     pub(crate) id: u64,
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) local: Option<SocketAddr>,

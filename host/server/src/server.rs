@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use mio::{Poll, Waker};
 use parking_lot::Mutex;
 use reef_engine::backend::Extension;
@@ -18,11 +18,14 @@ use reef_engine::settings::Settings;
 
 use crate::clients::Clients;
 use crate::clock::now_ms;
+use crate::link::Link;
 use crate::listener::Listeners;
 use crate::mailbox::Mailbox;
 use crate::post::Post;
+use crate::socket::Socket;
 use crate::statistics::Statistics;
 use crate::store::Store;
+use crate::tls::{self, TlsError, TlsOptions};
 use crate::worker::{MAILBOX, Worker};
 
 /// What the server needs to know of the configuration.
@@ -56,6 +59,8 @@ pub struct Options {
     pub memory_bytes_max: usize,
     /// `maxmemory-policy`, for INFO.
     pub memory_policy: String,
+    /// TLS.
+    pub tls: TlsOptions,
     /// Whether strangers are refused (`protected-mode` without a password).
     pub protected_mode: bool,
     /// The configuration file, for INFO.
@@ -81,6 +86,7 @@ impl Default for Options {
             output_bytes_max: 0,
             memory_bytes_max: 0,
             memory_policy: "noeviction".to_owned(),
+            tls: TlsOptions::default(),
             protected_mode: true,
             config_file: String::new(),
             hz: 10,
@@ -92,8 +98,13 @@ impl Default for Options {
 pub trait Configuration: Send + Sync {
     /// Shows name and value of each directive that matches one of the patterns.
     fn get(&self, patterns: &[&[u8]], show: &mut dyn FnMut(&str, &str));
-    /// Sets directives, all or none; gives what the server runs with from now on.
-    fn set(&self, pairs: &[(&[u8], &[u8])]) -> Result<(Settings, Options), String>;
+    /// Sets directives, all or none: `put` gets what the server is to run with from now on, and if
+    /// it refuses, with its reason, nothing has changed.
+    fn set(
+        &self,
+        pairs: &[(&[u8], &[u8])],
+        put: &mut dyn FnMut(Settings, Options) -> Result<(), String>,
+    ) -> Result<(), String>;
     /// Writes the configuration back to its file.
     fn rewrite(&self) -> Result<(), String>;
 }
@@ -110,6 +121,8 @@ pub enum ServerError {
     },
     /// No address is left to listen on.
     NoAddress,
+    /// TLS cannot be offered.
+    Tls(TlsError),
     /// The operating system refused something else.
     System(io::Error),
 }
@@ -121,6 +134,7 @@ impl fmt::Display for ServerError {
                 write!(f, "cannot listen on {address}: another server is running there")
             }
             Self::Listen { address, source } => write!(f, "cannot listen on {address}: {source}"),
+            Self::Tls(error) => error.fmt(f),
             Self::NoAddress => f.write_str("none of the addresses given by 'bind' exists here"),
             Self::System(error) => write!(f, "the operating system refused: {error}"),
         }
@@ -128,6 +142,12 @@ impl fmt::Display for ServerError {
 }
 
 impl std::error::Error for ServerError {}
+
+impl From<TlsError> for ServerError {
+    fn from(error: TlsError) -> Self {
+        Self::Tls(error)
+    }
+}
 
 impl From<io::Error> for ServerError {
     fn from(error: io::Error) -> Self {
@@ -142,6 +162,7 @@ const STARTUP_BYTES: u64 = 1024 * 1024;
 pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
     options: ArcSwap<Options>,
+    tls: ArcSwapOption<rustls::ServerConfig>,
     configuration: Option<Arc<dyn Configuration>>,
     pub(crate) extension: OnceLock<Arc<dyn Extension>>,
     pub(crate) post: Arc<Post>,
@@ -167,8 +188,24 @@ impl Shared {
         self.options.load()
     }
 
-    pub(crate) fn set_options(&self, options: Options) {
+    /// Puts new options into effect, or none of them.
+    pub(crate) fn set_options(&self, options: Options) -> Result<(), TlsError> {
+        if options.tls != self.options().tls {
+            self.tls.store(tls::server_config(&options.tls)?);
+        }
         self.options.store(Arc::new(options));
+        Ok(())
+    }
+
+    /// The way to a new client; none if TLS has been turned off meanwhile.
+    pub(crate) fn link(&self, socket: Arc<Socket>, tls: bool) -> Option<Link> {
+        if !tls {
+            return Some(Link::plain(socket));
+        }
+        let config = self.tls.load_full()?;
+        Link::encrypted(socket, config)
+            .inspect_err(|error| tracing::warn!("a TLS connection cannot be served: {error}"))
+            .ok()
     }
 
     pub(crate) fn configuration(&self) -> Option<&Arc<dyn Configuration>> {
@@ -237,6 +274,7 @@ impl Server {
         configuration: Option<Arc<dyn Configuration>>,
         seed: u64,
     ) -> Result<Self, ServerError> {
+        let tls = tls::server_config(&options.tls)?;
         let mut listeners = Listeners::open(&options)?;
         let workers = options.workers.clamp(1, 256);
         let mut polls = Vec::new();
@@ -269,6 +307,7 @@ impl Server {
             memory_bytes: AtomicUsize::new(0),
             memory_summed_at: AtomicU64::new(0),
             options: ArcSwap::from_pointee(options),
+            tls: ArcSwapOption::new(tls),
         });
         if let Some(extension) = extension {
             // The cell is new, so it is empty.

@@ -79,10 +79,12 @@ impl Host for WorkerHost<'_> {
 
     fn config_set(&mut self, pairs: &[(&[u8], &[u8])]) -> Result<(), Error> {
         let Some(configuration) = self.shared.configuration() else { return Ok(()) };
-        let (settings, options) = configuration.set(pairs).map_err(Error::Owned)?;
-        self.shared.store.set_settings(settings);
-        self.shared.set_options(options);
-        Ok(())
+        let put = &mut |settings, options| {
+            self.shared.set_options(options).map_err(|error| error.to_string())?;
+            self.shared.store.set_settings(settings);
+            Ok(())
+        };
+        configuration.set(pairs, put).map_err(Error::Owned)
     }
 
     fn config_rewrite(&mut self) -> Result<(), Error> {

@@ -9,7 +9,7 @@
 //! waits for a late reply executes nothing; one connection never has the worker for longer than
 //! [`TURN_BYTES`] of input before the others have their moment.
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -170,7 +170,12 @@ impl Worker {
     }
 
     fn adopt(&mut self, newcomer: Newcomer) {
-        let Newcomer { socket, id, peer, local } = newcomer;
+        let Newcomer { socket, tls, id, peer, local } = newcomer;
+        let socket = Arc::new(socket);
+        let Some(link) = self.shared.link(socket.clone(), tls) else {
+            self.shared.post.clients.dismiss();
+            return;
+        };
         let entry = self.connections.vacant_entry();
         let place = entry.key();
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -181,12 +186,11 @@ impl Worker {
             self.shared.post.clients.remove(id);
             return;
         }
-        let socket = Arc::new(socket);
-        let card = Arc::new(Card::new(id, self.index, (peer, local), socket.clone(), now_ms()));
+        let card = Arc::new(Card::new(id, self.index, (peer, local), socket, now_ms()));
         self.shared.post.clients.insert(card.clone());
         let authenticated = self.shared.store.rules().settings.password.is_empty();
         let session = Session::new(id, self.shared.default_user.clone(), authenticated);
-        entry.insert(Connection::new(socket, session, card));
+        entry.insert(Connection::new(link, session, card));
         self.places.insert(id, place);
     }
 
@@ -203,7 +207,7 @@ impl Worker {
         }
         self.shared.post.clients.remove(connection.session.id);
         // A socket that cannot be deregistered is closed by being dropped all the same.
-        let descriptor = connection.socket.descriptor();
+        let descriptor = connection.link.socket.descriptor();
         let _ = self.poll.registry().deregister(&mut SourceFd(&descriptor));
     }
 
@@ -218,10 +222,7 @@ impl Worker {
     fn ready(&mut self, place: usize, moment: &Moment, event: &Event) {
         let Some(connection) = self.connections.get_mut(place) else { return };
         connection.session.hung_up |= event.is_read_closed();
-        if event.is_writable()
-            && !connection.output.is_empty()
-            && connection.flush() == Sent::Broken
-        {
+        if event.is_writable() && connection.flush() == Sent::Broken {
             return self.close(place);
         }
         connection.readable = true;
@@ -320,11 +321,10 @@ impl Worker {
             return Received::Nothing;
         }
         loop {
-            match (&*connection.socket).read(buffer) {
+            match connection.link.read(buffer) {
                 Ok(0) => return Received::End,
                 Ok(count) => {
-                    // A short read has emptied the socket: the next bytes bring a new readiness.
-                    connection.readable = count == buffer.len();
+                    connection.readable = !connection.link.is_drained(count, buffer.len());
                     self.statistics.reads.add(1);
                     self.statistics.bytes_in.add(count as u64);
                     return Received::Bytes(count);

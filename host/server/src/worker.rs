@@ -53,7 +53,8 @@ pub(crate) struct Worker {
     mailbox: Arc<Mailbox>,
     statistics: Arc<Statistics>,
     listeners: Listeners,
-    connections: Slab<Connection>,
+    /// Each in a place of its own: a table of whole connections would double as it grows.
+    connections: Slab<Box<Connection>>,
     /// Where each client is in the slab.
     places: std::collections::HashMap<u64, usize>,
     /// When whose wait is over.
@@ -190,7 +191,7 @@ impl Worker {
         self.shared.post.clients.insert(card.clone());
         let authenticated = self.shared.store.rules().settings.password.is_empty();
         let session = Session::new(id, self.shared.default_user.clone(), authenticated);
-        entry.insert(Connection::new(link, session, card));
+        entry.insert(Box::new(Connection::new(link, session, card)));
         self.places.insert(id, place);
     }
 

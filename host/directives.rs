@@ -71,6 +71,7 @@ fn limits(config: &Config) -> Limits {
         set_value_bytes_max: packing.set_value_bytes,
         sorted_set_entries_max: packing.zset_entries,
         sorted_set_value_bytes_max: packing.zset_value_bytes,
+        hyperloglog_sparse_bytes_max: packing.hll_sparse_bytes,
     }
 }
 

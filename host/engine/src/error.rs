@@ -361,3 +361,62 @@ impl Error {
         Self::Owned(alloc::format!("{before}{sent}{behind}"))
     }
 }
+
+/// Texts of bits, HyperLogLogs and places.
+#[expect(missing_docs, reason = "the texts say what each means")]
+impl Error {
+    pub const BIT_OFFSET: Self = Self::Text("ERR bit offset is not an integer or out of range");
+    pub const BIT_VALUE: Self = Self::Text("ERR bit is not an integer or out of range");
+    pub const BIT_ARGUMENT: Self = Self::Text("ERR The bit argument must be 1 or 0.");
+    pub const BITOP_NOT: Self =
+        Self::Text("ERR BITOP NOT must be called with a single source key.");
+    pub const OVERFLOW_TYPE: Self = Self::Text("ERR Invalid OVERFLOW type specified");
+    pub const FIELD_TYPE: Self = Self::Text(
+        "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.",
+    );
+    pub const BITFIELD_RO: Self = Self::Text("ERR BITFIELD_RO only supports the GET subcommand");
+    pub const NOT_A_HYPERLOGLOG: Self =
+        Self::Text("WRONGTYPE Key is not a valid HyperLogLog string value.");
+    pub const CORRUPTED_HYPERLOGLOG: Self =
+        Self::Text("INVALIDOBJ Corrupted HLL object detected");
+    pub const NO_SUCH_HYPERLOGLOG: Self = Self::Text("ERR The specified key does not exist");
+    pub const HYPERLOGLOG_NOT_SPARSE: Self = Self::Text("ERR HLL encoding is not sparse");
+    pub const SELFTEST_NOT_SPARSE: Self = Self::Text("ERR TESTFAILED sparse encoding not used");
+    pub const SELFTEST_DISAGREE: Self = Self::Text("ERR TESTFAILED dense/sparse disagree");
+    pub const NOT_A_RADIUS: Self = Self::Text("ERR need numeric radius");
+    pub const RADIUS_NEGATIVE: Self = Self::Text("ERR radius cannot be negative");
+    pub const NOT_A_WIDTH: Self = Self::Text("ERR need numeric width");
+    pub const NOT_A_HEIGHT: Self = Self::Text("ERR need numeric height");
+    pub const BOX_NEGATIVE: Self = Self::Text("ERR height or width cannot be negative");
+    pub const DISTANCE_UNIT: Self =
+        Self::Text("ERR unsupported unit provided. please use M, KM, FT, MI");
+    pub const NO_SUCH_PLACE: Self = Self::Text("ERR could not decode requested zset member");
+    pub const GEO_COUNT: Self = Self::Text("ERR COUNT must be > 0");
+    pub const GEO_ANY: Self = Self::Text("ERR the ANY argument requires COUNT argument");
+
+    pub fn unknown_pfdebug(word: &[u8]) -> Self {
+        Self::with("ERR Unknown PFDEBUG subcommand '", word, "'")
+    }
+
+    pub fn selftest_error(count: u64, error: u64) -> Self {
+        Self::Owned(alloc::format!("ERR TESTFAILED Too big error. card:{count} abserr:{error}"))
+    }
+
+    pub fn not_a_position(longitude: f64, latitude: f64) -> Self {
+        Self::Owned(alloc::format!(
+            "ERR invalid longitude,latitude pair {longitude:.6},{latitude:.6}"
+        ))
+    }
+
+    /// `what` stores its result, so nothing can be shown beside members.
+    pub fn stores_only(what: &str) -> Self {
+        Self::Owned(alloc::format!(
+            "ERR {what} is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
+        ))
+    }
+
+    /// `which` options exclude each other, and one of them must be given.
+    pub fn exactly_one_of(which: &str, command: &[u8]) -> Self {
+        Self::with(&alloc::format!("ERR exactly one of {which} can be specified for "), command, "")
+    }
+}

@@ -30,6 +30,11 @@ pub enum KeySpec {
     },
     /// `SORT key ... [STORE destination]`.
     Sort,
+    /// `GEORADIUS key ... [STORE destination] [STOREDIST destination]`: options from a position on.
+    Store {
+        /// Where options begin.
+        options: i16,
+    },
 }
 
 impl KeySpec {
@@ -49,7 +54,7 @@ impl KeySpec {
 
     /// Whether positions depend on the arguments.
     pub const fn is_movable(&self) -> bool {
-        matches!(self, Self::Counted { .. } | Self::Sort)
+        matches!(self, Self::Counted { .. } | Self::Sort | Self::Store { .. })
     }
 
     /// First, last and step as COMMAND INFO shows them.
@@ -59,7 +64,7 @@ impl KeySpec {
             Self::Range { first, last, step } => (first.into(), last.into(), step.into()),
             Self::Counted { destination: 0, .. } => (0, 0, 0),
             Self::Counted { destination, .. } => (destination.into(), destination.into(), 1),
-            Self::Sort => (1, 1, 1),
+            Self::Sort | Self::Store { .. } => (1, 1, 1),
         }
     }
 
@@ -85,6 +90,11 @@ impl KeySpec {
             Self::Sort => {
                 visit(1);
                 visit_store(argv, visit);
+                true
+            }
+            Self::Store { options } => {
+                visit(1);
+                visit_stores(argv, options as usize, visit);
                 true
             }
         }
@@ -127,5 +137,62 @@ fn visit_store(argv: Argv<'_>, mut visit: impl FnMut(usize)) {
     }
     if let Some(position) = store {
         visit(position);
+    }
+}
+
+/// The words of [`KeySpec::Store`] that a key follows.
+pub const STORES: [&str; 2] = ["STORE", "STOREDIST"];
+
+/// Redis tells of the first key behind each word; the one that is written to is behind the last of
+/// both. All of these are visited, no position twice.
+fn visit_stores(argv: Argv<'_>, options: usize, mut visit: impl FnMut(usize)) {
+    let is = |at: usize, word: &str| argv.get(at).eq_ignore_ascii_case(word.as_bytes());
+    let last = argv.len().saturating_sub(1);
+    let first = |word: &str| (options..last).find(|at| is(*at, word)).map(|at| at + 1);
+    let firsts = STORES.map(first);
+    firsts.iter().flatten().for_each(|at| visit(*at));
+    let mut written = None;
+    let mut at = options;
+    while at < last {
+        if STORES.iter().any(|word| is(at, word)) {
+            at += 1;
+            written = Some(at);
+        }
+        at += 1;
+    }
+    if written.is_some() && !firsts.contains(&written) {
+        written.into_iter().for_each(visit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use reef_resp::OwnedArgv;
+
+    use super::*;
+
+    fn check(keys: KeySpec, line: &str, expected: &[&str]) {
+        let argv: OwnedArgv = line.split(' ').collect();
+        let argv = argv.as_argv();
+        let mut found = Vec::new();
+        assert!(keys.visit(argv, |at| found.push(argv.get(at))));
+        let expected: Vec<_> = expected.iter().map(|key| key.as_bytes()).collect();
+        assert_eq!(found, expected, "{line}");
+    }
+
+    #[test]
+    fn keys_behind_store_are_found_wherever_they_are_written_to() {
+        let keys = KeySpec::Store { options: 5 };
+        check(keys, "G k m 1 km", &["k"]);
+        check(keys, "G k m 1 km store", &["k"]);
+        check(keys, "G k m 1 km asc store a", &["k", "a"]);
+        check(keys, "G k store 1 km", &["k"]);
+        check(keys, "G k m 1 km store a STOREDIST b", &["k", "a", "b"]);
+        check(keys, "G k m 1 km storedist a store b", &["k", "b", "a"]);
+        check(keys, "G k m 1 km store a store b", &["k", "a", "b"]);
+        check(keys, "G k m 1 km store a storedist b store c", &["k", "a", "b", "c"]);
+        check(keys, "G k m 1 km store store", &["k", "store"]);
     }
 }

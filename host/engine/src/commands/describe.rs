@@ -7,7 +7,7 @@ use reef_resp::Writer;
 use crate::acl_category;
 use crate::annotations::{self, Access};
 use crate::command::{Command, Flags};
-use crate::keyspec::KeySpec;
+use crate::keyspec::{self, KeySpec};
 use crate::usage::{self, Argument, Kind};
 
 /// The ten parts that COMMAND INFO gives of a command.
@@ -57,6 +57,8 @@ enum Finder {
     Range { index: i64, last: i64, step: i64 },
     /// The argument at `index` says how many keys follow.
     Number { index: i64 },
+    /// The argument behind this word, which stands at `from` or later.
+    Keyword { word: &'static str, from: i64 },
     /// Redis has no words for it.
     Unknown,
 }
@@ -90,7 +92,13 @@ fn finder(keys: KeySpec, specification: usize, count: usize) -> Finder {
         KeySpec::Counted { destination, .. } => {
             Finder::Range { index: destination.into(), last: 0, step: 1 }
         }
-        KeySpec::Sort if front == 0 => Finder::Range { index: 1, last: 0, step: 1 },
+        KeySpec::Sort | KeySpec::Store { .. } if front == 0 => {
+            Finder::Range { index: 1, last: 0, step: 1 }
+        }
+        KeySpec::Store { options } => Finder::Keyword {
+            word: keyspec::STORES.get(specification - 1).copied().unwrap_or_default(),
+            from: options.into(),
+        },
         KeySpec::Sort | KeySpec::None => Finder::Unknown,
     }
 }
@@ -108,21 +116,21 @@ fn key_specifications(reply: &mut Writer, command: &Command) {
         reply.bulk(b"flags");
         access(reply, words);
         let finder = finder(command.keys, specification, count);
-        let (begin, index) = match finder {
-            Finder::Range { index, .. } | Finder::Number { index } => ("index", Some(index)),
-            Finder::Unknown => ("unknown", None),
-        };
-        say_part(reply, "begin_search", begin, usize::from(index.is_some()));
-        if let Some(index) = index {
-            say_number(reply, "index", index);
+        match finder {
+            Finder::Range { index, .. } | Finder::Number { index } => {
+                say_part(reply, "begin_search", "index", 1);
+                say_number(reply, "index", index);
+            }
+            Finder::Keyword { word, from } => {
+                say_part(reply, "begin_search", "keyword", 2);
+                say_text(reply, "keyword", word);
+                say_number(reply, "startfrom", from);
+            }
+            Finder::Unknown => say_part(reply, "begin_search", "unknown", 0),
         }
         match finder {
-            Finder::Range { last, step, .. } => {
-                say_part(reply, "find_keys", "range", 3);
-                say_number(reply, "lastkey", last);
-                say_number(reply, "keystep", step);
-                say_number(reply, "limit", 0);
-            }
+            Finder::Range { last, step, .. } => say_range(reply, last, step),
+            Finder::Keyword { .. } => say_range(reply, 0, 1),
             Finder::Number { .. } => {
                 say_part(reply, "find_keys", "keynum", 3);
                 say_number(reply, "keynumidx", 0);
@@ -132,6 +140,13 @@ fn key_specifications(reply: &mut Writer, command: &Command) {
             Finder::Unknown => say_part(reply, "find_keys", "unknown", 0),
         }
     }
+}
+
+fn say_range(reply: &mut Writer, last: i64, step: i64) {
+    say_part(reply, "find_keys", "range", 3);
+    say_number(reply, "lastkey", last);
+    say_number(reply, "keystep", step);
+    say_number(reply, "limit", 0);
 }
 
 /// The head of one half of a key specification; `pairs` of its own follow.

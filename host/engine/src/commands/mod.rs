@@ -1,6 +1,7 @@
 //! The families of commands. Each file holds a table of entries and, in the same order, their
 //! handlers; a new ordinary command touches its family's file and that family's transcript.
 
+mod bitmap;
 mod client;
 mod config;
 mod connection;
@@ -11,8 +12,11 @@ mod element;
 mod expiry;
 mod float;
 mod generic;
+mod geo;
+mod geo_search;
 mod hash;
 mod help;
+mod hyperloglog;
 mod info;
 mod info_fields;
 mod introspection;
@@ -55,6 +59,10 @@ pub static FAMILIES: &[&[Command]] = &[
     sorted_set_range::TABLE,
     sorted_set_algebra::TABLE,
     sorted_set_blocking::TABLE,
+    bitmap::TABLE,
+    hyperloglog::TABLE,
+    geo::TABLE,
+    geo_search::TABLE,
     transactions::TABLE,
     scripting::TABLE,
     config::TABLE,

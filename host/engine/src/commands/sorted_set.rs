@@ -129,12 +129,15 @@ type Popped = Vec<(Vec<u8>, f64)>;
 
 /// What ZADD was told beside scores and members.
 #[derive(Default)]
-struct AddOptions {
-    only_new: bool,
-    only_existing: bool,
+pub(super) struct AddOptions {
+    /// NX.
+    pub(super) only_new: bool,
+    /// XX.
+    pub(super) only_existing: bool,
     only_greater: bool,
     only_less: bool,
-    count_changed: bool,
+    /// CH.
+    pub(super) count_changed: bool,
     increment: bool,
 }
 
@@ -204,7 +207,8 @@ fn zincrby(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     add(cx, key, &options, &[(increment, member)])
 }
 
-fn add(
+/// Adds members, or changes their scores, and says how many.
+pub(super) fn add(
     cx: &mut Cx<'_>,
     key: &[u8],
     options: &AddOptions,

@@ -142,7 +142,7 @@ impl Keyspace<'_> {
                 self.on_undo(database, &key, |part, hash| {
                     part.change(hash, &key, |slot| {
                         let Some(text) = slot.text_buffer() else { return };
-                        text.truncate(len);
+                        text.resize(len, 0);
                         text[offset.min(len)..][..bytes.len()].copy_from_slice(&bytes);
                     });
                 });

@@ -17,6 +17,7 @@ mod digest;
 mod edit;
 mod shard;
 mod slot;
+mod text;
 mod undo;
 mod value;
 mod waiting;
@@ -28,6 +29,7 @@ pub use digest::Digest;
 pub use edit::{Edit, ListEnd};
 pub use shard::{Counters, SHARDS_MAX, Shard, ShardSet, Shards, slot_of};
 pub use slot::{Description, Slot, TextKind, allocated};
+pub use text::{SILENT, TextEdit};
 pub use undo::{EditInverse, Inverse, Journal, NumberedKey};
 pub use value::{Collection, Value};
 

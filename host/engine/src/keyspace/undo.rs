@@ -60,7 +60,7 @@ pub enum Inverse {
         /// What undoes the changes, first change first.
         steps: Vec<EditInverse>,
     },
-    /// Bytes of a string were changed: cut it to `len`, then write `bytes` at `offset`.
+    /// Bytes of a string were changed: bring it to `len`, then write `bytes` at `offset`.
     Text {
         /// The key's database.
         database: u32,

@@ -51,6 +51,7 @@ const DIRECTIVES: &[Directive] = &[
     ("databases", "", Kind::Immutable, "16"),
     ("hash-max-listpack-entries", "hash-max-ziplist-entries", SIZE, "512"),
     ("hash-max-listpack-value", "hash-max-ziplist-value", Kind::Memory, "64"),
+    ("hll-sparse-max-bytes", "", Kind::Memory, "3000"),
     (
         "list-max-listpack-size",
         "list-max-ziplist-size",
@@ -90,6 +91,7 @@ impl Configuration {
             ("set-max-listpack-value", limits.set_value_bytes_max),
             ("zset-max-listpack-entries", limits.sorted_set_entries_max),
             ("zset-max-listpack-value", limits.sorted_set_value_bytes_max),
+            ("hll-sparse-max-bytes", limits.hyperloglog_sparse_bytes_max),
         ];
         values.extend(sizes.map(|(name, size)| (name, size.to_string())));
         values.insert("list-max-listpack-size", limits.list_node_size.to_string());
@@ -153,6 +155,7 @@ impl Configuration {
         size("set-max-listpack-value", &mut limits.set_value_bytes_max);
         size("zset-max-listpack-entries", &mut limits.sorted_set_entries_max);
         size("zset-max-listpack-value", &mut limits.sorted_set_value_bytes_max);
+        size("hll-sparse-max-bytes", &mut limits.hyperloglog_sparse_bytes_max);
         let list_size = self.0["list-max-listpack-size"].parse();
         limits.list_node_size = list_size.unwrap_or(limits.list_node_size);
     }

@@ -24,6 +24,8 @@ pub struct Limits {
     pub sorted_set_entries_max: usize,
     /// `zset-max-listpack-value`: bytes of a member.
     pub sorted_set_value_bytes_max: usize,
+    /// `hll-sparse-max-bytes`: bytes of a HyperLogLog in its sparse form, header included.
+    pub hyperloglog_sparse_bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -38,6 +40,7 @@ impl Default for Limits {
             set_value_bytes_max: 64,
             sorted_set_entries_max: 128,
             sorted_set_value_bytes_max: 64,
+            hyperloglog_sparse_bytes_max: 3000,
         }
     }
 }

@@ -5,14 +5,18 @@
 //! handed in, and every mutation returns what is needed to undo it.
 
 pub mod algebra;
+pub mod bitmap;
 pub mod bounds;
 pub mod counted;
 pub mod dense;
 pub mod element;
 pub mod encoding;
+pub mod geo_shape;
+pub mod geohash;
 pub mod glob;
 pub mod hash;
 pub mod hasher;
+pub mod hyperloglog;
 pub mod intset;
 pub mod limits;
 pub mod list;
@@ -26,3 +30,4 @@ pub mod sha1;
 mod short_digits;
 pub mod small_bytes;
 pub mod sorted_set;
+pub mod trigonometry;

@@ -130,6 +130,10 @@ impl Parser<'_> {
                     }));
                 }
                 "<" => {
+                    // Behind a keyword's value, a choice stands for itself: `radius <M|KM>`.
+                    if keyword.is_some_and(|from| sequence.items.len() > from) {
+                        finish_keyword(&mut sequence.items, &mut keyword);
+                    }
                     let (choice, repeated) = self.bracketed(">");
                     sequence.items.extend(group(choice).map(|argument| Argument {
                         multiple: argument.multiple || repeated,
@@ -402,6 +406,7 @@ mod tests {
             "<LIB-NAME libname|LIB-VER libver>",
             "[protover [AUTH username password] [SETNAME clientname]]",
             "key [COUNT count [ANY]]",
+            "<BYRADIUS radius <M|KM>|BYBOX width height <M|KM>> [ASC|DESC]",
             "[FILTERBY <MODULE module-name|ACLCAT category|PATTERN pattern>]",
             "[username] password",
             "name <path|bytes> [CONFIG key value [key value ...]]",

@@ -24,6 +24,7 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
 
 /// Where Redis 7.2 says something else than 7.0, and Reef follows: command, field.
 const SINCE_7_2: &[(&str, &str)] = &[
+    ("bitop", "arguments"),
     ("client|list", "arguments"),
     ("client|setname", "tips"),
     ("command|getkeys", "arguments"),
@@ -33,8 +34,13 @@ const SINCE_7_2: &[(&str, &str)] = &[
     ("config|get", "arguments"),
     ("config|resetstat", "tips"),
     ("config|rewrite", "tips"),
+    ("geohash", "arguments"),
+    ("geopos", "arguments"),
+    ("georadius", "arguments"),
+    ("georadiusbymember", "arguments"),
     ("lcs", "arguments"),
     ("msetnx", "tips"),
+    ("pfmerge", "arguments"),
     ("psetex", "deprecated_since"),
     ("psetex", "replaced_by"),
     ("quit", "deprecated_since"),

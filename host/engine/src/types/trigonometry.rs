@@ -170,8 +170,9 @@ mod tests {
 
     #[test]
     fn known_answers() {
-        assert_eq!(sine(core::f64::consts::FRAC_PI_6), 0.499_999_999_999_999_94);
-        assert_eq!(cosine(core::f64::consts::FRAC_PI_3), 0.500_000_000_000_000_1);
+        assert_eq!(sine(core::f64::consts::PI / 6.0), 0.499_999_999_999_999_94);
+        assert_eq!(sine(1.0), 0.841_470_984_807_896_5);
+        assert_eq!(cosine(2.0), -0.416_146_836_547_142_4);
         assert_eq!(sine(core::f64::consts::PI), 1.224_646_799_147_353_2e-16);
         assert_eq!(cosine(core::f64::consts::FRAC_PI_2), 6.123_233_995_736_766e-17);
         assert_eq!(arc_sine(0.5), core::f64::consts::FRAC_PI_6);

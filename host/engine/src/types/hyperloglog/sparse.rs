@@ -194,8 +194,8 @@ mod tests {
         assert_eq!(raise(1000, 2), (Ok(Raised::No), split));
         let joined = alloc::vec![(0, 1000), (3, 2), (0, 15_382)];
         assert_eq!(raise(1001, 3), (done, joined));
-        raise(1002, 3);
-        raise(1003, 3);
+        assert_eq!(raise(1002, 3).0, done);
+        assert_eq!(raise(1003, 3).0, done);
         let full = alloc::vec![(0, 1000), (3, 4), (3, 1), (0, 15_379)];
         assert_eq!(raise(1004, 3), (done, full));
         let inside = alloc::vec![(0, 1000), (3, 1), (9, 1), (3, 2), (3, 1), (0, 15_379)];

@@ -130,9 +130,8 @@ impl Parser<'_> {
                     }));
                 }
                 "<" => {
-                    // Behind a keyword's value, a choice stands for itself: `radius <M|KM>`.
                     if keyword.is_some_and(|from| sequence.items.len() > from) {
-                        finish_keyword(&mut sequence.items, &mut keyword);
+                        end_keyword(&mut sequence.items, &mut keyword);
                     }
                     let (choice, repeated) = self.bracketed(">");
                     sequence.items.extend(group(choice).map(|argument| Argument {
@@ -214,6 +213,18 @@ fn finish_keyword(items: &mut Vec<Argument>, keyword: &mut Option<usize>) {
     }
     items.push(token);
     items.extend(values);
+}
+
+/// Behind a keyword's values a choice stands for itself, as in `BYRADIUS radius <M|KM>`; then the
+/// keyword is the first value's alone.
+fn end_keyword(items: &mut Vec<Argument>, keyword: &mut Option<usize>) {
+    let Some(from) = keyword.take() else { return };
+    let (front, values) = items.split_at_mut(from);
+    let (Some(word), Some(value)) = (front.last(), values.first_mut()) else { return };
+    if value.token.is_none() && !value.optional {
+        value.token = word.token.clone();
+        items.remove(from - 1);
+    }
 }
 
 /// Marks what stands at the end of `items` (not before `from`) as repeated, if `again` says the

@@ -377,8 +377,7 @@ impl Error {
     pub const BITFIELD_RO: Self = Self::Text("ERR BITFIELD_RO only supports the GET subcommand");
     pub const NOT_A_HYPERLOGLOG: Self =
         Self::Text("WRONGTYPE Key is not a valid HyperLogLog string value.");
-    pub const CORRUPTED_HYPERLOGLOG: Self =
-        Self::Text("INVALIDOBJ Corrupted HLL object detected");
+    pub const CORRUPTED_HYPERLOGLOG: Self = Self::Text("INVALIDOBJ Corrupted HLL object detected");
     pub const NO_SUCH_HYPERLOGLOG: Self = Self::Text("ERR The specified key does not exist");
     pub const HYPERLOGLOG_NOT_SPARSE: Self = Self::Text("ERR HLL encoding is not sparse");
     pub const SELFTEST_NOT_SPARSE: Self = Self::Text("ERR TESTFAILED sparse encoding not used");

@@ -4,6 +4,7 @@
 mod atomicity;
 mod clients;
 mod introspection;
+mod measures;
 mod peer;
 mod refusals;
 mod rng;

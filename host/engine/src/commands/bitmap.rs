@@ -85,19 +85,16 @@ fn setbit(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let key = args.bytes()?;
     let offset = bit_offset(cx, args.bytes()?, None)?;
     let on = args.integer_within(0..=1, Error::BIT_VALUE)? == 1;
-    let (text, byte) = (text_of(cx, key)?.unwrap_or_default(), (offset / 8) as usize);
-    let before = bitmap::bit(text, offset);
-    if before != on || byte >= text.len() {
+    let byte = (offset / 8) as usize;
+    let before = cx.keys.edit_text(key, "setbit", |text| {
+        text.grow(byte + 1);
+        let before = bitmap::bit(text, offset);
         let old = text.get(byte).copied().unwrap_or(0);
-        cx.keys.splice_text(key, byte, &[bitmap::with_bit(old, offset, on)], "setbit")?;
-    }
+        text.overwrite(byte, &[bitmap::with_bit(old, offset, on)]);
+        Ok(before)
+    })?;
     cx.reply.integer(i64::from(before));
     Ok(())
-}
-
-/// The string at a key, for commands that go on to change it.
-fn text_of<'k>(cx: &'k Cx<'_>, key: &[u8]) -> Result<Option<&'k [u8]>, Error> {
-    cx.keys.peek(key).map(|slot| slot.as_text().ok_or(Error::WrongType)).transpose()
 }
 
 fn getbit(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
@@ -145,11 +142,13 @@ fn bitcount(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         2 | 3 => {
             let (start, end) = (args.integer()?, args.integer()?);
             if start < 0 && end < 0 && start > end {
-                // Nobody looks at the unit then.
+                // Nobody looks at the unit then, or at how long the string is.
                 args.skip_rest();
+                0..0
+            } else {
+                let unit = if args.is_done() { Unit::Byte } else { Unit::take(args)? };
+                unit.range(text, start, end)
             }
-            let unit = if args.is_done() { Unit::Byte } else { Unit::take(args)? };
-            unit.range(text, start, end)
         }
         _ => return Err(Error::Syntax),
     };
@@ -206,8 +205,8 @@ fn bitop(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     for key in ahead.rest() {
         cx.keys.text(key)?;
     }
-    let texts = args.rest().map(|key| text_of(cx, key).map(Option::unwrap_or_default));
-    let result = bitmap::combine(operation, &texts.collect::<Result<Vec<_>, _>>()?);
+    let text = |key| cx.keys.peek(key).and_then(|slot| slot.as_text()).unwrap_or_default();
+    let result = bitmap::combine(operation, &args.rest().map(text).collect::<Vec<_>>());
     cx.reply.integer(result.len() as i64);
     if result.is_empty() {
         cx.keys.remove(destination);

@@ -7,8 +7,8 @@
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-use super::geo::{say_distance, say_position, take_position, take_unit};
 use super::element;
+use super::geo::{say_distance, say_position, take_position, take_unit};
 use crate::args::Args;
 use crate::command::{Command, Group, command};
 use crate::error::Error;
@@ -170,7 +170,8 @@ impl<'a> Query<'a> {
                     query.form = Some(take_circle(args)?);
                 } else {
                     // Where there is nothing, nobody looks at the radius.
-                    (args.bytes()?, args.bytes()?);
+                    args.bytes()?;
+                    args.bytes()?;
                 }
             }
             Style::Search => {}

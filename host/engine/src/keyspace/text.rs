@@ -18,7 +18,8 @@ pub struct TextEdit<'e> {
     text: &'e mut Vec<u8>,
     /// What was there, if the step can be undone byte by byte.
     steps: Option<Vec<Before>>,
-    changes: u64,
+    overwritten: u64,
+    grown: bool,
 }
 
 /// A string had this length, and these bytes at this offset.
@@ -31,11 +32,15 @@ struct Before {
 
 impl<'e> TextEdit<'e> {
     fn new(text: &'e mut Vec<u8>, undoable: bool) -> Self {
-        Self { text, steps: undoable.then(Vec::new), changes: 0 }
+        Self { text, steps: undoable.then(Vec::new), overwritten: 0, grown: false }
     }
 
-    fn changed(&mut self, changes: u64, before: impl FnOnce() -> Before) {
-        self.changes += changes;
+    /// How many changes were made. Growing counts only where nothing else was done.
+    fn changes(&self) -> u64 {
+        self.overwritten.max(u64::from(self.grown))
+    }
+
+    fn note(&mut self, before: impl FnOnce() -> Before) {
         if let Some(steps) = &mut self.steps {
             steps.push(before());
         }
@@ -46,7 +51,8 @@ impl<'e> TextEdit<'e> {
         let before = self.text.len();
         if before < len {
             self.text.resize(len, 0);
-            self.changed(1, || Before { len: before, offset: before, bytes: Vec::new() });
+            self.grown = true;
+            self.note(|| Before { len: before, offset: before, bytes: Vec::new() });
         }
     }
 
@@ -62,7 +68,8 @@ impl<'e> TextEdit<'e> {
         }
         let old = self.steps.is_some().then(|| place.to_vec());
         place.copy_from_slice(bytes);
-        self.changed(1, || Before { len, offset, bytes: old.unwrap_or_default() });
+        self.overwritten += 1;
+        self.note(|| Before { len, offset, bytes: old.unwrap_or_default() });
     }
 
     /// Changes the whole string; `change` tells how many changes it made.
@@ -70,7 +77,8 @@ impl<'e> TextEdit<'e> {
         let old = self.steps.is_some().then(|| self.text.clone());
         let changes = change(self.text);
         if changes > 0 {
-            self.changed(changes, || {
+            self.overwritten += changes;
+            self.note(|| {
                 let bytes = old.unwrap_or_default();
                 Before { len: bytes.len(), offset: 0, bytes }
             });
@@ -106,7 +114,7 @@ impl Keyspace<'_> {
                 let mut text = Vec::new();
                 let mut edit = TextEdit::new(&mut text, false);
                 let result = change(&mut edit);
-                if edit.changes > 0 {
+                if edit.changes() > 0 {
                     self.set_buffer(key, text, event);
                 }
                 result
@@ -135,7 +143,7 @@ impl Keyspace<'_> {
                 }
                 let mut edit = TextEdit::new(slot.text_buffer()?, stepwise);
                 let result = change(&mut edit);
-                Some((result, edit.changes, edit.steps.unwrap_or_default()))
+                Some((result, edit.changes(), edit.steps.unwrap_or_default()))
             })
         });
         let Some((result, changes, steps)) = edited.flatten() else { return Err(Error::WrongType) };
@@ -164,7 +172,7 @@ mod tests {
         let mut buffer = text.to_vec();
         let mut edit = TextEdit::new(&mut buffer, true);
         change(&mut edit);
-        let changes = edit.changes;
+        let changes = edit.changes();
         let after = edit.text.clone();
         for Before { len, offset, bytes } in edit.steps.unwrap_or_default().into_iter().rev() {
             buffer.resize(len, 0);
@@ -187,7 +195,7 @@ mod tests {
             });
             text.grow(2);
         });
-        assert_eq!((after, changes), (b"-aX".to_vec(), 3));
+        assert_eq!((after, changes), (b"-aX".to_vec(), 2));
     }
 
     #[test]

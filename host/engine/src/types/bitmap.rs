@@ -283,9 +283,11 @@ mod tests {
 
     fn random_bytes(random: &mut impl FnMut() -> u64, len: usize) -> Vec<u8> {
         // Long runs of equal bits are what word-wise search must get right.
-        let runs = random() % 2 == 0;
-        let filler = if random() % 2 == 0 { 0 } else { 0xff };
-        (0..len).map(|_| if runs && random() % 20 > 0 { filler } else { random() as u8 }).collect()
+        let runs = random().is_multiple_of(2);
+        let filler = if random().is_multiple_of(2) { 0 } else { 0xff };
+        (0..len)
+            .map(|_| if runs && !random().is_multiple_of(20) { filler } else { random() as u8 })
+            .collect()
     }
 
     #[test]
@@ -341,7 +343,8 @@ mod tests {
     fn fields_are_read_back_and_leave_their_neighbours_alone() {
         let mut random = seeded(5);
         for _ in 0..5_000 {
-            let field = Field { signed: random() % 2 == 0, bits: 1 + (random() % 63) as u32 };
+            let field =
+                Field { signed: random().is_multiple_of(2), bits: 1 + (random() % 63) as u32 };
             let len = 9 + below(&mut random, 8);
             let mut bytes = random_bytes(&mut random, len);
             let offset = below(&mut random, len * 8 - field.bits as usize + 1) as u64;
@@ -376,7 +379,8 @@ mod tests {
             (signed(64), i64::MIN, -1, i64::MAX, i64::MIN),
             (signed(64), -5, i64::MAX, i64::MAX - 5, i64::MAX - 5),
         ] {
-            let fits = wrapped == saturated && i128::from(value) + i128::from(increment) == i128::from(wrapped);
+            let fits = wrapped == saturated
+                && i128::from(value) + i128::from(increment) == i128::from(wrapped);
             assert_eq!(field.add(value, increment, Overflow::Wrap), (wrapped, !fits));
             assert_eq!(field.add(value, increment, Overflow::Saturate), (saturated, !fits));
             assert_eq!(field.add(value, increment, Overflow::Fail).1, !fits);

@@ -52,8 +52,7 @@ struct Functions {
 /// Right to the last digit.
 const EXACT: Functions = Functions { sine, cosine, arc_sine };
 /// Several times as fast, and right but for the last digits.
-const ROUGH: Functions =
-    Functions { sine: libm::sin, cosine: libm::cos, arc_sine: libm::asin };
+const ROUGH: Functions = Functions { sine: libm::sin, cosine: libm::cos, arc_sine: libm::asin };
 /// More than the relative error of a rough distance.
 const ROUGHNESS: f64 = 1e-6;
 
@@ -98,9 +97,7 @@ impl Shape {
     #[must_use]
     pub fn distance_inside(&self, position: Position) -> Option<f64> {
         match self.form {
-            Form::Circle { radius } => {
-                distance_up_to(radius * self.unit_m, self.centre, position)
-            }
+            Form::Circle { radius } => distance_up_to(radius * self.unit_m, self.centre, position),
             Form::Box { width, height } => {
                 if latitude_distance(position, self.centre) > height * self.unit_m / 2.0 {
                     return None;
@@ -121,8 +118,7 @@ impl Shape {
         let up = self.unit_m * half_height / EARTH_RADIUS_M / RADIANS;
         // The edge on the side of the pole spans more degrees.
         let edge = if latitude < 0.0 { latitude - up } else { latitude + up };
-        let aside =
-            self.unit_m * half_width / EARTH_RADIUS_M / libm::cos(edge * RADIANS) / RADIANS;
+        let aside = self.unit_m * half_width / EARTH_RADIUS_M / libm::cos(edge * RADIANS) / RADIANS;
         Bounds {
             min: Position { longitude: longitude - aside, latitude: latitude - up },
             max: Position { longitude: longitude + aside, latitude: latitude + up },
@@ -263,7 +259,8 @@ mod tests {
             let shape = Shape { centre: at(1.0, 1.0), form: Form::Circle { radius }, unit_m: 1e3 };
             assert_eq!(shape.cells().len(), 4, "{radius}");
         }
-        let nothing = Shape { centre: at(1.0, 1.0), form: Form::Circle { radius: 0.0 }, unit_m: 1.0 };
+        let nothing =
+            Shape { centre: at(1.0, 1.0), form: Form::Circle { radius: 0.0 }, unit_m: 1.0 };
         assert_eq!(nothing.cells().len(), 1);
         assert_eq!(nothing.distance_inside(at(1.0, 1.0)), Some(0.0));
         let tiny = Shape { form: Form::Circle { radius: 5e-324 }, ..nothing };

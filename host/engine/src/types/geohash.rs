@@ -119,8 +119,7 @@ fn gather(bits: u64) -> u32 {
     [(1, 0x3333_3333_3333_3333), (2, 0x0f0f_0f0f_0f0f_0f0f), (4, 0x00ff_00ff_00ff_00ff)]
         .into_iter()
         .chain([(8, 0x0000_ffff_0000_ffff), (16, 0x0000_0000_ffff_ffff)])
-        .fold(bits & LATITUDE_BITS, |bits, (shift, mask)| (bits | bits >> shift) & mask)
-        as u32
+        .fold(bits & LATITUDE_BITS, |bits, (shift, mask)| (bits | bits >> shift) & mask) as u32
 }
 
 impl Cell {
@@ -226,7 +225,10 @@ mod tests {
                 assert_eq!(there.neighbour(-east, -north), cell);
                 let other = there.area();
                 if north == 0 && other.min.longitude > area.min.longitude {
-                    assert_eq!((other.min.longitude, other.min.latitude), (area.max.longitude, area.min.latitude));
+                    assert_eq!(
+                        (other.min.longitude, other.min.latitude),
+                        (area.max.longitude, area.min.latitude)
+                    );
                 }
             }
         }

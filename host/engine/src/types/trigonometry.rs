@@ -100,7 +100,8 @@ fn wide_or(angle: f64, turns: i32, library: fn(f64) -> f64) -> f64 {
 
 fn turned(angle: f64, turns: i32) -> Wide {
     let nearest = libm::rint(angle / RIGHT[0]);
-    let rest = RIGHT.iter().fold(Wide::of(angle), |rest, part| rest.plus(Wide::of(-nearest * part)));
+    let rest =
+        RIGHT.iter().fold(Wide::of(angle), |rest, part| rest.plus(Wide::of(-nearest * part)));
     let quarter = nearest as i32 + turns;
     let value = if quarter % 2 == 0 { sine_of_half(rest) } else { cosine_of_half(rest) };
     if quarter.rem_euclid(4) < 2 { value } else { value.negated() }

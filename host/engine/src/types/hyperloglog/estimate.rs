@@ -33,7 +33,7 @@ impl Histogram {
         sum += registers * sigma(share(0));
         let estimate = libm::round(ALPHA * registers * registers / sum);
         // Too large a number is what a conversion on x86 makes of it.
-        if estimate < 9.223_372_036_854_775_8e18 { estimate as u64 } else { 1 << 63 }
+        if estimate < (1_u64 << 63) as f64 { estimate as u64 } else { 1 << 63 }
     }
 }
 

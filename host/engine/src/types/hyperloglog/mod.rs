@@ -150,10 +150,7 @@ pub fn make_dense(text: &mut Vec<u8>) -> Result<bool, Corrupted> {
 }
 
 /// Calls `see` with every register or run of registers in order.
-fn visit(
-    text: &[u8],
-    mut see: impl FnMut(u8, core::ops::Range<usize>),
-) -> Result<(), Corrupted> {
+fn visit(text: &[u8], mut see: impl FnMut(u8, core::ops::Range<usize>)) -> Result<(), Corrupted> {
     let registers = text.get(HEADER_BYTES..).ok_or(Corrupted)?;
     if encoding(text) == Some(Encoding::Dense) {
         dense::values(registers).zip(0..).for_each(|(value, at)| see(value, at..at + 1));

@@ -1,0 +1,39 @@
+//! Commands that check themselves, and whose own answer is all that can be seen of it.
+
+use reef_engine::settings::Settings;
+use reef_engine::solo::Solo;
+use reef_resp::OwnedArgv;
+
+fn run(solo: &mut Solo, client: u64, line: &str) -> String {
+    let argv: OwnedArgv = line.split(' ').collect();
+    let (reply, _) = solo.run(client, argv.as_argv());
+    String::from_utf8_lossy(&reply).into_owned()
+}
+
+#[test]
+fn hyperloglogs_pass_their_own_test_whatever_the_numbers() {
+    for seed in 1..=3 {
+        let mut solo = Solo::new(seed, 1, Settings::default());
+        let client = solo.connect();
+        assert_eq!(run(&mut solo, client, "PFSELFTEST"), "+OK\r\n", "seed {seed}");
+    }
+}
+
+#[test]
+fn a_hyperloglog_can_be_written_back_as_the_string_that_it_is() {
+    let mut solo = Solo::new(1, 1, Settings::default());
+    let client = solo.connect();
+    for number in 0..3_000 {
+        run(&mut solo, client, &format!("PFADD k {number}"));
+    }
+    let count = run(&mut solo, client, "PFCOUNT k");
+    let argv: OwnedArgv = ["GET", "k"].into_iter().collect();
+    let (text, _) = solo.run(client, argv.as_argv());
+    let start = text.windows(4).position(|bytes| bytes == b"HYLL").expect("the magic");
+    let argv: OwnedArgv =
+        [&b"SET"[..], b"copy", &text[start..text.len() - 2]].into_iter().collect();
+    solo.run(client, argv.as_argv());
+    assert_eq!(run(&mut solo, client, "PFCOUNT copy"), count);
+    assert_eq!(run(&mut solo, client, "PFCOUNT copy k"), count);
+    assert_eq!(run(&mut solo, client, "PFADD copy 1 2 3"), ":0\r\n");
+}

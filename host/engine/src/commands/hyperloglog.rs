@@ -159,9 +159,14 @@ fn pfmerge(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (union, any_dense) = union_of(cx, keys)?;
     let sparse_bytes_max = cx.keys.rules.settings.limits.hyperloglog_sparse_bytes_max;
     edit(cx, destination, "pfadd", |text| {
-        let result = write_union(text, &union, any_dense, sparse_bytes_max);
-        hyperloglog::forget_count(text);
-        (1, result)
+        // What turns out to be broken on the way must stay as it was.
+        let mut merged = text.clone();
+        let result = write_union(&mut merged, &union, any_dense, sparse_bytes_max);
+        if result.is_ok() {
+            hyperloglog::forget_count(&mut merged);
+            *text = merged;
+        }
+        (u64::from(result.is_ok()), result)
     })?;
     cx.reply.ok();
     Ok(())

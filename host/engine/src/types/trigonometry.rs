@@ -90,7 +90,7 @@ pub fn arc_sine(sine: f64) -> f64 {
     // The library's answer is near enough for one step of Newton's method to find the rest.
     let near = libm::asin(sine);
     let missing = Wide::of(sine).plus(turned(near, 0).negated());
-    near + missing.rounded() / turned(near, 1).rounded()
+    near + missing.rounded() / libm::cos(near)
 }
 
 /// The sine of an angle and so many right angles.

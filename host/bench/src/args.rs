@@ -81,6 +81,12 @@ pub struct BenchArgs {
     #[arg(long)]
     pub memory: bool,
 
+    /// Instead of measuring load: lets N clients wait in BLPOP, then prints what a wait costs and how
+    /// soon pushes and timeouts are heard
+    #[arg(long, value_name = "N", conflicts_with = "memory",
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub waiters: Option<u32>,
+
     /// Empties each server with FLUSHALL before anything else: only for servers that hold nothing
     /// of value
     #[arg(long)]

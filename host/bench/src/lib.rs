@@ -25,6 +25,7 @@ mod setup;
 mod socket;
 mod target;
 mod template;
+mod waiting;
 
 use std::io::Write;
 
@@ -33,5 +34,9 @@ pub use error::BenchError;
 
 /// Runs what `args` asks for and writes the table (or the JSON document) to `out`.
 pub fn run(args: &BenchArgs, out: &mut dyn Write) -> Result<(), BenchError> {
-    if args.memory { memory::run(args, out) } else { alternate::run(args, out) }
+    match args.waiters {
+        Some(count) => waiting::run(args, count, out),
+        None if args.memory => memory::run(args, out),
+        None => alternate::run(args, out),
+    }
 }

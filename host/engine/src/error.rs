@@ -121,6 +121,8 @@ impl Error {
         "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list",
     );
     pub const NAN_OR_INFINITY: Self = Self::Text("ERR value is NaN or Infinity");
+    pub const SCORE_NOT_A_FLOAT: Self =
+        Self::Text("ERR One or more scores can't be converted into double");
     pub const WEIGHT_NOT_A_FLOAT: Self = Self::Text("ERR weight value is not a float");
     pub const XX_AND_NX: Self =
         Self::Text("ERR XX and NX options at the same time are not compatible");

@@ -35,6 +35,7 @@ pub mod serving;
 pub mod session;
 pub mod settings;
 pub mod solo;
+pub mod sort_pattern;
 pub mod step;
 pub mod types;
 pub mod usage;

@@ -171,6 +171,11 @@ const TEMPLATES: &[&str] = &[
     "ZUNION 2 K K",
     "ZUNIONSTORE K 2 K K AGGREGATE MAX",
     "ZSCAN K 0 COUNT 100",
+    "SORT K",
+    "SORT K ALPHA DESC LIMIT 1 N",
+    "SORT K BY * GET # GET *->a STORE K",
+    "SORT K BY *->b ALPHA STORE K",
+    "SORT_RO K BY nosort GET *",
 ];
 
 /// Commands whose replies also depend on how keys are spread over shards, which clients may see.

@@ -28,6 +28,7 @@ mod scan;
 mod scripting;
 mod server;
 mod set;
+mod sort;
 mod sorted_set;
 mod sorted_set_algebra;
 mod sorted_set_blocking;
@@ -46,6 +47,7 @@ pub static FAMILIES: &[&[Command]] = &[
     client::TABLE,
     generic::TABLE,
     object::TABLE,
+    sort::TABLE,
     string::TABLE,
     list::TABLE,
     list_blocking::TABLE,

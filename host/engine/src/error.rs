@@ -24,6 +24,8 @@ pub enum Error {
     IndexOutOfRange,
     OffsetOutOfRange,
     NoSuchKey,
+    /// RESTORE without REPLACE to a key that is there.
+    BusyKey,
     StringTooLong,
     LcsWrongType,
     LcsIdxAndLen,
@@ -123,6 +125,11 @@ impl Error {
     pub const NAN_OR_INFINITY: Self = Self::Text("ERR value is NaN or Infinity");
     pub const SCORE_NOT_A_FLOAT: Self =
         Self::Text("ERR One or more scores can't be converted into double");
+    pub const RESTORE_TTL: Self = Self::Text("ERR Invalid TTL value, must be >= 0");
+    pub const RESTORE_IDLETIME: Self = Self::Text("ERR Invalid IDLETIME value, must be >= 0");
+    pub const RESTORE_FREQ: Self = Self::Text("ERR Invalid FREQ value, must be >= 0 and <= 255");
+    pub const RESTORE_FOOTER: Self = Self::Text("ERR DUMP payload version or checksum are wrong");
+    pub const RESTORE_FORMAT: Self = Self::Text("ERR Bad data format");
     pub const WEIGHT_NOT_A_FLOAT: Self = Self::Text("ERR weight value is not a float");
     pub const XX_AND_NX: Self =
         Self::Text("ERR XX and NX options at the same time are not compatible");
@@ -191,6 +198,7 @@ impl Error {
             Self::IndexOutOfRange => "ERR index out of range",
             Self::OffsetOutOfRange => "ERR offset is out of range",
             Self::NoSuchKey => "ERR no such key",
+            Self::BusyKey => "BUSYKEY Target key name already exists.",
             Self::StringTooLong => "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
             Self::LcsWrongType => "ERR The specified keys must contain string values",
             Self::LcsIdxAndLen => {

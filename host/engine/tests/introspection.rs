@@ -10,6 +10,7 @@ use std::ffi::{OsStr, OsString};
 
 use reef_transcript::{Kind, Patience, Peer, Received, RedisServer, Reply, TcpPeer, format_reply};
 
+use crate::judge::judge;
 use crate::peer::SoloPeer;
 
 /// Where Reef says something else than any Redis: command, field, why.
@@ -167,19 +168,6 @@ fn argument(argument: &Reply) -> String {
             if optional { format!("[{both}]") } else { both }
         }
     }
-}
-
-/// The program, when there is one of the right release line.
-#[expect(clippy::print_stderr, reason = "a test that has nothing to judge by must say so")]
-fn judge(program: Option<OsString>, line: &str) -> Option<OsString> {
-    let version = program.as_deref().and_then(RedisServer::version);
-    if version.as_deref().is_some_and(|version| version.starts_with(line)) {
-        return program;
-    }
-    let required = std::env::var_os("REEF_REQUIRE_PEERS").is_some_and(|value| value == "1");
-    assert!(!required || program.is_none(), "there is no redis-server {line}x but {version:?}");
-    eprintln!("skipped: there is no redis-server {line}x to judge by");
-    None
 }
 
 /// The deviations from a server that no list explains, and the explanations that explain nothing.

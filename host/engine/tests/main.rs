@@ -3,7 +3,9 @@
 
 mod atomicity;
 mod clients;
+mod dump;
 mod introspection;
+mod judge;
 mod peer;
 mod refusals;
 mod rng;

@@ -7,6 +7,7 @@ mod connection;
 mod debug;
 mod describe;
 mod draw;
+mod dump;
 mod element;
 mod expiry;
 mod float;
@@ -48,6 +49,7 @@ pub static FAMILIES: &[&[Command]] = &[
     generic::TABLE,
     object::TABLE,
     sort::TABLE,
+    dump::TABLE,
     string::TABLE,
     list::TABLE,
     list_blocking::TABLE,

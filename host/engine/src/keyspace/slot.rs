@@ -161,6 +161,14 @@ impl Slot {
         Self::object(key, Value::Text(text.to_vec()), expires_at, access)
     }
 
+    /// A slot with a value from elsewhere, in the form that it would have got here.
+    pub fn new(key: &[u8], value: Value, expires_at: Option<Millis>, access: Access) -> Self {
+        match value {
+            Value::Text(text) => Self::text(key, &text, expires_at, access),
+            value => Self::object(key, value, expires_at, access),
+        }
+    }
+
     /// A slot with any value.
     pub fn object(key: &[u8], value: Value, expires_at: Option<Millis>, access: Access) -> Self {
         Self::Object(Box::new(Object { key: key.into(), expires_at, access, value }))

@@ -13,3 +13,4 @@ mod table;
 mod traffic;
 mod transcripts;
 mod waiting;
+mod walk;

@@ -125,6 +125,15 @@ impl Error {
     pub const NAN_OR_INFINITY: Self = Self::Text("ERR value is NaN or Infinity");
     pub const SCORE_NOT_A_FLOAT: Self =
         Self::Text("ERR One or more scores can't be converted into double");
+    pub const FIELD_EXPIRE_NEGATIVE: Self = Self::Text("ERR invalid expire time, must be >= 0");
+    pub const FIELDS_MISSING: Self =
+        Self::Text("ERR Mandatory argument FIELDS is missing or not at the right position");
+    pub const FIELDS_NOT_POSITIVE: Self =
+        Self::Text("ERR Parameter `numFields` should be greater than 0");
+    pub const FIELDS_NOT_A_COUNT: Self =
+        Self::Text("ERR Number of fields must be a positive integer");
+    pub const FIELDS_COUNT: Self =
+        Self::Text("ERR The `numfields` parameter must match the number of arguments");
     pub const RESTORE_TTL: Self = Self::Text("ERR Invalid TTL value, must be >= 0");
     pub const RESTORE_IDLETIME: Self = Self::Text("ERR Invalid IDLETIME value, must be >= 0");
     pub const RESTORE_FREQ: Self = Self::Text("ERR Invalid FREQ value, must be >= 0 and <= 255");

@@ -13,6 +13,7 @@ mod expiry;
 mod float;
 mod generic;
 mod hash;
+mod hash_expiry;
 mod help;
 mod info;
 mod info_fields;
@@ -55,6 +56,7 @@ pub static FAMILIES: &[&[Command]] = &[
     list_blocking::TABLE,
     set::TABLE,
     hash::TABLE,
+    hash_expiry::TABLE,
     sorted_set::TABLE,
     sorted_set_range::TABLE,
     sorted_set_algebra::TABLE,

@@ -7,6 +7,7 @@
 
 use super::Keyspace;
 use super::slot::Slot;
+use super::value::Value;
 use crate::types::sha1::sha1;
 
 /// A SHA-1 that grows.
@@ -60,6 +61,9 @@ impl Slot {
                 }
             }
         }
+        if let Some(Value::Hash(hash)) = self.as_value() {
+            hash.expiries().for_each(|_| digest.add(b"!!hexpire!!"));
+        }
         if self.expires_at().is_some() {
             digest.add(b"!!expire!!");
         }
@@ -68,8 +72,9 @@ impl Slot {
 
 impl Keyspace<'_> {
     /// The digest of one value of the selected database; zeros if there is no such key.
-    pub fn digest_of(&self, key: &[u8]) -> Digest {
+    pub fn digest_of(&mut self, key: &[u8]) -> Digest {
         let mut digest = Digest::default();
+        self.remove_expired(self.place(key), key);
         if let Some(slot) = self.peek(key) {
             slot.add_to(&mut digest);
         }
@@ -79,6 +84,7 @@ impl Keyspace<'_> {
     /// The digest of all data in the shards that are held.
     pub fn digest(&mut self) -> Digest {
         let mut digest = Digest::default();
+        self.expire_due(usize::MAX);
         for number in 0..self.rules.settings.databases {
             self.in_database(number, |keys| {
                 if keys.iter().next().is_none() {

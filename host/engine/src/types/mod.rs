@@ -10,6 +10,7 @@ pub mod counted;
 pub mod dense;
 pub mod element;
 pub mod encoding;
+mod field_times;
 pub mod glob;
 pub mod hash;
 pub mod hasher;

@@ -7,7 +7,9 @@
 use std::ffi::OsString;
 
 use reef_engine::rdb;
-use reef_transcript::{ClientId, Kind, Patience, Peer, Received, RedisServer, Reply, TcpPeer};
+use reef_transcript::{
+    ClientId, Kind, Patience, Peer, Received, RedisServer, Reply, TcpPeer, format_reply,
+};
 
 use crate::judge::judge;
 use crate::peer::SoloPeer;
@@ -51,6 +53,13 @@ impl<'a> Side<'a> {
         for command in &recipe.commands {
             self.ok(&command.iter().map(Vec::as_slice).collect::<Vec<_>>());
         }
+    }
+
+    /// When some fields of the copy expire.
+    fn times(&mut self) -> String {
+        let words = "HPEXPIRETIME copy FIELDS 4".split(' ').map(str::as_bytes);
+        let words = words.chain([&b""[..], b"007", b"70000", b"-1"]);
+        format_reply(&self.send(&words.collect::<Vec<_>>()))
     }
 
     /// What the value at a key is, in the words of both sides.
@@ -188,6 +197,36 @@ fn check(program: Option<OsString>, line: &str, kind: Kind) {
             }
         }
         recipes().iter().for_each(|recipe| exchange(&mut ours, &mut theirs, recipe, is_old));
+    }
+    our_peer.check();
+}
+
+/// Hashes with fields that expire are known from Redis 7.4 on.
+#[test]
+fn hashes_with_fields_that_expire_travel_to_redis_7_4_and_back() {
+    let Some(program) = judge(std::env::var_os("REDIS_SERVER_7_4"), "7.4.") else { return };
+    let server = RedisServer::start(&program).expect("redis-server starts");
+    let mut their_peer = TcpPeer::new(server.address(), Kind::Oracle).with_7_4();
+    let mut our_peer = SoloPeer::new(8);
+    let (mut theirs, mut ours) = (Side::new(&mut their_peer), Side::new(&mut our_peer));
+    for count in [3, 1000] {
+        let mut recipe = recipe("hash", "HSET", pairs(texts(count), |index| index.to_string()));
+        for (field, at) in [("", "4000000000123"), ("007", "4000000000000"), ("70000", "1")] {
+            let words = ["HPEXPIREAT", "k", at, "FIELDS", "1", field];
+            recipe.commands.push(words.iter().map(|word| word.as_bytes().to_vec()).collect());
+        }
+        exchange(&mut ours, &mut theirs, &recipe, false);
+        for side in [ours.times(), theirs.times()] {
+            assert_eq!(
+                side,
+                format_reply(&Reply::Array(vec![
+                    Reply::Integer(4_000_000_000_123),
+                    Reply::Integer(4_000_000_000_000),
+                    Reply::Integer(-2),
+                    Reply::Integer(-1),
+                ]))
+            );
+        }
     }
     our_peer.check();
 }

@@ -1,10 +1,13 @@
-//! Random well-formed commands, made from the usage lines of the table, against a redis-server 7.2:
-//! every option of every command on keys must be taken and answered as there.
+//! Random well-formed commands, made from the usage lines of the table, against redis-servers: every
+//! option of every command on keys must be taken and answered as by a 7.2, and what hashes have
+//! since then as by a 7.4.
 //!
-//! The judge is found by `REDIS_SERVER_7_2`; without one the test says so and passes, unless
-//! `REEF_REQUIRE_PEERS=1` demands it.
+//! The judges are found by `REDIS_SERVER_7_2` and `REDIS_SERVER_7_4`; without one a test says so and
+//! passes, unless `REEF_REQUIRE_PEERS=1` demands it.
 
-use reef_engine::command::{Command, Group, Runner};
+use std::ffi::OsStr;
+
+use reef_engine::command::{Command, Flags, Group, Runner};
 use reef_engine::usage::{self, Argument, Kind as ArgumentKind};
 use reef_transcript::{
     ClientId, Kind, Order, Patience, Peer, Received, RedisServer, TcpPeer, format_reply, sort_reply,
@@ -37,6 +40,9 @@ const EXCLUDED: &[&str] = &[
     "WAIT",
     "WAITAOF",
 ];
+
+/// The version of the commands that 7.2 does not have.
+const NEWER: &str = "7.4.0";
 
 /// Commands per story, which starts from nothing.
 const STORY: usize = 60;
@@ -75,7 +81,9 @@ impl Walk {
         }
         let is_key = usage::type_name(argument, command) == "key";
         let times = match self.promised {
-            Some(promised) if argument.multiple && is_key => promised,
+            Some(promised) if argument.multiple && (is_key || &*argument.name == "field") => {
+                promised
+            }
             _ if argument.multiple => 1 + self.rng.below(3),
             _ => 1,
         };
@@ -101,7 +109,7 @@ impl Walk {
     fn value(&mut self, argument: &Argument, command: &Command) {
         let rng = &mut self.rng;
         let word = match (usage::type_name(argument, command), &*argument.name) {
-            (_, "numkeys") => {
+            (_, "numkeys" | "numfields") => {
                 let promised = 1 + rng.below(2);
                 self.promised = Some(promised);
                 promised.to_string()
@@ -161,14 +169,15 @@ impl Walk {
     }
 }
 
-fn commands() -> Vec<&'static Command> {
+fn commands(wanted: impl Fn(&Command) -> bool) -> Vec<&'static Command> {
     let groups =
         [Group::String, Group::List, Group::Set, Group::Hash, Group::SortedSet, Group::Generic];
     Command::natives()
         .map(|(_, command)| command)
         .filter(|command| groups.contains(&command.group))
         .filter(|command| matches!(command.runner, Runner::Native(_)))
-        .filter(|command| !EXCLUDED.contains(&&*command.name))
+        .filter(|command| !command.flags.has(Flags::BLOCKING))
+        .filter(|command| !EXCLUDED.contains(&&*command.name) && wanted(command))
         .collect()
 }
 
@@ -177,9 +186,13 @@ fn ask(peer: &mut dyn Peer, client: ClientId, words: &[Vec<u8>]) -> String {
     peer.send(client, words).expect("the peer takes commands");
     match peer.receive(client, Patience::Something).expect("the peer answers") {
         Received::Reply(reply) => {
-            let unordered = [&b"SUNION"[..], b"SINTER", b"SDIFF", b"SMEMBERS", b"KEYS"];
-            let is_free = unordered.contains(&words[0].as_slice());
-            format_reply(&sort_reply(reply, if is_free { Order::Free } else { Order::AsSent }))
+            let order = match words[0].as_slice() {
+                b"SUNION" | b"SINTER" | b"SDIFF" | b"SMEMBERS" | b"KEYS" => Order::Free,
+                b"HKEYS" | b"HVALS" => Order::Free,
+                b"HGETALL" => Order::FreePairs,
+                _ => Order::AsSent,
+            };
+            format_reply(&sort_reply(reply, order))
         }
         other => panic!("{words:?} got {other:?}"),
     }
@@ -188,12 +201,24 @@ fn ask(peer: &mut dyn Peer, client: ClientId, words: &[Vec<u8>]) -> String {
 #[test]
 fn every_option_is_taken_and_answered_as_by_redis_7_2() {
     let Some(program) = judge(std::env::var_os("REDIS_SERVER_7_2"), "7.2.") else { return };
-    let server = RedisServer::start(&program).expect("redis-server starts");
+    check(&program, &commands(|command| command.since != NEWER));
+}
+
+#[test]
+fn every_option_of_hashes_is_taken_and_answered_as_by_redis_7_4() {
+    let Some(program) = judge(std::env::var_os("REDIS_SERVER_7_4"), "7.4.") else { return };
+    // How long a field lives is a matter of time.
+    let is_timeless =
+        |command: &Command| !["TTL", "TIME"].iter().any(|end| command.name.ends_with(end));
+    check(&program, &commands(|command| command.group == Group::Hash && is_timeless(command)));
+}
+
+fn check(program: &OsStr, commands: &[&Command]) {
+    let server = RedisServer::start(program).expect("redis-server starts");
     let mut theirs = TcpPeer::new(server.address(), Kind::Newer);
     let mut ours = SoloPeer::new(8);
     let (their_client, our_client) =
         (theirs.connect().expect("it accepts"), ours.connect().expect("it accepts"));
-    let commands = commands();
     let mut differences = Vec::new();
     let (mut refused, mut answered) = (0, 0);
     for seed in 0..STORIES {

@@ -25,7 +25,8 @@ pub(super) static TABLE: &[Command] = &[
 ];
 
 fn dump(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
-    match cx.keys.read(args.bytes()?).map(rdb::dump) {
+    let hasher = &cx.keys.rules.hasher;
+    match cx.keys.read(args.bytes()?).map(|slot| rdb::dump(slot, hasher)) {
         Some(payload) => cx.reply.bulk(&payload),
         None => cx.reply.nil(),
     }

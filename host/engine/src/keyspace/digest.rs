@@ -5,6 +5,8 @@
 //! does not matter; where order matters, digests are fed into each other. Expired keys do not
 //! count.
 
+use alloc::collections::BTreeSet;
+
 use super::Keyspace;
 use super::slot::Slot;
 use super::value::Value;
@@ -35,6 +37,14 @@ impl Digest {
 }
 
 impl Slot {
+    /// The fields that expire, if it is a hash.
+    fn expiring_fields(&self) -> BTreeSet<&[u8]> {
+        match self.as_value() {
+            Some(Value::Hash(hash)) => hash.expiries().map(|(field, _)| field).collect(),
+            _ => BTreeSet::new(),
+        }
+    }
+
     /// Takes type, value and expiry in, but not the key.
     fn add_to(&self, digest: &mut Digest) {
         let (number, unordered) = match self.type_name() {
@@ -54,15 +64,16 @@ impl Slot {
             0 => elements.iter().for_each(|element| digest.chain(element)),
             1 => elements.iter().for_each(|element| digest.add(element)),
             together => {
+                let expiring = self.expiring_fields();
                 for pair in elements.chunks(together) {
                     let mut one = Digest::default();
                     pair.iter().for_each(|part| one.chain(part));
+                    if expiring.contains(pair[0].as_slice()) {
+                        one.add(b"!!hexpire!!");
+                    }
                     digest.add(&one.0);
                 }
             }
-        }
-        if let Some(Value::Hash(hash)) = self.as_value() {
-            hash.expiries().for_each(|_| digest.add(b"!!hexpire!!"));
         }
         if self.expires_at().is_some() {
             digest.add(b"!!expire!!");

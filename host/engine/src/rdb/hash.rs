@@ -63,7 +63,12 @@ fn put_all<'a>(
 }
 
 /// Puts a field, which must be new.
-fn put(hash: &mut Hash, field: &[u8], value: &[u8], rules: &Rules) -> Result<(), Malformed> {
+pub(super) fn put(
+    hash: &mut Hash,
+    field: &[u8],
+    value: &[u8],
+    rules: &Rules,
+) -> Result<(), Malformed> {
     match hash.set(&rules.hasher, field, value, &rules.settings.limits) {
         Some(_) => Err(Malformed),
         None => Ok(()),

@@ -34,6 +34,15 @@ pub(super) const LIST_QUICKLIST_2: u8 = 18;
 /// A set as a listpack.
 pub(super) const SET_LISTPACK: u8 = 20;
 
+/// A hash whose fields may expire, field by field, as candidates of Redis 7.4 wrote it.
+pub(super) const HASH_TIMES_EARLY: u8 = 22;
+/// A hash whose fields may expire as a listpack, as candidates of Redis 7.4 wrote it.
+pub(super) const HASH_LISTPACK_TIMES_EARLY: u8 = 23;
+/// A hash whose fields may expire, field by field.
+pub(super) const HASH_TIMES: u8 = 24;
+/// A hash whose fields may expire as a listpack.
+pub(super) const HASH_LISTPACK_TIMES: u8 = 25;
+
 /// A node of a list that is one large element.
 pub(super) const NODE_LARGE: u64 = 1;
 /// A node of a list that is a listpack.

@@ -9,6 +9,7 @@
 
 mod crc64;
 mod hash;
+mod hash_times;
 mod list;
 mod lzf;
 mod marks;
@@ -27,9 +28,12 @@ use alloc::vec::Vec;
 
 use crate::keyspace::{Slot, Value};
 use crate::settings::Rules;
+use crate::types::hasher::Hasher;
 
 /// The version of the format that is written: Redis 7.2's.
 pub const VERSION: u16 = 11;
+/// The same for values that only Redis 7.4 and later know: hashes with fields that expire.
+pub const VERSION_FIELD_TIMES: u16 = 12;
 /// The versions that are read: from those of Redis 2.8 on.
 pub const VERSIONS_READ: core::ops::RangeInclusive<u16> = 6..=12;
 
@@ -59,18 +63,22 @@ pub fn type_of(slot: &Slot) -> u8 {
         None | Some(Value::Text(_)) => marks::STRING,
         Some(Value::List(_)) => list::KIND,
         Some(Value::Set(value)) => set::kind(value),
+        Some(Value::Hash(value)) if value.next_expiry().is_some() => hash_times::kind(value),
         Some(Value::Hash(value)) => hash::kind(value),
         Some(Value::SortedSet(value)) => sorted_set::kind(value),
     }
 }
 
 /// Appends the value of a slot, without its type.
-pub fn write_value(out: &mut Vec<u8>, slot: &Slot) {
+pub fn write_value(out: &mut Vec<u8>, slot: &Slot, hasher: &Hasher) {
     match slot.as_value() {
         None | Some(Value::Text(_)) => write_string(out, slot.as_text().unwrap_or_default()),
         Some(Value::List(value)) => list::write(out, value),
         Some(Value::Set(value)) => set::write(out, value),
-        Some(Value::Hash(value)) => hash::write(out, value),
+        Some(Value::Hash(value)) => match value.next_expiry() {
+            Some(first) => hash_times::write(out, value, first, hasher),
+            None => hash::write(out, value),
+        },
         Some(Value::SortedSet(value)) => sorted_set::write(out, value),
     }
 }
@@ -88,6 +96,12 @@ pub fn read_value(kind: u8, reader: &mut Reader<'_>, rules: &Rules) -> Result<Va
         marks::HASH | marks::HASH_ZIPMAP | marks::HASH_ZIPLIST | marks::HASH_LISTPACK => {
             hash::read(kind, reader, rules).map(Value::Hash)
         }
+        marks::HASH_TIMES
+        | marks::HASH_LISTPACK_TIMES
+        | marks::HASH_TIMES_EARLY
+        | marks::HASH_LISTPACK_TIMES_EARLY => {
+            hash_times::read(kind, reader, rules).map(Value::Hash)
+        }
         marks::SORTED_SET
         | marks::SORTED_SET_2
         | marks::SORTED_SET_ZIPLIST
@@ -98,11 +112,13 @@ pub fn read_value(kind: u8, reader: &mut Reader<'_>, rules: &Rules) -> Result<Va
 
 /// The value of a slot as one payload: type, value, version, checksum.
 #[must_use]
-pub fn dump(slot: &Slot) -> Vec<u8> {
+pub fn dump(slot: &Slot, hasher: &Hasher) -> Vec<u8> {
     let mut out = Vec::new();
     out.push(type_of(slot));
-    write_value(&mut out, slot);
-    out.extend_from_slice(&VERSION.to_le_bytes());
+    write_value(&mut out, slot, hasher);
+    let is_newer = slot.next_field_expiry().is_some();
+    let version = if is_newer { VERSION_FIELD_TIMES } else { VERSION };
+    out.extend_from_slice(&version.to_le_bytes());
     let sum = crc64(&out);
     out.extend_from_slice(&sum.to_le_bytes());
     out

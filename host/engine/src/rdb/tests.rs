@@ -8,6 +8,7 @@ use super::marks::{
     HASH_ZIPMAP, LIST, LIST_QUICKLIST, LIST_QUICKLIST_2, LIST_ZIPLIST, SET, SORTED_SET,
 };
 use super::*;
+use crate::clock::Millis;
 use crate::keyspace::Access;
 use crate::settings::Settings;
 use crate::types::element::Element;
@@ -75,7 +76,12 @@ fn values(rules: &Rules) -> Vec<Value> {
             }
         }
         values.extend([Value::List(list), Value::Set(set), Value::Set(ints)]);
-        values.extend([Value::Hash(hash), Value::SortedSet(sorted)]);
+        let mut timed = hash.clone();
+        for (index, (field, _)) in hash.iter().enumerate().filter(|(index, _)| index % 3 > 0) {
+            let at = Millis::new(1 << 41 | (index as u64 % 5) << 20);
+            field.with(|field| timed.set_expiry(hasher, field, Some(at)));
+        }
+        values.extend([Value::Hash(hash), Value::Hash(timed), Value::SortedSet(sorted)]);
     }
     values
 }
@@ -100,7 +106,7 @@ fn values_of_every_form_read_back() {
     ] {
         for value in values(&from) {
             let slot = slot(value);
-            let payload = dump(&slot);
+            let payload = dump(&slot, &from.hasher);
             let restored = restore(&payload, &to).unwrap();
             check(&restored, &to);
             let restored = self::slot(restored);
@@ -108,7 +114,7 @@ fn values_of_every_form_read_back() {
             if to.settings.limits == from.settings.limits {
                 assert_eq!(restored.encoding(), slot.encoding());
                 // Except for the order in hash tables, it is the same to the byte.
-                assert_eq!(dump(&restored).len(), payload.len());
+                assert_eq!(dump(&restored, &to.hasher).len(), payload.len());
             }
         }
     }
@@ -117,12 +123,12 @@ fn values_of_every_form_read_back() {
 #[test]
 fn large_texts_are_compressed() {
     let text = b"the same again and again ".repeat(1000);
-    assert!(dump(&slot(Value::Text(text))).len() < 500);
+    assert!(dump(&slot(Value::Text(text)), &rules().hasher).len() < 500);
     let mut list = List::new();
     for number in 0..1000 {
         list.push_back(format!("element number {number}").as_bytes(), &Limits::default());
     }
-    assert!(dump(&slot(Value::List(list))).len() < 10_000);
+    assert!(dump(&slot(Value::List(list)), &rules().hasher).len() < 10_000);
 }
 
 /// A payload of these bytes with a right footer.
@@ -204,7 +210,12 @@ fn what_no_value_looks_like_is_refused() {
         b"\x14\x0d\x0d\0\0\0\x02\0\x81a\x02\x81a\x02\xff", // A listpack with a member twice.
         b"\x10\x0a\x0a\0\0\0\x01\0\x81a\x02\xff", // A field without a value.
         b"\x0b\x0c\x02\0\0\0\x02\0\0\0\x02\0\x01\0", // Integers out of order.
-        b"\x81\x00",                           // Types that there are not.
+        b"\x18\x01\0\0\0\0\0\0\0\0",           // Fields that expire: none, twice, beyond all time.
+        b"\x18\x01\0\0\0\0\0\0\0\x02\x01\x01a\x01b\x01\x01a\x01b",
+        b"\x18\xff\xff\xff\xff\xff\xff\xff\xff\x01\x02\x01a\x01b",
+        b"\x18\x01\0\0\0\0\0\0\0\x01\x81\xff\xff\xff\xff\xff\xff\xff\xff\x01a\x01b",
+        b"\x19\0\0\0\0\0\0\0\0\x0d\x0d\0\0\0\x02\0\x81a\x02\x81b\x02\xff",
+        b"\x81\x00", // Types that there are not.
         b"\x07\x00",
     ] {
         let refused = restore(&sealed(body, 11), &rules).err();
@@ -221,7 +232,7 @@ fn hostile_payloads_give_sound_values_or_none() {
         for value in values(from) {
             let slot = slot(value);
             let mut body = std::vec![type_of(&slot)];
-            write_value(&mut body, &slot);
+            write_value(&mut body, &slot, &from.hasher);
             bodies.push(body);
         }
     }
@@ -262,7 +273,7 @@ fn a_packed_set_keeps_its_order_and_form() {
         set.add(&rules.hasher, member.as_bytes(), &rules.settings.limits);
     }
     set.remove(&rules.hasher, b"b");
-    let restored = restore(&dump(&slot(Value::Set(set))), &rules).unwrap();
+    let restored = restore(&dump(&slot(Value::Set(set)), &rules.hasher), &rules).unwrap();
     let Value::Set(set) = restored else { panic!("a set comes back as one") };
     assert_eq!(set.iter().map(Element::to_vec).collect::<Vec<_>>(), [b"1", b"a"]);
 }

@@ -592,7 +592,7 @@ mod tests {
                         }
                     }
                     3 | 4 if model.contains_key(&field) => {
-                        let at = (random() % 4 > 0).then(|| now + 1 + random() % 1000);
+                        let at = (!random().is_multiple_of(4)).then(|| now + 1 + random() % 1000);
                         let before = hash.set_expiry(&hasher, &field, at.map(Millis::new));
                         assert_eq!(before.map(Millis::get), model.insert(field, at).unwrap());
                     }

@@ -53,6 +53,8 @@ struct Walk {
     words: Vec<Vec<u8>>,
     /// What `numkeys` promised.
     promised: Option<usize>,
+    /// How many lifetimes were given.
+    lives: usize,
 }
 
 impl Walk {
@@ -129,7 +131,11 @@ impl Walk {
                 format!("{kind}{}", rng.below(3))
             }
             (_, "seconds" | "milliseconds" | "ttl") => {
-                (*rng.pick(&["100000", "200000", "0", "-1", "9223372036854775807"])).to_owned()
+                // No two alike: which of two would be later is a matter of the clock.
+                self.lives += 1;
+                let life = (100 + self.lives * 7919 % 10_007) * 1000;
+                let life = life.to_string();
+                (*rng.pick(&[life.as_str(), &life, "0", "-1", "9223372036854775807"])).to_owned()
             }
             (_, "unix-time-seconds") => (*rng.pick(&["4000000000", "1", "0"])).to_owned(),
             (_, "unix-time-milliseconds") => {
@@ -222,7 +228,7 @@ fn check(program: &OsStr, commands: &[&Command]) {
     let mut differences = Vec::new();
     let (mut refused, mut answered) = (0, 0);
     for seed in 0..STORIES {
-        let mut walk = Walk { rng: Rng::new(seed), words: Vec::new(), promised: None };
+        let mut walk = Walk { rng: Rng::new(seed), words: Vec::new(), promised: None, lives: 0 };
         let mut story = Vec::new();
         for flush in [&["HELLO", if seed % 2 == 0 { "2" } else { "3" }][..], &["FLUSHALL"]] {
             let words: Vec<_> = flush.iter().map(|word| word.as_bytes().to_vec()).collect();

@@ -224,6 +224,25 @@ fn the_table_tells_what_redis_7_2_tells() {
     check(std::env::var_os("REDIS_SERVER_7_2"), "7.2.", Kind::Newer);
 }
 
+/// Fields that expire are younger than 7.2. Their summaries are our own.
+#[test]
+fn the_table_tells_of_fields_that_expire_what_redis_7_4_tells() {
+    let Some(program) = judge(std::env::var_os("REDIS_SERVER_7_4"), "7.4.") else { return };
+    let server = RedisServer::start(&program).expect("redis-server starts");
+    let theirs = told_by(&mut TcpPeer::new(server.address(), Kind::Newer));
+    let mut compared = 0;
+    for (command, mut ours) in told_by(&mut SoloPeer::new(1)) {
+        let mut others = theirs.get(&command).cloned().unwrap_or_default();
+        if ours.get("since").is_some_and(|since| since == "7.4.0") {
+            ours.remove("summary");
+            others.remove("summary");
+            assert_eq!(ours, others, "{command}");
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 9);
+}
+
 #[test]
 fn what_is_compared_is_there() {
     let told = told_by(&mut SoloPeer::new(1));

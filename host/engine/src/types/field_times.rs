@@ -116,3 +116,65 @@ impl FieldTimes {
         assert_eq!(self.timer_bytes, bytes, "bytes of timers");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::format;
+
+    use super::super::hash::Hash;
+    use super::super::limits::Limits;
+    use super::super::random::seeded;
+    use super::*;
+
+    #[test]
+    fn times_of_fields_behave_like_a_map() {
+        let (hasher, limits) = (Hasher::new(1), Limits::default());
+        for (seed, range) in [(1, 8), (2, 100), (3, 2000)] {
+            let mut random = seeded(seed);
+            let (mut hash, mut model) = (Hash::new(), BTreeMap::<Vec<u8>, Option<u64>>::new());
+            let mut now = 0;
+            for _ in 0..20_000 {
+                let field = format!("field {}", random() % range).into_bytes();
+                match random() % 6 {
+                    0 | 1 => {
+                        hash.set(&hasher, &field, b"v", &limits);
+                        model.entry(field).or_default();
+                    }
+                    2 => {
+                        let removed = hash.remove(&hasher, &field);
+                        let expected = model.remove(&field);
+                        assert_eq!(removed.is_some(), expected.is_some());
+                        if let Some(removed) = removed.filter(|_| random().is_multiple_of(2)) {
+                            hash.restore(&hasher, &field, &removed, &limits);
+                            model.insert(field, expected.unwrap());
+                        }
+                    }
+                    3 | 4 if model.contains_key(&field) => {
+                        let at = (!random().is_multiple_of(4)).then(|| now + 1 + random() % 1000);
+                        let before = hash.set_expiry(&hasher, &field, at.map(Millis::new));
+                        assert_eq!(before.map(Millis::get), model.insert(field, at).unwrap());
+                    }
+                    _ => {
+                        now += random() % 20;
+                        let is_due = |at: &Option<u64>| at.is_some_and(|at| at <= now);
+                        let all = !model.is_empty() && model.values().all(is_due);
+                        assert_eq!(hash.is_all_due(Millis::new(now)), all);
+                        hash.remove_due(&hasher, Millis::new(now), 3);
+                        hash.remove_due(&hasher, Millis::new(now), usize::MAX);
+                        model.retain(|_, at| !is_due(at));
+                    }
+                }
+                assert_eq!(hash.len(), model.len());
+            }
+            hash.check(&hasher);
+            assert_eq!(
+                hash.next_expiry().map(Millis::get),
+                model.values().flatten().min().copied()
+            );
+            for (field, at) in &model {
+                assert_eq!(hash.expiry(&hasher, field).map(Millis::get), *at);
+            }
+        }
+    }
+}

@@ -64,7 +64,7 @@ const ACCESSES: &[(&[Access], &str)] = &[
     (
         &["RW update"],
         "xack geoadd hmset persist zadd pexpireat expireat xclaim pexpire xgroup|setid \
-         setrange expire xsetid hset lset xadd",
+         setrange expire xsetid hset lset xadd hexpire hpexpire hexpireat hpexpireat hpersist",
     ),
     (&[UPDATE], "eval evalsha fcall"),
 ];

@@ -20,6 +20,7 @@ use crate::grants::Grants;
 use crate::keyspace::ShardSet;
 use crate::registry::{CommandRef, Registry};
 use crate::settings::Rules;
+use crate::sort_pattern::SortPattern;
 use crate::step::Cx;
 
 /// A checked batch: what will run, and which shards that takes. Reused from call to call.
@@ -172,6 +173,12 @@ fn check_keys(command: &CommandRef, argv: Argv<'_>, grants: &Grants) -> Result<(
     {
         let name = command.full_name();
         return Err(StepError::AccessDenied(format!("command '{name}' sees keys not granted")));
+    }
+    for pattern in command.keys.patterns(argv) {
+        if !SortPattern::new(pattern).reaches_granted_keys_only(grants) {
+            let shown = String::from_utf8_lossy(&pattern[..pattern.len().min(128)]);
+            return Err(StepError::AccessDenied(format!("pattern '{shown}' was not granted")));
+        }
     }
     let mut denied = None;
     command.keys.visit(argv, |position| {

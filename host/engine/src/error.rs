@@ -24,6 +24,8 @@ pub enum Error {
     IndexOutOfRange,
     OffsetOutOfRange,
     NoSuchKey,
+    /// RESTORE without REPLACE to a key that is there.
+    BusyKey,
     StringTooLong,
     LcsWrongType,
     LcsIdxAndLen,
@@ -121,6 +123,22 @@ impl Error {
         "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list",
     );
     pub const NAN_OR_INFINITY: Self = Self::Text("ERR value is NaN or Infinity");
+    pub const SCORE_NOT_A_FLOAT: Self =
+        Self::Text("ERR One or more scores can't be converted into double");
+    pub const FIELD_EXPIRE_NEGATIVE: Self = Self::Text("ERR invalid expire time, must be >= 0");
+    pub const FIELDS_MISSING: Self =
+        Self::Text("ERR Mandatory argument FIELDS is missing or not at the right position");
+    pub const FIELDS_NOT_POSITIVE: Self =
+        Self::Text("ERR Parameter `numFields` should be greater than 0");
+    pub const FIELDS_NOT_A_COUNT: Self =
+        Self::Text("ERR Number of fields must be a positive integer");
+    pub const FIELDS_COUNT: Self =
+        Self::Text("ERR The `numfields` parameter must match the number of arguments");
+    pub const RESTORE_TTL: Self = Self::Text("ERR Invalid TTL value, must be >= 0");
+    pub const RESTORE_IDLETIME: Self = Self::Text("ERR Invalid IDLETIME value, must be >= 0");
+    pub const RESTORE_FREQ: Self = Self::Text("ERR Invalid FREQ value, must be >= 0 and <= 255");
+    pub const RESTORE_FOOTER: Self = Self::Text("ERR DUMP payload version or checksum are wrong");
+    pub const RESTORE_FORMAT: Self = Self::Text("ERR Bad data format");
     pub const WEIGHT_NOT_A_FLOAT: Self = Self::Text("ERR weight value is not a float");
     pub const XX_AND_NX: Self =
         Self::Text("ERR XX and NX options at the same time are not compatible");
@@ -189,6 +207,7 @@ impl Error {
             Self::IndexOutOfRange => "ERR index out of range",
             Self::OffsetOutOfRange => "ERR offset is out of range",
             Self::NoSuchKey => "ERR no such key",
+            Self::BusyKey => "BUSYKEY Target key name already exists.",
             Self::StringTooLong => "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
             Self::LcsWrongType => "ERR The specified keys must contain string values",
             Self::LcsIdxAndLen => {

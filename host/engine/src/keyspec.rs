@@ -35,6 +35,8 @@ pub enum KeySpec {
         /// Where options begin.
         options: i16,
     },
+    /// `SORT_RO key ...`.
+    SortReadOnly,
 }
 
 impl KeySpec {
@@ -54,7 +56,7 @@ impl KeySpec {
 
     /// Whether positions depend on the arguments.
     pub const fn is_movable(&self) -> bool {
-        matches!(self, Self::Counted { .. } | Self::Sort | Self::Store { .. })
+        matches!(self, Self::Counted { .. } | Self::Sort | Self::SortReadOnly | Self::Store { .. })
     }
 
     /// First, last and step as COMMAND INFO shows them.
@@ -64,7 +66,7 @@ impl KeySpec {
             Self::Range { first, last, step } => (first.into(), last.into(), step.into()),
             Self::Counted { destination: 0, .. } => (0, 0, 0),
             Self::Counted { destination, .. } => (destination.into(), destination.into(), 1),
-            Self::Sort | Self::Store { .. } => (1, 1, 1),
+            Self::Sort | Self::SortReadOnly | Self::Store { .. } => (1, 1, 1),
         }
     }
 
@@ -89,7 +91,13 @@ impl KeySpec {
             }
             Self::Sort => {
                 visit(1);
-                visit_store(argv, visit);
+                let stores = sort_options(argv).filter(|(option, _)| *option == SortOption::Store);
+                // The last STORE wins.
+                stores.last().into_iter().for_each(|(_, position)| visit(position));
+                true
+            }
+            Self::SortReadOnly => {
+                visit(1);
                 true
             }
             Self::Store { options } => {
@@ -98,6 +106,16 @@ impl KeySpec {
                 true
             }
         }
+    }
+
+    /// The patterns by which the command reaches keys that are not among its arguments.
+    pub fn patterns<'a>(&self, argv: Argv<'a>) -> impl Iterator<Item = &'a [u8]> {
+        let argv = matches!(self, Self::Sort | Self::SortReadOnly).then_some(argv);
+        let options = argv.into_iter().flat_map(|argv| {
+            sort_options(argv).map(move |(option, position)| (option, argv.get(position)))
+        });
+        let patterns = options.filter(|(option, _)| *option == SortOption::Pattern);
+        patterns.map(|(_, pattern)| pattern).filter(|pattern| pattern.contains(&b'*'))
     }
 }
 
@@ -119,25 +137,35 @@ fn visit_counted(
     true
 }
 
-/// The last STORE wins, as in SORT's own parser.
-fn visit_store(argv: Argv<'_>, mut visit: impl FnMut(usize)) {
+/// An option of SORT that names keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SortOption {
+    Store,
+    /// BY or GET.
+    Pattern,
+}
+
+/// The options of SORT that name keys, and where their operands are; in the order in which SORT's
+/// own parser takes them.
+fn sort_options(argv: Argv<'_>) -> impl Iterator<Item = (SortOption, usize)> {
     let mut at = 2;
-    let mut store = None;
-    while at < argv.len() {
-        let word = argv.get(at);
-        if word.eq_ignore_ascii_case(b"LIMIT") {
+    core::iter::from_fn(move || {
+        while at + 1 < argv.len() {
+            let word = argv.get(at);
+            let is = |name: &[u8]| word.eq_ignore_ascii_case(name);
+            let option = if is(b"STORE") {
+                SortOption::Store
+            } else if is(b"GET") || is(b"BY") {
+                SortOption::Pattern
+            } else {
+                at += if is(b"LIMIT") { 3 } else { 1 };
+                continue;
+            };
             at += 2;
-        } else if word.eq_ignore_ascii_case(b"GET") || word.eq_ignore_ascii_case(b"BY") {
-            at += 1;
-        } else if word.eq_ignore_ascii_case(b"STORE") && at + 1 < argv.len() {
-            at += 1;
-            store = Some(at);
+            return Some((option, at - 1));
         }
-        at += 1;
-    }
-    if let Some(position) = store {
-        visit(position);
-    }
+        None
+    })
 }
 
 /// The words of [`KeySpec::Store`] that a key follows.
@@ -172,6 +200,38 @@ mod tests {
     use reef_resp::OwnedArgv;
 
     use super::*;
+
+    fn keys(spec: KeySpec, words: &str) -> Vec<usize> {
+        let argv: OwnedArgv = words.split(' ').collect();
+        let mut positions = Vec::new();
+        assert!(spec.visit(argv.as_argv(), |position| positions.push(position)));
+        positions
+    }
+
+    fn patterns(words: &str) -> Vec<Vec<u8>> {
+        let argv: OwnedArgv = words.split(' ').collect();
+        KeySpec::Sort.patterns(argv.as_argv()).map(<[u8]>::to_vec).collect()
+    }
+
+    #[test]
+    fn sort_has_a_source_and_the_last_destination() {
+        assert_eq!(keys(KeySpec::Sort, "SORT k"), [1]);
+        assert_eq!(keys(KeySpec::Sort, "SORT k STORE a LIMIT 0 store DESC store b"), [1, 9]);
+        assert_eq!(keys(KeySpec::Sort, "SORT k BY STORE GET STORE"), [1]);
+        assert_eq!(keys(KeySpec::Sort, "SORT k STORE"), [1]);
+        assert_eq!(keys(KeySpec::SortReadOnly, "SORT_RO k STORE a"), [1]);
+    }
+
+    #[test]
+    fn patterns_of_sort_are_those_that_reach_other_keys() {
+        assert_eq!(
+            patterns("SORT k BY w_* GET # GET nothing get o_*->f"),
+            [&b"w_*"[..], b"o_*->f"]
+        );
+        assert_eq!(patterns("SORT k STORE by* LIMIT by x* asc"), [b""; 0]);
+        let argv: OwnedArgv = "SET by by*".split(' ').collect();
+        assert_eq!(KeySpec::FIRST.patterns(argv.as_argv()).count(), 0);
+    }
 
     fn check(keys: KeySpec, line: &str, expected: &[&str]) {
         let argv: OwnedArgv = line.split(' ').collect();

@@ -7,7 +7,7 @@
 //!
 //! Reading order: [`command`] (the table's entries), [`commands`] (the families), [`step`] (one
 //! command from arguments to reply), [`keyspace`] (where every change is recorded), [`types`] (the
-//! data structures), [`batch`] (plugins' atomic batches).
+//! data structures), [`rdb`] (values as bytes), [`batch`] (plugins' atomic batches).
 #![no_std]
 
 extern crate alloc;
@@ -30,11 +30,13 @@ pub mod host;
 pub mod keyspace;
 pub mod keyspec;
 pub mod monitor;
+pub mod rdb;
 pub mod registry;
 pub mod serving;
 pub mod session;
 pub mod settings;
 pub mod solo;
+pub mod sort_pattern;
 pub mod step;
 pub mod types;
 pub mod usage;

@@ -57,6 +57,9 @@ impl CommandRef {
         if self.flags.has(Flags::ALL_SHARDS) {
             return ShardSet::all(rules.shards);
         }
+        if self.flags.has(Flags::MOVABLEKEYS) && self.keys.patterns(argv).next().is_some() {
+            return ShardSet::all(rules.shards);
+        }
         let mut set = ShardSet::NONE;
         if rules.shards == 1 {
             if self.keys != crate::keyspec::KeySpec::None {

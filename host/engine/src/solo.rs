@@ -416,7 +416,7 @@ impl Solo {
     pub fn digest(&self) -> BTreeMap<(u32, Vec<u8>), keyspace::Description> {
         let mut digest = BTreeMap::new();
         for (number, database) in self.shards.iter().flat_map(Shard::databases) {
-            let is_live = |slot: &&Slot| slot.expires_at().is_none_or(|at| at > self.process.now);
+            let is_live = |slot: &&Slot| slot.is_live(self.process.now);
             for slot in database.iter().filter(is_live) {
                 digest.insert((number, slot.key().to_vec()), slot.describe());
             }

@@ -356,7 +356,7 @@ pub fn type_name(argument: &Argument, command: &Command) -> &'static str {
 const KEYS: &str = "key key1 key2 destination destkey dst newkey source sourcekey src";
 const INTEGERS: &str = "bit bits client-id count cursor db decrement destination-db end \
     entries-added entries-read frequency increment index index1 index2 len limit maxage \
-    milliseconds min-idle-time min-match-len ms num-matches numkeys numlocal numreplicas offset \
+    milliseconds min-idle-time min-match-len ms num-matches numfields numkeys numlocal numreplicas offset \
     port protover rank seconds start stop timeout ttl version weight";
 const DOUBLES: &str = "height latitude longitude radius score width";
 const TIMES: &str = "unix-time-milliseconds unix-time-seconds";

@@ -289,6 +289,22 @@ fn what_was_not_granted_does_not_run() {
         let ran = outcome == Ok(Outcome::Applied);
         assert_eq!((ran, denied(outcome)), (allowed, !allowed), "{words:?}");
     }
+    // SORT reaches keys that it does not name.
+    for (words, allowed) in [
+        (&["SORT", "tx:l"][..], true),
+        (&["SORT", "tx:l", "BY", "nosort", "GET", "#", "GET", "nothing"], true),
+        (&["SORT", "tx:l", "BY", "tx:w_*", "GET", "tx:*->f", "STORE", "tx:d"], true),
+        (&["SORT", "tx:l", "BY", "w_*"], false),
+        (&["SORT", "tx:l", "LIMIT", "0", "1", "GET", "tx:a*", "get", "*"], false),
+        (&["SORT", "tx:l", "GET", "*tx:"], false),
+        (&["SORT", "tx:l", "STORE", "d"], false),
+        (&["SORT_RO", "tx:l", "GET", "o_*->tx:"], false),
+        (&["SORT_RO", "tx:l", "GET", "tx:*"], true),
+    ] {
+        let outcome = try_it(words, &["*", "~tx:*"]);
+        let ran = outcome == Ok(Outcome::Applied);
+        assert_eq!((ran, denied(outcome)), (allowed, !allowed), "{words:?}");
+    }
     for words in [&["FLUSHALL"][..], &["MULTI"], &["SELECT", "1"], &["NOPE"], &["GET"], &[]] {
         assert!(invalid(try_it(words, &["*"])), "{words:?}");
     }

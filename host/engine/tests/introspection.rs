@@ -10,6 +10,7 @@ use std::ffi::{OsStr, OsString};
 
 use reef_transcript::{Kind, Patience, Peer, Received, RedisServer, Reply, TcpPeer, format_reply};
 
+use crate::judge::judge;
 use crate::peer::SoloPeer;
 
 /// Where Reef says something else than any Redis: command, field, why.
@@ -175,19 +176,6 @@ fn argument(argument: &Reply) -> String {
     }
 }
 
-/// The program, when there is one of the right release line.
-#[expect(clippy::print_stderr, reason = "a test that has nothing to judge by must say so")]
-fn judge(program: Option<OsString>, line: &str) -> Option<OsString> {
-    let version = program.as_deref().and_then(RedisServer::version);
-    if version.as_deref().is_some_and(|version| version.starts_with(line)) {
-        return program;
-    }
-    let required = std::env::var_os("REEF_REQUIRE_PEERS").is_some_and(|value| value == "1");
-    assert!(!required || program.is_none(), "there is no redis-server {line}x but {version:?}");
-    eprintln!("skipped: there is no redis-server {line}x to judge by");
-    None
-}
-
 /// The deviations from a server that no list explains, and the explanations that explain nothing.
 fn deviations(program: &OsStr, kind: Kind) -> Vec<String> {
     let server = RedisServer::start(program).expect("redis-server starts");
@@ -240,6 +228,25 @@ fn the_table_tells_what_redis_7_0_tells() {
 #[test]
 fn the_table_tells_what_redis_7_2_tells() {
     check(std::env::var_os("REDIS_SERVER_7_2"), "7.2.", Kind::Newer);
+}
+
+/// Fields that expire are younger than 7.2. Their summaries are our own.
+#[test]
+fn the_table_tells_of_fields_that_expire_what_redis_7_4_tells() {
+    let Some(program) = judge(std::env::var_os("REDIS_SERVER_7_4"), "7.4.") else { return };
+    let server = RedisServer::start(&program).expect("redis-server starts");
+    let theirs = told_by(&mut TcpPeer::new(server.address(), Kind::Newer));
+    let mut compared = 0;
+    for (command, mut ours) in told_by(&mut SoloPeer::new(1)) {
+        let mut others = theirs.get(&command).cloned().unwrap_or_default();
+        if ours.get("since").is_some_and(|since| since == "7.4.0") {
+            ours.remove("summary");
+            others.remove("summary");
+            assert_eq!(ours, others, "{command}");
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 9);
 }
 
 #[test]

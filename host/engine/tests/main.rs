@@ -3,7 +3,9 @@
 
 mod atomicity;
 mod clients;
+mod dump;
 mod introspection;
+mod judge;
 mod measures;
 mod peer;
 mod refusals;
@@ -12,3 +14,4 @@ mod table;
 mod traffic;
 mod transcripts;
 mod waiting;
+mod walk;

@@ -1,7 +1,8 @@
 //! Random commands from a seed, on few keys so that they meet.
 //!
 //! A template is a command line with placeholders: `K` a key, `V` a value, `M` a member or field,
-//! `I` an integer, `N` a small count, `T` a time to live, `F` a float, `S` a score, `D` a database.
+//! `I` an integer, `N` a small count, `T` a time to live, `F` a float, `S` a score, `D` a database,
+//! `P` a payload of DUMP.
 //! Templates of commands that the table does not have are left out.
 
 use reef_engine::backend::CommandColumns;
@@ -108,6 +109,17 @@ const TEMPLATES: &[&str] = &[
     "HRANDFIELD K",
     "HRANDFIELD K 2 WITHVALUES",
     "HSCAN K 0 COUNT 100",
+    "HEXPIRE K 100 FIELDS 2 M M",
+    "HEXPIRE K 0 NX FIELDS 1 M",
+    "HPEXPIRE K T FIELDS 2 M M",
+    "HPEXPIRE K T FIELDS 3 a b c",
+    "HEXPIREAT K 4000000000 GT FIELDS 1 M",
+    "HPEXPIREAT K 4000000000000 LT FIELDS 1 M",
+    "HTTL K FIELDS 2 M M",
+    "HPTTL K FIELDS 2 M M",
+    "HEXPIRETIME K FIELDS 2 M M",
+    "HPEXPIRETIME K FIELDS 2 M M",
+    "HPERSIST K FIELDS 2 M M",
     "LPUSH K V V",
     "RPUSH K V V V",
     "LPUSHX K V",
@@ -203,10 +215,29 @@ const TEMPLATES: &[&str] = &[
     "GEORADIUSBYMEMBER_RO K M 500 km",
     "GEOSEARCH K FROMLONLAT 1 1 BYBOX 500 500 km DESC WITHDIST",
     "GEOSEARCHSTORE K K FROMMEMBER M BYRADIUS 500 km",
+    "DUMP K",
+    "RESTORE K 0 P",
+    "RESTORE K T P REPLACE",
+    "RESTORE K 1 P REPLACE ABSTTL",
+    "SORT K",
+    "SORT K ALPHA DESC LIMIT 1 N",
+    "SORT K BY * GET # GET *->a STORE K",
+    "SORT K BY *->b ALPHA STORE K",
+    "SORT_RO K BY nosort GET *",
 ];
 
 /// Commands whose replies also depend on how keys are spread over shards, which clients may see.
 const UNORDERED: &[&str] = &["KEYS *", "SCAN 0", "RANDOMKEY"];
+
+/// What DUMP gives for a string, a list, a set, a hash, a sorted set, and what it gives for none.
+const PAYLOADS: &[&[u8]] = &[
+    b"\x00\x04\x74\x65\x78\x74\x0a\x00\x7c\xf3\x26\x6d\xca\xb5\xa5\x31",
+    b"\x12\x01\x02\x0c\x0c\x00\x00\x00\x02\x00\x01\x01\x81\x62\x02\xff\x0a\x00\xf2\xfe\x24\x00\x2b\xb1\x13\x1c",
+    b"\x0b\x0c\x02\x00\x00\x00\x02\x00\x00\x00\x01\x00\x02\x00\x0a\x00\x6f\x79\x38\xb1\x34\xeb\x20\x2e",
+    b"\x10\x0c\x0c\x00\x00\x00\x02\x00\x81\x61\x02\x01\x01\xff\x0a\x00\x84\xa6\x93\xe8\xaa\x17\xe4\xdb",
+    b"\x11\x0f\x0f\x00\x00\x00\x02\x00\x81\x61\x02\x83\x31\x2e\x35\x04\xff\x0a\x00\x08\x0c\x6e\x19\x80\x8e\x7d\x98",
+    b"nonsense",
+];
 
 /// A command, its name first.
 pub(crate) type Line = Vec<Vec<u8>>;
@@ -278,6 +309,7 @@ impl Traffic {
                 2 => b"1.5e100".to_vec(),
                 _ => (rng.below(20) as i64 - 10).to_string().into_bytes(),
             },
+            "P" => rng.pick(PAYLOADS).to_vec(),
             "D" => rng.below(3).to_string().into_bytes(),
             word => word.as_bytes().to_vec(),
         }

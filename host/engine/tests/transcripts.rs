@@ -5,7 +5,7 @@ use reef_transcript::{Protocol, check, load_all};
 use crate::peer::SoloPeer;
 
 /// What the engine in process has of what cases may need.
-pub(crate) const OFFERED: &[&str] = &["config", "server"];
+pub(crate) const OFFERED: &[&str] = &["config", "server", "7.4"];
 
 fn agrees(shards: usize) {
     let mut reports = Vec::new();

@@ -55,7 +55,8 @@
 //! - Every case starts from FLUSHALL and fresh connections; under RESP3 each connection begins with
 //!   `HELLO 3`. A case leaves the configuration as it found it.
 //! - `# needs: server` below the title: only for peers that are a whole server with connections to
-//!   list and kill; `# needs: config`: only for peers with CONFIG GET and SET.
+//!   list and kill; `# needs: config`: only for peers with CONFIG GET and SET; `# needs: 7.4`: only
+//!   for peers with the commands that are new in Redis 7.4, which a server of that line judges.
 //!
 //! # What this crate does not do
 //!
@@ -85,4 +86,4 @@ pub use peer::{ClientId, Kind, Patience, Peer, Protocol, Received};
 pub use record::record;
 pub use reply::{DecodeError, Reply, decode};
 pub use run::{Mismatch, Seen, check, run_case};
-pub use tcp::TcpPeer;
+pub use tcp::{NEED_7_4, TcpPeer};

@@ -24,6 +24,9 @@ pub fn record(transcript: &Transcript, oracle: &mut dyn Peer) -> io::Result<Stri
     let mut out = String::new();
     let mut copied = 0;
     for case in &transcript.cases {
+        if case.needs.iter().any(|need| !oracle.offers(need)) {
+            continue;
+        }
         let mut run = |protocol| {
             run_case(case, oracle, protocol).map_err(|(at, error)| {
                 let line = case.steps.get(at).map_or(case.line, |step| step.line);

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 use crate::peer::{ClientId, Kind, Patience, Peer, Received};
 use crate::reply::{Reply, decode};
 
+/// What cases need whose commands are new in Redis 7.4.
+pub const NEED_7_4: &str = "7.4";
+
 /// How long a reply that must come may take on a busy machine.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long nothing must have come to be called silence.
@@ -23,6 +26,8 @@ pub struct TcpPeer {
     address: SocketAddr,
     kind: Kind,
     reply_timeout: Duration,
+    /// Whether it knows what is new in Redis 7.4.
+    knows_7_4: bool,
     clients: Vec<Connection>,
 }
 
@@ -36,7 +41,15 @@ impl TcpPeer {
     /// A peer at `address`; connections are opened when a case needs them.
     #[must_use]
     pub fn new(address: SocketAddr, kind: Kind) -> Self {
-        Self { address, kind, reply_timeout: REPLY_TIMEOUT, clients: Vec::new() }
+        let knows_7_4 = kind == Kind::Reef;
+        Self { address, kind, reply_timeout: REPLY_TIMEOUT, knows_7_4, clients: Vec::new() }
+    }
+
+    /// The same peer, but it knows what is new in Redis 7.4.
+    #[must_use]
+    pub fn with_7_4(mut self) -> Self {
+        self.knows_7_4 = true;
+        self
     }
 
     /// The same peer, but a reply that takes longer than this counts as none: for recording.
@@ -50,6 +63,10 @@ impl TcpPeer {
 impl Peer for TcpPeer {
     fn kind(&self) -> Kind {
         self.kind
+    }
+
+    fn offers(&self, need: &str) -> bool {
+        need != NEED_7_4 || self.knows_7_4
     }
 
     fn connect(&mut self) -> io::Result<ClientId> {

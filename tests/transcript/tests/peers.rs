@@ -3,7 +3,7 @@
 //! The redis-server 7.0 on PATH is the oracle: `UPDATE=1` records the expectations from it. Without
 //! one there is no judge: the test says so and passes, unless `REEF_REQUIRE_PEERS=1` demands it.
 //! What `# since 7.2:` says is judged by, and recorded from, a redis-server of that line when
-//! `REDIS_SERVER_7_2` names its program. Record from one server at a time: name the test.
+//! `REDIS_SERVER_7_2` names its program; cases with `# needs: 7.4` by one that `REDIS_SERVER_7_4` names. Record from one server at a time: name the test.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -12,7 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use reef_transcript::{
-    Kind, Protocol, RedisServer, TcpPeer, Transcript, check, commands_covered, load_all, record,
+    Case, Kind, NEED_7_4, Protocol, RedisServer, TcpPeer, Transcript, check, commands_covered,
+    load_all, record,
 };
 
 /// How long a reply may take while recording before it counts as none.
@@ -32,6 +33,12 @@ fn what_is_new_in_7_2_is_what_a_redis_server_of_that_line_answers() {
     record_or_certify(&program, Kind::Newer);
 }
 
+#[test]
+fn what_is_new_in_7_4_is_what_a_redis_server_of_that_line_answers() {
+    let Some(program) = judge(std::env::var_os("REDIS_SERVER_7_4"), "7.4.") else { return };
+    judge_by(&program, Kind::Oracle, true);
+}
+
 /// The program, when there is one of the right release line.
 #[expect(clippy::print_stderr, reason = "a test that has nothing to judge by must say so")]
 fn judge(program: Option<OsString>, line: &str) -> Option<OsString> {
@@ -49,17 +56,31 @@ fn judge(program: Option<OsString>, line: &str) -> Option<OsString> {
 }
 
 fn record_or_certify(program: &OsStr, kind: Kind) {
+    judge_by(program, kind, false);
+}
+
+/// Judges all transcripts, or only those cases that need Redis 7.4.
+fn judge_by(program: &OsStr, kind: Kind, only_7_4: bool) {
     let started = Instant::now();
-    let transcripts = load_all().expect("transcripts can be read");
+    let mut transcripts = load_all().expect("transcripts can be read");
+    if only_7_4 {
+        let is_new = |case: &Case| case.needs.iter().any(|need| need == NEED_7_4);
+        transcripts.iter_mut().for_each(|transcript| transcript.cases.retain(is_new));
+        transcripts.retain(|transcript| !transcript.cases.is_empty());
+    }
+    let peer = |server: &RedisServer| {
+        let peer = TcpPeer::new(server.address(), kind);
+        if only_7_4 { peer.with_7_4() } else { peer }
+    };
     assert!(!transcripts.is_empty());
     if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
         in_parallel(&transcripts, |transcript| {
-            update(transcript, program, kind);
+            update(transcript, program, peer);
             Vec::new()
         });
         return;
     }
-    let reports = in_parallel(&transcripts, |transcript| certify(transcript, program, kind));
+    let reports = in_parallel(&transcripts, |transcript| certify(transcript, program, peer));
     assert!(reports.is_empty(), "{} mismatches\n\n{}", reports.len(), reports.join("\n"));
     assert!(started.elapsed() < DURATION_MAX, "took {:?}", started.elapsed());
 }
@@ -77,17 +98,21 @@ fn in_parallel(
     })
 }
 
-fn certify(transcript: &Transcript, program: &OsStr, kind: Kind) -> Vec<String> {
+fn certify(
+    transcript: &Transcript,
+    program: &OsStr,
+    peer: impl Fn(&RedisServer) -> TcpPeer,
+) -> Vec<String> {
     let server = RedisServer::start(program).expect("redis-server starts");
-    let mut peer = TcpPeer::new(server.address(), kind);
+    let mut peer = peer(&server);
     let mut mismatches = check(transcript, &mut peer, Protocol::Resp2);
     mismatches.extend(check(transcript, &mut peer, Protocol::Resp3));
     mismatches.iter().map(ToString::to_string).collect()
 }
 
-fn update(transcript: &Transcript, program: &OsStr, kind: Kind) {
+fn update(transcript: &Transcript, program: &OsStr, peer: impl Fn(&RedisServer) -> TcpPeer) {
     let server = RedisServer::start(program).expect("redis-server starts");
-    let mut peer = TcpPeer::new(server.address(), kind).with_reply_timeout(RECORD_TIMEOUT);
+    let mut peer = peer(&server).with_reply_timeout(RECORD_TIMEOUT);
     let text = record(transcript, &mut peer).expect("the oracle answers");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../commands");
     fs::write(folder.join(&transcript.name), text).expect("transcripts can be written");

@@ -92,14 +92,14 @@ fn finder(keys: KeySpec, specification: usize, count: usize) -> Finder {
         KeySpec::Counted { destination, .. } => {
             Finder::Range { index: destination.into(), last: 0, step: 1 }
         }
-        KeySpec::Sort | KeySpec::Store { .. } if front == 0 => {
+        KeySpec::Sort | KeySpec::SortReadOnly | KeySpec::Store { .. } if front == 0 => {
             Finder::Range { index: 1, last: 0, step: 1 }
         }
         KeySpec::Store { options } => Finder::Keyword {
             word: keyspec::STORES.get(specification - 1).copied().unwrap_or_default(),
             from: options.into(),
         },
-        KeySpec::Sort | KeySpec::None => Finder::Unknown,
+        KeySpec::Sort | KeySpec::SortReadOnly | KeySpec::None => Finder::Unknown,
     }
 }
 
@@ -234,6 +234,10 @@ fn arguments(reply: &mut Writer, command: &Command, tree: &[Argument], keys: &mu
             let index = if command.keys == KeySpec::Sort && *keys > 0 { last } else { *keys };
             say_number(reply, "key_spec_index", index.min(last) as i64);
             *keys += 1;
+            pairs += 1;
+        }
+        if kind == "pattern" && matches!(command.keys, KeySpec::Sort | KeySpec::SortReadOnly) {
+            say_number(reply, "key_spec_index", 1);
             pairs += 1;
         }
         if let Some(token) = &argument.token {

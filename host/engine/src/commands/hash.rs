@@ -272,7 +272,7 @@ fn hincrby(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             None => 0,
         };
         let sum = value.checked_add(increment).ok_or(Error::Overflow)?;
-        hash.set(field, number::format_i64(&mut [0; 20], sum));
+        hash.set_value(field, number::format_i64(&mut [0; 20], sum));
         Ok(sum)
     })?;
     cx.reply.integer(sum);
@@ -292,7 +292,7 @@ fn hincrbyfloat(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             None => LongDouble::ZERO,
         };
         let sum = float::add(value, increment)?;
-        hash.set(field, &sum);
+        hash.set_value(field, &sum);
         Ok(sum)
     })?;
     cx.reply.bulk(&sum);

@@ -8,6 +8,7 @@ mod connection;
 mod debug;
 mod describe;
 mod draw;
+mod dump;
 mod element;
 mod expiry;
 mod float;
@@ -15,6 +16,7 @@ mod generic;
 mod geo;
 mod geo_search;
 mod hash;
+mod hash_expiry;
 mod help;
 mod hyperloglog;
 mod info;
@@ -32,6 +34,7 @@ mod scan;
 mod scripting;
 mod server;
 mod set;
+mod sort;
 mod sorted_set;
 mod sorted_set_algebra;
 mod sorted_set_blocking;
@@ -50,11 +53,14 @@ pub static FAMILIES: &[&[Command]] = &[
     client::TABLE,
     generic::TABLE,
     object::TABLE,
+    sort::TABLE,
+    dump::TABLE,
     string::TABLE,
     list::TABLE,
     list_blocking::TABLE,
     set::TABLE,
     hash::TABLE,
+    hash_expiry::TABLE,
     sorted_set::TABLE,
     sorted_set_range::TABLE,
     sorted_set_algebra::TABLE,

@@ -21,6 +21,20 @@ impl Access {
         if lfu { Self::counted(now, COUNT_NEW) } else { Self::from_bits(now.seconds() as u32) }
     }
 
+    /// The access clock of a key that was last used so many seconds ago, or so often; what the
+    /// policy does not go by is not kept.
+    pub fn restored(now: Millis, lfu: bool, idle_seconds: Option<u64>, count: Option<u8>) -> Self {
+        match (lfu, idle_seconds, count) {
+            (true, _, Some(count)) => Self::counted(now, count.into()),
+            (false, Some(idle), _) => {
+                // More than the clock can tell is the longest that it can.
+                let idle = idle.min(0x00ff_ffff) as u32;
+                Self::from_bits((now.seconds() as u32).wrapping_sub(idle))
+            }
+            _ => Self::new(now, lfu),
+        }
+    }
+
     /// From the low 24 bits.
     pub fn from_bits(bits: u32) -> Self {
         Self(bits & 0x00ff_ffff)

@@ -7,7 +7,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Counters, Database, Event, Inverse, Keyspace, Place, Shard, edit};
+use super::{Counters, Database, Event, Inverse, Keyspace, Place, Shard, Slot, edit};
 use crate::clock::Millis;
 
 impl Keyspace<'_> {
@@ -36,24 +36,44 @@ impl Keyspace<'_> {
         }
     }
 
-    /// Removes the key if it has expired. Whether it had.
+    /// Removes the key if it has expired, and fields of its hash that have. Whether the key went.
     pub(super) fn remove_expired(&mut self, place: Place, key: &[u8]) -> bool {
         let (rules, now, number) = (self.rules, self.now, self.database);
         let Some(shard) = self.shards.get_mut(place.shard) else { return false };
         let Some(database) = shard.database_mut(number) else { return false };
-        let expired = database
-            .find(place.hash, key)
-            .is_some_and(|slot| slot.expires_at().is_some_and(|at| at <= now));
-        if expired {
+        let Some(slot) = database.find(place.hash, key) else { return false };
+        if slot.expires_at().is_some_and(|at| at <= now) {
             database.remove(place.hash, key, &rules.hasher);
             shard.counters.expired += 1;
             self.tell(place, key, "expired");
+            return true;
         }
-        expired
+        slot.has_due_fields(now) && self.remove_due_fields(place, key)
     }
 
-    /// Removes keys that are due from the shards that are held, at most `budget` of them. Whether
-    /// more are due.
+    /// Removes the fields of a hash that are due. Whether the key went with the last of them.
+    fn remove_due_fields(&mut self, place: Place, key: &[u8]) -> bool {
+        let (rules, now) = (self.rules, self.now);
+        let Some(database) = self.database_at_mut(place.shard) else { return false };
+        let remove = |slot: &mut Slot| slot.remove_due_fields(&rules.hasher, now, usize::MAX);
+        let Some((_, emptied)) = database.change(place.hash, key, remove) else { return false };
+        if emptied {
+            database.remove(place.hash, key, &rules.hasher);
+        }
+        self.told_of_fields(place, key, emptied);
+        emptied
+    }
+
+    /// Tells that fields of a hash expired, and perhaps the key with them.
+    pub(super) fn told_of_fields(&mut self, place: Place, key: &[u8], emptied: bool) {
+        self.tell(place, key, "hexpired");
+        if emptied {
+            self.tell(place, key, "del");
+        }
+    }
+
+    /// Removes keys and fields that are due from the shards that are held, at most `budget` of them.
+    /// Whether more are due.
     pub fn expire_due(&mut self, budget: usize) -> bool {
         let held: Vec<usize> = self.shards.iter().map(|(index, _)| index).collect();
         let mut left = budget;
@@ -74,12 +94,19 @@ impl Keyspace<'_> {
                     more = true;
                     break;
                 }
-                *left -= 1;
-                let Some((hash, slot)) = database.remove_due(now, &rules.hasher) else { break };
-                if let Some(shard) = self.shards.get_mut(index) {
-                    shard.counters.expired += 1;
+                if let Some((hash, slot)) = database.remove_due(now, &rules.hasher) {
+                    *left -= 1;
+                    if let Some(shard) = self.shards.get_mut(index) {
+                        shard.counters.expired += 1;
+                    }
+                    self.tell(Place { shard: index, hash }, slot.key(), "expired");
+                } else if let Some(due) = database.remove_due_fields(now, &rules.hasher, *left) {
+                    *left -= due.removed;
+                    let place = Place { shard: index, hash: due.hash };
+                    self.told_of_fields(place, &due.key, due.emptied);
+                } else {
+                    break;
                 }
-                self.tell(Place { shard: index, hash }, slot.key(), "expired");
             }
         }
         self.database = selected;
@@ -164,7 +191,7 @@ impl Keyspace<'_> {
     }
 }
 
-/// When the next key of a shard expires.
+/// When the next key or field of a shard expires.
 pub fn next_expiry(shard: &Shard) -> Option<Millis> {
     shard.databases().filter_map(|(_, database)| database.next_expiry()).min()
 }

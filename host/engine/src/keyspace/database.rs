@@ -1,8 +1,9 @@
 //! One numbered database inside one shard: the table of slots and the order in which they expire.
 //!
-//! Invariants: a slot has an entry in `expires` exactly if it has an expiry; `bytes` is the sum of
-//! the slots' heap bytes. The database does not report changes: the keyspace does.
+//! Invariants: a slot has an entry in `expires` exactly if it has an expiry, and one in
+//! `field_expires` exactly if a field of its hash has one; `bytes` is the sum of the slots' heap bytes. The database does not report changes: the keyspace does.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 
 use super::slot::Slot;
@@ -17,7 +18,29 @@ pub struct Database {
     table: Segmented<Slot>,
     /// When which hash is due. Hashes rather than keys: no copies, and a collision costs one look.
     expires: BTreeSet<(Millis, u64)>,
+    /// When which hash loses a field for the first time.
+    field_expires: BTreeSet<(Millis, u64)>,
     bytes: usize,
+}
+
+/// What happened to a slot whose fields were due.
+#[derive(Debug)]
+pub struct DueFields {
+    /// The slot's key.
+    pub key: Box<[u8]>,
+    /// Its hash.
+    pub hash: u64,
+    /// How many fields went.
+    pub removed: usize,
+    /// Whether the slot went with its last field.
+    pub emptied: bool,
+}
+
+/// When a slot and the first of its fields expire.
+type Times = [Option<Millis>; 2];
+
+fn times(slot: &Slot) -> Times {
+    [slot.expires_at(), slot.next_field_expiry()]
 }
 
 impl core::fmt::Debug for Database {
@@ -42,9 +65,10 @@ impl Database {
         self.expires.len()
     }
 
-    /// When the next key expires.
+    /// When the next key or field expires.
     pub fn next_expiry(&self) -> Option<Millis> {
-        self.expires.first().map(|(at, _)| *at)
+        let firsts = [self.expires.first(), self.field_expires.first()];
+        firsts.into_iter().flatten().map(|(at, _)| *at).min()
     }
 
     /// When keys expire on average, in milliseconds from `now`; 0 without any.
@@ -68,7 +92,7 @@ impl Database {
     /// Bytes of the order in which keys expire, about.
     pub fn expiry_bytes(&self) -> usize {
         const ENTRY_BYTES: usize = size_of::<(Millis, u64)>() * 3 / 2;
-        self.expires.len() * ENTRY_BYTES
+        (self.expires.len() + self.field_expires.len()) * ENTRY_BYTES
     }
 
     /// The slot of `key`, expired or not.
@@ -91,13 +115,11 @@ impl Database {
         change: impl FnOnce(&mut Slot) -> R,
     ) -> Option<R> {
         let slot = self.table.find_mut(hash, |slot| slot.key() == key)?;
-        let (bytes, expires_at) = (slot.heap_bytes(), slot.expires_at());
+        let (bytes, before) = (slot.heap_bytes(), times(slot));
         let result = change(slot);
-        let (bytes_after, expires_after) = (slot.heap_bytes(), slot.expires_at());
+        let (bytes_after, after) = (slot.heap_bytes(), times(slot));
         self.bytes = self.bytes + bytes_after - bytes;
-        if expires_at != expires_after {
-            self.reschedule(hash, expires_at, expires_after);
-        }
+        self.reschedule(hash, before, after);
         Some(result)
     }
 
@@ -105,7 +127,7 @@ impl Database {
     pub fn insert(&mut self, hash: u64, slot: Slot, hasher: &Hasher) {
         debug_assert!(self.find(hash, slot.key()).is_none(), "a key has one slot");
         self.bytes += slot.heap_bytes();
-        self.reschedule(hash, None, slot.expires_at());
+        self.reschedule(hash, [None; 2], times(&slot));
         self.table.insert(hash, slot, |slot| hasher.hash(slot.key()));
     }
 
@@ -115,13 +137,10 @@ impl Database {
             self.insert(hash, slot, hasher);
             return None;
         };
-        let (bytes_after, expires_after) = (slot.heap_bytes(), slot.expires_at());
+        let (bytes_after, after) = (slot.heap_bytes(), times(&slot));
         let old = core::mem::replace(place, slot);
         self.bytes = self.bytes + bytes_after - old.heap_bytes();
-        let expires_at = old.expires_at();
-        if expires_at != expires_after {
-            self.reschedule(hash, expires_at, expires_after);
-        }
+        self.reschedule(hash, times(&old), after);
         Some(old)
     }
 
@@ -130,7 +149,7 @@ impl Database {
         let slot =
             self.table.remove(hash, |slot| slot.key() == key, |slot| hasher.hash(slot.key()))?;
         self.bytes -= slot.heap_bytes();
-        self.reschedule(hash, slot.expires_at(), None);
+        self.reschedule(hash, times(&slot), [None; 2]);
         Some(slot)
     }
 
@@ -147,7 +166,27 @@ impl Database {
         self.expires.remove(&(at, hash));
         let slot = slot?;
         self.bytes -= slot.heap_bytes();
+        self.reschedule(hash, [None, slot.next_field_expiry()], [None; 2]);
         Some((hash, slot))
+    }
+
+    /// Removes up to `budget` due fields of one hash that has some, and the hash with its last one.
+    pub fn remove_due_fields(
+        &mut self,
+        now: Millis,
+        hasher: &Hasher,
+        budget: usize,
+    ) -> Option<DueFields> {
+        let (at, hash) = self.field_expires.first().copied().filter(|(at, _)| *at <= now)?;
+        let due =
+            |slot: &Slot| slot.next_field_expiry() == Some(at) && hasher.hash(slot.key()) == hash;
+        let key: Box<[u8]> = self.table.find(hash, due)?.key().into();
+        let remove = |slot: &mut Slot| slot.remove_due_fields(hasher, now, budget);
+        let (removed, emptied) = self.change(hash, &key, remove)?;
+        if emptied {
+            self.remove(hash, &key, hasher);
+        }
+        Some(DueFields { key, hash, removed, emptied })
     }
 
     /// All slots, in no particular order.
@@ -178,19 +217,31 @@ impl Database {
         assert_eq!(bytes, self.bytes, "bytes of the slots");
         let expiring = self.iter().filter(|slot| slot.expires_at().is_some()).count();
         assert_eq!(expiring, self.expires.len(), "slots with an expiry");
+        let of_fields = self.iter().filter(|slot| slot.next_field_expiry().is_some()).count();
+        assert_eq!(of_fields, self.field_expires.len(), "slots with a field that expires");
         for slot in self.iter() {
             if let Some(at) = slot.expires_at() {
                 assert!(self.expires.contains(&(at, hasher.hash(slot.key()))), "expiry is indexed");
             }
+            if let Some(at) = slot.next_field_expiry() {
+                let entry = (at, hasher.hash(slot.key()));
+                assert!(self.field_expires.contains(&entry), "the first field's expiry is indexed");
+            }
         }
     }
 
-    fn reschedule(&mut self, hash: u64, before: Option<Millis>, after: Option<Millis>) {
-        if let Some(at) = before {
-            self.expires.remove(&(at, hash));
-        }
-        if let Some(at) = after {
-            self.expires.insert((at, hash));
+    fn reschedule(&mut self, hash: u64, before: Times, after: Times) {
+        let indexes = [&mut self.expires, &mut self.field_expires];
+        for (index, (before, after)) in indexes.into_iter().zip(before.into_iter().zip(after)) {
+            if before == after {
+                continue;
+            }
+            if let Some(at) = before {
+                index.remove(&(at, hash));
+            }
+            if let Some(at) = after {
+                index.insert((at, hash));
+            }
         }
     }
 }

@@ -5,8 +5,11 @@
 //! does not matter; where order matters, digests are fed into each other. Expired keys do not
 //! count.
 
+use alloc::collections::BTreeSet;
+
 use super::Keyspace;
 use super::slot::Slot;
+use super::value::Value;
 use crate::types::sha1::sha1;
 
 /// A SHA-1 that grows.
@@ -34,6 +37,14 @@ impl Digest {
 }
 
 impl Slot {
+    /// The fields that expire, if it is a hash.
+    fn expiring_fields(&self) -> BTreeSet<&[u8]> {
+        match self.as_value() {
+            Some(Value::Hash(hash)) => hash.expiries().map(|(field, _)| field).collect(),
+            _ => BTreeSet::new(),
+        }
+    }
+
     /// Takes type, value and expiry in, but not the key.
     fn add_to(&self, digest: &mut Digest) {
         let (number, unordered) = match self.type_name() {
@@ -53,9 +64,13 @@ impl Slot {
             0 => elements.iter().for_each(|element| digest.chain(element)),
             1 => elements.iter().for_each(|element| digest.add(element)),
             together => {
+                let expiring = self.expiring_fields();
                 for pair in elements.chunks(together) {
                     let mut one = Digest::default();
                     pair.iter().for_each(|part| one.chain(part));
+                    if expiring.contains(pair[0].as_slice()) {
+                        one.add(b"!!hexpire!!");
+                    }
                     digest.add(&one.0);
                 }
             }
@@ -68,8 +83,9 @@ impl Slot {
 
 impl Keyspace<'_> {
     /// The digest of one value of the selected database; zeros if there is no such key.
-    pub fn digest_of(&self, key: &[u8]) -> Digest {
+    pub fn digest_of(&mut self, key: &[u8]) -> Digest {
         let mut digest = Digest::default();
+        self.remove_expired(self.place(key), key);
         if let Some(slot) = self.peek(key) {
             slot.add_to(&mut digest);
         }
@@ -79,6 +95,7 @@ impl Keyspace<'_> {
     /// The digest of all data in the shards that are held.
     pub fn digest(&mut self) -> Digest {
         let mut digest = Digest::default();
+        self.expire_due(usize::MAX);
         for number in 0..self.rules.settings.databases {
             self.in_database(number, |keys| {
                 if keys.iter().next().is_none() {

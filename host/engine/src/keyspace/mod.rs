@@ -6,7 +6,7 @@
 //! table.
 //!
 //! Invariants:
-//! - an expired key is never seen, whether or not it has been removed yet;
+//! - an expired key or field is never seen, whether or not it has been removed yet;
 //! - a key never holds an empty collection;
 //! - undoing a journal leaves the data as it was before the step.
 
@@ -142,7 +142,7 @@ impl<'a> Keyspace<'a> {
     }
 
     fn is_live(&self, slot: &Slot) -> bool {
-        slot.expires_at().is_none_or(|at| at > self.now)
+        slot.is_live(self.now)
     }
 
     // ---- reading -------------------------------------------------------------------------
@@ -160,10 +160,13 @@ impl<'a> Keyspace<'a> {
     pub fn read(&mut self, key: &[u8]) -> Option<&Slot> {
         let place = self.place(key);
         let (now, no_touch, lfu) = (self.now, self.no_touch, self.rules.settings.lfu);
-        if self.peek(key).is_none() {
+        let Some(slot) = self.peek(key) else {
             self.shards.get_mut(place.shard)?.counters.misses += 1;
             self.remove_expired(place, key);
             return None;
+        };
+        if slot.has_due_fields(now) {
+            self.remove_expired(place, key);
         }
         let shard = self.shards.get_mut(place.shard)?;
         shard.counters.hits += 1;
@@ -329,7 +332,7 @@ impl<'a> Keyspace<'a> {
         let rules = self.rules;
         let number = self.database;
         let slot = make(Access::new(self.now, rules.settings.lfu));
-        self.journal.note_expiry(slot.expires_at());
+        self.journal.note_expiry(slot.next_expiry());
         let Some(shard) = self.shards.get_mut(place.shard) else { return };
         let old = shard.database_or_new(number).replace(place.hash, slot, &rules.hasher);
         self.replaced(key, old);
@@ -399,16 +402,23 @@ impl<'a> Keyspace<'a> {
                 if !no_touch {
                     slot.set_access(slot.access().used(now, lfu, draw));
                 }
+                // Whoever is live keeps a field that is not due.
+                let (expired, _) = slot.remove_due_fields(&rules.hasher, now, usize::MAX);
                 let value = T::of_mut(slot.as_value_mut()?)?;
                 let mut edit = Edit::new(value, rules, undoable);
                 let result = change(&mut edit);
                 let (changes, steps) = edit.finish();
-                Some((result, changes, steps, value.is_empty()))
+                let empty = value.is_empty();
+                Some((result, changes, steps, empty, expired, slot.next_field_expiry()))
             })
         });
-        let Some((result, changes, steps, empty)) = edited.flatten() else {
+        let Some((result, changes, steps, empty, expired, next)) = edited.flatten() else {
             return Err(Error::WrongType);
         };
+        if expired > 0 {
+            self.told_of_fields(place, key, false);
+        }
+        self.journal.note_expiry(next);
         let database = self.database;
         if created && !empty {
             self.journal.undo_by(|| Inverse::Remove { database, key: key.into() });
@@ -489,7 +499,7 @@ impl<'a> Keyspace<'a> {
         }
         let Some(database) = self.database_at_mut(place.shard) else { return false };
         let Some(slot) = database.remove(place.hash, key, &rules.hasher) else { return false };
-        self.journal.note_expiry(slot.expires_at());
+        self.journal.note_expiry(slot.next_expiry());
         self.changed(place, key, event, 1);
         self.database = to_database;
         if let Some(shard) = self.shards.get_mut(place_to.shard) {

@@ -10,6 +10,8 @@ use alloc::vec::Vec;
 use super::access::Access;
 use super::value::Value;
 use crate::clock::Millis;
+use crate::types::hash::Hash;
+use crate::types::hasher::Hasher;
 use crate::types::number;
 
 /// A key with its value.
@@ -30,12 +32,15 @@ pub struct Object {
     value: Value,
 }
 
-/// A slot's content in a canonical form: type, expiry, and the elements in a canonical order.
+/// A slot's content in a canonical form: type, expiry, and the elements in a canonical order with
+/// theirs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
     type_name: &'static str,
     expires_at: Option<Millis>,
     elements: Vec<Vec<u8>>,
+    /// Fields of a hash that expire, and when.
+    field_times: Vec<(Vec<u8>, Millis)>,
 }
 
 /// How a string came to be, which is all that OBJECT ENCODING tells of it.
@@ -161,6 +166,14 @@ impl Slot {
         Self::object(key, Value::Text(text.to_vec()), expires_at, access)
     }
 
+    /// A slot with a value from elsewhere, in the form that it would have got here.
+    pub fn new(key: &[u8], value: Value, expires_at: Option<Millis>, access: Access) -> Self {
+        match value {
+            Value::Text(text) => Self::text(key, &text, expires_at, access),
+            value => Self::object(key, value, expires_at, access),
+        }
+    }
+
     /// A slot with any value.
     pub fn object(key: &[u8], value: Value, expires_at: Option<Millis>, access: Access) -> Self {
         Self::Object(Box::new(Object { key: key.into(), expires_at, access, value }))
@@ -215,6 +228,55 @@ impl Slot {
         match self {
             Self::Packed(packed) => packed.expires_at(),
             Self::Object(object) => object.expires_at,
+        }
+    }
+
+    /// When the first of its fields expires, if it is a hash.
+    #[inline]
+    pub fn next_field_expiry(&self) -> Option<Millis> {
+        self.as_hash()?.next_expiry()
+    }
+
+    /// When something of it expires: itself, or a field.
+    pub fn next_expiry(&self) -> Option<Millis> {
+        [self.expires_at(), self.next_field_expiry()].into_iter().flatten().min()
+    }
+
+    /// Whether it is there at `now`: neither expired nor emptied by the expiry of its fields.
+    #[inline]
+    pub fn is_live(&self, now: Millis) -> bool {
+        self.expires_at().is_none_or(|at| at > now)
+            && self.as_hash().is_none_or(|hash| !hash.is_all_due(now))
+    }
+
+    /// Whether fields are due that have not been removed.
+    #[inline]
+    pub fn has_due_fields(&self, now: Millis) -> bool {
+        self.next_field_expiry().is_some_and(|at| at <= now)
+    }
+
+    /// Removes fields that are due, at most `budget` of them. How many they were, and whether no
+    /// field is left.
+    pub fn remove_due_fields(
+        &mut self,
+        hasher: &Hasher,
+        now: Millis,
+        budget: usize,
+    ) -> (usize, bool) {
+        match self.as_value_mut() {
+            Some(Value::Hash(hash)) => (hash.remove_due(hasher, now, budget), hash.is_empty()),
+            _ => (0, false),
+        }
+    }
+
+    #[inline]
+    fn as_hash(&self) -> Option<&Hash> {
+        match self {
+            Self::Packed(_) => None,
+            Self::Object(object) => match &object.value {
+                Value::Hash(hash) => Some(hash),
+                _ => None,
+            },
         }
     }
 
@@ -311,7 +373,11 @@ impl Slot {
             Some(text) => alloc::vec![text.to_vec()],
             None => self.as_value().map(Value::elements).unwrap_or_default(),
         };
-        Description { type_name: self.type_name(), expires_at: self.expires_at(), elements }
+        let times = self.as_hash().into_iter().flat_map(Hash::expiries);
+        let mut field_times: Vec<_> = times.map(|(field, at)| (field.to_vec(), at)).collect();
+        field_times.sort_unstable();
+        let (type_name, expires_at) = (self.type_name(), self.expires_at());
+        Description { type_name, expires_at, elements, field_times }
     }
 
     /// The same value, expiry and access clock under another key.

@@ -95,6 +95,8 @@ pub enum EditInverse {
     HashPut(Box<[u8]>, Box<[u8]>),
     /// A field of a hash was not there.
     HashRemove(Box<[u8]>),
+    /// A field of a hash was to expire then.
+    HashExpiry(Box<[u8]>, Option<Millis>),
     /// A field was removed from a hash.
     HashRestore(Box<[u8]>, Removed),
     /// An element stood at this end of a list.

@@ -7,6 +7,8 @@ pub enum Encoding {
     IntSet,
     /// One packed sequence.
     Listpack,
+    /// One packed sequence, beside it the times at which some of its fields expire.
+    ListpackEx,
     /// A hash table.
     HashTable,
     /// A queue of packed sequences.
@@ -22,6 +24,7 @@ impl Encoding {
         match self {
             Self::IntSet => "intset",
             Self::Listpack => "listpack",
+            Self::ListpackEx => "listpackex",
             Self::HashTable => "hashtable",
             Self::Quicklist => "quicklist",
             Self::SkipList => "skiplist",

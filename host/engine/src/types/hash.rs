@@ -2,27 +2,46 @@
 //!
 //! Few short fields are one packed sequence (field, value, field, value) in the order they came; all
 //! else is a hash table, whose entries hold field and value side by side. A hash only ever turns
-//! from the former into the latter.
+//! from the former into the latter. If any field was ever given a time to expire, the times stand
+//! beside that; a hash without pays nothing for it. The hash does not look at the clock: whoever
+//! holds it removes what is due ([`Hash::remove_due`]) before anybody looks.
 //!
 //! Undo: [`Hash::set`] returns the old value, to be set again, or nothing, then `remove`;
-//! [`Hash::remove`] returns what [`Hash::restore`] puts back, at the same place.
+//! [`Hash::remove`] returns what [`Hash::restore`] puts back, at the same place and with its time;
+//! [`Hash::set_expiry`] returns the time that was set before.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
 use super::element::Element;
 use super::encoding::Encoding;
+use super::field_times::FieldTimes;
 use super::hasher::Hasher;
 use super::limits::Limits;
 use super::listpack::{Packed, Place};
 use super::random::{Random, below, distinct_below};
 use super::segmented::Segmented;
 use super::small_bytes::SmallBytes;
+use crate::clock::Millis;
 
 /// Fields with values.
 #[derive(Clone, Default)]
 pub struct Hash {
+    form: Form,
+}
+
+#[derive(Clone)]
+enum Form {
+    Plain(Shape),
+    Timed(Box<Timed>),
+}
+
+/// A hash of which some fields have, or had, a time to expire.
+#[derive(Clone)]
+struct Timed {
     shape: Shape,
+    times: FieldTimes,
 }
 
 #[derive(Clone)]
@@ -49,11 +68,13 @@ pub struct Removed {
     pub value: Vec<u8>,
     /// How many fields were before it.
     index: usize,
+    /// When it would have expired.
+    expires_at: Option<Millis>,
 }
 
-impl Default for Shape {
+impl Default for Form {
     fn default() -> Self {
-        Self::Packed(Packed::new())
+        Self::Plain(Shape::Packed(Packed::new()))
     }
 }
 
@@ -67,7 +88,7 @@ impl Hash {
     /// Number of fields.
     #[must_use]
     pub fn len(&self) -> usize {
-        match &self.shape {
+        match self.shape() {
             Shape::Packed(packed) => packed.len() / 2,
             Shape::Table(table) => table.pairs.len(),
         }
@@ -82,7 +103,8 @@ impl Hash {
     /// The form that the hash has now.
     #[must_use]
     pub fn encoding(&self) -> Encoding {
-        match &self.shape {
+        match self.shape() {
+            Shape::Packed(_) if self.times().is_some() => Encoding::ListpackEx,
             Shape::Packed(_) => Encoding::Listpack,
             Shape::Table(_) => Encoding::HashTable,
         }
@@ -91,22 +113,24 @@ impl Hash {
     /// Bytes allocated behind the value. O(1).
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        match &self.shape {
-            Shape::Packed(packed) => packed.heap_bytes(),
-            Shape::Table(table) => table.pairs.heap_bytes() + table.pair_bytes,
-        }
+        let times = self.times().map_or(0, |times| size_of::<Timed>() + times.heap_bytes());
+        times
+            + match self.shape() {
+                Shape::Packed(packed) => packed.heap_bytes(),
+                Shape::Table(table) => table.pairs.heap_bytes() + table.pair_bytes,
+            }
     }
 
     /// The packed sequence of fields and values, if the hash has that form.
     #[must_use]
     pub fn as_packed(&self) -> Option<&Packed> {
-        if let Shape::Packed(packed) = &self.shape { Some(packed) } else { None }
+        if let Shape::Packed(packed) = self.shape() { Some(packed) } else { None }
     }
 
     /// The value of a field.
     #[must_use]
     pub fn get(&self, hasher: &Hasher, field: &[u8]) -> Option<Element<'_>> {
-        match &self.shape {
+        match self.shape() {
             Shape::Packed(packed) => {
                 let (place, _) = packed.find(field, 2)?;
                 Some(packed.at(value_place(packed, place)))
@@ -126,7 +150,7 @@ impl Hash {
         value: &[u8],
         limits: &Limits,
     ) -> Option<Vec<u8>> {
-        if let Shape::Packed(packed) = &mut self.shape {
+        if let Shape::Packed(packed) = self.shape_mut() {
             let found = packed.find(field, 2);
             if fits(packed, found.is_none(), field, value, limits) {
                 let Some((place, _)) = found else {
@@ -145,26 +169,34 @@ impl Hash {
 
     /// Removes a field.
     pub fn remove(&mut self, hasher: &Hasher, field: &[u8]) -> Option<Removed> {
-        match &mut self.shape {
+        let expires_at = self.times_mut().and_then(|times| times.set(hasher, field, None));
+        match self.shape_mut() {
             Shape::Packed(packed) => {
                 let (place, index) = packed.find(field, 2)?;
                 let value = packed.at(value_place(packed, place)).to_vec();
                 packed.remove(place, 2);
-                Some(Removed { value, index: index / 2 })
+                Some(Removed { value, index: index / 2, expires_at })
             }
             Shape::Table(table) => {
                 let is_it = |pair: &Pair| pair.field() == field;
                 let rehash = |pair: &Pair| hasher.hash(pair.field());
                 let pair = table.pairs.remove(hasher.hash(field), is_it, rehash)?;
                 table.pair_bytes -= pair.0.heap_bytes();
-                Some(Removed { value: pair.parts().1.to_vec(), index: 0 })
+                Some(Removed { value: pair.parts().1.to_vec(), index: 0, expires_at })
             }
         }
     }
 
     /// Puts a field back where [`Hash::remove`] took it away.
     pub fn restore(&mut self, hasher: &Hasher, field: &[u8], removed: &Removed, limits: &Limits) {
-        if let Shape::Packed(packed) = &mut self.shape
+        self.restore_value(hasher, field, removed, limits);
+        if removed.expires_at.is_some() {
+            self.set_expiry(hasher, field, removed.expires_at);
+        }
+    }
+
+    fn restore_value(&mut self, hasher: &Hasher, field: &[u8], removed: &Removed, limits: &Limits) {
+        if let Shape::Packed(packed) = self.shape_mut()
             && fits(packed, true, field, &removed.value, limits)
             && let Some(place) = packed.place(removed.index * 2)
         {
@@ -175,9 +207,63 @@ impl Hash {
         self.set(hasher, field, &removed.value, limits);
     }
 
+    /// When a field expires.
+    #[must_use]
+    pub fn expiry(&self, hasher: &Hasher, field: &[u8]) -> Option<Millis> {
+        self.times()?.get(hasher, field)
+    }
+
+    /// Sets when a field, which must be there, expires, or that it never does. Gives what was set
+    /// before.
+    pub fn set_expiry(
+        &mut self,
+        hasher: &Hasher,
+        field: &[u8],
+        at: Option<Millis>,
+    ) -> Option<Millis> {
+        debug_assert!(self.get(hasher, field).is_some(), "only what is there can expire");
+        if let Form::Plain(shape) = &mut self.form {
+            at?;
+            let shape = core::mem::replace(shape, Shape::Packed(Packed::new()));
+            self.form = Form::Timed(Box::new(Timed { shape, times: FieldTimes::default() }));
+        }
+        self.times_mut()?.set(hasher, field, at)
+    }
+
+    /// When the first field expires.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<Millis> {
+        self.times()?.first()
+    }
+
+    /// Whether every field is due at `now`.
+    #[must_use]
+    pub fn is_all_due(&self, now: Millis) -> bool {
+        self.times().is_some_and(|times| {
+            times.len() == self.len() && times.last().is_some_and(|at| at <= now)
+        })
+    }
+
+    /// All fields that expire, with their times, in no particular order.
+    pub fn expiries(&self) -> impl Iterator<Item = (&[u8], Millis)> {
+        self.times().into_iter().flat_map(FieldTimes::iter)
+    }
+
+    /// Removes fields that are due at `now`, at most `budget` of them. How many they were.
+    pub fn remove_due(&mut self, hasher: &Hasher, now: Millis, budget: usize) -> usize {
+        let mut removed = 0;
+        while removed < budget
+            && let Some(field) = self.times_mut().and_then(|times| times.take_due(hasher, now))
+        {
+            self.remove(hasher, &field);
+            removed += 1;
+        }
+        removed
+    }
+
     /// All fields with their values: packed ones in the order they came, others in none.
     pub fn iter(&self) -> impl Iterator<Item = (Element<'_>, Element<'_>)> + Clone {
-        let (packed, table) = match &self.shape {
+        let (packed, table) = match self.shape() {
             Shape::Packed(packed) => (Some(packed), None),
             Shape::Table(table) => (None, Some(table)),
         };
@@ -190,7 +276,7 @@ impl Hash {
         if self.is_empty() {
             return None;
         }
-        match &self.shape {
+        match self.shape() {
             Shape::Packed(packed) => {
                 let place = packed.place(below(random, packed.len() / 2) * 2)?;
                 Some((packed.at(place), packed.at(value_place(packed, place))))
@@ -201,7 +287,7 @@ impl Hash {
 
     /// `count` different fields with their values in random order, or all if there are not so many.
     pub fn sample(&self, count: usize, random: &mut Random<'_>) -> Vec<(Element<'_>, Element<'_>)> {
-        match &self.shape {
+        match self.shape() {
             Shape::Packed(packed) => {
                 let all: Vec<_> = pairs_of(packed).collect();
                 let indices = distinct_below(all.len(), count, random).into_iter();
@@ -223,7 +309,7 @@ impl Hash {
         count: usize,
         visit: &mut dyn FnMut(Element<'_>, Element<'_>),
     ) -> u64 {
-        if let Shape::Table(table) = &self.shape {
+        if let Shape::Table(table) = self.shape() {
             let rehash = |pair: &Pair| hasher.hash(pair.field());
             return table.pairs.scan(cursor, count, rehash, &mut |pair| {
                 let (field, value) = pair.elements();
@@ -236,7 +322,12 @@ impl Hash {
 
     /// Recounts everything; panics on a contradiction.
     pub fn check(&self, hasher: &Hasher) {
-        match &self.shape {
+        if let Some(times) = self.times() {
+            times.check(hasher);
+            let mut fields = times.iter().map(|(field, _)| field);
+            assert!(fields.all(|field| self.get(hasher, field).is_some()), "what expires is there");
+        }
+        match self.shape() {
             Shape::Packed(packed) => {
                 packed.check();
                 assert!(packed.len().is_multiple_of(2), "every field has a value");
@@ -253,16 +344,38 @@ impl Hash {
         }
     }
 
+    fn shape(&self) -> &Shape {
+        match &self.form {
+            Form::Plain(shape) => shape,
+            Form::Timed(timed) => &timed.shape,
+        }
+    }
+
+    fn shape_mut(&mut self) -> &mut Shape {
+        match &mut self.form {
+            Form::Plain(shape) => shape,
+            Form::Timed(timed) => &mut timed.shape,
+        }
+    }
+
+    fn times(&self) -> Option<&FieldTimes> {
+        if let Form::Timed(timed) = &self.form { Some(&timed.times) } else { None }
+    }
+
+    fn times_mut(&mut self) -> Option<&mut FieldTimes> {
+        if let Form::Timed(timed) = &mut self.form { Some(&mut timed.times) } else { None }
+    }
+
     fn turn_into_table(&mut self, hasher: &Hasher) -> &mut Table {
-        if !matches!(self.shape, Shape::Table(_)) {
+        if !matches!(self.shape(), Shape::Table(_)) {
             let pairs = Segmented::with_capacity(self.len() + 1);
             let mut table = Table { pairs, pair_bytes: 0 };
             for (field, value) in self.iter() {
                 field.with(|field| value.with(|value| table.insert(hasher, field, value)));
             }
-            self.shape = Shape::Table(table);
+            *self.shape_mut() = Shape::Table(table);
         }
-        let Shape::Table(table) = &mut self.shape else { unreachable!("it was just made one") };
+        let Shape::Table(table) = self.shape_mut() else { unreachable!("it was just made one") };
         table
     }
 }
@@ -453,5 +566,19 @@ mod tests {
             let pair = Pair::new(&std::vec![b'f'; length], b"value");
             assert_eq!((pair.field().len(), pair.parts().1), (length, &b"value"[..]));
         }
+    }
+
+    #[test]
+    fn a_hash_without_times_pays_nothing_for_them() {
+        assert_eq!(size_of::<Hash>(), size_of::<Shape>());
+        let (hasher, limits) = (Hasher::new(1), Limits::default());
+        let mut hash = Hash::new();
+        hash.set(&hasher, b"f", b"v", &limits);
+        let bytes = hash.heap_bytes();
+        assert_eq!(hash.set_expiry(&hasher, b"f", None), None);
+        assert_eq!((hash.heap_bytes(), hash.encoding()), (bytes, Encoding::Listpack));
+        hash.set_expiry(&hasher, b"f", Some(Millis::new(5)));
+        assert!(hash.heap_bytes() > bytes);
+        assert_eq!(hash.encoding(), Encoding::ListpackEx);
     }
 }

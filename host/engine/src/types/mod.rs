@@ -11,6 +11,7 @@ pub mod counted;
 pub mod dense;
 pub mod element;
 pub mod encoding;
+mod field_times;
 pub mod geo_shape;
 pub mod geohash;
 pub mod glob;

@@ -54,6 +54,33 @@ impl Set {
         Self { shape: Shape::Ints(IntSet::new()) }
     }
 
+    /// The set of these integers.
+    #[must_use]
+    pub fn from_ints(ints: IntSet, hasher: &Hasher, limits: &Limits) -> Self {
+        let is_small = ints.len() <= limits.set_integers_max;
+        let mut set = Self { shape: Shape::Ints(ints) };
+        if !is_small {
+            set.turn_into_table(hasher);
+        }
+        set
+    }
+
+    /// The set of these members; `None` if one comes twice.
+    #[must_use]
+    pub fn from_packed(packed: Packed, hasher: &Hasher, limits: &Limits) -> Option<Self> {
+        if packed.len() > limits.set_entries_max {
+            let mut set = Self::new();
+            let table = set.turn_into_table(hasher);
+            let differ = packed.iter().all(|member| member.with(|text| table.add(hasher, text)));
+            return differ.then_some(set);
+        }
+        let first = |text: &[u8]| packed.find(text, 1).map(|(place, _)| place);
+        let mut members = packed.places();
+        let differ = members.all(|(place, member)| member.with(first) == Some(place));
+        drop(members);
+        differ.then_some(Self { shape: Shape::Packed(packed) })
+    }
+
     /// Number of members.
     #[must_use]
     pub fn len(&self) -> usize {

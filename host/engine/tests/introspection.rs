@@ -26,6 +26,12 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
 /// Where Redis 7.2 says something else than 7.0, and Reef follows: command, field.
 const SINCE_7_2: &[(&str, &str)] = &[
     ("bitop", "arguments"),
+    ("blmove", "flags"),
+    ("blpop", "flags"),
+    ("brpop", "flags"),
+    ("brpoplpush", "flags"),
+    ("bzpopmax", "flags"),
+    ("bzpopmin", "flags"),
     ("client|list", "arguments"),
     ("client|setname", "tips"),
     ("command|getkeys", "arguments"),

@@ -4,7 +4,8 @@
 
 use reef_sdk::{Cursor, Error, Query, Result, Value};
 
-use crate::key::Key;
+use crate::by_time;
+use crate::key::Keys;
 use crate::record::Record;
 use crate::status::Status;
 
@@ -21,15 +22,18 @@ pub(crate) struct Suspect {
 
 impl Suspect {
     /// Asks for everything.
-    pub(crate) fn ask(&self, query: &mut Query) {
+    pub(crate) fn ask(&self, keys: Keys, query: &mut Query) {
         let Self { id, relayer, named_by, nonce } = self;
-        let nonce_key = |nonce: &Option<u64>| Key::Nonce(relayer, nonce.unwrap_or(0));
-        let strings = [Key::Tx(id), Key::Lookup(id), nonce_key(named_by), nonce_key(nonce)];
+        let nonce_key = |nonce: &Option<u64>| keys.nonce(relayer, nonce.unwrap_or(0));
+        let strings = [keys.tx(id), keys.lookup(id), nonce_key(named_by), nonce_key(nonce)];
         query.command("MGET").args(strings);
         for status in Status::ALL {
-            query.command("SISMEMBER").arg(Key::Status(relayer, status)).arg(id);
+            query.command("SISMEMBER").arg(keys.status(relayer, status)).arg(id);
         }
-        query.command("ZSCORE").arg(Key::Expiring(relayer)).arg(id);
+        query.command("ZSCORE").arg(keys.expiring(relayer)).arg(id);
+        for status in Status::ALL.into_iter().filter(|_| keys.by_time) {
+            query.command("ZSCORE").arg(keys.by_time(relayer, status)).arg(id);
+        }
     }
 }
 
@@ -43,13 +47,15 @@ pub(crate) struct Evidence<'a> {
     nonce_user: Option<&'a [u8]>,
     statuses: Vec<Status>,
     deadline_ms: Option<f64>,
+    /// Where the indexes by time have it, if they are kept.
+    moments_ms: Option<Vec<(Status, f64)>>,
     /// Keys that hold another type.
     foreign: Vec<&'static str>,
 }
 
 impl<'a> Evidence<'a> {
     /// Takes the replies to [`Suspect::ask`].
-    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self> {
+    pub(crate) fn read(keys: Keys, cursor: &mut Cursor<'a>) -> Result<Self> {
         if cursor.elements()? != 4 {
             return Err(Error::UNEXPECTED_REPLY);
         }
@@ -60,6 +66,7 @@ impl<'a> Evidence<'a> {
             nonce_user: cursor.bulk()?,
             statuses: Vec::new(),
             deadline_ms: None,
+            moments_ms: keys.by_time.then(Vec::new),
             foreign: Vec::new(),
         };
         for status in Status::ALL {
@@ -72,6 +79,15 @@ impl<'a> Evidence<'a> {
         match cursor.number() {
             Ok(score) => evidence.deadline_ms = score,
             Err(_) => evidence.foreign.push("expiring"),
+        }
+        if let Some(moments_ms) = &mut evidence.moments_ms {
+            for status in Status::ALL {
+                match cursor.number() {
+                    Ok(Some(moment_ms)) => moments_ms.push((status, moment_ms)),
+                    Ok(None) => {}
+                    Err(_) => evidence.foreign.push("by-time"),
+                }
+            }
         }
         Ok(evidence)
     }
@@ -108,6 +124,7 @@ impl<'a> Evidence<'a> {
             || suspect.named_by.is_some()
             || !self.statuses.is_empty()
             || self.deadline_ms.is_some()
+            || self.moments_ms.as_ref().is_some_and(|moments_ms| !moments_ms.is_empty())
     }
 
     /// There is no record: whatever names it is a fault, unless it expired and waits to be swept.
@@ -123,6 +140,10 @@ impl<'a> Evidence<'a> {
         for status in &self.statuses {
             let status = status.name();
             faults.push(format!("is {status} for relayer '{relayer}' and has no record"));
+        }
+        for (status, _) in self.moments_ms.iter().flatten() {
+            let status = status.name();
+            faults.push(format!("is {status} by time for relayer '{relayer}' and has no record"));
         }
         if self.lookup.is_some() {
             faults.push("has a lookup and no record".to_owned());
@@ -152,6 +173,12 @@ impl<'a> Evidence<'a> {
         // Exact: a deadline in milliseconds is far below 2^53.
         if self.deadline_ms != record.expires_ms.map(|expires_ms| expires_ms as f64) {
             faults.push("its deadline is not the one in 'expiring'".to_owned());
+        }
+        let moment_ms = by_time::moment_ms(record);
+        let expected = [(record.status, moment_ms as f64)];
+        if self.moments_ms.as_ref().is_some_and(|moments_ms| *moments_ms != expected) {
+            let status = record.status.name();
+            faults.push(format!("is not exactly {status} at {moment_ms} in the index by time"));
         }
     }
 }

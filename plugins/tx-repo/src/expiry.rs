@@ -9,8 +9,10 @@ use reef_sdk::{
     Answer, Attempt, Batch, Call, Cursor, Error, Host, Outcome, Query, Result, transact,
 };
 
+use crate::by_time;
 use crate::input;
-use crate::key::Key;
+use crate::key::Keys;
+use crate::relayers;
 use crate::status::Status;
 
 /// One in so many creates with a TTL sweeps a page, so the left-overs stay a bounded share.
@@ -21,16 +23,22 @@ const PAGE: usize = 256;
 
 /// `TX.SWEEP`
 pub(crate) fn sweep_command(call: &mut Call<'_>) -> Result<Answer> {
+    let keys = Keys::of(call.host)?;
     let now_ms = call.host.now_ms();
     let relayers = match call.arguments.is_empty() {
-        true => all_relayers(call.host)?,
+        true => {
+            if keys.tagged {
+                relayers::settle_all(call.host, keys)?;
+            }
+            relayers::all(call.host, keys)?
+        }
         false => vec![input::name(&mut call.arguments)?.to_owned()],
     };
     call.arguments.end()?;
     let mut swept = 0;
     for relayer in relayers {
         loop {
-            let page = sweep_page(call.host, &relayer, now_ms)?;
+            let page = sweep_page(call.host, keys, &relayer, now_ms)?;
             swept += page;
             if page == 0 {
                 break;
@@ -40,30 +48,24 @@ pub(crate) fn sweep_command(call: &mut Call<'_>) -> Result<Answer> {
     Ok(Answer::integer(swept))
 }
 
-/// All relayers, in the order of their names.
-pub(crate) fn all_relayers(host: &mut dyn Host) -> Result<Vec<String>> {
-    let mut query = Query::new();
-    query.command("SMEMBERS").arg(Key::Relayers);
-    let view = host.read(&query)?;
-    let names = view.cursor().bulks()?.into_iter().flatten();
-    let mut names: Vec<String> = names.map(|name| String::from_utf8_lossy(name).into()).collect();
-    names.sort_unstable();
-    Ok(names)
-}
-
 /// Asks for the ids whose deadline has passed.
-pub(crate) fn ask_expired(query: &mut Query, relayer: &str, now_ms: u64) {
-    query.command("ZRANGEBYSCORE").arg(Key::Expiring(relayer)).arg("-inf").arg(now_ms);
+pub(crate) fn ask_expired(query: &mut Query, keys: Keys, relayer: &str, now_ms: u64) {
+    query.command("ZRANGEBYSCORE").arg(keys.expiring(relayer)).arg("-inf").arg(now_ms);
 }
 
 /// Takes back up to [`PAGE`] expired transactions of a relayer; says how many.
-pub(crate) fn sweep_page(host: &mut dyn Host, relayer: &str, now_ms: u64) -> Result<i64> {
+pub(crate) fn sweep_page(
+    host: &mut dyn Host,
+    keys: Keys,
+    relayer: &str,
+    now_ms: u64,
+) -> Result<i64> {
     // Ids whose record is still there although its deadline has passed: somebody made it persist.
     let mut alive: Vec<Vec<u8>> = Vec::new();
-    transact(host, |host| {
+    let swept = transact(host, |host| {
         let mut query = Query::new();
-        query.watch(Key::Count(relayer)).get(Key::Count(relayer));
-        ask_expired(&mut query, relayer, now_ms);
+        query.watch(keys.count(relayer)).get(keys.count(relayer));
+        ask_expired(&mut query, keys, relayer, now_ms);
         let view = host.read(&query)?;
         let mut cursor = view.cursor();
         let count = count(&mut cursor)?;
@@ -74,23 +76,27 @@ pub(crate) fn sweep_page(host: &mut dyn Host, relayer: &str, now_ms: u64) -> Res
             return Ok(Attempt::Done(0));
         }
         let mut batch = Batch::new();
-        batch.guard(Key::Count(relayer), view.version(0));
-        take_back(&mut batch, relayer, &ids, count);
+        batch.guard(keys.count(relayer), view.version(0));
+        take_back(&mut batch, keys, relayer, &ids, count);
         let Outcome::Stale(stale) = host.apply(&batch)? else {
             return Ok(Attempt::Done(ids.len() as i64));
         };
         let stale_ids = stale.iter().filter_map(|index| ids.get((*index as usize).wrapping_sub(1)));
         alive.extend(stale_ids.map(|id| id.as_bytes().to_vec()));
         Ok(Attempt::Stale)
-    })
+    })?;
+    if swept > 0 && keys.tagged {
+        relayers::settle(host, keys, relayer)?;
+    }
+    Ok(swept)
 }
 
 /// Takes back one transaction whose record is gone, whoever its relayer was. Does nothing to one
 /// that is there.
-pub(crate) fn purge(host: &mut dyn Host, id: &str) -> Result<()> {
+pub(crate) fn purge(host: &mut dyn Host, keys: Keys, id: &str) -> Result<()> {
     transact(host, |host| {
         let mut query = Query::new();
-        query.get(Key::Tx(id)).get(Key::Lookup(id));
+        query.get(keys.tx(id)).get(keys.lookup(id));
         let view = host.read(&query)?;
         let mut cursor = view.cursor();
         let (None, Some(relayer)) = (cursor.bulk()?, cursor.bulk()?) else {
@@ -98,8 +104,8 @@ pub(crate) fn purge(host: &mut dyn Host, id: &str) -> Result<()> {
         };
         let relayer = input::named(relayer)?;
         let mut query = Query::new();
-        query.watch(Key::Count(relayer)).watch(Key::Lookup(id));
-        query.get(Key::Count(relayer)).get(Key::Lookup(id));
+        query.watch(keys.count(relayer)).watch(keys.lookup(id));
+        query.get(keys.count(relayer)).get(keys.lookup(id));
         let view = host.read(&query)?;
         let mut cursor = view.cursor();
         let count = count(&mut cursor)?;
@@ -107,9 +113,9 @@ pub(crate) fn purge(host: &mut dyn Host, id: &str) -> Result<()> {
             return Ok(Attempt::Stale);
         }
         let mut batch = Batch::new();
-        batch.guard(Key::Count(relayer), view.version(0));
-        batch.guard(Key::Lookup(id), view.version(1));
-        take_back(&mut batch, relayer, &[id], count);
+        batch.guard(keys.count(relayer), view.version(0));
+        batch.guard(keys.lookup(id), view.version(1));
+        take_back(&mut batch, keys, relayer, &[id], count);
         Ok(match host.apply(&batch)? {
             Outcome::Applied(_) => Attempt::Done(()),
             Outcome::Stale(_) => Attempt::Stale,
@@ -117,25 +123,30 @@ pub(crate) fn purge(host: &mut dyn Host, id: &str) -> Result<()> {
     })
 }
 
-fn take_back(batch: &mut Batch, relayer: &str, ids: &[&str], count: u64) {
+/// Takes ids out of everything that is known without their records, if these are gone.
+pub(crate) fn take_back(batch: &mut Batch, keys: Keys, relayer: &str, ids: &[&str], count: u64) {
     for id in ids {
-        batch.absent(Key::Tx(id));
+        batch.absent(keys.tx(id));
     }
     batch.discard_replies();
     for status in Status::ALL {
-        batch.command("SREM").arg(Key::Status(relayer, status)).args(ids);
+        batch.command("SREM").arg(keys.status(relayer, status)).args(ids);
+        by_time::remove(batch, keys, relayer, status, ids);
     }
-    batch.command("ZREM").arg(Key::Expiring(relayer)).args(ids);
-    batch.command("DEL").args(ids.iter().map(|id| Key::Lookup(id)));
-    discount(batch, relayer, count, ids.len() as u64);
+    batch.command("ZREM").arg(keys.expiring(relayer)).args(ids);
+    batch.command("DEL").args(ids.iter().map(|id| keys.lookup(id)));
+    discount(batch, keys, relayer, count, ids.len() as u64);
 }
 
 /// Counts this many less; a relayer without transactions is none.
-pub(crate) fn discount(batch: &mut Batch, relayer: &str, count: u64, less: u64) {
+pub(crate) fn discount(batch: &mut Batch, keys: Keys, relayer: &str, count: u64, less: u64) {
     if count > less {
-        batch.incr_by(Key::Count(relayer), -less.cast_signed());
-    } else {
-        batch.del(Key::Count(relayer)).srem(Key::Relayers, relayer);
+        batch.incr_by(keys.count(relayer), -less.cast_signed());
+        return;
+    }
+    batch.del(keys.count(relayer));
+    if !keys.tagged {
+        batch.srem(keys.relayers(), relayer);
     }
 }
 

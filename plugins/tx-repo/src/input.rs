@@ -1,11 +1,12 @@
 //! What may be said about a transaction: each kind of argument, checked where it comes in.
 
-use reef_sdk::{Arguments, Result};
+use reef_sdk::{Arguments, Host, Result};
 
 use crate::refusal;
 use crate::status::Status;
 
 const NAME_BYTES_MAX: usize = 128;
+const REASON_BYTES_MAX: usize = 512;
 /// As many digits as the largest 256-bit number has.
 const AMOUNT_DIGITS_MAX: usize = 78;
 const TTL_SECONDS_MAX: u64 = 10 * 366 * 24 * 60 * 60;
@@ -68,6 +69,23 @@ pub(crate) fn ttl_ms(arguments: &mut Arguments<'_>) -> Result<u64> {
         seconds @ 1..=TTL_SECONDS_MAX => Ok(seconds * 1000),
         _ => Err(refusal::BAD_TTL),
     }
+}
+
+/// A number of seconds in the plugin's configuration.
+pub(crate) fn configured_seconds(host: &mut dyn Host, key: &'static str) -> Result<Option<u64>> {
+    let Some(text) = host.config(key) else { return Ok(None) };
+    match text.parse() {
+        Ok(seconds @ 1..=TTL_SECONDS_MAX) => Ok(Some(seconds)),
+        _ => Err(refusal::bad_seconds(key)),
+    }
+}
+
+/// Why a transaction is what it is, in words: short text on one line, which may be empty.
+pub(crate) fn reason<'a>(arguments: &mut Arguments<'a>) -> Result<&'a str> {
+    let bytes = arguments.value()?;
+    let text = std::str::from_utf8(bytes).map_err(|_| refusal::BAD_REASON)?;
+    let fits = bytes.len() <= REASON_BYTES_MAX && all(bytes, |byte| !byte.is_ascii_control());
+    if fits { Ok(text) } else { Err(refusal::BAD_REASON) }
 }
 
 #[cfg(test)]

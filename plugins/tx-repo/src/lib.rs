@@ -10,7 +10,15 @@
 //! | `relayers` | set of the relayers that have transactions |
 //! | `relayer:<r>:count` | how many |
 //! | `relayer:<r>:expiring` | sorted set of ids by deadline; only while records with a TTL exist |
-//! | `relayer:<r>:next-nonce` | the nonce counter; only if `TX.NONCE` is used |
+//! | `relayer:<r>:next-nonce` | the nonce counter; only if `TX.NONCE` or NEXT is used |
+//! | `relayer:<r>:by-time:<s>` | sorted set of the ids in a status by time; only if configured |
+//! | `request:<r>:<token>` | what a request with a token created, for a day |
+//! | `lock:<r>:<name>` | who holds a lock, while it is held |
+//!
+//! **Configuration** (`PLUGIN LOAD ... CONFIG key value`): `by-time yes` keeps the indexes by time
+//! (each create then writes one key more; `TX.REPAIR` builds them for what is there already),
+//! `layout tagged` makes the relayer the hash tag of its keys, for clusters ([`key`]),
+//! `finished-ttl` and `token-ttl` are seconds.
 //!
 //! **Creating is one host call**: the batch demands that id and nonce are not there yet, so nothing
 //! is read before. Changing reads the record with its version and retries when it was changed
@@ -26,6 +34,7 @@
 //! Deliberately absent: changing a finished transaction, taking a nonce from another transaction,
 //! and two records with one id.
 
+mod by_time;
 mod change;
 mod create;
 mod evidence;
@@ -34,10 +43,15 @@ mod find;
 mod id;
 mod input;
 mod key;
+mod list;
+mod lock;
 mod nonce;
 mod record;
 mod refusal;
+mod relayers;
 mod remove;
+mod repair;
+mod request;
 mod stats;
 mod status;
 #[cfg(test)]
@@ -49,8 +63,8 @@ use reef_sdk::Command;
 const COMMANDS: &[Command] = &[
     Command::new("TX.CREATE", create::create)
         .usage(
-            "relayer nonce to value [ID id] [GASPRICE price] [GASLIMIT limit] [DATA hex] \
-             [TTL seconds]",
+            "relayer nonce|NEXT to value [ID id] [GASPRICE price] [GASLIMIT limit] [DATA hex] \
+             [TTL seconds] [TOKEN token]",
         )
         .summary("Creates a pending transaction with all its indexes and returns its id.")
         .complexity("O(1)")
@@ -60,7 +74,7 @@ const COMMANDS: &[Command] = &[
         .denyoom()
         .fast(),
     Command::new("TX.BULKCREATE", create::bulk_create)
-        .usage("relayer nonce to value [nonce to value ...]")
+        .usage("relayer [TOKEN token] nonce to value [nonce to value ...]")
         .summary("Creates all these transactions or none, in one batch, and returns their ids.")
         .complexity("O(N) where N is the number of transactions")
         .since("0.1.0")
@@ -77,10 +91,12 @@ const COMMANDS: &[Command] = &[
         .fast(),
     Command::new("TX.UPDATE", change::update)
         .usage(
-            "id status [HASH hash] [GASPRICE price] [GASLIMIT limit] [TTL seconds] [IF status] \
-             [BOTH]",
+            "id status|SAME [HASH hash] [TO to] [VALUE value] [GASPRICE price] [GASLIMIT limit] \
+             [DATA hex] [REASON text] [FAILURE | SUCCESS] [TTL seconds] [IF status] [BOTH]",
         )
-        .summary("Moves a transaction to a status and returns it, with BOTH also as it was before.")
+        .summary(
+            "Changes status and members of a transaction; returns it, with BOTH also as before.",
+        )
         .complexity("O(1)")
         .since("0.1.0")
         .arity(-3)
@@ -95,8 +111,8 @@ const COMMANDS: &[Command] = &[
         .arity(3)
         .readonly()
         .fast(),
-    Command::new("TX.LIST", find::list)
-        .usage("relayer status [CURSOR cursor] [LIMIT count]")
+    Command::new("TX.LIST", list::list)
+        .usage("relayer status [OLDEST | NEWEST] [CURSOR cursor] [LIMIT count]")
         .summary("Returns the next cursor, a page of transactions in a status, and their number.")
         .complexity("O(N) where N is the size of the page")
         .since("0.1.0")
@@ -130,9 +146,35 @@ const COMMANDS: &[Command] = &[
         .since("0.1.0")
         .arity(-1)
         .write(),
+    Command::new("TX.REPAIR", repair::repair)
+        .usage("relayer [CURSOR cursor]")
+        .summary("Takes back index entries without a record and builds the index by time anew.")
+        .complexity("O(N) where N is the number of entries")
+        .since("0.2.0")
+        .arity(-2)
+        .write(),
+    Command::new("TX.LOCK", lock::lock)
+        .usage("relayer lock owner milliseconds")
+        .summary("Takes or prolongs a lock and returns 1, or 0 if another owner holds it.")
+        .complexity("O(1)")
+        .since("0.2.0")
+        .arity(5)
+        .write()
+        .denyoom()
+        .fast(),
+    Command::new("TX.UNLOCK", lock::unlock)
+        .usage("relayer lock owner")
+        .summary("Releases a lock and returns 1, or 0 if this owner does not hold it.")
+        .complexity("O(1)")
+        .since("0.2.0")
+        .arity(4)
+        .write()
+        .fast(),
     Command::new("TX.NONCE", nonce::nonce)
-        .usage("relayer [NEXT | FLOOR nonce | LOWER from to]")
-        .summary("Reads, takes, raises or, if it is still the same, lowers the nonce counter.")
+        .usage("relayer [NEXT | CLAIM nonce | FLOOR nonce | LOWER from to]")
+        .summary(
+            "Reads, takes, raises or, if it is still the same, claims or lowers the nonce counter.",
+        )
         .complexity("O(1)")
         .since("0.1.0")
         .arity(-2)
@@ -154,8 +196,9 @@ reef_sdk::export_plugin! {
     summary: "Transactions of relayers, with indexes that always agree.",
     commands: COMMANDS,
     wants: &[
-        "DEL", "GET", "INCRBY", "MGET", "MSET", "PEXPIREAT", "SADD", "SCAN", "SCARD", "SET",
-        "SISMEMBER", "SMEMBERS", "SMISMEMBER", "SREM", "SSCAN", "ZADD", "ZCOUNT", "ZRANGEBYSCORE",
-        "ZREM", "ZSCORE", "~tx:*", "~lookup:*", "~relayer:*", "~relayers",
+        "DEL", "EXISTS", "GET", "INCRBY", "MGET", "MSET", "PEXPIREAT", "SADD", "SCAN", "SCARD",
+        "SET", "SISMEMBER", "SMEMBERS", "SMISMEMBER", "SREM", "SSCAN", "ZADD", "ZCARD", "ZCOUNT",
+        "ZRANGEBYSCORE", "ZREM", "ZREVRANGEBYSCORE", "ZSCORE", "~tx:*", "~lookup:*", "~relayer:*",
+        "~relayers", "~request:*", "~lock:*",
     ],
 }

@@ -40,6 +40,15 @@ pub(crate) struct Record<'a> {
     /// All hashes, the oldest first.
     #[serde(borrow, default)]
     pub(crate) hashes: Vec<Cow<'a, str>>,
+    /// Why it is in this status, in words.
+    #[serde(borrow)]
+    pub(crate) reason: Option<Cow<'a, str>>,
+    /// How often in a row something about it failed.
+    #[serde(default)]
+    pub(crate) failures: u64,
+    /// How often in all.
+    #[serde(default, rename = "failures_total")]
+    pub(crate) all_failures: u64,
     #[serde(rename = "created_at")]
     pub(crate) created_ms: u64,
     #[serde(rename = "updated_at")]
@@ -95,6 +104,13 @@ impl Argument for Record<'_> {
         }
         if !self.hashes.is_empty() {
             out.push(b']');
+        }
+        if let Some(reason) = &self.reason {
+            text(out, ",\"reason\":\"", reason);
+        }
+        if self.all_failures > 0 {
+            number(out, ",\"failures\":", self.failures);
+            number(out, ",\"failures_total\":", self.all_failures);
         }
         number(out, ",\"created_at\":", self.created_ms);
         number(out, ",\"updated_at\":", self.updated_ms);
@@ -175,6 +191,9 @@ mod tests {
             status: Status::Mined,
             hash: Some("0xb".into()),
             hashes: vec!["0xa".into(), "0xb".into()],
+            reason: Some("nonce too low".into()),
+            failures: 0,
+            all_failures: u64::MAX,
             created_ms: 1,
             updated_ms: 2,
             confirmed_ms: Some(3),
@@ -198,6 +217,8 @@ mod tests {
             data: None,
             hash: None,
             hashes: vec![],
+            reason: None,
+            all_failures: 0,
             confirmed_ms: None,
             expires_ms: None,
             ..full()

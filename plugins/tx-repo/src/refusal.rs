@@ -43,6 +43,42 @@ pub(crate) fn too_many_hashes(id: &str) -> Error {
     Error::new("TOOMANYHASHES", format!("'{id}' has had too many hashes"))
 }
 
+pub(crate) fn token_used(token: &str) -> Error {
+    Error::new("TOKENUSED", format!("another request had the token '{token}'"))
+}
+
+pub(crate) fn not_indexed(relayer: &str) -> Error {
+    let text = format!("the index by time of relayer '{relayer}' is not whole: run TX.REPAIR");
+    Error::new("NOTINDEXED", text)
+}
+
+pub(crate) fn bad_seconds(key: &str) -> Error {
+    Error::new("ERR", format!("the configured '{key}' takes 1 second to 10 years, in seconds"))
+}
+
+pub(crate) const BAD_LAYOUT: Error =
+    Error::fixed("ERR", "the configured 'layout' is 'plain' or 'tagged'");
+
+pub(crate) const BAD_BY_TIME: Error =
+    Error::fixed("ERR", "the configured 'by-time' is 'yes' or 'no'");
+
+pub(crate) const NO_INDEX: Error = Error::fixed(
+    "NOTINDEXED",
+    "there is no index by time: load the plugin with CONFIG by-time yes",
+);
+
+pub(crate) const BAD_TAG: Error =
+    Error::fixed("ERR", "in the tagged layout a relayer has no braces in its name");
+
+pub(crate) const BAD_ID: Error =
+    Error::fixed("ERR", "in the tagged layout an id is its relayer, a dot and a name without dot");
+
+pub(crate) const BAD_REASON: Error =
+    Error::fixed("ERR", "a reason takes at most 512 bytes of text without control characters");
+
+pub(crate) const BAD_LOCK_TIME: Error =
+    Error::fixed("ERR", "a lock is held 1 millisecond to 1 day, in milliseconds");
+
 pub(crate) const UNKNOWN_STATUS: Error = Error::fixed(
     "ERR",
     "unknown status, expected one of \

@@ -4,7 +4,8 @@ use reef_sdk::{Answer, Attempt, Call, Host, Query, Reply, Result, transact};
 
 use crate::expiry;
 use crate::input;
-use crate::key::Key;
+use crate::key::Keys;
+use crate::relayers;
 use crate::status::Status;
 
 /// How many relayers are read at once.
@@ -35,13 +36,14 @@ impl Counts {
 
 /// `TX.STATS`
 pub(crate) fn stats(call: &mut Call<'_>) -> Result<Answer> {
+    let keys = Keys::of(call.host)?;
     let now_ms = call.host.now_ms();
     let mut reply = Reply::new();
     if call.arguments.is_empty() {
-        let relayers = expiry::all_relayers(call.host)?;
+        let relayers = relayers::all(call.host, keys)?;
         let (mut active, mut sum) = (0, Counts::default());
-        for page in relayers.chunks(RELAYERS_PER_READ) {
-            for counts in counts_of_page(call.host, page, now_ms)? {
+        for page in relayers.chunks(keys.at_once(RELAYERS_PER_READ)) {
+            for counts in counts_of_page(call.host, keys, page, now_ms)? {
                 active += i64::from(counts.total > 0);
                 sum.add(&counts);
             }
@@ -52,21 +54,26 @@ pub(crate) fn stats(call: &mut Call<'_>) -> Result<Answer> {
         let relayer = input::name(&mut call.arguments)?.to_owned();
         call.arguments.end()?;
         reply.pairs(1 + Status::ALL.len());
-        for counts in counts_of_page(call.host, &[relayer], now_ms)? {
+        for counts in counts_of_page(call.host, keys, &[relayer], now_ms)? {
             counts.say(&mut reply);
         }
     }
     Ok(reply.into())
 }
 
-fn counts_of_page(host: &mut dyn Host, relayers: &[String], now_ms: u64) -> Result<Vec<Counts>> {
+fn counts_of_page(
+    host: &mut dyn Host,
+    keys: Keys,
+    relayers: &[String],
+    now_ms: u64,
+) -> Result<Vec<Counts>> {
     let mut query = Query::new();
     for relayer in relayers {
-        query.get(Key::Count(relayer));
+        query.get(keys.count(relayer));
         for status in Status::ALL {
-            query.command("SCARD").arg(Key::Status(relayer, status));
+            query.command("SCARD").arg(keys.status(relayer, status));
         }
-        query.command("ZCOUNT").arg(Key::Expiring(relayer)).arg("-inf").arg(now_ms);
+        query.command("ZCOUNT").arg(keys.expiring(relayer)).arg("-inf").arg(now_ms);
     }
     let view = host.read(&query)?;
     let mut cursor = view.cursor();
@@ -78,7 +85,7 @@ fn counts_of_page(host: &mut dyn Host, relayers: &[String], now_ms: u64) -> Resu
             *count = cursor.integer()?;
         }
         if cursor.integer()? > 0 {
-            counts = counts_without_expired(host, relayer, now_ms)?;
+            counts = counts_without_expired(host, keys, relayer, now_ms)?;
         }
         page.push(counts);
     }
@@ -86,20 +93,25 @@ fn counts_of_page(host: &mut dyn Host, relayers: &[String], now_ms: u64) -> Resu
 }
 
 /// Subtracts what a sweep has not taken back yet. Two reads, repeated if the count changed between.
-fn counts_without_expired(host: &mut dyn Host, relayer: &str, now_ms: u64) -> Result<Counts> {
+fn counts_without_expired(
+    host: &mut dyn Host,
+    keys: Keys,
+    relayer: &str,
+    now_ms: u64,
+) -> Result<Counts> {
     transact(host, |host| {
         let mut query = Query::new();
-        query.watch(Key::Count(relayer));
-        expiry::ask_expired(&mut query, relayer, now_ms);
+        query.watch(keys.count(relayer));
+        expiry::ask_expired(&mut query, keys, relayer, now_ms);
         let first = host.read(&query)?;
         let expired: Vec<&[u8]> = first.cursor().bulks()?.into_iter().flatten().collect();
 
         let mut query = Query::new();
-        query.watch(Key::Count(relayer)).get(Key::Count(relayer));
+        query.watch(keys.count(relayer)).get(keys.count(relayer));
         for status in Status::ALL {
-            query.command("SCARD").arg(Key::Status(relayer, status));
+            query.command("SCARD").arg(keys.status(relayer, status));
             if !expired.is_empty() {
-                let command = query.command("SMISMEMBER").arg(Key::Status(relayer, status));
+                let command = query.command("SMISMEMBER").arg(keys.status(relayer, status));
                 command.args(&expired);
             }
         }

@@ -74,6 +74,7 @@ pub(super) static TABLE: &[Entry] = &[
     read("ZSCORE", 3, Keys::First, zscore),
     read("ZCOUNT", 4, Keys::First, zcount),
     read("ZRANGEBYSCORE", -4, Keys::First, zrangebyscore),
+    read("ZREVRANGEBYSCORE", -4, Keys::First, zrevrangebyscore),
     write("ZADD", -4, Keys::First, zadd),
     write("ZREM", -3, Keys::First, zrem),
     read("HGET", 3, Keys::First, hget),
@@ -101,9 +102,10 @@ fn keys(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
     say_all(reply, space.names().filter(found))
 }
 
-/// The cursor is the number of keys passed, in the order of their names.
+/// The cursor is a place in the order of the keys' hashes, so that keys which come or go between
+/// two calls make it pass over no other.
 fn scan(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
-    let start = integer(args[0])?.cast_unsigned() as usize;
+    let start = integer(args[0])?.cast_unsigned();
     let (mut pattern, mut count) = ("*".to_owned(), 10);
     for option in args[1..].chunks(2) {
         match option {
@@ -116,12 +118,28 @@ fn scan(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
             _ => return Err(Error::SYNTAX),
         }
     }
-    let names: Vec<&[u8]> = space.names().collect();
-    let end = start.saturating_add(count);
-    reply.array(2).bulk(if end < names.len() { end } else { 0 });
-    let page = names.into_iter().skip(start).take(count);
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    let place = |name: &[u8]| (name.iter().fold(0xcbf2_9ce4_8422_2325, step) >> 2) + 1;
+    let (next, page) = page(space.names(), place, start, count);
+    reply.array(2).bulk(next);
     let found = |key: &&[u8]| super::matches(&pattern, &String::from_utf8_lossy(key));
-    say_all(reply, page.filter(found))
+    say_all(reply, page.into_iter().filter(found))
+}
+
+/// The items from a place on, at least so many if there are, and the place after them.
+fn page<'a>(
+    items: impl Iterator<Item = &'a [u8]>,
+    place: impl Fn(&[u8]) -> u64,
+    start: u64,
+    count: usize,
+) -> (u64, Vec<&'a [u8]>) {
+    let mut items: Vec<(u64, &[u8])> = items.map(|item| (place(item), item)).collect();
+    items.retain(|(place, _)| *place >= start);
+    items.sort_unstable();
+    let last = items.get(count.max(1) - 1).map_or(u64::MAX, |(place, _)| *place);
+    let next = items.iter().map(|(place, _)| *place).find(|place| *place > last).unwrap_or(0);
+    let page = items.into_iter().take_while(|(place, _)| *place <= last);
+    (next, page.map(|(_, item)| item).collect())
 }
 
 fn pttl(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
@@ -256,9 +274,9 @@ fn smismember(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result
     Ok(())
 }
 
-/// The cursor is the number of members passed, in the order of the set.
+/// The cursor is how the next member begins, so members come in the order of their names.
 fn sscan(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
-    let start = integer(args[1])?.cast_unsigned() as usize;
+    let start = integer(args[1])?.cast_unsigned();
     let count = match &args[2..] {
         [] => 10,
         [word, count] if word.eq_ignore_ascii_case(b"COUNT") => {
@@ -267,10 +285,13 @@ fn sscan(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> 
         _ => return Err(Error::SYNTAX),
     };
     let members = members(space, args[0])?;
-    let end = start.saturating_add(count);
-    reply.array(2).bulk(if end < members.len() { end } else { 0 });
-    let page: Vec<_> = members.into_iter().skip(start).take(count).collect();
-    say_all(reply, page.iter().map(Vec::as_slice))
+    let place = |name: &[u8]| {
+        let bytes = name.iter().copied().chain(std::iter::repeat(0)).take(8);
+        (bytes.fold(0, |place, byte| (place << 8) | u64::from(byte)) >> 2) + 1
+    };
+    let (next, page) = page(members.iter().map(Vec::as_slice), place, start, count);
+    reply.array(2).bulk(next);
+    say_all(reply, page.into_iter())
 }
 
 fn sadd(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
@@ -321,15 +342,40 @@ fn zcount(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()>
 
 fn zrangebyscore(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
     let found = between(space, args)?;
-    let (skip, take) = match &args[3..] {
+    say_range(&args[3..], found.into_iter(), reply)
+}
+
+fn zrevrangebyscore(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
+    let found = between(space, &[args[0], args[2], args[1]])?;
+    say_range(&args[3..], found.into_iter().rev(), reply)
+}
+
+/// The part of a range that the options ask for.
+fn say_range(
+    options: &[&[u8]],
+    found: impl Iterator<Item = (Vec<u8>, f64)>,
+    reply: &mut Reply,
+) -> Result<()> {
+    let (scores, options) = match options {
+        [word, rest @ ..] if word.eq_ignore_ascii_case(b"WITHSCORES") => (true, rest),
+        options => (false, options),
+    };
+    let (skip, take) = match options {
         [] => (0, usize::MAX),
         [word, skip, take] if word.eq_ignore_ascii_case(b"LIMIT") => {
             (integer(skip)?.cast_unsigned() as usize, integer(take)?.cast_unsigned() as usize)
         }
         _ => return Err(Error::SYNTAX),
     };
-    let page: Vec<_> = found.into_iter().skip(skip).take(take).collect();
-    say_all(reply, page.iter().map(Vec::as_slice))
+    let page: Vec<_> = found.skip(skip).take(take).collect();
+    reply.array(if scores { page.len() * 2 } else { page.len() });
+    for (member, score) in page {
+        reply.bulk(member);
+        if scores {
+            reply.double(score);
+        }
+    }
+    Ok(())
 }
 
 fn zadd(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
@@ -492,12 +538,12 @@ fn as_list(value: &mut Value) -> Option<&mut VecDeque<Vec<u8>>> {
 }
 
 /// Members between two inclusive scores, by score and then by name.
-fn between(space: &Keyspace, args: &[&[u8]]) -> Result<Vec<Vec<u8>>> {
+fn between(space: &Keyspace, args: &[&[u8]]) -> Result<Vec<(Vec<u8>, f64)>> {
     let (low, high) = (float(args[1])?, float(args[2])?);
     let mut found: Vec<_> = scores(space, args[0])?.into_iter().collect();
     found.retain(|(_, score)| (low..=high).contains(score));
     found.sort_by(|one, other| one.1.total_cmp(&other.1).then_with(|| one.0.cmp(&other.0)));
-    Ok(found.into_iter().map(|(member, _)| member).collect())
+    Ok(found)
 }
 
 fn integer(text: &[u8]) -> Result<i64> {

@@ -31,6 +31,8 @@ pub struct Server {
     wants: Option<&'static [&'static str]>,
     config: BTreeMap<String, String>,
     interference: Option<Interference>,
+    left_alone: bool,
+    one_slot: bool,
     /// How often the plugin read.
     pub reads: usize,
     /// How often the plugin applied a batch, the stale ones included.
@@ -50,6 +52,12 @@ impl Server {
         server
     }
 
+    /// Behaves like a cluster from now on: a step whose keys do not have one hash tag is refused.
+    /// Stricter than a cluster, where two tags may share a slot by chance.
+    pub fn refuse_cross_slot(&mut self) {
+        self.one_slot = true;
+    }
+
     /// Moves the clock; keys whose time has come are gone.
     pub fn advance(&mut self, milliseconds: u64) {
         self.keyspace.advance(milliseconds);
@@ -65,9 +73,10 @@ impl Server {
         self.interference = Some(Box::new(interference));
     }
 
-    /// Stops calling what [`Server::before_apply`] was given.
+    /// Stops calling what [`Server::before_apply`] was given, also from inside of it.
     pub fn leave_alone(&mut self) {
         self.interference = None;
+        self.left_alone = true;
     }
 
     /// Calls a command of the plugin, as a client would.
@@ -152,6 +161,25 @@ impl Server {
         Ok(entry)
     }
 
+    /// On a cluster: refuses a step whose keys are not all of one slot.
+    fn check_slots<'a>(
+        &self,
+        commands: &[Vec<&'a [u8]>],
+        others: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<(), EngineError> {
+        if !self.one_slot {
+            return Ok(());
+        }
+        let name = |argv: &[&[u8]]| String::from_utf8_lossy(argv[0]).to_uppercase();
+        let keys = commands.iter().flat_map(|argv| {
+            let entry = TABLE.iter().find(|entry| entry.name == name(argv));
+            entry.map_or_else(Vec::new, |entry| entry.keys(argv))
+        });
+        let mut tags = keys.chain(others).map(tag);
+        let first = tags.next();
+        if tags.all(|other| Some(other) == first) { Ok(()) } else { Err(EngineError::CrossSlot) }
+    }
+
     /// Indexes of the guards that do not hold.
     fn stale(&self, guards: &types::Guards<'_>) -> Vec<u32> {
         let keys = items(&guards.keys);
@@ -169,6 +197,7 @@ impl Host for Server {
         self.reads += 1;
         let (commands, watched) = query.as_params();
         let mut reply = Reply::new();
+        self.check_slots(&split(&commands), items(&watched).into_iter())?;
         for (index, argv) in split(&commands).into_iter().enumerate() {
             let entry = self.look_up(&argv, false).map_err(|error| at(index, error))?;
             if let Err(error) = (entry.run)(&mut self.keyspace, &argv[1..], &mut reply) {
@@ -183,11 +212,16 @@ impl Host for Server {
         self.applies += 1;
         if let Some(mut interference) = self.interference.take() {
             let wants = self.wants.take();
+            self.left_alone = false;
             interference(self);
             self.wants = wants;
-            self.interference = Some(interference);
+            if !self.left_alone {
+                self.interference = Some(interference);
+            }
         }
         let batch = batch.as_param();
+        let guarded = items(&batch.guards.keys).into_iter().chain(items(&batch.guards.absent));
+        self.check_slots(&split(&batch.commands), guarded)?;
         let stale = self.stale(&batch.guards);
         if !stale.is_empty() {
             return Ok(Outcome::Stale(stale));
@@ -246,6 +280,16 @@ impl Host for Server {
 
     fn count(&mut self, counter: &str, delta: u64) {
         *self.counters.entry(counter.to_owned()).or_default() += delta;
+    }
+}
+
+/// What of a key decides its slot: what stands in its first braces, if anything does.
+fn tag(key: &[u8]) -> &[u8] {
+    let Some(open) = key.iter().position(|byte| *byte == b'{') else { return key };
+    let rest = &key[open + 1..];
+    match rest.iter().position(|byte| *byte == b'}') {
+        None | Some(0) => key,
+        Some(close) => &rest[..close],
     }
 }
 
@@ -345,6 +389,20 @@ mod tests {
         assert!(matches!(server.apply(&batch), Ok(Outcome::Stale(stale)) if stale == [3]));
         server.redis(&["SET", "b", "1"]);
         assert!(matches!(server.apply(&batch), Ok(Outcome::Stale(stale)) if stale == [1, 3]));
+    }
+
+    #[test]
+    fn a_cluster_refuses_keys_of_different_slots() {
+        let mut server = Server::new();
+        server.refuse_cross_slot();
+        let mut batch = Batch::new();
+        batch.absent("z{t}").set("a{t}", "1").set("{t}b", "2");
+        assert!(server.apply(&batch).is_ok());
+        batch.set("c", "3");
+        assert!(matches!(server.apply(&batch), Err(EngineError::CrossSlot)));
+        let mut query = Query::new();
+        query.get("a{t}").watch("{}t");
+        assert!(matches!(server.read(&query), Err(EngineError::CrossSlot)));
     }
 
     #[test]

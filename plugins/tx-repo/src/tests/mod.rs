@@ -1,5 +1,9 @@
 //! The whole plugin against the SDK's server in memory: every command, and the races.
 
+mod by_time;
+mod lessons;
+mod repair;
+
 use reef_sdk::fake::Server;
 
 use crate::PLUGIN;

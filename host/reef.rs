@@ -1,7 +1,7 @@
 //! A running Reef: the keyspace, the plugin runtime above it, and the server in front of both.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use reef_runtime::{GrantRequest, LoadRequest, Mode, Runtime, Source};
@@ -131,7 +131,7 @@ fn load_plugins(runtime: &Runtime, config: &Config) -> Result<(), StartError> {
         grants: GrantRequest::AllWanted,
         config: Some(plugin.settings.clone()),
         limits: limits.clone(),
-        ..LoadRequest::new(&plugin.name, Source::Path(plugin.path.clone()))
+        ..LoadRequest::new(&plugin.name, source(&plugin.name, &plugin.path))
     });
     for request in bundled.chain(configured) {
         let name = request.name.clone();
@@ -142,3 +142,15 @@ fn load_plugins(runtime: &Runtime, config: &Config) -> Result<(), StartError> {
     }
     Ok(())
 }
+
+/// Where a plugin's component is: a file, or, called `bundled`, the one that came with the server.
+fn source(name: &str, path: &Path) -> Source {
+    let bundled = reef_bundled::all().iter().find(|plugin| plugin.name == name);
+    match bundled.filter(|_| path.as_os_str() == BUNDLED) {
+        Some(plugin) => Source::Bytes(plugin.component.to_vec()),
+        None => Source::Path(path.to_owned()),
+    }
+}
+
+/// What stands for the path of a bundled plugin.
+const BUNDLED: &str = "bundled";

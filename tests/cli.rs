@@ -50,6 +50,32 @@ fn transactions_are_kept_by_hand() {
 }
 
 #[test]
+fn transactions_are_listed_by_time_and_repaired() {
+    let served = Served::start(&["--plugin", "tx-repo", "bundled", "by-time", "yes"]);
+    let create = ["tx", "create", "r", "next", "0x1", "1", "--token"];
+    let mut ids = Vec::new();
+    for token in ["a", "b", "b", "c"] {
+        ids.push(succeeded(served.run(&[&create[..], &[token]].concat())).trim_end().to_owned());
+    }
+    assert_eq!(ids[1], ids[2], "the same request");
+    let list = |order: &str| {
+        let page = json(served.run(&["tx", "list-by-status", "r", "pending", order, "--json"]));
+        let page = page["transactions"].as_array().expect("a page").clone();
+        page.iter().map(|tx| tx["id"].as_str().expect("an id").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(list("--oldest"), [&*ids[0], &*ids[1], &*ids[3]]);
+    assert_eq!(list("--newest"), [&*ids[3], &*ids[1], &*ids[0]]);
+
+    redis::cmd("DEL").arg(format!("tx:{}", ids[0])).exec(&mut served.connect()).expect("DEL");
+    let faults = sentence(&served.run(&["tx", "verify"]));
+    assert!(faults.ends_with("faults found"), "{faults}");
+    // The id and its nonce.
+    assert_eq!(succeeded(served.run(&["tx", "repair"])), "2 entries taken back\n");
+    succeeded(served.run(&["tx", "verify"]));
+    assert_eq!(list("--newest"), [&*ids[3], &*ids[1]]);
+}
+
+#[test]
 fn options_of_create_reach_the_record_and_pages_follow_the_cursor() {
     let served = Served::start(&[]);
     for nonce in 0..5 {

@@ -1,28 +1,35 @@
-//! The README's command lines, run as a reader would.
+//! The command lines of the README and of the examples, run as a reader would.
 
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use crate::served::{Served, is_here, run, succeeded};
-
-const README: &str = include_str!("../README.md");
+use crate::served::{Served, is_here, reef, succeeded};
 
 /// Command lines that are run elsewhere, or cannot be run from here, and where.
 const ELSEWHERE: [(&str, &str); 8] = [
-    ("cargo test", "this is it"),
     ("cargo run --release -- demo", "tests/cli.rs runs the demonstration"),
     ("cargo run --release -- serve", "every test here starts a server"),
     ("reef serve", "tests/cli.rs starts servers with files and flags"),
     ("reef demo", "tests/cli.rs runs the demonstration"),
-    ("reef plugin load", "tests/cli.rs loads plugins"),
+    ("reef plugin load NAME", "tests/cli.rs loads plugins"),
     ("reef bench", "the crate reef-bench runs against real servers"),
     ("redis-cli MONITOR", "tests/redis_cli.rs watches commands"),
+    ("RUST_LOG=", "tests/cli.rs starts servers"),
 ];
 
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn text(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
 /// The lines of the fenced blocks and the second column of the table, in order.
-fn command_lines() -> Vec<String> {
+fn command_lines(document: &str) -> Vec<String> {
     let mut fenced = false;
     let mut lines = Vec::new();
-    for line in README.lines() {
+    for line in document.lines() {
         if line.starts_with("```") {
             fenced = line == "```sh";
         } else if fenced {
@@ -37,54 +44,114 @@ fn command_lines() -> Vec<String> {
     lines
 }
 
-#[test]
-fn every_command_line_of_the_readme_runs() {
-    let lines = command_lines();
-    assert!(lines.len() > 20, "the README's lines are found: {lines:?}");
-    if !is_here("redis-cli") {
-        return;
+/// Somebody who types what a document says.
+struct Reader<'a> {
+    server: &'a Served,
+    folder: PathBuf,
+    /// What stands for `ID`: the transaction that was created last.
+    id: String,
+}
+
+impl<'a> Reader<'a> {
+    fn new(server: &'a Served, folder: &str) -> Self {
+        Self { server, folder: root().join(folder), id: String::new() }
     }
-    let server = Served::start(&[]);
-    let mut id = String::new();
-    for line in &lines {
-        if ELSEWHERE.iter().any(|(start, _)| line.starts_with(start))
-            || line.starts_with("RUST_LOG=")
-        {
-            continue;
+
+    fn follow(&mut self, document: &str, lines_min: usize) {
+        let lines = command_lines(document);
+        assert!(lines.len() >= lines_min, "the command lines are found: {lines:?}");
+        for line in &lines {
+            if !ELSEWHERE.iter().any(|(start, _)| line.starts_with(start)) {
+                self.run(line);
+            }
         }
-        let words: Vec<String> = line
-            .split(' ')
-            .map(|word| word.trim_matches('\'').replace("ID", &named(word, &id)))
-            .collect();
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let out = match words.as_slice() {
+    }
+
+    fn run(&mut self, line: &str) {
+        let words: Vec<&str> = line.split(' ').map(|word| word.trim_matches('\'')).collect();
+        // `ID` alone stands for a transaction where one was created before, and else for itself.
+        let known = |word| if word == "ID" && !self.id.is_empty() { &*self.id } else { word };
+        let words: Vec<&str> = words.into_iter().map(known).collect();
+        let mut command = match words.as_slice() {
+            ["cargo", "test"] if self.folder == root() => return,
+            ["cd", folder] => {
+                self.folder.push(folder);
+                return;
+            }
             ["redis-cli", rest @ ..] => {
-                let port = server.port().to_string();
                 let mut command = Command::new("redis-cli");
-                succeeded(command.args(["-e", "-p", &port]).args(rest).output().expect("it runs"))
+                command.args(["-e", "-p", &self.server.port().to_string()]).args(rest);
+                command
             }
             ["reef", rest @ ..] => {
-                let url = server.url();
-                succeeded(run(&[rest, &["--url", &url]].concat()))
+                let mut command = reef();
+                command.args(rest).args(["--url", &self.server.url()]);
+                command
+            }
+            [script, _port] if script.starts_with("./") => {
+                let mut command = Command::new(self.folder.join(script));
+                command.arg(self.server.port().to_string());
+                command
+            }
+            [program @ ("cargo" | "rustup"), rest @ ..] => {
+                let mut command = Command::new(program);
+                command.args(rest);
+                // What cargo tells this test is about this test.
+                for (name, _) in std::env::vars_os() {
+                    let name = name.to_string_lossy();
+                    if name.starts_with("CARGO_") && name != "CARGO_HOME" {
+                        command.env_remove(&*name);
+                    }
+                }
+                command
             }
             other => panic!("nobody knows how to run {other:?}"),
         };
-        assert!(!out.is_empty(), "{line} says something");
+        let output = command.current_dir(&self.folder).stdin(Stdio::null()).output();
+        let output = output.unwrap_or_else(|error| panic!("{line}: {error}"));
+        let quiet = output.stdout.is_empty() && output.stderr.is_empty();
+        succeeded(output);
+        assert!(!quiet, "{line} says something");
         if line.starts_with("reef tx create") {
-            let found = server.run(&["tx", "get-by-nonce", "relayer-1", "43", "--json"]);
-            let json = succeeded(found);
-            id = json
-                .split("\"id\":")
-                .nth(1)
-                .and_then(|rest| rest.split('"').nth(1))
-                .unwrap_or("")
-                .to_owned();
-            assert!(!id.is_empty(), "{json}");
+            let found = self.server.run(&["tx", "get-by-nonce", "relayer-1", "43", "--json"]);
+            let json: serde_json::Value = serde_json::from_str(&succeeded(found)).expect("JSON");
+            json["id"].as_str().expect("it has an id").clone_into(&mut self.id);
         }
     }
 }
 
-/// `ID` alone stands for the transaction that was created; inside other words it is left alone.
-fn named(word: &str, id: &str) -> String {
-    if word == "ID" && !id.is_empty() { id.to_owned() } else { "ID".to_owned() }
+#[test]
+fn every_command_line_of_the_readme_runs() {
+    if is_here("redis-cli") && is_here("rustup") {
+        let server = Served::start(&[]);
+        Reader::new(&server, ".").follow(&text("README.md"), 30);
+    }
+}
+
+#[test]
+fn every_command_line_of_the_examples_runs() {
+    if !is_here("redis-cli") || !is_here("rustup") {
+        return;
+    }
+    let examples = std::fs::read_dir(root().join("examples")).expect("there are examples");
+    let mut read = 0;
+    for example in examples.flatten() {
+        let folder = format!("examples/{}", example.file_name().to_string_lossy());
+        let server = Served::start(&[]);
+        Reader::new(&server, &folder).follow(&text(&format!("{folder}/README.md")), 5);
+        read += 1;
+    }
+    assert!(read >= 2, "{read} examples");
+}
+
+#[test]
+fn the_plugin_in_the_readme_is_the_one_that_is_built() {
+    let readme = text("README.md");
+    for (language, file) in [("toml", "Cargo.toml"), ("rust", "src/lib.rs")] {
+        let code = text(&format!("examples/plugin-hello/{file}"));
+        assert!(
+            readme.contains(&format!("```{language}\n{code}```\n")),
+            "the README shows {file} as it is"
+        );
+    }
 }

@@ -80,7 +80,8 @@ enum PluginCommand {
 struct Component {
     /// The name of the plugin.
     name: String,
-    /// The component, a .wasm file on this machine.
+    /// The component, a .wasm file on this machine; `bundled` is the one of that name that comes
+    /// with this program.
     file: PathBuf,
     /// A command it may run (SET) or keys it may touch (~app:*); without one, what the server
     /// grants by default.
@@ -101,9 +102,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 impl Component {
     fn command(&self, verb: &str, replace: bool) -> Result<Cmd, Failure> {
-        let bytes = std::fs::read(&self.file).map_err(|error| {
-            Failure::new(format!("cannot read {}: {error}", self.file.display()))
-        })?;
+        let bytes = self.bytes()?;
         if !bytes.starts_with(b"\0asm") {
             let file = self.file.display();
             return Err(Failure::new(format!("{file} is no WebAssembly component")));
@@ -125,6 +124,16 @@ impl Component {
             }
         }
         Ok(command)
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, Failure> {
+        let mut bundled = reef_bundled::all().iter();
+        match bundled.find(|plugin| plugin.name == self.name) {
+            Some(plugin) if self.file.as_os_str() == "bundled" => Ok(plugin.component.to_vec()),
+            _ => std::fs::read(&self.file).map_err(|error| {
+                Failure::new(format!("cannot read {}: {error}", self.file.display()))
+            }),
+        }
     }
 }
 

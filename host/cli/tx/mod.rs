@@ -67,6 +67,12 @@ enum TxCommand {
         /// Where the page begins: the cursor that came with the page before.
         #[arg(long)]
         cursor: Option<String>,
+        /// By creation (the confirmed by confirmation), newest first; needs the index by time.
+        #[arg(long, conflicts_with = "oldest")]
+        newest: bool,
+        /// The same, oldest first.
+        #[arg(long)]
+        oldest: bool,
     },
     /// Move a transaction to a status.
     Update(UpdateArgs),
@@ -86,6 +92,11 @@ enum TxCommand {
         /// Of this relayer only.
         relayer: Option<String>,
     },
+    /// Take back what indexes say without a record, and build the index by time anew.
+    Repair {
+        /// Of this relayer only.
+        relayer: Option<String>,
+    },
     /// Measure atomic batches against MULTI/EXEC and against individual commands.
     Benchmark(benchmark::BenchmarkArgs),
     /// Update one transaction from many connections at once and see whether its indexes survive.
@@ -96,8 +107,9 @@ enum TxCommand {
 struct CreateArgs {
     /// The relayer.
     relayer: String,
-    /// The nonce, which only one of its transactions may have.
-    nonce: u64,
+    /// The nonce, which only one of its transactions may have; `next` takes the next one.
+    // Or `next`, which the server understands.
+    nonce: String,
     /// The receiver's address.
     to: String,
     /// The amount, a decimal integer.
@@ -119,6 +131,9 @@ struct CreateArgs {
     /// The id, instead of a new one; the same request with the same id may be repeated.
     #[arg(long)]
     id: Option<String>,
+    /// A name of the request: sent again with it, it gives the same id and creates nothing.
+    #[arg(long)]
+    token: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -165,13 +180,15 @@ pub(super) fn run(args: TxArgs, out: &mut dyn Write) -> Result<(), Failure> {
             let nobody = || format!("no transaction of relayer '{relayer}' uses nonce {nonce}");
             show_found(&client, found, nobody, say)
         }
-        TxCommand::ListByStatus { relayer, status, limit, cursor } => {
-            list(&mut client, [&relayer, &status], limit, cursor.as_deref(), say)
+        TxCommand::ListByStatus { relayer, status, limit, cursor, newest, oldest } => {
+            let order = newest.then_some("NEWEST").or(oldest.then_some("OLDEST"));
+            list(&mut client, [&relayer, &status], order, limit, cursor.as_deref(), say)
         }
         TxCommand::Update(args) => update(&mut client, &args, say),
         TxCommand::Delete { ids } => delete(&mut client, &ids, say),
         TxCommand::Stats { relayer } => stats(&mut client, relayer.as_deref(), say),
         TxCommand::Verify { relayer } => verify(&mut client, relayer.as_deref(), say),
+        TxCommand::Repair { relayer } => repair(&mut client, relayer, say),
         TxCommand::Benchmark(_) => Ok(()),
         TxCommand::RaceTest(args) => race::run(&args, &server, json, say.out),
     }
@@ -198,12 +215,13 @@ fn option(command: &mut Cmd, keyword: &str, value: Option<impl ToString>) {
 fn create(client: &mut Client, args: &CreateArgs, mut say: Say<'_>) -> Result<(), Failure> {
     let CreateArgs { relayer, nonce, to, value, .. } = args;
     let mut command = redis::cmd("TX.CREATE");
-    command.arg(relayer).arg(*nonce).arg(to).arg(value);
+    command.arg(relayer).arg(nonce).arg(to).arg(value);
     option(&mut command, "ID", args.id.as_deref());
     option(&mut command, "GASPRICE", args.gas_price.as_deref());
     option(&mut command, "GASLIMIT", args.gas_limit);
     option(&mut command, "DATA", args.data.as_deref());
     option(&mut command, "TTL", args.ttl);
+    option(&mut command, "TOKEN", args.token.as_deref());
     let id: String = client.run(&command)?;
     if say.json {
         return say.json(&json!({ "id": id }));
@@ -241,12 +259,13 @@ fn update(client: &mut Client, args: &UpdateArgs, say: Say<'_>) -> Result<(), Fa
 fn list(
     client: &mut Client,
     words: [&str; 2],
+    order: Option<&str>,
     limit: Option<u64>,
     cursor: Option<&str>,
     mut say: Say<'_>,
 ) -> Result<(), Failure> {
     let mut command = redis::cmd("TX.LIST");
-    command.arg(&words);
+    command.arg(&words).arg(order);
     option(&mut command, "CURSOR", cursor);
     option(&mut command, "LIMIT", limit);
     let (next, page, total): (String, Vec<Vec<u8>>, u64) = client.run(&command)?;
@@ -316,6 +335,34 @@ fn verify(client: &mut Client, relayer: Option<&str>, mut say: Say<'_>) -> Resul
         0 => Ok(writeln!(say.out, "every index agrees with every transaction")?),
         number => Err(Failure::new(format!("{} found", counted(number, "fault")))),
     }
+}
+
+fn repair(client: &mut Client, relayer: Option<String>, mut say: Say<'_>) -> Result<(), Failure> {
+    let relayers = match relayer {
+        Some(relayer) => vec![relayer],
+        None => client.call(&["SMEMBERS", draft::RELAYERS])?,
+    };
+    let mut taken_back = 0;
+    for relayer in &relayers {
+        let mut cursor = "0".to_owned();
+        loop {
+            let (next, entries): (String, u64) =
+                client.call(&["TX.REPAIR", relayer, "CURSOR", &cursor])?;
+            taken_back += entries;
+            if next == "0" {
+                break;
+            }
+            cursor = next;
+        }
+    }
+    if say.json {
+        return say.json(&json!({ "taken_back": taken_back }));
+    }
+    let entries = match taken_back {
+        1 => "1 entry".to_owned(),
+        number => format!("{} entries", grouped(number)),
+    };
+    Ok(writeln!(say.out, "{entries} taken back")?)
 }
 
 /// All that `TX.VERIFY` finds, page by page, so that no database is too large.

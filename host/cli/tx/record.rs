@@ -13,7 +13,7 @@ pub(super) fn parse(client: &Client, json: &[u8]) -> Result<Value, ClientError> 
 
 /// Its fields in the order in which people ask for them; what is absent is left out.
 pub(super) fn fields(record: &Value) -> Vec<(&'static str, String)> {
-    const NAMES: [(&str, &str); 15] = [
+    const NAMES: [(&str, &str); 18] = [
         ("id", "id"),
         ("relayer_id", "relayer"),
         ("nonce", "nonce"),
@@ -25,6 +25,9 @@ pub(super) fn fields(record: &Value) -> Vec<(&'static str, String)> {
         ("data", "data"),
         ("hash", "hash"),
         ("hashes", "all hashes"),
+        ("reason", "reason"),
+        ("failures", "failures in a row"),
+        ("failures_total", "failures"),
         ("created_at", "created"),
         ("updated_at", "updated"),
         ("confirmed_at", "confirmed"),

@@ -31,6 +31,14 @@ pub(super) fn show(stage: &mut Stage<'_>, house: &House) -> Result<(), Failure> 
     empty(&mut client)?;
     let storm = Storm::run(server)?;
     let refused: u64 = storm.refused.values().sum();
+    let sentence = format!(
+        "{} with the next nonce, {} patched, {} requests repeated, {} locks taken, {} repairs",
+        grouped(storm.with_next),
+        grouped(storm.patched),
+        grouped(storm.repeated),
+        grouped(storm.locked),
+        grouped(storm.repaired),
+    );
     let codes: Vec<String> =
         storm.refused.iter().map(|(code, number)| format!("{} {code}", grouped(*number))).collect();
     stage.say(&format!(
@@ -41,8 +49,15 @@ pub(super) fn show(stage: &mut Stage<'_>, house: &House) -> Result<(), Failure> 
         grouped(refused),
         codes.join(", "),
     ))?;
-    let some = storm.created > 0 && storm.moved > 0 && storm.deleted > 0 && refused > 0;
+    stage.say(&sentence)?;
+    let usual = storm.created > 0 && storm.moved > 0 && storm.deleted > 0 && refused > 0;
+    let others = [storm.with_next, storm.patched, storm.repeated, storm.locked, storm.repaired];
+    let some = usual && others.iter().all(|number| *number > 0);
     stage.check(some, "every kind of operation happened, and collisions too")?;
+    let sentence = "a request that is sent again with its token gets the same answer";
+    stage.check(storm.answered_otherwise == 0, sentence)?;
+    stage.check(storm.held_twice == 0, "a lock has one owner at a time")?;
+    stage.check(storm.pages_apart == 0, "the total of every page agreed with its records")?;
     let sentence = format!(
         "TX.VERIFY ran {} while everything changed: {}",
         counted(storm.verified, "time"),
@@ -64,6 +79,15 @@ struct Storm {
     created: u64,
     moved: u64,
     deleted: u64,
+    /// Of the created ones, those that took the next nonce.
+    with_next: u64,
+    patched: u64,
+    repeated: u64,
+    answered_otherwise: u64,
+    locked: u64,
+    held_twice: u64,
+    repaired: u64,
+    pages_apart: u64,
     /// By the code of the refusal.
     refused: BTreeMap<String, u64>,
     verified: u64,
@@ -101,6 +125,14 @@ impl Storm {
         self.created += other.created;
         self.moved += other.moved;
         self.deleted += other.deleted;
+        self.with_next += other.with_next;
+        self.patched += other.patched;
+        self.repeated += other.repeated;
+        self.answered_otherwise += other.answered_otherwise;
+        self.locked += other.locked;
+        self.held_twice += other.held_twice;
+        self.repaired += other.repaired;
+        self.pages_apart += other.pages_apart;
         for (code, number) in other.refused {
             *self.refused.entry(code).or_default() += number;
         }
@@ -136,6 +168,19 @@ impl Storm {
             ids.get(at as usize).cloned()
         };
         match (dice.below(100), chosen) {
+            (0..4, _) => self.create_again(client, dice, ids)?,
+            (4..7, _) => self.hold(client, dice)?,
+            (7..9, _) => self.look(client, dice)?,
+            (9, _) if dice.below(20) == 0 => {
+                let relayer = format!("relayer-{}", dice.below(RELAYERS));
+                client.call::<redis::Value>(&["TX.REPAIR", &relayer])?;
+                self.repaired += 1;
+            }
+            (35..45, Some(id)) => {
+                let words = ["TX.UPDATE", &id, "SAME", "GASPRICE", "7", "FAILURE"];
+                client.call::<()>(&words)?;
+                self.patched += 1;
+            }
             (45..80, Some(id)) => {
                 let status = STATUSES[dice.below(STATUSES.len() as u64) as usize];
                 client.call::<()>(&["TX.UPDATE", &id, status])?;
@@ -157,6 +202,51 @@ impl Storm {
                 ids.lock().push(id);
             }
         }
+        Ok(())
+    }
+
+    /// Takes the next nonce with a token, twice.
+    fn create_again(
+        &mut self,
+        client: &mut Client,
+        dice: &mut Dice,
+        ids: &Mutex<Vec<String>>,
+    ) -> Result<(), ClientError> {
+        let relayer = format!("relayer-{}", dice.below(RELAYERS));
+        let token = dice.below(u64::MAX).to_string();
+        let words = ["TX.CREATE", &relayer, "NEXT", "0x0", "1", "TOKEN", &token];
+        let id: String = client.call(&words)?;
+        self.created += 1;
+        self.with_next += 1;
+        let again: String = client.call(&words)?;
+        self.repeated += 1;
+        self.answered_otherwise += u64::from(again != id);
+        ids.lock().push(id);
+        Ok(())
+    }
+
+    /// Takes a lock that all threads want; who has it counts up and down, which only one may.
+    fn hold(&mut self, client: &mut Client, dice: &mut Dice) -> Result<(), ClientError> {
+        let owner = dice.below(u64::MAX).to_string();
+        let taken: u64 = client.call(&["TX.LOCK", "relayer-0", "storm", &owner, "60000"])?;
+        if taken == 1 {
+            let holders: i64 = client.call(&["INCR", "storm:holders"])?;
+            self.held_twice += u64::from(holders != 1);
+            client.call::<i64>(&["DECR", "storm:holders"])?;
+            let released: u64 = client.call(&["TX.UNLOCK", "relayer-0", "storm", &owner])?;
+            self.held_twice += u64::from(released != 1);
+            self.locked += 1;
+        }
+        Ok(())
+    }
+
+    /// Lists what is finished: no more than one page, so its total is how many came.
+    fn look(&mut self, client: &mut Client, dice: &mut Dice) -> Result<(), ClientError> {
+        let relayer = format!("relayer-{}", dice.below(RELAYERS));
+        let status = STATUSES[dice.below(STATUSES.len() as u64) as usize];
+        let words = ["TX.LIST", &relayer, status, "LIMIT", "1000"];
+        let (next, page, total): (String, Vec<String>, u64) = client.call(&words)?;
+        self.pages_apart += u64::from(next == "0" && page.len() as u64 != total);
         Ok(())
     }
 }

@@ -76,6 +76,34 @@ fn transactions_are_listed_by_time_and_repaired() {
 }
 
 #[test]
+fn the_layout_for_clusters_tags_every_key_with_its_relayer() {
+    let served = Served::start(&["--plugin", "tx-repo", "bundled", "layout", "tagged"]);
+    let mut connection = served.connect();
+    let mut ids = Vec::new();
+    for relayer in ["r", "s.t"] {
+        let create =
+            ["tx", "create", relayer, "next", "0x1", "1", "--token", "once", "--ttl", "100"];
+        let id = succeeded(served.run(&create)).trim_end().to_owned();
+        assert!(id.starts_with(&format!("{relayer}.")), "{id}");
+        assert_eq!(succeeded(served.run(&create)).trim_end(), id);
+        succeeded(served.run(&["tx", "update", &id, "confirmed", "--hash", "0xa"]));
+        ids.push(id);
+    }
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut connection).expect("KEYS");
+    for key in keys.iter().filter(|key| *key != "relayers") {
+        assert!(key.contains("{r}") || key.contains("{s.t}"), "{key}");
+    }
+    succeeded(served.run(&["tx", "verify"]));
+    let refused = sentence(&served.run(&["tx", "delete", &ids[0], &ids[1]]));
+    assert!(refused.contains("Keys in request don't hash to the same slot"), "{refused}");
+    for id in &ids {
+        succeeded(served.run(&["tx", "delete", id]));
+    }
+    let listed: u64 = redis::cmd("EXISTS").arg("relayers").query(&mut connection).expect("EXISTS");
+    assert_eq!(listed, 0, "the list follows");
+}
+
+#[test]
 fn options_of_create_reach_the_record_and_pages_follow_the_cursor() {
     let served = Served::start(&[]);
     for nonce in 0..5 {

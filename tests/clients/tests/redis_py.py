@@ -47,7 +47,7 @@ assert (r.get("a"), rounds) == ("24", 2)
 
 # A plugin's commands, alone and in a pipeline.
 assert r.execute_command("TX.CREATE", "r", 7, "0x1", 5, "ID", "t") == "t"
-pipe = r.pipeline()
+pipe = r.pipeline(transaction=False)
 pipe.execute_command("TX.UPDATE", "t", "sent")
 pipe.smembers("relayer:r:status:sent")
 json, members = pipe.execute()
@@ -57,6 +57,13 @@ try:
     raise SystemExit("a nonce was used twice")
 except redis.ResponseError as refused:
     assert "is used by 't'" in str(refused), refused
+# A batch is atomic by itself; inside MULTI a plugin's command is refused, and nothing runs.
+try:
+    r.pipeline().set("never", 1).execute_command("TX.GET", "t").execute()
+    raise SystemExit("a plugin's command ran inside MULTI")
+except redis.ResponseError as refused:
+    assert "not allowed inside a transaction" in str(refused), refused
+assert r.get("never") is None
 
 # Iteration.
 r.mset({f"key:{number}": number for number in range(2000)})

@@ -1,5 +1,5 @@
 //! What the sandbox costs: `TX.CREATE` by the plugin as a component, against the same code compiled
-//! natively, over the same store in the same process. `cargo bench --bench native`
+//! natively, over the same store in the same process. `cargo bench -p reef --bench native`
 //!
 //! Both take the same arguments, make the same batch and leave the same keys; the native one calls
 //! the store directly and knows no border, no budget and no clock. What a kernel does for a client

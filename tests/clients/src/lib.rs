@@ -71,20 +71,24 @@ impl Drop for Served {
     }
 }
 
-/// The binary, built if need be: tests of another package do not build it by themselves.
+/// The binary as `cargo test` or `cargo build` left it; built if there is none. Always building it
+/// here would compile the engine of the plugins anew: what is selected together shares features.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let test = std::env::current_exe().expect("a test has a path");
         let profile = test.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--locked", "--package", "reef", "--bin", "reef"]);
-        build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-        if profile.ends_with("release") {
-            build.arg("--release");
+        let binary = profile.join("reef");
+        if !binary.is_file() {
+            let mut build = Command::new(env!("CARGO"));
+            build.args(["build", "--locked"]);
+            build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+            if profile.ends_with("release") {
+                build.arg("--release");
+            }
+            assert!(build.status().expect("cargo runs").success(), "the server builds");
         }
-        assert!(build.status().expect("cargo runs").success(), "the server builds");
-        profile.join("reef")
+        binary
     })
 }
 

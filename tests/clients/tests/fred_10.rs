@@ -10,8 +10,10 @@ mod fred {
     pub(crate) use fred10::prelude::{Client, Config, Error, Value};
     pub(crate) use fred10::types::{ClusterHash, CustomCommand, RespVersion};
 
+    type Tuning = fn(&mut PerformanceConfig);
+
     /// How the client may be told to send.
-    pub(crate) const MODES: &[(&str, fn(&mut PerformanceConfig))] = &[("automatic", |_| ())];
+    pub(crate) const MODES: &[(&str, Tuning)] = &[("automatic", |_| ())];
 }
 
 #[path = "fred_checks.rs"]

@@ -14,8 +14,10 @@ mod fred {
     };
     pub(crate) use fred9::types::{ClusterHash, CustomCommand, RespVersion};
 
+    type Tuning = fn(&mut PerformanceConfig);
+
     /// How the client may be told to send.
-    pub(crate) const MODES: &[(&str, fn(&mut PerformanceConfig))] = &[
+    pub(crate) const MODES: &[(&str, Tuning)] = &[
         // Each command waits for its reply before the next is sent.
         ("manual", |performance| performance.auto_pipeline = false),
         ("automatic", |_| ()),

@@ -34,7 +34,7 @@ fn everywhere<F: Future<Output = Result<(), Error>>>(check: impl Fn(Client) -> F
                 let mut config = Config::from_url(&url).expect("a URL");
                 config.version = version.clone();
                 let mut builder = Builder::from_config(config);
-                builder.with_performance_config(|performance| tune(performance));
+                builder.with_performance_config(*tune);
                 builder.set_policy(ReconnectPolicy::new_constant(0, 20));
                 let client = builder.build().expect("a client");
                 let run = async {

@@ -171,7 +171,7 @@ impl Storm {
             (0..4, _) => self.create_again(client, dice, ids)?,
             (4..7, _) => self.hold(client, dice)?,
             (7..9, _) => self.look(client, dice)?,
-            (9, _) if dice.below(20) == 0 => {
+            (9, _) if dice.below(5) == 0 => {
                 let relayer = format!("relayer-{}", dice.below(RELAYERS));
                 client.call::<redis::Value>(&["TX.REPAIR", &relayer])?;
                 self.repaired += 1;

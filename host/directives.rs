@@ -72,6 +72,8 @@ fn limits(config: &Config) -> Limits {
         sorted_set_entries_max: packing.zset_entries,
         sorted_set_value_bytes_max: packing.zset_value_bytes,
         hyperloglog_sparse_bytes_max: packing.hll_sparse_bytes,
+        stream_node_bytes_max: packing.stream_node_bytes,
+        stream_node_entries_max: packing.stream_node_entries,
     }
 }
 

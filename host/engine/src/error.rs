@@ -310,6 +310,107 @@ impl Error {
 
 impl core::error::Error for Error {}
 
+/// Texts of the streams' commands.
+#[expect(missing_docs, reason = "the texts say what each means")]
+impl Error {
+    pub const INVALID_STREAM_ID: Self =
+        Self::Text("ERR Invalid stream ID specified as stream command argument");
+    pub const INVALID_RANGE_START: Self = Self::Text("ERR invalid start ID for the interval");
+    pub const INVALID_RANGE_END: Self = Self::Text("ERR invalid end ID for the interval");
+    pub const TRIM_TWICE: Self = Self::Text(
+        "ERR syntax error, MAXLEN and MINID options at the same time are not compatible",
+    );
+    pub const TRIM_MAXLEN_NEGATIVE: Self = Self::Text("ERR The MAXLEN argument must be >= 0.");
+    pub const TRIM_LIMIT_NEGATIVE: Self = Self::Text("ERR The LIMIT argument must be >= 0.");
+    pub const TRIM_LIMIT_ALONE: Self =
+        Self::Text("ERR syntax error, LIMIT cannot be used without specifying a trimming strategy");
+    pub const TRIM_LIMIT_EXACT: Self =
+        Self::Text("ERR syntax error, LIMIT cannot be used without the special ~ option");
+    pub const TRIM_MISSING: Self =
+        Self::Text("ERR syntax error, XTRIM must be called with a trimming strategy");
+    pub const STREAM_ID_ZERO: Self =
+        Self::Text("ERR The ID specified in XADD must be greater than 0-0");
+    pub const STREAM_ID_NOT_ABOVE: Self = Self::Text(
+        "ERR The ID specified in XADD is equal or smaller than the target stream top item",
+    );
+    pub const STREAM_EXHAUSTED: Self =
+        Self::Text("ERR The stream has exhausted the last possible ID, unable to add more items");
+    pub const STREAM_ENTRY_TOO_LARGE: Self = Self::Text("ERR Elements are too large to be stored");
+    pub const ENTRIES_ADDED_NEGATIVE: Self = Self::Text("ERR entries_added must be positive");
+    pub const SET_ID_BELOW_GIVEN_DELETED: Self = Self::Text(
+        "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id",
+    );
+    pub const SET_ID_BELOW_DELETED: Self =
+        Self::Text("ERR The ID specified in XSETID is smaller than current max_deleted_entry_id");
+    pub const SET_ID_BELOW_LAST: Self =
+        Self::Text("ERR The ID specified in XSETID is smaller than the target stream top item");
+    pub const ENTRIES_ADDED_BELOW_LEN: Self = Self::Text(
+        "ERR The entries_added specified in XSETID is smaller than the target stream length",
+    );
+    pub const GROUP_OPTION_OF_XREAD: Self = Self::Text(
+        "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.",
+    );
+    pub const NOACK_OPTION_OF_XREAD: Self = Self::Text(
+        "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.",
+    );
+    pub const GROUP_OPTION_MISSING: Self = Self::Text("ERR Missing GROUP option for XREADGROUP");
+    pub const NEW_ID_OF_XREAD: Self = Self::Text(
+        "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
+    );
+    pub const LAST_ID_OF_XREADGROUP: Self = Self::Text(
+        "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.",
+    );
+    pub const ENTRIES_READ_NEGATIVE: Self =
+        Self::Text("ERR value for ENTRIESREAD must be positive or -1");
+    pub const GROUP_NEEDS_KEY: Self = Self::Text(
+        "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically.",
+    );
+    pub const GROUP_EXISTS: Self = Self::Text("BUSYGROUP Consumer Group name already exists");
+    pub const MIN_IDLE_OF_XCLAIM: Self =
+        Self::Text("ERR Invalid min-idle-time argument for XCLAIM");
+    pub const MIN_IDLE_OF_XAUTOCLAIM: Self =
+        Self::Text("ERR Invalid min-idle-time argument for XAUTOCLAIM");
+    pub const IDLE_OF_XCLAIM: Self = Self::Text("ERR Invalid IDLE option argument for XCLAIM");
+    pub const TIME_OF_XCLAIM: Self = Self::Text("ERR Invalid TIME option argument for XCLAIM");
+    pub const RETRYCOUNT_OF_XCLAIM: Self =
+        Self::Text("ERR Invalid RETRYCOUNT option argument for XCLAIM");
+    pub const COUNT_OF_XAUTOCLAIM: Self = Self::Text("ERR COUNT must be > 0");
+
+    /// `symbol` is the word that may stand for an id.
+    pub fn unbalanced_streams(command: &str, symbol: char) -> Self {
+        Self::Owned(alloc::format!(
+            "ERR Unbalanced '{command}' list of streams: for each stream key an ID or '{symbol}' must be specified."
+        ))
+    }
+
+    pub fn no_key_or_group(key: &[u8], group: &[u8]) -> Self {
+        let (key, group) = (shown(key), shown(group));
+        Self::Owned(alloc::format!("NOGROUP No such key '{key}' or consumer group '{group}'"))
+    }
+
+    pub fn no_key_or_group_to_read(key: &[u8], group: &[u8]) -> Self {
+        Self::Owned(alloc::format!(
+            "{} in XREADGROUP with GROUP option",
+            Self::no_key_or_group(key, group)
+        ))
+    }
+
+    pub fn no_group(key: &[u8], group: &[u8]) -> Self {
+        let (key, group) = (shown(key), shown(group));
+        Self::Owned(alloc::format!("NOGROUP No such consumer group '{group}' for key name '{key}'"))
+    }
+
+    pub fn unrecognized_claim_option(option: &[u8]) -> Self {
+        Self::with("ERR Unrecognized XCLAIM option '", option, "'")
+    }
+}
+
+/// What a client sent, as a text shows it: at most the first 128 bytes of it.
+fn shown(sent: &[u8]) -> alloc::borrow::Cow<'_, str> {
+    const SHOWN_BYTES_MAX: usize = 128;
+    String::from_utf8_lossy(&sent[..sent.len().min(SHOWN_BYTES_MAX)])
+}
+
 /// Texts of CLIENT, COMMAND and the commands that Reef leaves to plugins.
 #[expect(missing_docs, reason = "the texts say what each means")]
 impl Error {
@@ -373,10 +474,9 @@ impl Error {
         Self::with("ERR unknown subcommand or wrong number of arguments for '", subcommand, &tail)
     }
 
-    /// What a client sent, between two texts; at most the first 128 bytes of it.
+    /// What a client sent, between two texts.
     fn with(before: &str, sent: &[u8], behind: &str) -> Self {
-        const SHOWN_BYTES_MAX: usize = 128;
-        let sent = String::from_utf8_lossy(&sent[..sent.len().min(SHOWN_BYTES_MAX)]);
+        let sent = shown(sent);
         Self::Owned(alloc::format!("{before}{sent}{behind}"))
     }
 }

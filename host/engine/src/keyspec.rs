@@ -37,6 +37,11 @@ pub enum KeySpec {
     },
     /// `SORT_RO key ...`.
     SortReadOnly,
+    /// `STREAMS key [key ...] id [id ...]` behind options.
+    Streams {
+        /// Where the keyword is at the earliest.
+        from: i16,
+    },
 }
 
 impl KeySpec {
@@ -56,7 +61,7 @@ impl KeySpec {
 
     /// Whether positions depend on the arguments.
     pub const fn is_movable(&self) -> bool {
-        matches!(self, Self::Counted { .. } | Self::Sort | Self::SortReadOnly | Self::Store { .. })
+        !matches!(self, Self::None | Self::Range { .. })
     }
 
     /// First, last and step as COMMAND INFO shows them.
@@ -67,6 +72,7 @@ impl KeySpec {
             Self::Counted { destination: 0, .. } => (0, 0, 0),
             Self::Counted { destination, .. } => (destination.into(), destination.into(), 1),
             Self::Sort | Self::SortReadOnly | Self::Store { .. } => (1, 1, 1),
+            Self::Streams { .. } => (0, 0, 0),
         }
     }
 
@@ -105,6 +111,7 @@ impl KeySpec {
                 visit_stores(argv, options as usize, visit);
                 true
             }
+            Self::Streams { from } => visit_streams(argv, from as usize, visit),
         }
     }
 
@@ -135,6 +142,33 @@ fn visit_counted(
     }
     (count_at + 1..=count_at + count as usize).for_each(visit);
     true
+}
+
+/// Half of what follows the keyword are keys, the other half ids.
+fn visit_streams(argv: Argv<'_>, from: usize, visit: impl FnMut(usize)) -> bool {
+    let words = (from..argv.len()).find(|at| argv.get(*at).eq_ignore_ascii_case(b"STREAMS"));
+    // Of a command that cannot run, Redis still tells keys.
+    let Some(keyword) = streams_keyword(argv).or(words) else { return false };
+    let keys = (argv.len() - keyword - 1) / 2;
+    (keyword + 1..=keyword + keys).for_each(visit);
+    keys > 0
+}
+
+/// Where the keyword is: options in front of it are passed over with their values, which may be
+/// called `STREAMS` too.
+fn streams_keyword(argv: Argv<'_>) -> Option<usize> {
+    const OPTIONS: [(&[u8], usize); 4] =
+        [(b"BLOCK", 2), (b"COUNT", 2), (b"GROUP", 3), (b"NOACK", 1)];
+    let mut at = 1;
+    while at < argv.len() {
+        let word = argv.get(at);
+        if word.eq_ignore_ascii_case(b"STREAMS") {
+            return Some(at);
+        }
+        let (_, words) = OPTIONS.iter().find(|(name, _)| word.eq_ignore_ascii_case(name))?;
+        at += words;
+    }
+    None
 }
 
 /// An option of SORT that names keys.

@@ -21,6 +21,8 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("lolwut", "summary", "in Redis without a full stop"),
     ("setnx", "summary", "in Redis an imperative"),
     ("srandmember", "summary", "in Redis without a full stop"),
+    ("xclaim", "arguments", "in 7.2 one id is called ID, in 7.0 two are called id"),
+    ("xtrim", "arguments", "in Redis a block that is there exactly once"),
 ];
 
 /// Where Redis 7.2 says something else than 7.0, and Reef follows: command, field.
@@ -58,6 +60,14 @@ const SINCE_7_2: &[(&str, &str)] = &[
     ("setex", "replaced_by"),
     ("setnx", "deprecated_since"),
     ("setnx", "replaced_by"),
+    ("xgroup|create", "arguments"),
+    ("xgroup|createconsumer", "arguments"),
+    ("xgroup|delconsumer", "arguments"),
+    ("xgroup|destroy", "arguments"),
+    ("xgroup|setid", "arguments"),
+    ("xinfo|consumers", "arguments"),
+    ("xinfo|stream", "arguments"),
+    ("xsetid", "arguments"),
     ("zrank", "arguments"),
     ("zrank", "arity"),
     ("zrevrank", "arguments"),

@@ -7,6 +7,7 @@ mod dump;
 mod introspection;
 mod judge;
 mod measures;
+mod oracle;
 mod peer;
 mod refusals;
 mod rng;

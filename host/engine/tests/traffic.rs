@@ -2,7 +2,7 @@
 //!
 //! A template is a command line with placeholders: `K` a key, `V` a value, `M` a member or field,
 //! `I` an integer, `N` a small count, `T` a time to live, `F` a float, `S` a score, `D` a database,
-//! `P` a payload of DUMP.
+//! `P` a payload of DUMP, `X` an entry's id, `G` a group, `C` a consumer.
 //! Templates of commands that the table does not have are left out.
 
 use reef_engine::backend::CommandColumns;
@@ -224,6 +224,44 @@ const TEMPLATES: &[&str] = &[
     "SORT K BY * GET # GET *->a STORE K",
     "SORT K BY *->b ALPHA STORE K",
     "SORT_RO K BY nosort GET *",
+    "XADD K * M V",
+    "XADD K * M V M V",
+    "XADD K X M V",
+    "XADD K N-* M V",
+    "XADD K NOMKSTREAM * M V",
+    "XADD K MAXLEN N * M V",
+    "XADD K MAXLEN ~ N * M V",
+    "XADD K MINID X * M V",
+    "XLEN K",
+    "XRANGE K - +",
+    "XRANGE K X X COUNT N",
+    "XREVRANGE K + -",
+    "XREVRANGE K X - COUNT N",
+    "XDEL K X X",
+    "XDEL K X",
+    "XTRIM K MAXLEN N",
+    "XTRIM K MAXLEN ~ N LIMIT N",
+    "XTRIM K MINID X",
+    "XSETID K X",
+    "XSETID K X ENTRIESADDED 9 MAXDELETEDID X",
+    "XGROUP CREATE K G X MKSTREAM",
+    "XGROUP CREATE K G $",
+    "XGROUP SETID K G X ENTRIESREAD N",
+    "XGROUP DESTROY K G",
+    "XGROUP CREATECONSUMER K G C",
+    "XGROUP DELCONSUMER K G C",
+    "XACK K G X X",
+    "XPENDING K G",
+    "XPENDING K G - + 10 C",
+    "XCLAIM K G C 0 X X FORCE",
+    "XCLAIM K G C N X JUSTID",
+    "XCLAIM K G C 0 X IDLE T RETRYCOUNT N LASTID X",
+    "XAUTOCLAIM K G C N X COUNT N",
+    "XAUTOCLAIM K G C 0 - JUSTID",
+    "XINFO STREAM K",
+    "XINFO STREAM K FULL",
+    "XINFO GROUPS K",
+    "XINFO CONSUMERS K G",
 ];
 
 /// Commands whose replies also depend on how keys are spread over shards, which clients may see.
@@ -311,6 +349,10 @@ impl Traffic {
             },
             "P" => rng.pick(PAYLOADS).to_vec(),
             "D" => rng.below(3).to_string().into_bytes(),
+            "X" => format!("{}-{}", rng.below(6), rng.below(4)).into_bytes(),
+            "N-*" => format!("{}-*", rng.below(6)).into_bytes(),
+            "G" => rng.pick(&["g", "h"]).as_bytes().to_vec(),
+            "C" => rng.pick(&["alice", "bob", "carol"]).as_bytes().to_vec(),
             word => word.as_bytes().to_vec(),
         }
     }

@@ -59,6 +59,8 @@ enum Finder {
     Number { index: i64 },
     /// The argument behind this word, which stands at `from` or later.
     Keyword { word: &'static str, from: i64 },
+    /// Half of what follows this word, which stands at `from` or later.
+    HalfBehind { word: &'static str, from: i64 },
     /// Redis has no words for it.
     Unknown,
 }
@@ -99,6 +101,7 @@ fn finder(keys: KeySpec, specification: usize, count: usize) -> Finder {
             word: keyspec::STORES.get(specification - 1).copied().unwrap_or_default(),
             from: options.into(),
         },
+        KeySpec::Streams { from } => Finder::HalfBehind { word: "STREAMS", from: from.into() },
         KeySpec::Sort | KeySpec::SortReadOnly | KeySpec::None => Finder::Unknown,
     }
 }
@@ -121,7 +124,7 @@ fn key_specifications(reply: &mut Writer, command: &Command) {
                 say_part(reply, "begin_search", "index", 1);
                 say_number(reply, "index", index);
             }
-            Finder::Keyword { word, from } => {
+            Finder::Keyword { word, from } | Finder::HalfBehind { word, from } => {
                 say_part(reply, "begin_search", "keyword", 2);
                 say_text(reply, "keyword", word);
                 say_number(reply, "startfrom", from);
@@ -129,8 +132,9 @@ fn key_specifications(reply: &mut Writer, command: &Command) {
             Finder::Unknown => say_part(reply, "begin_search", "unknown", 0),
         }
         match finder {
-            Finder::Range { last, step, .. } => say_range(reply, last, step),
-            Finder::Keyword { .. } => say_range(reply, 0, 1),
+            Finder::Range { last, step, .. } => say_range(reply, last, step, 0),
+            Finder::Keyword { .. } => say_range(reply, 0, 1, 0),
+            Finder::HalfBehind { .. } => say_range(reply, -1, 1, 2),
             Finder::Number { .. } => {
                 say_part(reply, "find_keys", "keynum", 3);
                 say_number(reply, "keynumidx", 0);
@@ -142,11 +146,12 @@ fn key_specifications(reply: &mut Writer, command: &Command) {
     }
 }
 
-fn say_range(reply: &mut Writer, last: i64, step: i64) {
+/// One key in `limit` of those up to `last`; 0 is no limit.
+fn say_range(reply: &mut Writer, last: i64, step: i64, limit: i64) {
     say_part(reply, "find_keys", "range", 3);
     say_number(reply, "lastkey", last);
     say_number(reply, "keystep", step);
-    say_number(reply, "limit", 0);
+    say_number(reply, "limit", limit);
 }
 
 /// The head of one half of a key specification; `pairs` of its own follow.

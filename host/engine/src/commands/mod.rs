@@ -39,6 +39,12 @@ mod sorted_set;
 mod sorted_set_algebra;
 mod sorted_set_blocking;
 mod sorted_set_range;
+mod stream;
+mod stream_claim;
+mod stream_entry;
+mod stream_group;
+mod stream_info;
+mod stream_read;
 mod string;
 mod transactions;
 
@@ -69,6 +75,11 @@ pub static FAMILIES: &[&[Command]] = &[
     hyperloglog::TABLE,
     geo::TABLE,
     geo_search::TABLE,
+    stream::TABLE,
+    stream_read::TABLE,
+    stream_group::TABLE,
+    stream_claim::TABLE,
+    stream_info::TABLE,
     transactions::TABLE,
     scripting::TABLE,
     config::TABLE,

@@ -7,7 +7,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Counters, Database, Event, Inverse, Keyspace, Place, Shard, Slot, edit};
+use super::{Counters, Database, Event, Inverse, Keyspace, NOT_NOTIFIED, Place, Shard, Slot, edit};
 use crate::clock::Millis;
 
 impl Keyspace<'_> {
@@ -27,11 +27,11 @@ impl Keyspace<'_> {
 
     /// Tells whoever follows a key that it changed.
     #[inline]
-    fn tell(&mut self, place: Place, key: &[u8], _event: Event) {
+    fn tell(&mut self, place: Place, key: &[u8], event: Event) {
         let database = self.database;
         let Some(shard) = self.shards.get_mut(place.shard) else { return };
         shard.bump(database, place.hash, key);
-        if !shard.waiters.is_empty() && shard.waiters.wait_for(database, key) {
+        if !shard.waiters.is_empty() && wakes(event) && shard.waiters.wait_for(database, key) {
             self.journal.note_ready(database, key);
         }
     }
@@ -189,6 +189,22 @@ impl Keyspace<'_> {
             undo(shard.database_or_new(database), place.hash);
         }
     }
+}
+
+/// Whether somebody who waits may go on after a change of this kind. What consumers of a stream do
+/// brings nothing new, and would otherwise cost as much as there are others who wait.
+fn wakes(event: Event) -> bool {
+    !matches!(
+        event,
+        NOT_NOTIFIED
+            | "xdel"
+            | "xgroup-create"
+            | "xgroup-createconsumer"
+            | "xgroup-delconsumer"
+            | "xgroup-setid"
+            | "xsetid"
+            | "xtrim"
+    )
 }
 
 /// When the next key or field of a shard expires.

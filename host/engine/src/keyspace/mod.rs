@@ -7,7 +7,7 @@
 //!
 //! Invariants:
 //! - an expired key or field is never seen, whether or not it has been removed yet;
-//! - a key never holds an empty collection;
+//! - a key never holds an empty collection, unless it is a stream;
 //! - undoing a journal leaves the data as it was before the step.
 
 mod access;
@@ -26,7 +26,7 @@ pub use access::Access;
 pub use books::next_expiry;
 pub use database::Database;
 pub use digest::Digest;
-pub use edit::{Edit, ListEnd};
+pub use edit::{Edit, ListEnd, StreamInverse};
 pub use shard::{Counters, SHARDS_MAX, Shard, ShardSet, Shards, slot_of};
 pub use slot::{Description, Slot, TextKind, allocated};
 pub use text::{SILENT, TextEdit};
@@ -54,6 +54,9 @@ pub enum Expiry {
 
 /// The name of an event as keyspace notifications tell it.
 pub type Event = &'static str;
+
+/// Stands for the event of a change that Redis notifies nobody of.
+pub const NOT_NOTIFIED: Event = "";
 
 /// The keyspace for the length of a step.
 #[derive(Debug)]
@@ -315,7 +318,7 @@ impl<'a> Keyspace<'a> {
 
     /// Sets a key to a collection, whatever it held; an empty one removes the key.
     pub fn set_collection<T: Collection>(&mut self, key: &[u8], value: T, event: Event) {
-        if value.is_empty() {
+        if value.should_go() {
             self.remove(key);
             return;
         }
@@ -408,11 +411,12 @@ impl<'a> Keyspace<'a> {
                 let mut edit = Edit::new(value, rules, undoable);
                 let result = change(&mut edit);
                 let (changes, steps) = edit.finish();
-                let empty = value.is_empty();
-                Some((result, changes, steps, empty, expired, slot.next_field_expiry()))
+                // A stream that was made for nothing is empty, but would stay.
+                let goes = value.should_go() || created && changes == 0;
+                Some((result, changes, steps, goes, expired, slot.next_field_expiry()))
             })
         });
-        let Some((result, changes, steps, empty, expired, next)) = edited.flatten() else {
+        let Some((result, changes, steps, goes, expired, next)) = edited.flatten() else {
             return Err(Error::WrongType);
         };
         if expired > 0 {
@@ -420,7 +424,7 @@ impl<'a> Keyspace<'a> {
         }
         self.journal.note_expiry(next);
         let database = self.database;
-        if created && !empty {
+        if created && !goes {
             self.journal.undo_by(|| Inverse::Remove { database, key: key.into() });
         } else if !steps.is_empty() {
             self.journal.undo_by(|| Inverse::Edit { database, key: key.into(), steps });
@@ -428,7 +432,7 @@ impl<'a> Keyspace<'a> {
         if changes > 0 {
             self.changed(place, key, event, changes);
         }
-        if empty {
+        if goes {
             self.remove_emptied(place, key, created);
         }
         result

@@ -33,7 +33,7 @@ pub struct Object {
 }
 
 /// A slot's content in a canonical form: type, expiry, and the elements in a canonical order with
-/// theirs.
+/// theirs, and whatever else belongs to the value behind them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
     type_name: &'static str,
@@ -371,7 +371,7 @@ impl Slot {
     pub fn describe(&self) -> Description {
         let elements = match self.as_text() {
             Some(text) => alloc::vec![text.to_vec()],
-            None => self.as_value().map(Value::elements).unwrap_or_default(),
+            None => self.as_value().map(described).unwrap_or_default(),
         };
         let times = self.as_hash().into_iter().flat_map(Hash::expiries);
         let mut field_times: Vec<_> = times.map(|(field, at)| (field.to_vec(), at)).collect();
@@ -408,6 +408,12 @@ impl Slot {
 
 fn is_embeddable(text: &[u8]) -> bool {
     text.len() <= EMBEDDED_BYTES_MAX
+}
+
+fn described(value: &Value) -> Vec<Vec<u8>> {
+    let mut all = value.elements();
+    all.extend(value.surroundings());
+    all
 }
 
 /// What an allocator with eight size classes per power of two sets aside for `bytes`.

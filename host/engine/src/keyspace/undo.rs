@@ -7,7 +7,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::edit::ListEnd;
+use super::edit::{ListEnd, StreamInverse};
 use super::slot::Slot;
 use crate::clock::Millis;
 use crate::types::hash::Removed;
@@ -115,6 +115,8 @@ pub enum EditInverse {
     SortedSetPut(Box<[u8]>, f64),
     /// A member of a sorted set was not there.
     SortedSetRemove(Box<[u8]>),
+    /// Something about a stream was changed.
+    Stream(Box<StreamInverse>),
 }
 
 /// A key of a database.

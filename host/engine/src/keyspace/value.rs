@@ -1,14 +1,20 @@
 //! What a key can hold besides a packed string.
 
+use alloc::boxed::Box;
+use alloc::format;
 use alloc::vec::Vec;
 
 use super::slot::allocated;
 use crate::types::element::Element;
+use crate::types::encoding::Encoding;
 use crate::types::hash::Hash;
 use crate::types::list::List;
 use crate::types::number;
 use crate::types::set::Set;
 use crate::types::sorted_set::SortedSet;
+use crate::types::stream::Stream;
+use crate::types::stream_id::Id;
+use crate::types::stream_node::Entry;
 
 /// A value.
 #[derive(Clone, Debug)]
@@ -19,6 +25,7 @@ pub enum Value {
     Hash(Hash),
     List(List),
     SortedSet(SortedSet),
+    Stream(Box<Stream>),
 }
 
 impl Value {
@@ -30,6 +37,7 @@ impl Value {
             Self::Hash(_) => "hash",
             Self::List(_) => "list",
             Self::SortedSet(_) => "zset",
+            Self::Stream(_) => "stream",
         }
     }
 
@@ -41,6 +49,7 @@ impl Value {
             Self::Hash(hash) => hash.encoding().name(),
             Self::List(list) => list.encoding().name(),
             Self::SortedSet(set) => set.encoding().name(),
+            Self::Stream(_) => Encoding::Stream.name(),
         }
     }
 
@@ -62,6 +71,16 @@ impl Value {
             }
             Self::List(list) => list.iter().map(Element::to_vec).collect(),
             Self::SortedSet(set) => set.iter().flat_map(scored).collect(),
+            Self::Stream(stream) => stream.range(Id::MIN, Id::MAX).flat_map(digested).collect(),
+        }
+    }
+
+    /// What belongs to the value besides its elements, in a canonical order: what comparisons go
+    /// by and digests do not, because Redis leaves it out.
+    pub fn surroundings(&self) -> Vec<Vec<u8>> {
+        match self {
+            Self::Stream(stream) => surroundings_of(stream),
+            _ => Vec::new(),
         }
     }
 
@@ -73,6 +92,7 @@ impl Value {
             Self::Hash(hash) => hash.heap_bytes(),
             Self::List(list) => list.heap_bytes(),
             Self::SortedSet(set) => set.heap_bytes(),
+            Self::Stream(stream) => allocated(size_of::<Stream>()) + stream.heap_bytes(),
         }
     }
 }
@@ -84,8 +104,36 @@ fn scored((member, score): (Element<'_>, f64)) -> [Vec<u8>; 2] {
     [member.to_vec(), text]
 }
 
+/// An entry of a stream: its id the way that digests have it, then fields and values.
+fn digested(entry: Entry<'_>) -> impl Iterator<Item = Vec<u8>> {
+    let mut id = Vec::new();
+    number::write_u64(&mut id, entry.id.ms);
+    id.push(b'.');
+    number::write_u64(&mut id, entry.id.seq);
+    let pairs = entry.pairs.flat_map(|(field, value)| [field.to_vec(), value.to_vec()]);
+    core::iter::once(id).chain(pairs)
+}
+
+/// What a stream remembers, and its groups.
+fn surroundings_of(stream: &Stream) -> Vec<Vec<u8>> {
+    let mut all = alloc::vec![format!("{:?}", stream.marks()).into_bytes()];
+    for (name, group) in stream.groups() {
+        all.push(name.to_vec());
+        all.push(format!("{:?}", group.cursor).into_bytes());
+        for consumer in group.consumers().flatten() {
+            all.push(consumer.name().to_vec());
+            all.push(format!("{:?}", consumer.times).into_bytes());
+            for id in consumer.pending() {
+                let known = group.pending(*id).map(|one| (one.delivered_at, one.deliveries));
+                all.push(format!("{id:?} {known:?}").into_bytes());
+            }
+        }
+    }
+    all
+}
+
 /// A collection that a key can hold: how to make one and how to find it in a [`Value`]. A key
-/// never holds an empty one.
+/// never holds one that should go.
 pub trait Collection: Sized {
     /// An empty one.
     fn empty() -> Self;
@@ -95,8 +143,8 @@ pub trait Collection: Sized {
     fn of(value: &Value) -> Option<&Self>;
     /// The one in `value`, for changing.
     fn of_mut(value: &mut Value) -> Option<&mut Self>;
-    /// Whether the key should go.
-    fn is_empty(&self) -> bool;
+    /// Whether the key should go: because nothing is left, except for streams.
+    fn should_go(&self) -> bool;
     /// Bytes on the heap.
     fn heap_bytes(&self) -> usize;
 }
@@ -116,7 +164,7 @@ macro_rules! collection {
             fn of_mut(value: &mut Value) -> Option<&mut Self> {
                 if let Value::$type(found) = value { Some(found) } else { None }
             }
-            fn is_empty(&self) -> bool {
+            fn should_go(&self) -> bool {
                 self.len() == 0
             }
             fn heap_bytes(&self) -> usize {
@@ -130,3 +178,25 @@ collection!(Set);
 collection!(Hash);
 collection!(List);
 collection!(SortedSet);
+
+/// Without entries a stream still has its groups and its last id, so its key stays.
+impl Collection for Stream {
+    fn empty() -> Self {
+        Self::new()
+    }
+    fn into_value(self) -> Value {
+        Value::Stream(Box::new(self))
+    }
+    fn of(value: &Value) -> Option<&Self> {
+        if let Value::Stream(found) = value { Some(found) } else { None }
+    }
+    fn of_mut(value: &mut Value) -> Option<&mut Self> {
+        if let Value::Stream(found) = value { Some(found) } else { None }
+    }
+    fn should_go(&self) -> bool {
+        false
+    }
+    fn heap_bytes(&self) -> usize {
+        Self::heap_bytes(self)
+    }
+}

@@ -25,14 +25,20 @@ pub(super) const SORTED_SET_ZIPLIST: u8 = 12;
 pub(super) const HASH_ZIPLIST: u8 = 13;
 /// A list as a row of ziplists.
 pub(super) const LIST_QUICKLIST: u8 = 14;
+/// A stream as Redis 5 wrote it.
+pub(super) const STREAM: u8 = 15;
 /// A hash as a listpack.
 pub(super) const HASH_LISTPACK: u8 = 16;
 /// A sorted set as a listpack.
 pub(super) const SORTED_SET_LISTPACK: u8 = 17;
 /// A list as a row of listpacks and large elements.
 pub(super) const LIST_QUICKLIST_2: u8 = 18;
+/// A stream that remembers how many entries there were.
+pub(super) const STREAM_2: u8 = 19;
 /// A set as a listpack.
 pub(super) const SET_LISTPACK: u8 = 20;
+/// A stream whose consumers remember when they last got an entry.
+pub(super) const STREAM_3: u8 = 21;
 
 /// A hash whose fields may expire, field by field, as candidates of Redis 7.4 wrote it.
 pub(super) const HASH_TIMES_EARLY: u8 = 22;

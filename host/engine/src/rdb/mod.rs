@@ -16,6 +16,7 @@ mod marks;
 mod read;
 mod set;
 mod sorted_set;
+mod stream;
 mod write;
 mod ziplist;
 mod zipmap;
@@ -24,6 +25,7 @@ pub use crc64::crc64;
 pub use read::{Malformed, Reader};
 pub use write::{write_length, write_string};
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::keyspace::{Slot, Value};
@@ -66,6 +68,7 @@ pub fn type_of(slot: &Slot) -> u8 {
         Some(Value::Hash(value)) if value.next_expiry().is_some() => hash_times::kind(value),
         Some(Value::Hash(value)) => hash::kind(value),
         Some(Value::SortedSet(value)) => sorted_set::kind(value),
+        Some(Value::Stream(_)) => stream::KIND,
     }
 }
 
@@ -80,6 +83,7 @@ pub fn write_value(out: &mut Vec<u8>, slot: &Slot, hasher: &Hasher) {
             None => hash::write(out, value),
         },
         Some(Value::SortedSet(value)) => sorted_set::write(out, value),
+        Some(Value::Stream(value)) => stream::write(out, value),
     }
 }
 
@@ -106,6 +110,9 @@ pub fn read_value(kind: u8, reader: &mut Reader<'_>, rules: &Rules) -> Result<Va
         | marks::SORTED_SET_2
         | marks::SORTED_SET_ZIPLIST
         | marks::SORTED_SET_LISTPACK => sorted_set::read(kind, reader, rules).map(Value::SortedSet),
+        marks::STREAM | marks::STREAM_2 | marks::STREAM_3 => {
+            stream::read(kind, reader).map(|stream| Value::Stream(Box::new(stream)))
+        }
         _ => Err(Malformed),
     }
 }

@@ -18,6 +18,9 @@ use crate::types::list::List;
 use crate::types::random::seeded;
 use crate::types::set::Set;
 use crate::types::sorted_set::SortedSet;
+use crate::types::stream::Stream;
+use crate::types::stream_group::{Cursor, Group, Pending, Times};
+use crate::types::stream_id::Id;
 
 fn rules() -> Rules {
     Rules::new(5, 1, Settings::default())
@@ -51,6 +54,50 @@ fn texts() -> Vec<Vec<u8>> {
     texts
 }
 
+/// A stream with deleted entries, and groups with and without consumers.
+fn stream(count: u64, limits: &Limits) -> Stream {
+    let mut stream = Stream::new();
+    for ms in 1..=count {
+        let value = format!("{}", ms * 7919);
+        let name: &[u8] = if ms % 9 == 0 { b"other" } else { b"name" };
+        stream.append(Id::new(ms, ms % 3), [name, value.as_bytes()].into_iter(), limits);
+    }
+    for ms in (2..count).step_by(4) {
+        stream.delete(Id::new(ms, ms % 3));
+    }
+    let cursor = Cursor { last_id: Id::new(3, 0), entries_read: Some(3) };
+    stream.put_group(b"idle", Group::new(Cursor { entries_read: None, ..cursor }));
+    let mut group = Group::new(cursor);
+    for (name, active_at) in [(b"a", None), (b"b", Some(Millis::new(9)))] {
+        group.add_consumer(name, Millis::new(7));
+        let consumer = group.number(name).unwrap();
+        group.set_times(consumer, Times { seen_at: Millis::new(8), active_at });
+        for ms in 1..=3 {
+            let id = Id::new(ms, u64::from(active_at.is_some()));
+            let delivered_at = Millis::new(1 << 41);
+            group.set_pending(id, Some(Pending { consumer, delivered_at, deliveries: ms }));
+        }
+    }
+    stream.put_group(b"busy", group);
+    stream
+}
+
+/// Recorded from redis-server 7.0: `XADD s 1-1 a 1`, `XADD s 2-5 a hello`, `XADD s 3-0 b c`, `XDEL s
+/// 2-5`, `DUMP s`.
+#[test]
+fn streams_of_redis_7_0_are_read_to_the_byte() {
+    let payload = b"\x13\x01\x10\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01<<\x00\x00\x00\x16\x00\x02\x01\x01\x01\x01\x01\x81a\x02\x00\x01\x02\x01\x00\x01\x00\x01\x01\x01\x04\x01\x03\x01\x01\x01\x04\x01\x85hello\x06\x04\x01\x00\x01\x02\x01\xdf\xff\x02\x01\x01\x81b\x02\x81c\x02\x06\x01\xff\x02\x03\x00\x01\x01\x02\x05\x03\x00\x0a\x00\x9d\x0eh\xcaN7\xdb\x95";
+    let Ok(Value::Stream(stream)) = restore(payload, &rules()) else { panic!("a stream") };
+    stream.check();
+    assert_eq!(stream.len(), 2);
+    let marks = stream.marks();
+    assert_eq!((marks.entries_added, marks.max_deleted_id), (3, Id::new(2, 5)));
+    assert_eq!((marks.first_id, marks.last_id), (Id::new(1, 1), Id::new(3, 0)));
+    let written = dump(&slot(Value::Stream(stream)), &rules().hasher);
+    let rest = payload.len() - FOOTER_BYTES;
+    assert_eq!(written[1..rest], payload[1..rest], "all but the type's number");
+}
+
 /// Values of every type and form, made under these rules.
 fn values(rules: &Rules) -> Vec<Value> {
     let (hasher, limits) = (&rules.hasher, &rules.settings.limits);
@@ -81,6 +128,7 @@ fn values(rules: &Rules) -> Vec<Value> {
             let at = Millis::new(1 << 41 | (index as u64 % 5) << 20);
             field.with(|field| timed.set_expiry(hasher, field, Some(at)));
         }
+        values.push(Value::Stream(Box::new(stream(if long { 250 } else { 5 }, limits))));
         values.extend([Value::Hash(hash), Value::Hash(timed), Value::SortedSet(sorted)]);
     }
     values
@@ -93,6 +141,7 @@ fn check(value: &Value, rules: &Rules) {
         Value::Set(set) => set.check(&rules.hasher),
         Value::Hash(hash) => hash.check(&rules.hasher),
         Value::SortedSet(set) => set.check(&rules.hasher),
+        Value::Stream(stream) => stream.check(),
     }
 }
 

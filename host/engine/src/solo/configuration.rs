@@ -67,6 +67,8 @@ const DIRECTIVES: &[Directive] = &[
     ("set-max-intset-entries", "", SIZE, "512"),
     ("set-max-listpack-entries", "", SIZE, "128"),
     ("set-max-listpack-value", "", SIZE, "64"),
+    ("stream-node-max-bytes", "", Kind::Memory, "4096"),
+    ("stream-node-max-entries", "", SIZE, "100"),
     ("timeout", "", Kind::Integer(0, INT_MAX), "0"),
     ("zset-max-listpack-entries", "zset-max-ziplist-entries", SIZE, "128"),
     ("zset-max-listpack-value", "zset-max-ziplist-value", Kind::Memory, "64"),
@@ -92,6 +94,8 @@ impl Configuration {
             ("zset-max-listpack-entries", limits.sorted_set_entries_max),
             ("zset-max-listpack-value", limits.sorted_set_value_bytes_max),
             ("hll-sparse-max-bytes", limits.hyperloglog_sparse_bytes_max),
+            ("stream-node-max-bytes", limits.stream_node_bytes_max),
+            ("stream-node-max-entries", limits.stream_node_entries_max),
         ];
         values.extend(sizes.map(|(name, size)| (name, size.to_string())));
         values.insert("list-max-listpack-size", limits.list_node_size.to_string());
@@ -156,6 +160,8 @@ impl Configuration {
         size("zset-max-listpack-entries", &mut limits.sorted_set_entries_max);
         size("zset-max-listpack-value", &mut limits.sorted_set_value_bytes_max);
         size("hll-sparse-max-bytes", &mut limits.hyperloglog_sparse_bytes_max);
+        size("stream-node-max-bytes", &mut limits.stream_node_bytes_max);
+        size("stream-node-max-entries", &mut limits.stream_node_entries_max);
         let list_size = self.0["list-max-listpack-size"].parse();
         limits.list_node_size = list_size.unwrap_or(limits.list_node_size);
     }

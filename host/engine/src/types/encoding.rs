@@ -15,6 +15,8 @@ pub enum Encoding {
     Quicklist,
     /// A hash table beside an ordered tree; named after what Redis has in its place.
     SkipList,
+    /// A tree of packed sequences.
+    Stream,
 }
 
 impl Encoding {
@@ -28,6 +30,7 @@ impl Encoding {
             Self::HashTable => "hashtable",
             Self::Quicklist => "quicklist",
             Self::SkipList => "skiplist",
+            Self::Stream => "stream",
         }
     }
 }

@@ -26,6 +26,10 @@ pub struct Limits {
     pub sorted_set_value_bytes_max: usize,
     /// `hll-sparse-max-bytes`: bytes of a HyperLogLog in its sparse form, header included.
     pub hyperloglog_sparse_bytes_max: usize,
+    /// `stream-node-max-bytes`: bytes of a node of a stream; 0: as many as fit.
+    pub stream_node_bytes_max: usize,
+    /// `stream-node-max-entries`: entries of a node of a stream; 0: any number.
+    pub stream_node_entries_max: usize,
 }
 
 impl Default for Limits {
@@ -41,6 +45,8 @@ impl Default for Limits {
             sorted_set_entries_max: 128,
             sorted_set_value_bytes_max: 64,
             hyperloglog_sparse_bytes_max: 3000,
+            stream_node_bytes_max: 4096,
+            stream_node_entries_max: 100,
         }
     }
 }

@@ -16,7 +16,7 @@ use super::element::Element;
 use super::number::parse_i64;
 
 /// A sequence of small byte strings.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Packed {
     bytes: Vec<u8>,
 }
@@ -198,6 +198,24 @@ impl Packed {
         Iter { bytes: &self.bytes[HEADER_BYTES..self.bytes.len() - 1] }
     }
 
+    /// The entries from `place` on.
+    #[must_use]
+    pub fn iter_from(&self, place: Place) -> Iter<'_> {
+        Iter { bytes: &self.bytes[place.0..self.bytes.len() - 1] }
+    }
+
+    /// Place of what `rest`, which goes to the end of this sequence, yields next.
+    #[must_use]
+    pub fn place_of_next(&self, rest: &Iter<'_>) -> Place {
+        Place(self.bytes.len() - 1 - rest.bytes.len())
+    }
+
+    /// Place behind what `front`, which goes from the first entry on, yields last.
+    #[must_use]
+    pub fn place_behind(&self, front: &Iter<'_>) -> Place {
+        Place(HEADER_BYTES + front.bytes.len())
+    }
+
     /// All entries with their places.
     pub fn places(&self) -> impl Iterator<Item = (Place, Element<'_>)> {
         let end = self.bytes.len() - 1;
@@ -212,6 +230,22 @@ impl Packed {
     pub fn push_back(&mut self, text: &[u8]) {
         self.splice(self.bytes.len() - 1, 0, text);
         self.count(1);
+    }
+
+    /// Appends the entry of an integer.
+    pub fn push_back_int(&mut self, value: i64) {
+        let mut head = [0; 9];
+        let head_len = encode_int(value, &mut head);
+        self.splice_encoded(self.bytes.len() - 1, 0, &head[..head_len], &[]);
+        self.count(1);
+    }
+
+    /// Replaces the entry at `place` by an integer.
+    pub fn replace_int(&mut self, place: Place, value: i64) {
+        let (_, size) = self.entry(place);
+        let mut head = [0; 9];
+        let head_len = encode_int(value, &mut head);
+        self.splice_encoded(place.0, size, &head[..head_len], &[]);
     }
 
     /// Puts an entry in front of all others.
@@ -290,17 +324,24 @@ impl Packed {
     fn splice(&mut self, at: usize, old: usize, text: &[u8]) {
         let mut head = [0; 9];
         let (head_len, content) = encode_head(text, &mut head);
-        let length = head_len + content.len();
+        self.splice_encoded(at, old, &head[..head_len], content);
+    }
+
+    fn splice_encoded(&mut self, at: usize, old: usize, head: &[u8], content: &[u8]) {
+        let length = head.len() + content.len();
         let (back, back_len) = encode_back(length);
         self.resize_gap(at, old, length + back_len);
         let entry = &mut self.bytes[at..at + length + back_len];
-        entry[..head_len].copy_from_slice(&head[..head_len]);
-        entry[head_len..length].copy_from_slice(content);
+        entry[..head.len()].copy_from_slice(head);
+        entry[head.len()..length].copy_from_slice(content);
         entry[length..].copy_from_slice(&back[..back_len]);
     }
 
     /// Makes the `old` bytes from `at` on `new` bytes long, by moving what is behind them.
     fn resize_gap(&mut self, at: usize, old: usize, new: usize) {
+        if new == old {
+            return;
+        }
         let length = self.bytes.len();
         if new > old {
             self.reserve(new - old);
@@ -324,6 +365,9 @@ impl Packed {
     /// Adds to the number of entries in the header.
     fn count(&mut self, change: isize) {
         let count = u16::from_le_bytes([self.bytes[4], self.bytes[5]]);
+        if count == COUNT_UNKNOWN && change > 0 {
+            return;
+        }
         let count = if count == COUNT_UNKNOWN {
             // The entries have changed already.
             self.iter().count()
@@ -342,9 +386,35 @@ impl Packed {
 }
 
 /// The entries of a sequence, from either end.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Iter<'a> {
     bytes: &'a [u8],
+}
+
+impl Iter<'_> {
+    /// Passes over the next `count` entries without looking at what they are.
+    pub fn pass(&mut self, count: usize) {
+        for _ in 0..count {
+            // Short texts and small integers first, because most entries are such.
+            let size = match self.bytes.first() {
+                None => return,
+                Some(0..=0x7f) => 2,
+                Some(first @ 0x80..=0xbf) => usize::from(first & 0x3f) + 2,
+                Some(_) => decode(self.bytes).map_or(0, |(_, length)| length + back_len(length)),
+            };
+            self.bytes = &self.bytes[size..];
+        }
+    }
+
+    /// Passes over the last `count` entries.
+    pub fn pass_back(&mut self, count: usize) {
+        for _ in 0..count {
+            if self.bytes.is_empty() {
+                return;
+            }
+            self.bytes = &self.bytes[..self.bytes.len() - size_before(self.bytes)];
+        }
+    }
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -551,6 +621,12 @@ mod tests {
                 same(&packed, &model);
                 assert!(packed.places().all(|(place, element)| packed.at(place) == element));
                 assert_eq!(packed.places().count(), model.len());
+                let (mut front, mut back) = (packed.iter(), packed.iter());
+                front.pass(index);
+                back.pass_back(index);
+                assert!(front.map(Element::to_vec).eq(model.iter().skip(index).cloned()));
+                let kept = model.len().saturating_sub(index);
+                assert!(back.map(Element::to_vec).eq(model.iter().take(kept).cloned()));
                 for (index, text) in model.iter().enumerate() {
                     assert_eq!(packed.get(index).map(Element::to_vec).as_ref(), Some(text));
                     let found = packed.find(text, 1).map(|(_, index)| index);

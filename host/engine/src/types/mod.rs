@@ -31,4 +31,8 @@ pub mod sha1;
 mod short_digits;
 pub mod small_bytes;
 pub mod sorted_set;
+pub mod stream;
+pub mod stream_group;
+pub mod stream_id;
+pub mod stream_node;
 pub mod trigonometry;

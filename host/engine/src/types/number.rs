@@ -53,7 +53,8 @@ pub fn format_i64(buffer: &mut [u8; 20], value: i64) -> &[u8] {
     &buffer[at..]
 }
 
-fn format_u64(buffer: &mut [u8; 20], mut value: u64) -> &[u8] {
+/// Writes an unsigned integer in decimal to the end of `buffer` and returns that part of it.
+pub fn format_u64(buffer: &mut [u8; 20], mut value: u64) -> &[u8] {
     let mut at = buffer.len();
     loop {
         at -= 1;

@@ -8,8 +8,10 @@ mod hash;
 mod list;
 mod set;
 mod sorted_set;
+mod stream;
 
 pub use list::ListEnd;
+pub use stream::StreamInverse;
 
 use alloc::vec::Vec;
 use core::ops::Deref;
@@ -64,6 +66,7 @@ pub(super) fn undo(value: &mut Value, inverse: EditInverse, rules: &Rules) {
         Value::List(list) => list::undo(list, inverse, rules),
         Value::SortedSet(set) => sorted_set::undo(set, inverse, rules),
         Value::Text(_) => debug_assert!(false, "a string has no elements"),
+        Value::Stream(stream) => stream::undo(stream, inverse),
         Value::Set(set) => set::undo(set, inverse, rules),
         Value::Hash(hash) => hash::undo(hash, inverse, rules),
     }

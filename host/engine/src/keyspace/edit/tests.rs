@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::format;
 
 use crate::clock::Millis;
+use crate::error::Error;
 use crate::keyspace::{Description, Journal, Keyspace, ListEnd, Shard, Shards};
 use crate::settings::{Rules, Settings};
 use crate::types::encoding::Encoding;
@@ -13,6 +14,9 @@ use crate::types::list::List;
 use crate::types::random::{Random, below, seeded};
 use crate::types::set::Set;
 use crate::types::sorted_set::SortedSet;
+use crate::types::stream::{Kept, Marks, Stream, Trim};
+use crate::types::stream_group::{Cursor, Pending};
+use crate::types::stream_id::{Id, NewId};
 
 const KEYS: [&[u8]; 3] = [b"a", b"b", b"c"];
 
@@ -172,6 +176,95 @@ fn change_sorted_set(keys: &mut Keyspace<'_>, random: &mut Random<'_>) {
     }
 }
 
+/// One random change of a random stream or of a group of it.
+fn change_stream(keys: &mut Keyspace<'_>, random: &mut Random<'_>) {
+    let key = KEYS[below(random, KEYS.len())];
+    let group: &[u8] = [b"g".as_slice(), b"h"][below(random, 2)];
+    let name: &[u8] = [b"alice".as_slice(), b"bob", b"carol"][below(random, 3)];
+    let near = |stream: &Stream, random: &mut Random<'_>| {
+        Id::new(random() % (stream.marks().last_id.ms + 2), random() % 2)
+    };
+    let cursor = Cursor { last_id: Id::new(random() % 9, 0), entries_read: Some(random() % 9) };
+    let now = Millis::new(random() % 99);
+    let long = "x".repeat(below(random, 300));
+    let pairs: [&[u8]; 4] = [b"f", long.as_bytes(), b"g", b"7"];
+    let some = 2 * (1 + below(random, 2));
+    match below(random, 60) {
+        0 => {
+            keys.remove(key);
+        }
+        1..25 => {
+            keys.edit_or_create::<Stream, _>(key, "xadd", |stream| {
+                let id = Id::new(stream.marks().last_id.ms + random() % 2, random() % 3);
+                if let Some(id) = stream.new_id(NewId::Given(id), 0) {
+                    stream.append(id, pairs[..some].iter().copied());
+                }
+                Ok(())
+            })
+            .unwrap();
+        }
+        25..32 => {
+            let remove =
+                |stream: &mut super::Edit<'_, Stream>| Ok(stream.delete(near(stream, random)));
+            keys.edit(key, "xdel", remove).unwrap();
+        }
+        32..35 => {
+            keys.edit::<Stream, _>(key, "xtrim", |stream| {
+                let kept = match random() % 2 {
+                    0 => Kept::Len(random() % (stream.len() + 2)),
+                    _ => Kept::From(near(stream, random)),
+                };
+                Ok(stream.trim(&Trim {
+                    kept,
+                    approximate: random().is_multiple_of(2),
+                    entries_max: 0,
+                }))
+            })
+            .unwrap();
+        }
+        kind => {
+            keys.edit_or_create::<Stream, _>(key, "xgroup-create", |stream| {
+                change_group(stream, (group, name), kind, cursor, now, random);
+                Ok(())
+            })
+            .unwrap();
+        }
+    }
+}
+
+/// One random change of a stream that has to do with its groups.
+fn change_group(
+    stream: &mut super::Edit<'_, Stream>,
+    (group, name): (&[u8], &[u8]),
+    kind: usize,
+    cursor: Cursor,
+    now: Millis,
+    random: &mut Random<'_>,
+) {
+    let id = Id::new(random() % 20, 0);
+    match kind {
+        35 => drop(stream.destroy_group(group)),
+        36..39 => drop(stream.create_group(group, cursor)),
+        39 => {
+            stream.remove_consumer(group, name);
+        }
+        40..43 => drop(stream.add_consumer(group, name, now)),
+        43..46 => stream.note_consumer(group, name, now, random().is_multiple_of(2)),
+        46..48 if stream.group(group).is_some() => stream.set_cursor(group, cursor),
+        48..52 => stream.set_pending(group, id, None),
+        52 => {
+            let last_id = Id::new(stream.marks().last_id.ms + 1, 0);
+            stream.set_marks(Marks { last_id, entries_added: random() % 99, ..*stream.marks() });
+        }
+        _ => {
+            let number = stream.group(group).and_then(|group| group.number(name));
+            let Some(consumer) = number else { return };
+            let pending = Pending { consumer, delivered_at: now, deliveries: random() % 5 };
+            stream.set_pending(group, id, Some(pending));
+        }
+    }
+}
+
 /// Takes random changes back, then makes others, many times over.
 fn check_roll_back(change: fn(&mut Keyspace<'_>, &mut Random<'_>)) {
     for seed in 0..10 {
@@ -201,6 +294,30 @@ fn rolled_back_lists_are_as_they_were() {
 #[test]
 fn rolled_back_sorted_sets_are_as_they_were() {
     check_roll_back(change_sorted_set);
+}
+
+#[test]
+fn rolled_back_streams_are_as_they_were_with_their_groups() {
+    check_roll_back(change_stream);
+}
+
+#[test]
+fn an_empty_stream_keeps_its_key_but_one_that_was_made_for_nothing_leaves_none() {
+    let mut world = World::new();
+    world.step(Journal::new(), |keys| {
+        let refused = keys.edit_or_create::<Stream, ()>(b"s", "xadd", |_| Err(Error::Syntax));
+        assert_eq!(refused, Err(Error::Syntax));
+        assert!(!keys.exists(b"s"));
+        assert_eq!(keys.changes(), 0);
+        keys.edit_or_create::<Stream, _>(b"s", "xadd", |stream| {
+            stream.append(Id::new(1, 0), [b"f".as_slice(), b"v"].into_iter());
+            Ok(())
+        })
+        .unwrap();
+        let deleted = keys.edit::<Stream, _>(b"s", "xdel", |s| Ok(s.delete(Id::new(1, 0))));
+        assert_eq!(deleted, Ok(Some(true)));
+        assert!(keys.exists(b"s"));
+    });
 }
 
 #[test]

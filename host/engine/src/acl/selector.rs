@@ -227,9 +227,10 @@ impl Selector {
     }
 }
 
-/// `R~pattern`, `W~pattern`, `RW~pattern`: what is behind the `%`.
+/// `R~pattern`, `W~pattern`, `RW~pattern`: what is behind the `%`. Letters alone are about the key
+/// without a name, as in Redis.
 fn restricted(rest: &[u8]) -> Option<(Need, &[u8])> {
-    let tilde = rest.iter().position(|byte| *byte == b'~')?;
+    let tilde = rest.iter().position(|byte| *byte == b'~').unwrap_or(rest.len());
     let (letters, pattern) = rest.split_at(tilde);
     let need = match letters.to_ascii_uppercase().as_slice() {
         b"R" => Need::READ,
@@ -237,5 +238,5 @@ fn restricted(rest: &[u8]) -> Option<(Need, &[u8])> {
         b"RW" | b"WR" => Need::BOTH,
         _ => return None,
     };
-    Some((need, &pattern[1..]))
+    Some((need, pattern.get(1..).unwrap_or_default()))
 }

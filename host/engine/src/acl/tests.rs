@@ -96,7 +96,7 @@ fn a_rule_that_fails_changes_nothing() {
         ("~* %X~b", "'%X~b': Adding a pattern after the * pattern"),
         ("&* &b", "'&b': Adding a pattern after the * pattern (or the 'allchannels' flag)"),
         ("%~b", "'%~b': Syntax error"),
-        ("%R", "'%R': Syntax error"),
+        ("%", "'%': Syntax error"),
         ("%RR~b", "'%RR~b': Syntax error"),
         ("<other", "'<other': The password you are trying to remove"),
         ("#abc", "'#abc': The password hash must be exactly 64"),

@@ -122,6 +122,14 @@ impl Cx<'_> {
         }
     }
 
+    /// Runs a command that was permitted when it was sent, if it still is.
+    pub fn run_if_permitted(&mut self, command: &CommandRef, argv: Argv<'_>) {
+        match self.permit(command, argv) {
+            Ok(()) => self.run(command, argv),
+            Err(denial) => refuse(&denial.error(&self.session.user, command), self.reply),
+        }
+    }
+
     /// Runs a command; in case of an error nothing is written to the reply.
     #[inline]
     pub fn try_run(&mut self, command: &CommandRef, argv: Argv<'_>) -> Result<(), Error> {

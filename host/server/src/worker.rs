@@ -189,8 +189,7 @@ impl Worker {
         }
         let card = Arc::new(Card::new(id, self.index, (peer, local), socket, now_ms()));
         self.shared.post.clients.insert(card.clone());
-        let authenticated = self.shared.store.rules().settings.password.is_empty();
-        let session = Session::new(id, self.shared.default_user.clone(), authenticated);
+        let session = Session::of(id, self.shared.store.default_account());
         entry.insert(Box::new(Connection::new(link, session, card)));
         self.places.insert(id, place);
     }

@@ -3,7 +3,6 @@
 //!
 //! Reading collects everything that is wrong; a file with an error changes nothing.
 
-use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -75,25 +74,20 @@ fn read_user(
 }
 
 impl Directory {
-    /// Takes users over from the configuration. Rules about `default` say all about it. The error
+    /// Takes a user over from the configuration. Rules about `default` say all about it. The error
     /// names the user and what is wrong.
-    pub fn set_configured<'a>(
+    pub fn set_configured(
         &mut self,
-        users: impl Iterator<Item = (&'a [u8], &'a [Vec<u8>])>,
+        name: &[u8],
+        rules: &[Vec<u8>],
         registry: &Registry,
     ) -> Result<(), String> {
-        for (name, rules) in users {
-            let mut all: Vec<&[u8]> = Vec::with_capacity(rules.len() + 1);
-            if name == DEFAULT_USER {
-                all.push(b"reset");
-            }
-            all.extend(rules.iter().map(Vec::as_slice));
-            self.set_user(name, &all, registry).map_err(|error| {
-                let text: Cow<'_, str> = String::from_utf8_lossy(name);
-                alloc::format!("user '{text}': {}", error.message())
-            })?;
-        }
-        Ok(())
+        let fresh: &[&[u8]] = if name == DEFAULT_USER { &[b"reset"] } else { &[] };
+        let rules: Vec<&[u8]> =
+            fresh.iter().copied().chain(rules.iter().map(Vec::as_slice)).collect();
+        self.set_user(name, &rules, registry).map_err(|error| {
+            alloc::format!("user '{}': {}", String::from_utf8_lossy(name), error.message())
+        })
     }
 
     /// The content of a file with all users.

@@ -42,6 +42,7 @@ struct Noted {
 
 fn note(noted: Noted, running: &str, session: &Session, protocol: Protocol, host: &mut dyn Host) {
     let Noted { reason, object, user } = noted;
+    let running = if session.executing { "exec" } else { running };
     let mut client = host.client(session.id).unwrap_or_default();
     client.refresh(session, running, if protocol == Protocol::Resp3 { 3 } else { 2 });
     let in_transaction = session.executing || session.transaction().is_some();

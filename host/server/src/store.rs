@@ -67,7 +67,7 @@ pub struct Moment {
 /// What became of a command.
 #[derive(Clone, Debug, Default)]
 pub struct Execution {
-    /// Its index in the table, unless it was refused.
+    /// Its index in the table, unless it was refused for another reason than the user's rights.
     pub command: Option<u16>,
     /// Whether it ran: not if it was refused or queued.
     pub ran: bool,
@@ -147,7 +147,7 @@ impl Store {
             Admission::Answered => return Execution::default(),
             Admission::Denied(command, denial) => {
                 note_denial(&command, denial, argv, session, reply, host);
-                return Execution::default();
+                return Execution { command: Some(command.id()), ..Default::default() };
             }
             Admission::Queued(id) => return Execution { command: Some(id), ..Default::default() },
             Admission::Run(command, shards) => (command, shards),

@@ -441,6 +441,9 @@ impl Worker {
         }
         self.statistics.count(execution.command.filter(|_| execution.ran), failed);
         if let Some(command) = execution.command {
+            if failed && !execution.ran {
+                self.statistics.of(command).rejected.add(1);
+            }
             connection.card.command.store(command, Ordering::Relaxed);
         }
         if execution.ran {

@@ -48,8 +48,8 @@ impl Selector {
     /// Reads the rules between the brackets of a selector.
     pub fn parse(rules: &[u8], all_channels: bool, registry: &Registry) -> Result<Self, RuleError> {
         let mut selector = Self::new(all_channels);
-        let words = rules.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        words.map(|word| selector.apply(word, registry)).collect::<Result<(), _>>()?;
+        let mut words = rules.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        words.try_for_each(|word| selector.apply(word, registry))?;
         Ok(selector)
     }
 

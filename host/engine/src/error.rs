@@ -447,6 +447,10 @@ impl Error {
     pub const DEFAULT_USER_STAYS: Self = Self::Text("ERR The 'default' user cannot be removed");
     pub const NO_KEY_PERMISSION: Self = Self::Text("NOPERM No permissions to access a key");
     pub const NO_CHANNEL_PERMISSION: Self = Self::Text("NOPERM No permissions to access a channel");
+    pub const SORT_BY_DENIED: Self =
+        Self::Text("ERR BY option of SORT denied due to insufficient ACL permissions.");
+    pub const SORT_GET_DENIED: Self =
+        Self::Text("ERR GET option of SORT denied due to insufficient ACL permissions.");
     pub const GENPASS_BITS: Self = Self::Text(
         "ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to 4096",
     );

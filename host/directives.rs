@@ -1,6 +1,9 @@
 //! Directives put into effect: what each part of Reef gets out of the configuration.
 
+use std::path::PathBuf;
+
 use parking_lot::Mutex;
+use reef_engine::acl::Policy;
 use reef_engine::settings::Settings;
 use reef_engine::types::limits::Limits;
 use reef_server::{ClientCertificates, Configuration, Options, TlsOptions};
@@ -37,8 +40,11 @@ impl Configuration for Directives {
         Ok(())
     }
 
-    fn rewrite(&self) -> Result<(), String> {
-        self.0.lock().rewrite_file(None).map_err(|error| error.reply())
+    fn rewrite(&self, users: &[String]) -> Result<(), String> {
+        let config = self.0.lock();
+        // Users that stand in a file of their own do not stand here.
+        let users = if config.aclfile().is_some() { &[] } else { users };
+        config.rewrite_file(Some(users)).map_err(|error| error.reply())
     }
 }
 
@@ -53,6 +59,10 @@ pub(crate) fn settings(config: &Config) -> Settings {
         databases: config.databases(),
         string_bytes_max: usize::try_from(config.proto_max_bulk_len_bytes()).unwrap_or(usize::MAX),
         password: config.requirepass().into_boxed_slice(),
+        users: Policy {
+            all_channels: config.acl_pubsub_default_all(),
+            log_entries_max: config.acllog_max_len(),
+        },
         debug_commands: config.enable_debug_command() != Access::No,
         lfu: matches!(config.maxmemory_policy(), Eviction::AllkeysLfu | Eviction::VolatileLfu),
         limits: limits(config),
@@ -97,7 +107,8 @@ pub(crate) fn options(config: &Config) -> Options {
         memory_bytes_max: bytes(config.maxmemory_bytes()),
         memory_policy: policy_name(config),
         tls: tls(config),
-        protected_mode: config.protected_mode() && config.requirepass().is_empty(),
+        users_file: users_file(config),
+        protected_mode: config.protected_mode(),
         config_file: config.file().map(|file| file.display().to_string()).unwrap_or_default(),
         hz: config.hz(),
     }
@@ -117,6 +128,11 @@ fn tls(config: &Config) -> TlsOptions {
         },
         protocols: config.tls_protocols(),
     }
+}
+
+/// Where the users stand; a relative path begins at `dir`.
+pub(crate) fn users_file(config: &Config) -> Option<PathBuf> {
+    config.aclfile().map(|file| config.dir().join(file))
 }
 
 /// The policy as redis.conf spells it.

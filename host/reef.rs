@@ -30,6 +30,8 @@ pub enum StartError {
         /// Why it was refused.
         reason: String,
     },
+    /// The users, in one sentence.
+    Users(String),
     /// The operating system gives no random numbers.
     Randomness(getrandom::Error),
 }
@@ -42,6 +44,7 @@ impl fmt::Display for StartError {
             Self::Plugin { name, reason } => {
                 write!(f, "plugin '{name}' cannot be loaded: {reason}")
             }
+            Self::Users(reason) => write!(f, "the users cannot be loaded: {reason}"),
             Self::Randomness(error) => write!(f, "the system has no random numbers: {error}"),
         }
     }
@@ -66,6 +69,7 @@ impl Reef {
             tracing::warn!("compiled plugins are not kept, so starts take longer: {error}");
         }
         load_plugins(&runtime, &config)?;
+        load_users(&store, &config).map_err(StartError::Users)?;
         let options = directives::options(&config);
         let configuration = Arc::new(Directives::new(config));
         let server = Server::start(
@@ -110,6 +114,16 @@ fn code_cache_dir(config: &Config) -> Option<PathBuf> {
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))?;
     Some(base.join("reef").join("code"))
+}
+
+/// Users may be allowed plugins' commands, so the plugins must be there.
+fn load_users(store: &Store, config: &Config) -> Result<(), String> {
+    for user in config.users() {
+        store
+            .configure_user(&user.name, &user.rules)
+            .map_err(|error| format!("{}: {error}", user.origin))?;
+    }
+    directives::users_file(config).map_or(Ok(()), |file| store.load_users(&file))
 }
 
 fn load_plugins(runtime: &Runtime, config: &Config) -> Result<(), StartError> {

@@ -8,5 +8,6 @@ mod redis_cli;
 mod served;
 mod tls;
 mod transcripts;
+mod users;
 mod waiting;
 mod wire;

@@ -63,14 +63,22 @@ pub(crate) struct Served {
 impl Served {
     /// Starts one and waits until it answers.
     pub(crate) fn start(args: &[&str]) -> Self {
-        (0..PORT_ATTEMPTS).find_map(|_| Self::try_start(args)).expect("reef serve starts")
+        (0..PORT_ATTEMPTS).find_map(|_| Self::try_start(None, args)).expect("reef serve starts")
     }
 
-    fn try_start(args: &[&str]) -> Option<Self> {
+    /// Starts one with a configuration file.
+    pub(crate) fn start_from(file: &Path, args: &[&str]) -> Self {
+        let start = |_| Self::try_start(Some(file), args);
+        (0..PORT_ATTEMPTS).find_map(start).expect("reef serve starts")
+    }
+
+    fn try_start(file: Option<&Path>, args: &[&str]) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let port = free_port();
         let process = reef()
-            .args(["serve", "--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"])
+            .arg("serve")
+            .args(file)
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"])
             .arg(folder.path())
             .args(args)
             .stdout(Stdio::piped())

@@ -1,7 +1,7 @@
 //! The ACL categories of a command, derived from its group and flags.
 //!
 //! One rule per category; what follows from neither group nor flags is listed by name. The same
-//! categories serve COMMAND INFO, COMMAND LIST and, one day, ACL rules.
+//! categories serve COMMAND INFO, COMMAND LIST and ACL rules.
 
 use alloc::vec::Vec;
 

@@ -2,7 +2,8 @@
 //! hints for clusters, deprecation.
 //!
 //! Most commands have the same, so it stands here as lists of exceptions, by full name in lower
-//! case. Nothing in the engine acts on it; it is for COMMAND alone.
+//! case. Permissions for keys follow from what commands do to them; otherwise nothing in the engine
+//! acts on it.
 
 use reef_resp::Argv;
 

@@ -10,6 +10,7 @@ use core::ops::BitOr;
 
 use crate::args::Args;
 use crate::backend::PluginCommand;
+use crate::channels::Channels;
 use crate::commands;
 use crate::error::Error;
 use crate::keyspec::KeySpec;
@@ -186,6 +187,8 @@ pub struct Command {
     pub flags: Flags,
     /// Where its keys are.
     pub keys: KeySpec,
+    /// Where its channels are.
+    pub channels: Channels,
     /// Its group.
     pub group: Group,
     /// Arguments, as redis-cli's help shows them.
@@ -210,6 +213,7 @@ pub const fn command(name: &'static str, handler: Handler, arity: Arity) -> Comm
         arity,
         flags: Flags::NONE,
         keys: KeySpec::NONE,
+        channels: Channels::None,
         group: Group::Generic,
         usage: Cow::Borrowed(""),
         summary: Cow::Borrowed(""),
@@ -295,6 +299,12 @@ impl Command {
     /// Says that the key is the first argument.
     pub const fn key(self) -> Self {
         self.keys(KeySpec::FIRST)
+    }
+
+    /// Says where the channels are.
+    pub const fn channels(mut self, channels: Channels) -> Self {
+        self.channels = channels;
+        self
     }
 
     /// Sets the arguments' syntax.

@@ -5,6 +5,7 @@
 use alloc::string::String;
 use core::fmt;
 
+use crate::acl::{Reason, RuleError};
 use crate::command::Command;
 
 /// Why a command was refused.
@@ -536,5 +537,162 @@ impl Error {
     /// `which` options exclude each other, and one of them must be given.
     pub fn exactly_one_of(which: &str, command: &[u8]) -> Self {
         Self::with(&alloc::format!("ERR exactly one of {which} can be specified for "), command, "")
+    }
+}
+
+/// Texts of users and permissions.
+#[expect(missing_docs, reason = "the texts say what each means")]
+impl Error {
+    pub const USER_NAME: Self = Self::Text("ERR Usernames can't contain spaces or null characters");
+    pub const DEFAULT_USER_STAYS: Self = Self::Text("ERR The 'default' user cannot be removed");
+    pub const NO_KEY_PERMISSION: Self = Self::Text("NOPERM No permissions to access a key");
+    pub const NO_CHANNEL_PERMISSION: Self = Self::Text("NOPERM No permissions to access a channel");
+    pub const SORT_BY_DENIED: Self =
+        Self::Text("ERR BY option of SORT denied due to insufficient ACL permissions.");
+    pub const SORT_GET_DENIED: Self =
+        Self::Text("ERR GET option of SORT denied due to insufficient ACL permissions.");
+    pub const GENPASS_BITS: Self = Self::Text(
+        "ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to 4096",
+    );
+    pub const NO_RANDOMNESS: Self = Self::Text("ERR the system has no random numbers");
+    pub const NO_ACL_FILE: Self = Self::Text(
+        "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store users in the Redis configuration.",
+    );
+    pub const ACL_NOT_SAVED: Self = Self::Text(
+        "ERR There was an error trying to save the ACLs. Please check the server logs for more information",
+    );
+
+    pub fn no_command_permission(user: &str, command: &str) -> Self {
+        let tail = alloc::format!(" has no permissions to run the '{command}' command");
+        Self::Owned(alloc::format!("NOPERM User {user}{tail}"))
+    }
+
+    /// What DRYRUN tells of a key (`what`) or channel that is refused: a value, not an error.
+    pub fn dry_run_denial(user: &str, object: &[u8], what: &str) -> String {
+        let object = String::from_utf8_lossy(object);
+        alloc::format!("User {user} has no permissions to access the '{object}' {what}")
+    }
+
+    /// EXEC of a command that was allowed when it was queued.
+    pub fn no_longer_allowed(reason: Reason) -> Self {
+        let reason = match reason {
+            Reason::Command | Reason::Auth => "no permission to execute the command or subcommand",
+            Reason::Key => "no permission to touch the specified keys",
+            Reason::Channel => "no permission to access one of the channels used as arguments",
+        };
+        Self::Owned(alloc::format!(
+            "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command is no longer allowed for the following reason: {reason}"
+        ))
+    }
+
+    /// EXEC that was refused for this reason, with which the transaction ends.
+    pub fn exec_refused(reason: &Self) -> Self {
+        Self::Owned(alloc::format!("EXECABORT Transaction discarded because of: {reason}"))
+    }
+
+    pub fn unknown_category(name: &[u8]) -> Self {
+        Self::with("ERR Unknown category '", name, "'")
+    }
+
+    pub fn user_not_found(name: &[u8]) -> Self {
+        Self::with("ERR User '", name, "' not found")
+    }
+
+    pub fn command_not_found(name: &[u8]) -> Self {
+        Self::with("ERR Command '", name, "' not found")
+    }
+
+    /// A rule that was refused.
+    pub fn acl_rule(rule: &[u8], error: RuleError) -> Self {
+        let rule = String::from_utf8_lossy(rule);
+        Self::Owned(alloc::format!("ERR Error in ACL SETUSER modifier '{rule}': {error}"))
+    }
+
+    /// A selector without end, from the argument that opens it.
+    pub fn open_selector(start: &[u8]) -> Self {
+        let start = String::from_utf8_lossy(start);
+        Self::Owned(alloc::format!(
+            "ERR Unmatched parenthesis in acl selector starting at '{start}'."
+        ))
+    }
+
+    /// A file of users that cannot be read; `reason` is the operating system's.
+    pub fn acl_file_unreadable(file: &str, reason: &str) -> Self {
+        Self::Owned(alloc::format!("ERR Error loading ACLs, opening file '{file}': {reason}"))
+    }
+
+    /// A file of users with errors, which stand in one line.
+    pub fn acl_file_refused(errors: &str) -> Self {
+        Self::Owned(alloc::format!(
+            "ERR {errors}WARNING: ACL errors detected, no change to the previously active ACL rules was performed"
+        ))
+    }
+
+    /// The text without the code in front.
+    pub fn message(&self) -> String {
+        let text = alloc::format!("{self}");
+        text.split_once(' ').map_or_else(|| text.clone(), |(_, message)| message.into())
+    }
+}
+
+impl fmt::Display for RuleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "Unknown command or category name in ACL",
+            Self::Syntax => "Syntax error",
+            Self::KeysAfterAll => {
+                "Adding a pattern after the * pattern (or the 'allkeys' flag) is not valid and does not have any effect. Try 'resetkeys' to start with an empty list of patterns"
+            }
+            Self::ChannelsAfterAll => {
+                "Adding a pattern after the * pattern (or the 'allchannels' flag) is not valid and does not have any effect. Try 'resetchannels' to start with an empty list of channels"
+            }
+            Self::NoSuchPassword => {
+                "The password you are trying to remove from the user does not exist"
+            }
+            Self::NotAHash => {
+                "The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters"
+            }
+            Self::ArgumentOfSubcommand => "Allowing first-arg of a subcommand is not supported",
+        })
+    }
+}
+
+/// What is wrong with a line of a file of users.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the texts below say what each means")]
+pub enum AclFileError<'a> {
+    NoUser,
+    Name(&'a [u8]),
+    Duplicate(&'a [u8]),
+    OpenSelector,
+    Unknown(&'a [u8]),
+    Rule(RuleError),
+}
+
+impl AclFileError<'_> {
+    /// A sentence with the place, and a space behind it.
+    pub fn text(&self, file: &str, line: usize) -> String {
+        let shown = String::from_utf8_lossy;
+        match self {
+            Self::NoUser => alloc::format!(
+                "{file}:{line} should start with user keyword followed by the username. "
+            ),
+            Self::Name(name) => alloc::format!(
+                "'{file}:{line}: username '{}' contains invalid characters. ",
+                shown(name)
+            ),
+            Self::Duplicate(name) => {
+                alloc::format!("WARNING: Duplicate user '{}' found on line {line}. ", shown(name))
+            }
+            Self::OpenSelector => {
+                alloc::format!("{file}:{line}: Unmatched parenthesis in selector definition.")
+            }
+            Self::Unknown(rule) => alloc::format!(
+                "{file}:{line}: Error in applying operation '{}': {}. ",
+                shown(rule),
+                RuleError::Unknown
+            ),
+            Self::Rule(error) => alloc::format!("{file}:{line}: {error}. "),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Who may not run, and why: one gate per reason, in the order in which Redis refuses.
 //!
-//! Existence, arity, protection, authentication, MULTI rules, memory. A gate looks at the entry's
+//! Existence, arity, protection, authentication, MULTI rules, permissions, memory. A gate looks at the entry's
 //! flags, never at a command's name.
 
 use alloc::format;
@@ -8,6 +8,7 @@ use alloc::string::String;
 
 use reef_resp::Argv;
 
+use crate::acl::Denial;
 use crate::command::{Command, Flags};
 use crate::error::Error;
 use crate::registry::{CommandRef, Registry};
@@ -21,6 +22,21 @@ pub struct Conditions {
     pub out_of_memory: bool,
 }
 
+/// Why a command does not pass.
+#[derive(Clone, Debug)]
+pub enum Refusal {
+    /// For this reason.
+    Error(Error),
+    /// The user may not run it, which is logged.
+    Denied(CommandRef, Denial),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
 /// Lets a command pass or says why not.
 #[inline]
 pub fn pass(
@@ -29,32 +45,42 @@ pub fn pass(
     registry: &Registry,
     rules: &Rules,
     conditions: &Conditions,
-) -> Result<CommandRef, Error> {
+) -> Result<CommandRef, Refusal> {
     let command = exists(argv, registry)?;
     if !command.accepts(argv.len()) && !command.flags.has(Flags::REFUSAL_ABORTS) {
-        return Err(Error::wrong_arity(&command));
+        return Err(Error::wrong_arity(&command).into());
     }
     let flags = command.flags;
     if flags.has(Flags::PROTECTED) && !rules.settings.debug_commands {
-        return Err(Error::DebugDisabled);
+        return Err(Error::DebugDisabled.into());
     }
-    if !session.authenticated && !flags.has(Flags::NO_AUTH) {
+    if session.is_stranger() && !flags.has(Flags::NO_AUTH) {
         let ends = flags.has(Flags::REFUSAL_ABORTS);
-        return Err(if ends { Error::EXEC_NO_AUTH } else { Error::NoAuth });
+        return Err(if ends { Error::EXEC_NO_AUTH } else { Error::NoAuth }.into());
     }
     if flags.has(Flags::NO_MULTI) && session.transaction().is_some() {
-        return Err(Error::NotInMulti);
+        return Err(Error::NotInMulti.into());
+    }
+    // Who may not end the transaction is told so when it ends.
+    if session.is_limited() && !flags.has(Flags::REFUSAL_ABORTS) {
+        permit(&command, argv, session)
+            .map_err(|denial| Refusal::Denied(command.clone(), denial))?;
     }
     // What was sent by a client that is gone since must not take what others could have.
     if session.hung_up && flags.has(Flags::BLOCKING) {
-        return Err(Error::HUNG_UP);
+        return Err(Error::HUNG_UP.into());
     }
     // Queuing takes memory too.
     let is_queued = session.transaction().is_some() && !runs_inside_multi(&command);
     if conditions.out_of_memory && (flags.has(Flags::DENYOOM) || is_queued) {
-        return Err(Error::OutOfMemory);
+        return Err(Error::OutOfMemory.into());
     }
     Ok(command)
+}
+
+/// Whether the session's user may run the command with these arguments.
+pub fn permit(command: &CommandRef, argv: Argv<'_>, session: &Session) -> Result<(), Denial> {
+    session.account().map_or(Ok(()), |account| account.user().check(command, argv))
 }
 
 fn exists(argv: Argv<'_>, registry: &Registry) -> Result<CommandRef, Error> {

@@ -8,25 +8,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::command::Command;
+use crate::command_set::CommandSet;
 use crate::types::glob;
-
-/// A set of native commands, by their index in the table.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct CommandSet(Vec<u64>);
-
-impl CommandSet {
-    fn insert(&mut self, id: u16) {
-        let word = usize::from(id) / 64;
-        if self.0.len() <= word {
-            self.0.resize(word + 1, 0);
-        }
-        self.0[word] |= 1 << (id % 64);
-    }
-
-    fn contains(&self, id: u16) -> bool {
-        self.0.get(usize::from(id) / 64).is_some_and(|word| word >> (id % 64) & 1 == 1)
-    }
-}
 
 /// A glob over keys, with the most frequent form (`prefix*`) taken apart beforehand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,9 +117,7 @@ impl Grants {
     }
 
     fn covers_commands(&self, want: &Self) -> bool {
-        want.commands.0.iter().enumerate().all(|(index, word)| {
-            word & !self.commands.0.get(index).copied().unwrap_or_default() == 0
-        })
+        self.commands.contains_all(&want.commands)
     }
 }
 

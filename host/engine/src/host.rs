@@ -4,11 +4,14 @@
 //! all others, but know things that only the host has. It answers through this trait; the engine
 //! stays free of clocks, sockets and threads.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::DerefMut;
 
 use reef_resp::{Argv, Writer};
 
+use crate::acl::Directory;
 use crate::backend::{CallStatus, Caller, PluginCommand};
 pub use crate::client_info::ClientFilter;
 use crate::client_info::ClientInfo;
@@ -26,6 +29,9 @@ pub struct Shutdown {
     /// `FORCE`: stops although saving failed.
     pub force: bool,
 }
+
+/// The users for as long as this is held; nobody else sees or changes them meanwhile.
+pub type Users<'a> = Box<dyn DerefMut<Target = Directory> + 'a>;
 
 /// The process around the engine, from the point of view of one command.
 pub trait Host {
@@ -124,10 +130,28 @@ pub trait Host {
         false
     }
 
-    /// Whether there is a user of this name.
-    fn has_user(&self, name: &[u8]) -> bool {
-        name == b"default"
+    /// One client as CLIENT LIST shows it.
+    fn client(&self, id: u64) -> Option<ClientInfo> {
+        let mut found = None;
+        self.list_clients(&ClientFilter::only(id), &mut |client| found = Some(client));
+        found
     }
+
+    /// All users and the log of refusals. To be held for a moment only.
+    fn users(&mut self) -> Users<'_>;
+
+    /// The name and the content of the file of users (`aclfile`).
+    fn read_users(&mut self) -> Result<(String, Vec<u8>), Error> {
+        Err(Error::NO_ACL_FILE)
+    }
+
+    /// Puts this content in the place of the file of users, as a whole or not at all.
+    fn write_users(&mut self, _content: &[u8]) -> Result<(), Error> {
+        Err(Error::NO_ACL_FILE)
+    }
+
+    /// Fills the place with random bytes that nobody can guess: for passwords.
+    fn secret(&mut self, place: &mut [u8]) -> Result<(), Error>;
 
     /// Is told of each command that EXEC ran, for MONITOR.
     fn ran_in_transaction(&mut self, _database: u32, _argv: Argv<'_>) {}

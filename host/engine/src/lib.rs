@@ -14,14 +14,17 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod acl;
 pub mod acl_category;
 pub mod annotations;
 pub mod args;
 pub mod backend;
 pub mod batch;
+pub mod channels;
 pub mod client_info;
 pub mod clock;
 pub mod command;
+mod command_set;
 pub mod commands;
 pub mod error;
 pub mod gates;
@@ -30,6 +33,7 @@ pub mod host;
 pub mod keyspace;
 pub mod keyspec;
 pub mod monitor;
+pub mod permission;
 pub mod rdb;
 pub mod registry;
 pub mod serving;

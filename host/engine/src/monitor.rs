@@ -10,11 +10,23 @@ use reef_resp::Argv;
 pub fn monitor_line(now_us: u64, database: u32, address: &str, argv: Argv<'_>) -> String {
     let (seconds, rest_us) = (now_us / 1_000_000, now_us % 1_000_000);
     let mut line = format!("{seconds}.{rest_us:06} [{database} {address}]");
-    for argument in argv.iter() {
+    for (position, argument) in argv.iter().enumerate() {
         line.push(' ');
-        push_quoted(&mut line, argument);
+        let shown = if is_secret(argv, position) { b"(redacted)" } else { argument };
+        push_quoted(&mut line, shown);
     }
     line
+}
+
+/// Whether an argument is the name or the password with which a client logs in.
+fn is_secret(argv: Argv<'_>, position: usize) -> bool {
+    let is = |at: usize, word: &[u8]| argv.get(at).eq_ignore_ascii_case(word);
+    match position {
+        0 => false,
+        _ if is(0, b"AUTH") => true,
+        _ if !is(0, b"HELLO") => false,
+        _ => (position.saturating_sub(2).max(2)..position).any(|at| is(at, b"AUTH")),
+    }
 }
 
 /// Appends bytes in quotes; what is not printable ASCII is escaped.
@@ -48,6 +60,14 @@ mod tests {
     fn a_line_looks_as_redis_prints_it() {
         let argv: OwnedArgv = [b"SET".as_slice(), b"k", b"a\"\\\n\x00\xffz"].into_iter().collect();
         let line = monitor_line(1_339_518_083_000_412, 3, "127.0.0.1:60866", argv.as_argv());
+        let shown = |words: &[&str]| {
+            let argv: OwnedArgv = words.iter().copied().collect();
+            monitor_line(0, 0, "-", argv.as_argv()).split_off("0.000000 [0 -] ".len())
+        };
+        let secret = r#""(redacted)" "(redacted)""#;
+        assert_eq!(shown(&["auth", "me", "secret"]), format!(r#""auth" {secret}"#));
+        let hello = shown(&["HELLO", "3", "AUTH", "me", "secret", "SETNAME", "x"]);
+        assert_eq!(hello, format!(r#""HELLO" "3" "AUTH" {secret} "SETNAME" "x""#));
         assert_eq!(line, r#"1339518083.000412 [3 127.0.0.1:60866] "SET" "k" "a\"\\\n\x00\xffz""#);
     }
 }

@@ -10,8 +10,9 @@ use alloc::vec::Vec;
 use core::ops::Deref;
 
 use hashbrown::HashTable;
-use reef_resp::Argv;
+use reef_resp::{Argv, OwnedArgv};
 
+use crate::acl::Needs;
 use crate::command::{Command, Flags};
 use crate::keyspace::ShardSet;
 use crate::settings::Rules;
@@ -25,6 +26,8 @@ pub struct CommandRef {
     id: u16,
     /// A container's first sub-command has this index, the others follow.
     first_subcommand: u16,
+    /// What it does to its keys.
+    needs: Needs,
 }
 
 #[derive(Clone, Debug)]
@@ -49,6 +52,17 @@ impl CommandRef {
     /// An index means the same command until plugins change.
     pub fn id(&self) -> u16 {
         self.id
+    }
+
+    /// What it needs of its keys.
+    #[inline]
+    pub fn needs(&self) -> Needs {
+        self.needs
+    }
+
+    /// The indexes of its sub-commands.
+    pub fn subcommand_ids(&self) -> impl Iterator<Item = u16> + use<> {
+        (self.first_subcommand..).take(self.subcommands().len())
     }
 
     /// The shards that the command's keys live in.
@@ -99,10 +113,11 @@ impl Registry {
         for (id, command) in Command::natives() {
             let first_subcommand = (natives + registry.subcommands.len()) as u16;
             for (id, subcommand) in (first_subcommand..).zip(command.subcommands()) {
-                let entry = Entry::Native(subcommand);
-                registry.subcommands.push(CommandRef { entry, id, first_subcommand: id });
+                let (entry, needs) = (Entry::Native(subcommand), Needs::of(subcommand));
+                registry.subcommands.push(CommandRef { entry, id, first_subcommand: id, needs });
             }
-            registry.insert(CommandRef { entry: Entry::Native(command), id, first_subcommand });
+            let (entry, needs) = (Entry::Native(command), Needs::of(command));
+            registry.insert(CommandRef { entry, id, first_subcommand, needs });
         }
         registry
     }
@@ -116,8 +131,8 @@ impl Registry {
                 return Err(name.to_owned());
             }
             let id = (registry.entries.len() + registry.subcommands.len()) as u16;
-            let entry = Entry::Plugin(command.clone());
-            registry.insert(CommandRef { entry, id, first_subcommand: id });
+            let (entry, needs) = (Entry::Plugin(command.clone()), Needs::of(command));
+            registry.insert(CommandRef { entry, id, first_subcommand: id, needs });
         }
         Ok(registry)
     }
@@ -149,16 +164,22 @@ impl Registry {
             return Ok(Some(command.clone()));
         }
         let word = argv.get(1);
-        let found = (command.first_subcommand..)
-            .zip(command.subcommands())
-            .find(|(_, subcommand)| word.eq_ignore_ascii_case(subcommand.name.as_bytes()));
-        match found {
-            Some((id, found)) => {
-                let entry = Entry::Native(found);
-                Ok(Some(CommandRef { entry, id, first_subcommand: id }))
-            }
+        let is_meant = |subcommand: &Command| word.eq_ignore_ascii_case(subcommand.name.as_bytes());
+        let found = command.subcommands().iter().position(is_meant);
+        let first = usize::from(command.first_subcommand) - self.natives;
+        match found.and_then(|found| self.subcommands.get(first + found)) {
+            Some(found) => Ok(Some(found.clone())),
             None => Err(command),
         }
+    }
+
+    /// The command of a full name such as `get` or `client|list`, in either case.
+    pub fn find(&self, name: &[u8]) -> Option<CommandRef> {
+        let words: OwnedArgv = name.splitn(2, |byte| *byte == b'|').collect();
+        let words = words.as_argv();
+        let command = self.resolve(words).ok()??;
+        // A second word that no container took makes it another name.
+        (words.len() == 1 || !command.parent.is_empty()).then_some(command)
     }
 
     /// The command or sub-command with this [`CommandRef::id`].

@@ -40,6 +40,7 @@ impl Cx<'_> {
             database: self.keys.database,
             protocol: self.reply.protocol(),
             user: self.session.user.clone(),
+            account: self.session.account().cloned(),
             shards,
         };
         let waiter = Arc::new(Waiter::new(wait, command, argv, place));
@@ -88,6 +89,14 @@ impl Cx<'_> {
         let mut reply = Writer::new(waiter.protocol);
         let mut session = Session::new(waiter.client, waiter.user.clone(), true);
         session.database = waiter.database;
+        if let Some(account) = &waiter.account {
+            session.hold(account.clone());
+        }
+        if session.is_outdated() && !self.host.users().renew(&mut session) {
+            // The user is gone, and so is the connection.
+            self.keys.end_wait(waiter);
+            return;
+        }
         let mut step = Cx {
             keys: self.keys.within(waiter.database),
             reply: &mut reply,
@@ -97,7 +106,7 @@ impl Cx<'_> {
             answer: Answer::Now,
             rerun: true,
         };
-        step.run(&waiter.command, waiter.argv.as_argv());
+        step.run_if_permitted(&waiter.command, waiter.argv.as_argv());
         let still_waits = !matches!(step.answer, Answer::Now);
         if still_waits {
             return;

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use reef_resp::OwnedArgv;
 
+use crate::acl::Account;
 use crate::command::Flags;
 use crate::keyspace::ShardSet;
 use crate::registry::CommandRef;
@@ -53,6 +54,8 @@ pub struct Session {
     pub executing: bool,
     /// The user's name.
     pub user: Arc<str>,
+    /// The user; without one everything is allowed.
+    account: Option<Arc<Account>>,
     labels: Option<Box<Labels>>,
     transaction: Option<Box<Transaction>>,
     watches: Vec<Watch>,
@@ -106,10 +109,48 @@ impl Session {
             monitoring: false,
             executing: false,
             user,
+            account: None,
             labels: None,
             transaction: None,
             watches: Vec::new(),
         }
+    }
+
+    /// The session of a new connection that begins as this user.
+    pub fn of(id: u64, account: Arc<Account>) -> Self {
+        let authenticated = account.user().is_open();
+        let mut session = Self::new(id, account.shown().clone(), authenticated);
+        session.hold(account);
+        session
+    }
+
+    /// The user.
+    pub fn account(&self) -> Option<&Arc<Account>> {
+        self.account.as_ref()
+    }
+
+    /// Makes this the user from the next command on.
+    pub fn hold(&mut self, account: Arc<Account>) {
+        self.user = account.shown().clone();
+        self.account = Some(account);
+    }
+
+    /// Whether the user was changed or deleted since the session took it.
+    #[inline]
+    pub fn is_outdated(&self) -> bool {
+        self.account.as_ref().is_some_and(|account| account.is_outdated())
+    }
+
+    /// Whether commands are to be checked before they run.
+    #[inline]
+    pub fn is_limited(&self) -> bool {
+        self.account.as_ref().is_some_and(|account| !account.is_unlimited())
+    }
+
+    /// Whether the client must prove who it is before it runs anything.
+    #[inline]
+    pub fn is_stranger(&self) -> bool {
+        !self.authenticated && !self.account.as_ref().is_some_and(|held| held.user().is_open())
     }
 
     /// What the client told of itself.

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use crate::acl::Policy;
 use crate::types::hasher::Hasher;
 use crate::types::limits::Limits;
 
@@ -15,6 +16,8 @@ pub struct Settings {
     pub string_bytes_max: usize,
     /// The password of the default user (`requirepass`); empty: none.
     pub password: alloc::boxed::Box<[u8]>,
+    /// What is configured about users (`acl-pubsub-default`, `acllog-max-len`).
+    pub users: Policy,
     /// Whether DEBUG is allowed (`enable-debug-command`).
     pub debug_commands: bool,
     /// Which LFU bookkeeping, if any (`maxmemory-policy` is an LFU one).
@@ -29,6 +32,7 @@ impl Default for Settings {
             databases: 16,
             string_bytes_max: 512 * 1024 * 1024,
             password: alloc::boxed::Box::default(),
+            users: Policy::default(),
             debug_commands: false,
             lfu: false,
             limits: Limits::default(),

@@ -25,6 +25,7 @@ use crate::gates::Conditions;
 use crate::grants::Grants;
 use crate::keyspace::{self, Journal, Keyspace, Shard, ShardSet, Shards, Slot};
 use crate::monitor::monitor_line;
+use crate::permission::note_denial;
 use crate::registry::{CommandRef, Registry};
 use crate::serving::Ending;
 use crate::session::Session;
@@ -90,12 +91,13 @@ pub const START: Millis = Millis::new(1_767_225_600_000);
 impl Solo {
     /// An empty engine.
     pub fn new(seed: u64, shards: usize, settings: Settings) -> Self {
-        let process = Process::new(seed, &settings);
+        let registry = Registry::native();
+        let process = Process::new(seed, &settings, &registry);
         let rules = Rules::new(seed, shards, settings);
         Self {
             shards: (0..rules.shards).map(|_| Shard::new()).collect(),
             rules,
-            registry: Registry::native(),
+            registry,
             clients: BTreeMap::new(),
             next_client: 1,
             monitors: BTreeSet::new(),
@@ -108,7 +110,7 @@ impl Solo {
     pub fn connect(&mut self) -> u64 {
         let id = self.next_client;
         self.next_client += 1;
-        let session = Session::new(id, "default".into(), self.rules.settings.password.is_empty());
+        let session = Session::of(id, self.process.users.default_account().clone());
         let now = self.process.now;
         let client = Client {
             session,
@@ -248,6 +250,10 @@ impl Solo {
             return (Vec::new(), true);
         }
         let mut reply = Writer::new(client.protocol);
+        if client.session.is_outdated() && !self.process.users.renew(&mut client.session) {
+            self.forget(client);
+            return (Vec::new(), false);
+        }
         let admission = step::admit(
             argv,
             &mut client.session,
@@ -261,8 +267,16 @@ impl Solo {
             client.command = command.full_name();
         }
         let mut told = Told::default();
-        if let Admission::Run(command, held) = admission {
-            told = self.run_admitted(&mut client, &command, argv, held, &mut reply);
+        match admission {
+            Admission::Run(command, held) => {
+                told = self.run_admitted(&mut client, &command, argv, held, &mut reply);
+            }
+            Admission::Denied(command, denial) => {
+                let me = client.describe(self.process.now);
+                let mut host = ProcessHost::new(&mut self.process, &self.clients, Some(me));
+                note_denial(&command, denial, argv, &client.session, &reply, &mut host);
+            }
+            Admission::Answered | Admission::Queued(_) => {}
         }
         client.protocol = reply.protocol();
         let open = !client.session.closing;
@@ -324,7 +338,7 @@ impl Solo {
         told.killed.retain(|id| *id != client.session.id);
         client.session.closing |= told.killed.len() < killed;
         if core::mem::take(&mut self.process.reconfigured) {
-            self.process.configuration.apply(&mut self.rules.settings);
+            self.reconfigure();
         }
         let hidden = [Flags::SKIP_MONITOR, Flags::ADMIN];
         if !self.monitors.is_empty()
@@ -334,6 +348,17 @@ impl Solo {
             self.feed_monitors(client, argv);
         }
         told
+    }
+
+    /// Puts what CONFIG SET changed into effect.
+    fn reconfigure(&mut self) {
+        let settings = &mut self.rules.settings;
+        let password = settings.password.clone();
+        self.process.configuration.apply(settings);
+        self.process.users.set_policy(settings.users);
+        if settings.password != password {
+            self.process.users.set_default_password(&settings.password);
+        }
     }
 
     fn feed_monitors(&mut self, client: &Client, argv: Argv<'_>) {

@@ -9,11 +9,12 @@ use alloc::vec::Vec;
 
 use reef_resp::{Argv, OwnedArgv, Writer};
 
+use crate::acl::Denial;
 use crate::args::Args;
 use crate::backend::{CallStatus, Caller};
 use crate::command::{Command, Flags, Runner};
 use crate::error::Error;
-use crate::gates::{self, Conditions};
+use crate::gates::{self, Conditions, Refusal};
 use crate::host::Host;
 use crate::keyspace::{Keyspace, ShardSet};
 use crate::registry::{CommandRef, Registry};
@@ -26,6 +27,9 @@ use crate::waiters::Waiter;
 pub enum Admission {
     /// Nothing more: it was refused, and the reply is written.
     Answered,
+    /// [`note_denial`](crate::permission::note_denial): the user may not run it. The reply is
+    /// written.
+    Denied(CommandRef, Denial),
     /// Nothing more: it was queued for EXEC. Its index in the table.
     Queued(u16),
     /// Take these shards and run it.
@@ -44,10 +48,15 @@ pub fn admit(
 ) -> Admission {
     let command = match gates::pass(argv, session, registry, rules, conditions) {
         Ok(command) => command,
-        Err(error) => {
+        Err(Refusal::Error(error)) => {
             session.abort();
             refuse(&error, reply);
             return Admission::Answered;
+        }
+        Err(Refusal::Denied(command, denial)) => {
+            session.abort();
+            refuse(&denial.error(&session.user, &command), reply);
+            return Admission::Denied(command, denial);
         }
     };
     if session.transaction().is_some() && !gates::runs_inside_multi(&command) {
@@ -113,6 +122,14 @@ impl Cx<'_> {
         }
     }
 
+    /// Runs a command that was permitted when it was sent, if it still is.
+    pub fn run_if_permitted(&mut self, command: &CommandRef, argv: Argv<'_>) {
+        match self.permit(command, argv) {
+            Ok(()) => self.run(command, argv),
+            Err(denial) => refuse(&denial.error(&self.session.user, command), self.reply),
+        }
+    }
+
     /// Runs a command; in case of an error nothing is written to the reply.
     #[inline]
     pub fn try_run(&mut self, command: &CommandRef, argv: Argv<'_>) -> Result<(), Error> {
@@ -172,7 +189,10 @@ impl Cx<'_> {
         self.session.executing = true;
         for (command, argv) in queue {
             self.keys.database = self.session.database;
-            self.run(&command, argv.as_argv());
+            match self.permit(&command, argv.as_argv()) {
+                Ok(()) => self.run(&command, argv.as_argv()),
+                Err(denial) => refuse(&Error::no_longer_allowed(denial.reason), self.reply),
+            }
             self.host.ran_in_transaction(self.session.database, argv.as_argv());
         }
         self.session.executing = false;

@@ -22,6 +22,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use reef_resp::{Argv, OwnedArgv, Protocol, Writer};
 
+use crate::acl::Account;
 use crate::keyspace::ShardSet;
 use crate::registry::CommandRef;
 
@@ -75,6 +76,8 @@ pub struct Waiter {
     pub protocol: Protocol,
     /// The user's name.
     pub user: Arc<str>,
+    /// The user when it began to wait.
+    pub(crate) account: Option<Arc<Account>>,
     /// What it runs.
     pub command: CommandRef,
     /// With which arguments.
@@ -98,12 +101,13 @@ pub(crate) struct Place {
     pub(crate) database: u32,
     pub(crate) protocol: Protocol,
     pub(crate) user: Arc<str>,
+    pub(crate) account: Option<Arc<Account>>,
     pub(crate) shards: ShardSet,
 }
 
 impl Waiter {
     pub(crate) fn new(wait: Wait, command: CommandRef, argv: Argv<'_>, place: Place) -> Self {
-        let Place { client, home, order, database, protocol, user, shards } = place;
+        let Place { client, home, order, database, protocol, user, account, shards } = place;
         Self {
             client,
             home,
@@ -111,6 +115,7 @@ impl Waiter {
             database,
             protocol,
             user,
+            account,
             command,
             argv: wait.argv.unwrap_or_else(|| OwnedArgv::from(argv)),
             shards,

@@ -27,6 +27,10 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
 
 /// Where Redis 7.2 says something else than 7.0, and Reef follows: command, field.
 const SINCE_7_2: &[(&str, &str)] = &[
+    ("acl|cat", "arguments"),
+    ("acl|deluser", "tips"),
+    ("acl|save", "tips"),
+    ("acl|setuser", "tips"),
     ("bitop", "arguments"),
     ("blmove", "flags"),
     ("blpop", "flags"),

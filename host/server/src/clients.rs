@@ -46,6 +46,8 @@ pub(crate) struct Card {
 /// What a client told of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Labels {
+    /// The user's name.
+    pub(crate) user: Arc<str>,
     pub(crate) name: Box<[u8]>,
     pub(crate) library_name: Box<[u8]>,
     pub(crate) library_version: Box<[u8]>,
@@ -78,7 +80,7 @@ impl Card {
             no_touch: AtomicBool::new(false),
             input_bytes: AtomicU32::new(0),
             output_bytes: AtomicU64::new(0),
-            labels: Mutex::default(),
+            labels: Mutex::new(Labels { user: "default".into(), ..Labels::default() }),
             waiter: Mutex::default(),
         }
     }

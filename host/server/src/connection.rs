@@ -37,6 +37,8 @@ pub(crate) struct Connection {
     /// How many of them it has taken since.
     pub(crate) sent: usize,
     pub(crate) card: Arc<Card>,
+    /// The user that the card shows.
+    shown_user: Arc<str>,
     /// Whether there may be bytes to receive: readiness is told once only.
     pub(crate) readable: bool,
     /// How many bytes the command under way still lacks at least.
@@ -61,6 +63,7 @@ pub(crate) enum Sent {
 impl Connection {
     pub(crate) fn new(link: Link, session: Session, card: Arc<Card>) -> Self {
         Self {
+            shown_user: session.user.clone(),
             link,
             session,
             protocol: Protocol::Resp2,
@@ -133,7 +136,11 @@ impl Connection {
 
     /// Brings the card up to date.
     #[inline]
-    pub(crate) fn update_card(&self, now_ms: u64) {
+    pub(crate) fn update_card(&mut self, now_ms: u64) {
+        if !Arc::ptr_eq(&self.shown_user, &self.session.user) {
+            self.shown_user = self.session.user.clone();
+            self.card.labels.lock().user = self.shown_user.clone();
+        }
         let card = &self.card;
         let session = &self.session;
         card.active_at.store(now_ms, Ordering::Relaxed);
@@ -162,6 +169,7 @@ impl Connection {
             || shown.library_version != labels.library_version
         {
             *shown = Labels {
+                user: shown.user.clone(),
                 name: labels.name.clone(),
                 library_name: labels.library_name.clone(),
                 library_version: labels.library_version.clone(),

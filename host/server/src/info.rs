@@ -4,6 +4,8 @@
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
+use reef_engine::acl::Reason;
+
 use crate::clock::{now_ms, now_us};
 use crate::process;
 use crate::server::Shared;
@@ -103,6 +105,10 @@ impl Shared {
         line(out, "total_error_replies", self.sum(|s| s.errors.get()));
         line(out, "total_reads_processed", self.sum(|s| s.reads.get()));
         line(out, "total_writes_processed", self.sum(|s| s.writes.get()));
+        let users = self.store.users.lock();
+        for (name, reason) in Reason::COUNTERS {
+            line(out, name, users.log().count(reason));
+        }
         for name in ABSENT_STATS {
             line(out, name, 0);
         }
@@ -147,7 +153,7 @@ impl Shared {
 }
 
 /// Counters of what this server does not do, so they stay at zero. Clients look for them.
-const ABSENT_STATS: [&str; 19] = [
+const ABSENT_STATS: [&str; 15] = [
     "instantaneous_ops_per_sec",
     "total_net_repl_input_bytes",
     "total_net_repl_output_bytes",
@@ -163,10 +169,6 @@ const ABSENT_STATS: [&str; 19] = [
     "latest_fork_usec",
     "total_forks",
     "unexpected_error_replies",
-    "acl_access_denied_auth",
-    "acl_access_denied_cmd",
-    "acl_access_denied_key",
-    "acl_access_denied_channel",
 ];
 
 /// Nothing is kept on disk yet: the fields say so.

@@ -24,6 +24,8 @@ mod statistics;
 mod store;
 mod surroundings;
 mod tls;
+mod users;
+mod users_file;
 mod worker;
 
 pub use clock::now_ms;

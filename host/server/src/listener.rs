@@ -199,7 +199,8 @@ fn accept_one(listener: &Listener, shared: &Shared) -> io::Result<Option<Newcome
         refuse(&socket, b"-ERR max number of clients reached\r\n");
         return Ok(None);
     }
-    if options.protected_mode && peer.is_some_and(|peer| !is_loopback(peer)) {
+    let is_stranger = peer.is_some_and(|peer| !is_loopback(peer));
+    if options.protected_mode && is_stranger && !shared.store.has_password() {
         shared.post.clients.dismiss();
         refuse(&socket, PROTECTED);
         return Ok(None);

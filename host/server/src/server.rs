@@ -61,7 +61,9 @@ pub struct Options {
     pub memory_policy: String,
     /// TLS.
     pub tls: TlsOptions,
-    /// Whether strangers are refused (`protected-mode` without a password).
+    /// Where ACL LOAD and ACL SAVE find the users (`aclfile`).
+    pub users_file: Option<PathBuf>,
+    /// Whether strangers are refused while the default user has no password (`protected-mode`).
     pub protected_mode: bool,
     /// The configuration file, for INFO.
     pub config_file: String,
@@ -87,6 +89,7 @@ impl Default for Options {
             memory_bytes_max: 0,
             memory_policy: "noeviction".to_owned(),
             tls: TlsOptions::default(),
+            users_file: None,
             protected_mode: true,
             config_file: String::new(),
             hz: 10,
@@ -105,8 +108,9 @@ pub trait Configuration: Send + Sync {
         pairs: &[(&[u8], &[u8])],
         put: &mut dyn FnMut(Settings, Options) -> Result<(), String>,
     ) -> Result<(), String>;
-    /// Writes the configuration back to its file.
-    fn rewrite(&self) -> Result<(), String>;
+    /// Writes the configuration back to its file. `users` are all users as in lines `user ...`,
+    /// without that word.
+    fn rewrite(&self, users: &[String]) -> Result<(), String>;
 }
 
 /// Why the server could not start.
@@ -168,7 +172,6 @@ pub(crate) struct Shared {
     pub(crate) post: Arc<Post>,
     pub(crate) statistics: Vec<Arc<Statistics>>,
     pub(crate) monitors: AtomicUsize,
-    pub(crate) default_user: Arc<str>,
     pub(crate) started_at: Millis,
     pub(crate) port: AtomicU64,
     pub(crate) run_id: String,
@@ -295,7 +298,6 @@ impl Server {
             post: post.clone(),
             statistics: (0..workers).map(|_| Arc::new(Statistics::new())).collect(),
             monitors: AtomicUsize::new(0),
-            default_user: "default".into(),
             started_at: now_ms(),
             port: AtomicU64::new(u64::from(listeners.port())),
             run_id: run_id(&mut run_id_state),

@@ -14,6 +14,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
+use reef_engine::acl::Directory;
 use reef_engine::backend::{Backend, Batch, Caller, CommandColumns, Items, Outcome, StepError};
 use reef_engine::batch::Plan;
 use reef_engine::clock::Millis;
@@ -22,6 +23,7 @@ use reef_engine::gates::Conditions;
 use reef_engine::grants::Grants;
 use reef_engine::host::Host;
 use reef_engine::keyspace::{self, Journal, Keyspace, Shard, ShardSet, Shards};
+use reef_engine::permission::note_denial;
 use reef_engine::registry::Registry;
 use reef_engine::session::Session;
 use reef_engine::settings::{Rules, Settings};
@@ -47,6 +49,8 @@ pub struct Store {
     next_expiry: AtomicU64,
     /// Whether keys are removed when they are due, and not only when somebody meets them.
     active_expiry: AtomicBool,
+    /// Who may do what. Taken last: whoever holds it takes no other lock.
+    pub(crate) users: Mutex<Directory>,
     /// Reaches other clients, once there is a server.
     post: OnceLock<Arc<Post>>,
 }
@@ -63,7 +67,7 @@ pub struct Moment {
 /// What became of a command.
 #[derive(Clone, Debug, Default)]
 pub struct Execution {
-    /// Its index in the table, unless it was refused.
+    /// Its index in the table, unless it was refused for another reason than the user's rights.
     pub command: Option<u16>,
     /// Whether it ran: not if it was refused or queued.
     pub ran: bool,
@@ -74,13 +78,16 @@ pub struct Execution {
 impl Store {
     /// An empty store. `seed` must be unpredictable to clients.
     pub fn new(seed: u64, shards: usize, settings: Settings) -> Arc<Self> {
+        let registry = Registry::native();
+        let users = Directory::new(&settings.password, settings.users, &registry);
         let rules = Rules::new(seed, shards, settings);
         Arc::new(Self {
             shards: (0..rules.shards).map(|_| Locked::default()).collect(),
             rules: ArcSwap::from_pointee(rules),
-            registry: ArcSwap::from_pointee(Registry::native()),
+            registry: ArcSwap::from_pointee(registry),
             next_expiry: AtomicU64::new(u64::MAX),
             active_expiry: AtomicBool::new(true),
+            users: Mutex::new(users),
             post: OnceLock::new(),
         })
     }
@@ -97,6 +104,11 @@ impl Store {
 
     /// Changes the settings for steps to come.
     pub fn set_settings(&self, settings: Settings) {
+        let mut users = self.users.lock();
+        users.set_policy(settings.users);
+        if self.rules.load().settings.password != settings.password {
+            users.set_default_password(&settings.password);
+        }
         self.rules.rcu(|rules| rules.with_settings(settings.clone()));
     }
 
@@ -127,9 +139,16 @@ impl Store {
         host: &mut dyn Host,
     ) -> Execution {
         let Moment { rules, registry, conditions, now } = moment;
+        if session.is_outdated() && !self.users.lock().renew(session) {
+            return Execution::default();
+        }
         let admission = step::admit(argv, session, registry, rules, conditions, reply);
         let (command, shards) = match admission {
             Admission::Answered => return Execution::default(),
+            Admission::Denied(command, denial) => {
+                note_denial(&command, denial, argv, session, reply, host);
+                return Execution { command: Some(command.id()), ..Default::default() };
+            }
             Admission::Queued(id) => return Execution { command: Some(id), ..Default::default() },
             Admission::Run(command, shards) => (command, shards),
         };
@@ -275,7 +294,8 @@ impl Store {
         let (rules, registry) = (self.rules.load(), self.registry.load());
         let mut session = Session::new(caller.client_id, caller.user.clone(), true);
         session.database = caller.database;
-        let mut host = BatchHost { post: self.post.get().map(|post| &**post) };
+        let mut host =
+            BatchHost { post: self.post.get().map(|post| &**post), users: Some(&self.users) };
         self.with_shards(set, |shards| {
             let mut cx = Cx {
                 keys: Keyspace::new(shards, &rules, now_ms(), caller.database, journal),

@@ -4,12 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use parking_lot::Mutex;
+use reef_engine::acl::{Directory, Policy};
 use reef_engine::backend::{CallStatus, Caller, Completion, Extension, PluginCommand};
 use reef_engine::client_info::{ClientFilter, ClientInfo};
 use reef_engine::clock::Millis;
 use reef_engine::error::Error;
-use reef_engine::host::{Host, Shutdown};
+use reef_engine::host::{Host, Shutdown, Users};
 use reef_engine::keyspace::Database;
+use reef_engine::registry::Registry;
 use reef_engine::serving::Ending;
 use reef_engine::waiters::Waiter;
 use reef_resp::{Argv, Writer};
@@ -19,6 +22,7 @@ use crate::clock::{now_ms, now_us};
 use crate::mailbox::Message;
 use crate::post::Post;
 use crate::server::Shared;
+use crate::users_file;
 
 /// The server around a command that a client sent.
 pub(crate) struct WorkerHost<'a> {
@@ -89,12 +93,39 @@ impl Host for WorkerHost<'_> {
 
     fn config_rewrite(&mut self) -> Result<(), Error> {
         match self.shared.configuration() {
-            Some(configuration) => configuration.rewrite().map_err(Error::Owned),
+            Some(configuration) => {
+                let users = self.shared.store.users.lock().texts();
+                configuration.rewrite(&users).map_err(Error::Owned)
+            }
             None => Ok(()),
         }
     }
 
+    fn users(&mut self) -> Users<'_> {
+        Box::new(self.shared.store.users.lock())
+    }
+
+    fn read_users(&mut self) -> Result<(String, Vec<u8>), Error> {
+        let options = self.shared.options();
+        let file = options.users_file.as_deref().ok_or(Error::NO_ACL_FILE)?;
+        users_file::read(file)
+    }
+
+    fn write_users(&mut self, content: &[u8]) -> Result<(), Error> {
+        let options = self.shared.options();
+        let file = options.users_file.as_deref().ok_or(Error::NO_ACL_FILE)?;
+        users_file::write(file, content).map_err(|error| {
+            tracing::warn!("the file of users {} is not written: {error}", file.display());
+            Error::ACL_NOT_SAVED
+        })
+    }
+
+    fn secret(&mut self, place: &mut [u8]) -> Result<(), Error> {
+        getrandom::fill(place).map_err(|_| Error::NO_RANDOMNESS)
+    }
+
     fn reset_stats(&mut self) {
+        self.shared.store.users.lock().log_mut().reset_counts();
         self.shared.statistics.iter().for_each(|statistics| statistics.reset());
         self.shared.errors.lock().clear();
     }
@@ -107,6 +138,10 @@ impl Host for WorkerHost<'_> {
         let all = self.shared.post.clients.all();
         let described = all.iter().map(|card| describe(card, self.shared));
         described.filter(|client| filter.matches(client)).for_each(show);
+    }
+
+    fn client(&self, id: u64) -> Option<ClientInfo> {
+        self.shared.post.clients.get(id).map(|card| describe(&card, self.shared))
     }
 
     fn kill_clients(&mut self, filter: &ClientFilter) -> usize {
@@ -205,7 +240,7 @@ fn describe(card: &Card, shared: &Shared) -> ClientInfo {
         input_bytes: card.input_bytes.load(Ordering::Relaxed) as usize,
         output_bytes: card.output_bytes.load(Ordering::Relaxed) as usize,
         command: command.map(|command| command.full_name()).unwrap_or_default(),
-        user: "default".into(),
+        user: labels.user.as_ref().into(),
         protocol: card.protocol.load(Ordering::Relaxed),
         library_name: labels.library_name,
         library_version: labels.library_version,
@@ -239,6 +274,7 @@ pub(crate) fn next_random(state: &mut u64) -> u64 {
 #[derive(Default)]
 pub struct BatchHost<'a> {
     pub(crate) post: Option<&'a Post>,
+    pub(crate) users: Option<&'a Mutex<Directory>>,
 }
 
 impl Host for BatchHost<'_> {
@@ -265,6 +301,20 @@ impl Host for BatchHost<'_> {
     }
 
     fn config_rewrite(&mut self) -> Result<(), Error> {
+        Err(Error::NoScriptCommand)
+    }
+
+    fn users(&mut self) -> Users<'_> {
+        match self.users {
+            Some(users) => Box::new(users.lock()),
+            None => {
+                let nobody = Directory::new(b"", Policy::default(), &Registry::native());
+                Box::new(Box::new(nobody))
+            }
+        }
+    }
+
+    fn secret(&mut self, _: &mut [u8]) -> Result<(), Error> {
         Err(Error::NoScriptCommand)
     }
 

@@ -189,8 +189,7 @@ impl Worker {
         }
         let card = Arc::new(Card::new(id, self.index, (peer, local), socket, now_ms()));
         self.shared.post.clients.insert(card.clone());
-        let authenticated = self.shared.store.rules().settings.password.is_empty();
-        let session = Session::new(id, self.shared.default_user.clone(), authenticated);
+        let session = Session::of(id, self.shared.store.default_account());
         entry.insert(Box::new(Connection::new(link, session, card)));
         self.places.insert(id, place);
     }
@@ -442,6 +441,9 @@ impl Worker {
         }
         self.statistics.count(execution.command.filter(|_| execution.ran), failed);
         if let Some(command) = execution.command {
+            if failed && !execution.ran {
+                self.statistics.of(command).rejected.add(1);
+            }
             connection.card.command.store(command, Ordering::Relaxed);
         }
         if execution.ran {

@@ -209,7 +209,7 @@ fn kill_address(cx: &mut Cx<'_>, address: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-fn kill_filter(cx: &Cx<'_>, args: &mut Args<'_>) -> Result<ClientFilter, Error> {
+fn kill_filter(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<ClientFilter, Error> {
     const OPTIONS: [&str; 7] = ["ID", "TYPE", "ADDR", "LADDR", "USER", "SKIPME", "MAXAGE"];
     let mut filter = ClientFilter { skip_me: Some(cx.session.id), ..ClientFilter::default() };
     while !args.is_done() {
@@ -224,7 +224,7 @@ fn kill_filter(cx: &Cx<'_>, args: &mut Args<'_>) -> Result<ClientFilter, Error> 
             "LADDR" => filter.local_address = Some(args.bytes()?.into()),
             "USER" => {
                 let user = args.bytes()?;
-                if !cx.host.has_user(user) {
+                if cx.host.users().get(user).is_none() {
                     return Err(Error::no_such_user(user));
                 }
                 filter.user = Some(user.into());

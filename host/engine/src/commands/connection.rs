@@ -2,6 +2,7 @@
 
 use reef_resp::Protocol;
 
+use crate::acl::DEFAULT_USER;
 use crate::args::Args;
 use crate::command::{Command, Flags, Group, command};
 use crate::error::Error;
@@ -89,37 +90,17 @@ fn select(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 fn auth(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (user, password) = match args.left() {
         1 => {
-            if cx.keys.rules.settings.password.is_empty() {
+            if cx.host.users().default_account().user().needs_no_password() {
                 return Err(Error::NoPasswordSet);
             }
-            (&b"default"[..], args.bytes()?)
+            (DEFAULT_USER, args.bytes()?)
         }
         2 => (args.bytes()?, args.bytes()?),
         _ => return Err(Error::Syntax),
     };
-    authenticate(cx, user, password)?;
+    cx.authenticate(user, password, args.argv())?;
     cx.reply.ok();
     Ok(())
-}
-
-/// Lets the client in if user and password are right. A default user without a password takes any.
-fn authenticate(cx: &mut Cx<'_>, user: &[u8], password: &[u8]) -> Result<(), Error> {
-    let expected = &cx.keys.rules.settings.password;
-    let right = expected.is_empty() || same_in_constant_time(expected, password);
-    if user != b"default" || !right {
-        return Err(Error::WrongPass);
-    }
-    cx.session.authenticated = true;
-    Ok(())
-}
-
-/// How long this takes tells nothing of where the two differ.
-fn same_in_constant_time(expected: &[u8], given: &[u8]) -> bool {
-    let mut difference = expected.len() ^ given.len();
-    for (index, byte) in given.iter().enumerate() {
-        difference |= usize::from(byte ^ expected[index % expected.len()]);
-    }
-    difference == 0
 }
 
 fn hello(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
@@ -132,11 +113,10 @@ fn hello(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             None => return Err(Error::InvalidProto),
         };
     }
-    let mut name = None;
+    let (mut name, mut credentials) = (None, None);
     while !args.is_done() {
         if args.left() >= 3 && args.keyword("AUTH") {
-            let (user, password) = (args.bytes()?, args.bytes()?);
-            authenticate(cx, user, password)?;
+            credentials = Some((args.bytes()?, args.bytes()?));
         } else if args.left() >= 2 && args.keyword("SETNAME") {
             let given = args.bytes()?;
             super::client::check_label(given, b"Client names")?;
@@ -144,6 +124,9 @@ fn hello(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         } else {
             return Err(Error::hello_option(args.bytes()?));
         }
+    }
+    if let Some((user, password)) = credentials {
+        cx.authenticate(user, password, args.argv())?;
     }
     if !cx.session.authenticated {
         return Err(Error::HELLO_NO_AUTH);
@@ -193,7 +176,9 @@ fn reset(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
     cx.session.no_touch = false;
     cx.session.no_evict = false;
     cx.session.labels_mut().name = [].into();
-    cx.session.authenticated = cx.keys.rules.settings.password.is_empty();
+    let account = cx.host.users().default_account().clone();
+    cx.session.authenticated = account.user().is_open();
+    cx.session.hold(account);
     cx.reply.set_protocol(Protocol::Resp2);
     cx.reply.status("RESET");
     Ok(())

@@ -71,7 +71,7 @@ fn info(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     }
     cx.reply.array(args.left());
     for name in args.rest() {
-        match find(cx.registry, name) {
+        match cx.registry.find(name) {
             Some(command) => describe::info(cx.reply, &command),
             None => cx.reply.nil(),
         }
@@ -83,7 +83,7 @@ fn docs(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let commands: Vec<CommandRef> = if args.is_done() {
         cx.registry.iter().cloned().collect()
     } else {
-        args.rest().filter_map(|name| find(cx.registry, name)).collect()
+        args.rest().filter_map(|name| cx.registry.find(name)).collect()
     };
     cx.reply.map(commands.len());
     for command in &commands {
@@ -91,15 +91,6 @@ fn docs(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         describe::docs(cx.reply, command);
     }
     Ok(())
-}
-
-/// The command of a full name such as `get` or `client|list`.
-fn find(registry: &Registry, name: &[u8]) -> Option<CommandRef> {
-    let words: OwnedArgv = name.splitn(2, |byte| *byte == b'|').collect();
-    let words = words.as_argv();
-    let command = registry.resolve(words).ok()??;
-    // A second word that no container took makes it another name.
-    (words.len() == 1 || !command.parent.is_empty()).then_some(command)
 }
 
 fn get_keys(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! The families of commands. Each file holds a table of entries and, in the same order, their
 //! handlers; a new ordinary command touches its family's file and that family's transcript.
 
+mod acl;
 mod bitmap;
 mod client;
 mod config;
@@ -82,6 +83,7 @@ pub static FAMILIES: &[&[Command]] = &[
     stream_info::TABLE,
     transactions::TABLE,
     scripting::TABLE,
+    acl::TABLE,
     config::TABLE,
     info::TABLE,
     introspection::TABLE,

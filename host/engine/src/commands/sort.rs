@@ -37,7 +37,7 @@ pub(super) static TABLE: &[Command] = &[
 
 fn sort(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let key = args.bytes()?;
-    let request = Request::take(args, true)?;
+    let request = Request::take(args, true, cx.may_read_all_keys(args.argv()))?;
     let elements = request.elements(&mut cx.keys, key)?;
     match request.store {
         Some(to) => store(cx, to, &elements, &request.gets),
@@ -48,7 +48,7 @@ fn sort(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 
 fn sort_ro(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let key = args.bytes()?;
-    let request = Request::take(args, false)?;
+    let request = Request::take(args, false, cx.may_read_all_keys(args.argv()))?;
     let elements = request.elements(&mut cx.keys, key)?;
     say(cx, &elements, &request.gets);
     Ok(())
@@ -79,7 +79,8 @@ enum Weight {
 }
 
 impl<'a> Request<'a> {
-    fn take(args: &mut Args<'a>, may_store: bool) -> Result<Self, Error> {
+    /// `all_keys`: whether the user may read every key, and so what patterns lead to.
+    fn take(args: &mut Args<'a>, may_store: bool, all_keys: bool) -> Result<Self, Error> {
         let mut request = Self {
             by: None,
             keeps_order: false,
@@ -102,9 +103,16 @@ impl<'a> Request<'a> {
                 request.store = Some(args.bytes()?);
             } else if operands >= 1 && args.keyword("BY") {
                 let pattern = args.bytes()?;
+                let keeps_order = !pattern.contains(&b'*');
+                if !keeps_order && !all_keys {
+                    return Err(Error::SORT_BY_DENIED);
+                }
                 request.by = Some(SortPattern::new(pattern));
-                request.keeps_order |= !pattern.contains(&b'*');
+                request.keeps_order |= keeps_order;
             } else if operands >= 1 && args.keyword("GET") {
+                if !all_keys {
+                    return Err(Error::SORT_GET_DENIED);
+                }
                 request.gets.push(SortPattern::new(args.bytes()?));
             } else {
                 return Err(Error::Syntax);

@@ -1,5 +1,7 @@
 //! Transactions: MULTI, EXEC, DISCARD, WATCH, UNWATCH.
 
+use reef_resp::Argv;
+
 use crate::args::Args;
 use crate::command::{Command, Flags, Group, command};
 use crate::error::Error;
@@ -70,6 +72,10 @@ fn exec(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         cx.unwatch();
         return Err(Error::ExecRefused);
     }
+    if let Err(error) = may_execute(cx, args.argv()) {
+        cx.unwatch();
+        return Err(Error::exec_refused(&error));
+    }
     let transaction = transaction.ok_or(Error::ExecWithoutMulti)?;
     if transaction.out_of_memory {
         cx.unwatch();
@@ -89,6 +95,13 @@ fn exec(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     }
     cx.run_queue(transaction.queue);
     Ok(())
+}
+
+/// Who may not run EXEC loses the transaction by trying to.
+fn may_execute(cx: &mut Cx<'_>, argv: Argv<'_>) -> Result<(), Error> {
+    let Ok(Some(command)) = cx.registry.resolve(argv) else { return Ok(()) };
+    let denied = cx.permit(&command, argv);
+    denied.map_err(|denial| denial.error(&cx.session.user, &command))
 }
 
 fn discard(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {

@@ -47,6 +47,8 @@ const POLICIES: &[&str] = &[
 ];
 
 const DIRECTIVES: &[Directive] = &[
+    ("acl-pubsub-default", "", Kind::OneOf(&["allchannels", "resetchannels"]), "resetchannels"),
+    ("acllog-max-len", "", SIZE, "128"),
     ("appendonly", "", Kind::YesNo, "no"),
     ("databases", "", Kind::Immutable, "16"),
     ("hash-max-listpack-entries", "hash-max-ziplist-entries", SIZE, "512"),
@@ -149,6 +151,8 @@ impl Configuration {
         let number = |name: &str| self.0.get(name).and_then(|value| value.parse().ok());
         let size = |name: &str, place: &mut usize| *place = number(name).unwrap_or(*place);
         settings.password = self.0["requirepass"].as_bytes().into();
+        settings.users.all_channels = self.0["acl-pubsub-default"] == "allchannels";
+        size("acllog-max-len", &mut settings.users.log_entries_max);
         settings.lfu = self.0["maxmemory-policy"].ends_with("-lfu");
         size("proto-max-bulk-len", &mut settings.string_bytes_max);
         let limits = &mut settings.limits;

@@ -3,6 +3,7 @@
 //! Deterministic like everything in the engine: time stands still until it is moved, and random
 //! numbers belong to the seed.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,11 +13,13 @@ use reef_resp::{Argv, Writer};
 
 use super::configuration::Configuration;
 use super::{Client, START};
+use crate::acl::{Directory, Reason};
 use crate::backend::{CallStatus, Caller, PluginCommand};
 use crate::client_info::{ClientFilter, ClientInfo};
 use crate::clock::Millis;
 use crate::error::Error;
-use crate::host::{Host, Shutdown};
+use crate::host::{Host, Shutdown, Users};
+use crate::registry::Registry;
 use crate::serving::Ending;
 use crate::settings::Settings;
 use crate::waiters::Waiter;
@@ -26,6 +29,7 @@ pub(super) struct Process {
     pub(super) now: Millis,
     pub(super) active_expiry: bool,
     pub(super) configuration: Configuration,
+    pub(super) users: Directory,
     /// Whether the configuration changed and is to be put into effect.
     pub(super) reconfigured: bool,
     entropy: u64,
@@ -34,11 +38,12 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn new(seed: u64, settings: &Settings) -> Self {
+    pub(super) fn new(seed: u64, settings: &Settings, registry: &Registry) -> Self {
         Self {
             now: START,
             active_expiry: true,
             configuration: Configuration::new(settings),
+            users: Directory::new(&settings.password, settings.users, registry),
             reconfigured: false,
             entropy: seed,
             commands: 0,
@@ -126,8 +131,19 @@ impl Host for ProcessHost<'_> {
         Err(Error::NO_CONFIG_FILE)
     }
 
+    fn users(&mut self) -> Users<'_> {
+        Box::new(&mut self.process.users)
+    }
+
+    /// Not secret at all: numbers belong to the seed, and so do passwords.
+    fn secret(&mut self, place: &mut [u8]) -> Result<(), Error> {
+        place.fill_with(|| self.random() as u8);
+        Ok(())
+    }
+
     fn reset_stats(&mut self) {
         self.process.commands = 0;
+        self.process.users.log_mut().reset_counts();
     }
 
     fn info(&self, section: &str, data_bytes: u64, out: &mut String) {
@@ -148,7 +164,12 @@ impl Host for ProcessHost<'_> {
                 line("connected_clients", self.others.len() as u64 + me);
             }
             "memory" => line("used_memory", data_bytes),
-            "stats" => line("total_commands_processed", self.process.commands),
+            "stats" => {
+                line("total_commands_processed", self.process.commands);
+                for (name, reason) in Reason::COUNTERS {
+                    line(name, self.process.users.log().count(reason));
+                }
+            }
             _ => {}
         }
     }

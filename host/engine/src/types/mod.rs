@@ -24,6 +24,7 @@ pub mod list;
 pub mod listpack;
 pub mod long_double;
 pub mod number;
+pub mod ordered;
 pub mod random;
 pub mod segmented;
 pub mod set;

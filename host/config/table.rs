@@ -71,7 +71,7 @@ pub static TABLE: &[Directive] = &[
     on("tls-port", PORT, "0").fixed(),
     on("tls-cert-file", ANY, ""),
     on("tls-key-file", ANY, ""),
-    on("tls-key-file-pass", ANY, "").sensitive().default_only("keys are read unencrypted"),
+    on("tls-key-file-pass", ANY, "").sensitive().ignored("keys are read unencrypted"),
     on("tls-client-cert-file", ANY, "").ignored(TLS_CLIENT),
     on("tls-client-key-file", ANY, "").ignored(TLS_CLIENT),
     on("tls-client-key-file-pass", ANY, "").sensitive().ignored(TLS_CLIENT),

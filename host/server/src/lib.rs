@@ -29,7 +29,7 @@ mod users_file;
 mod worker;
 
 pub use clock::now_ms;
-pub use server::{Configuration, Options, Server, ServerError, Stopper};
+pub use server::{Configuration, Options, OutputLimit, OutputLimits, Server, ServerError, Stopper};
 pub use store::{Execution, Moment, Store};
 pub use surroundings::BatchHost;
 pub use tls::{ClientCertificates, TlsError, TlsOptions};

@@ -9,6 +9,7 @@
 //! waits for a late reply executes nothing; one connection never has the worker for longer than
 //! [`TURN_BYTES`] of input before the others have their moment.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,6 +20,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use reef_engine::clock::Millis;
 use reef_engine::command::Flags;
+use reef_engine::push::Push;
 use reef_engine::serving::Ending;
 use reef_engine::session::Session;
 use reef_engine::step::{self, Answer};
@@ -34,12 +36,15 @@ use crate::mailbox::{Mailbox, Message, Newcomer};
 use crate::server::Shared;
 use crate::statistics::Statistics;
 use crate::store::Moment;
-use crate::surroundings::WorkerHost;
+use crate::surroundings::{WorkerHost, next_random};
 
 /// Bytes received at once, and so the most that one connection may have per moment.
 const TURN_BYTES: usize = 64 * 1024;
 /// Replies are handed to the socket when there are this many bytes, even within a moment.
 const REPLY_BYTES_MAX: usize = 1024 * 1024;
+/// Messages for one client are handed to its socket when there are this many bytes, even within a
+/// turn.
+const PUSH_BYTES_MAX: usize = 64 * 1024;
 /// How often idle connections and the clock are looked after.
 const HOUSEKEEPING_MS: u64 = 1000;
 
@@ -61,6 +66,10 @@ pub(crate) struct Worker {
     deadlines: Deadlines,
     /// Connections that have more to receive or execute without a new readiness.
     unfinished: Vec<usize>,
+    /// Messages that were taken out of the mailbox and not read yet.
+    mail: VecDeque<Message>,
+    /// Connections to whose output something was appended.
+    touched: Vec<usize>,
     buffer: Box<[u8]>,
     reply: Writer,
     random: u64,
@@ -98,6 +107,8 @@ impl Worker {
             places: std::collections::HashMap::new(),
             deadlines: Deadlines::default(),
             unfinished: Vec::new(),
+            mail: VecDeque::new(),
+            touched: Vec::new(),
             buffer: vec![0; TURN_BYTES].into_boxed_slice(),
             reply: Writer::default(),
             random: seed,
@@ -132,6 +143,7 @@ impl Worker {
                 self.serve(place, &moment);
             }
             self.read_mail(&moment);
+            self.send_pushes();
             self.keep_house(moment.now);
         }
         self.close_all();
@@ -206,6 +218,7 @@ impl Worker {
             self.shared.monitors.fetch_sub(1, Ordering::AcqRel);
         }
         self.shared.post.clients.remove(connection.session.id);
+        self.shared.post.forget(&connection.session);
         // A socket that cannot be deregistered is closed by being dropped all the same.
         let descriptor = connection.link.socket.descriptor();
         let _ = self.poll.registry().deregister(&mut SourceFd(&descriptor));
@@ -398,8 +411,8 @@ impl Worker {
             connection.card.output_bytes.store(connection.unsent() as u64, Ordering::Relaxed);
             self.reply.clear();
         }
-        let limit = self.shared.options().output_bytes_max;
-        let overfull = limit > 0 && connection.unsent() > limit;
+        let overfull =
+            connection.unsent() > 0 && connection.is_overfull(&self.shared.options().output_limits);
         if overfull {
             tracing::warn!(
                 "client {} is closed: its output exceeds the limit",
@@ -425,12 +438,14 @@ impl Worker {
             worker: self.index as u32,
             random: &mut self.random,
             close_self: false,
+            told_self: false,
         };
         let session = &mut connection.session;
         let started = self.statistics.is_sampled().then(Instant::now);
         let execution =
             self.shared.store.execute(moment, session, argv, &mut self.reply, &mut host);
         session.closing |= host.close_self;
+        let told_self = host.told_self;
         connection.waiting = !matches!(execution.answer, Answer::Now);
         if let Some(started) = started {
             self.statistics.count_time(execution.command, started.elapsed().as_nanos() as u64);
@@ -454,6 +469,9 @@ impl Worker {
         }
         if !step::is_reply_sent(&mut connection.session) {
             self.reply.rewind(mark);
+        }
+        if told_self {
+            self.read_pushes(place);
         }
         if let Answer::WhenReady(waiter) = execution.answer {
             self.begin_wait(place, waiter);
@@ -499,7 +517,8 @@ impl Worker {
     // ---- mail and housekeeping -----------------------------------------------------------
 
     fn read_mail(&mut self, moment: &Moment) {
-        for message in self.mailbox.take() {
+        self.mail.extend(self.mailbox.take());
+        while let Some(message) = self.mail.pop_front() {
             match message {
                 Message::Adopt(newcomer) => self.adopt(*newcomer),
                 Message::Reply { client, bytes } => self.late_reply(client, &bytes, moment),
@@ -509,8 +528,68 @@ impl Worker {
                         self.close(*place);
                     }
                 }
+                Message::Push { clients, push } => self.push(&clients, &push, None),
                 Message::Feed(line) => self.feed(&line),
                 Message::Stop => self.stopping = true,
+            }
+        }
+    }
+
+    /// Reads the pushes that have come, ahead of other messages: the client under way caused one
+    /// for itself, which belongs between the reply to its command and the next.
+    fn read_pushes(&mut self, place: usize) {
+        self.mail.extend(self.mailbox.take());
+        for message in std::mem::take(&mut self.mail) {
+            match message {
+                Message::Push { clients, push } => self.push(&clients, &push, Some(place)),
+                other => self.mail.push_back(other),
+            }
+        }
+    }
+
+    /// Appends a push to the output of clients; the one that is `answering` gets it with its
+    /// replies.
+    fn push(&mut self, clients: &[u64], push: &Push, answering: Option<usize>) {
+        for client in clients {
+            let Some(&place) = self.places.get(client) else { continue };
+            let Some(connection) = self.connections.get_mut(place) else { continue };
+            if answering == Some(place) {
+                let mut text = Vec::new();
+                let is_subscribed = connection.session.subscribed.any();
+                push.append_to(&mut text, self.reply.protocol(), is_subscribed);
+                self.reply.raw(&text);
+                continue;
+            }
+            connection.append(push);
+            if !connection.touched {
+                connection.touched = true;
+                self.touched.push(place);
+            }
+            if connection.unsent() > PUSH_BYTES_MAX && !connection.clogged {
+                // Whether it is broken or overfull is seen at the end of the turn.
+                connection.flush();
+            }
+        }
+    }
+
+    /// Sends what was appended in this turn, with one system call for each connection.
+    fn send_pushes(&mut self) {
+        let limits = self.shared.options().output_limits;
+        for place in std::mem::take(&mut self.touched) {
+            let Some(connection) = self.connections.get_mut(place) else { continue };
+            connection.touched = false;
+            let before = connection.unsent();
+            let is_broken = !connection.clogged && connection.flush() == Sent::Broken;
+            self.statistics.writes.add(1);
+            self.statistics.bytes_out.add((before - connection.unsent()) as u64);
+            let unsent = connection.unsent();
+            connection.card.output_bytes.store(unsent as u64, Ordering::Relaxed);
+            let is_overfull = unsent > 0 && connection.is_overfull(&limits);
+            if is_overfull {
+                tracing::warn!("client {} is closed: it is too slow", connection.session.id);
+            }
+            if is_broken || is_overfull {
+                self.close(place);
             }
         }
     }
@@ -541,11 +620,27 @@ impl Worker {
         broken.into_iter().for_each(|place| self.close(place));
     }
 
+    /// Closes who has not taken what it was sent for too long.
+    fn close_overfull(&mut self) {
+        let limits = self.shared.options().output_limits;
+        let mut slow = Vec::new();
+        for (place, connection) in &mut self.connections {
+            if connection.unsent() > 0 && connection.is_overfull(&limits) {
+                slow.push(place);
+            }
+        }
+        slow.into_iter().for_each(|place| self.close(place));
+    }
+
     fn keep_house(&mut self, now: Millis) {
         if now < self.next_housekeeping {
             return;
         }
         self.next_housekeeping = Millis::new(now.get() + HOUSEKEEPING_MS);
+        self.close_overfull();
+        let seed = next_random(&mut self.random);
+        let keys_max = self.shared.store.rules().settings.tracked_keys_max;
+        self.shared.post.trim_tracking(keys_max, seed);
         let timeout_ms = self.shared.options().timeout_s * 1000;
         if timeout_ms == 0 {
             return;
@@ -554,6 +649,7 @@ impl Worker {
             let active_at = connection.card.active_at.load(Ordering::Relaxed);
             !connection.waiting
                 && !connection.session.monitoring
+                && !connection.session.subscribed.any()
                 && now.get().saturating_sub(active_at) > timeout_ms
         };
         let idle: Vec<usize> =

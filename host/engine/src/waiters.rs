@@ -111,7 +111,8 @@ pub(crate) struct Place {
 
 impl Waiter {
     pub(crate) fn new(wait: Wait, command: CommandRef, argv: Argv<'_>, place: Place) -> Self {
-        let Place { client, home, order, database, protocol, user, account, caching, shards } = place;
+        let Place { client, home, order, database, protocol, user, account, caching, shards } =
+            place;
         Self {
             client,
             home,

@@ -18,6 +18,7 @@ mod listener;
 mod mailbox;
 mod post;
 mod process;
+mod pushes;
 mod server;
 mod socket;
 mod statistics;

@@ -20,7 +20,6 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use reef_engine::clock::Millis;
 use reef_engine::command::Flags;
-use reef_engine::push::Push;
 use reef_engine::serving::Ending;
 use reef_engine::session::Session;
 use reef_engine::step::{self, Answer};
@@ -42,9 +41,6 @@ use crate::surroundings::{WorkerHost, next_random};
 const TURN_BYTES: usize = 64 * 1024;
 /// Replies are handed to the socket when there are this many bytes, even within a moment.
 const REPLY_BYTES_MAX: usize = 1024 * 1024;
-/// Messages for one client are handed to its socket when there are this many bytes, even within a
-/// turn.
-const PUSH_BYTES_MAX: usize = 64 * 1024;
 /// How often idle connections and the clock are looked after.
 const HOUSEKEEPING_MS: u64 = 1000;
 
@@ -54,24 +50,24 @@ pub(crate) const MAILBOX: Token = Token(usize::MAX);
 pub(crate) struct Worker {
     index: usize,
     poll: Poll,
-    shared: Arc<Shared>,
-    mailbox: Arc<Mailbox>,
-    statistics: Arc<Statistics>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) statistics: Arc<Statistics>,
     listeners: Listeners,
     /// Each in a place of its own: a table of whole connections would double as it grows.
-    connections: Slab<Box<Connection>>,
+    pub(crate) connections: Slab<Box<Connection>>,
     /// Where each client is in the slab.
-    places: std::collections::HashMap<u64, usize>,
+    pub(crate) places: std::collections::HashMap<u64, usize>,
     /// When whose wait is over.
     deadlines: Deadlines,
     /// Connections that have more to receive or execute without a new readiness.
     unfinished: Vec<usize>,
     /// Messages that were taken out of the mailbox and not read yet.
-    mail: VecDeque<Message>,
+    pub(crate) mail: VecDeque<Message>,
     /// Connections to whose output something was appended.
-    touched: Vec<usize>,
+    pub(crate) touched: Vec<usize>,
     buffer: Box<[u8]>,
-    reply: Writer,
+    pub(crate) reply: Writer,
     random: u64,
     next_housekeeping: Millis,
     stopping: bool,
@@ -206,7 +202,7 @@ impl Worker {
         self.places.insert(id, place);
     }
 
-    fn close(&mut self, place: usize) {
+    pub(crate) fn close(&mut self, place: usize) {
         let Some(mut connection) = self.connections.try_remove(place) else { return };
         self.places.remove(&connection.session.id);
         if let Some(waiter) = connection.forget_wait(&mut self.deadlines) {
@@ -535,65 +531,6 @@ impl Worker {
         }
     }
 
-    /// Reads the pushes that have come, ahead of other messages: the client under way caused one
-    /// for itself, which belongs between the reply to its command and the next.
-    fn read_pushes(&mut self, place: usize) {
-        self.mail.extend(self.mailbox.take());
-        for message in std::mem::take(&mut self.mail) {
-            match message {
-                Message::Push { clients, push } => self.push(&clients, &push, Some(place)),
-                other => self.mail.push_back(other),
-            }
-        }
-    }
-
-    /// Appends a push to the output of clients; the one that is `answering` gets it with its
-    /// replies.
-    fn push(&mut self, clients: &[u64], push: &Push, answering: Option<usize>) {
-        for client in clients {
-            let Some(&place) = self.places.get(client) else { continue };
-            let Some(connection) = self.connections.get_mut(place) else { continue };
-            if answering == Some(place) {
-                let mut text = Vec::new();
-                let is_subscribed = connection.session.subscribed.any();
-                push.append_to(&mut text, self.reply.protocol(), is_subscribed);
-                self.reply.raw(&text);
-                continue;
-            }
-            connection.append(push);
-            if !connection.touched {
-                connection.touched = true;
-                self.touched.push(place);
-            }
-            if connection.unsent() > PUSH_BYTES_MAX && !connection.clogged {
-                // Whether it is broken or overfull is seen at the end of the turn.
-                connection.flush();
-            }
-        }
-    }
-
-    /// Sends what was appended in this turn, with one system call for each connection.
-    fn send_pushes(&mut self) {
-        let limits = self.shared.options().output_limits;
-        for place in std::mem::take(&mut self.touched) {
-            let Some(connection) = self.connections.get_mut(place) else { continue };
-            connection.touched = false;
-            let before = connection.unsent();
-            let is_broken = !connection.clogged && connection.flush() == Sent::Broken;
-            self.statistics.writes.add(1);
-            self.statistics.bytes_out.add((before - connection.unsent()) as u64);
-            let unsent = connection.unsent();
-            connection.card.output_bytes.store(unsent as u64, Ordering::Relaxed);
-            let is_overfull = unsent > 0 && connection.is_overfull(&limits);
-            if is_overfull {
-                tracing::warn!("client {} is closed: it is too slow", connection.session.id);
-            }
-            if is_broken || is_overfull {
-                self.close(place);
-            }
-        }
-    }
-
     fn late_reply(&mut self, client: u64, bytes: &[u8], moment: &Moment) {
         let Some(place) = self.places.get(&client).copied() else { return };
         if !self.connections[place].waiting {
@@ -618,18 +555,6 @@ impl Worker {
             }
         }
         broken.into_iter().for_each(|place| self.close(place));
-    }
-
-    /// Closes who has not taken what it was sent for too long.
-    fn close_overfull(&mut self) {
-        let limits = self.shared.options().output_limits;
-        let mut slow = Vec::new();
-        for (place, connection) in &mut self.connections {
-            if connection.unsent() > 0 && connection.is_overfull(&limits) {
-                slow.push(place);
-            }
-        }
-        slow.into_iter().for_each(|place| self.close(place));
     }
 
     fn keep_house(&mut self, now: Millis) {

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::help;
 use crate::args::Args;
+use crate::channels::Channels;
 use crate::command::{Arity, Command, Flags, Group, Handler, command, container};
 use crate::error::Error;
 use crate::pubsub::TopicKind;
@@ -20,6 +21,7 @@ const fn entry(name: &'static str, handler: Handler, arity: Arity, flags: Flags)
 /// The family's entries.
 pub(super) static TABLE: &[Command] = &[
     entry("SUBSCRIBE", subscribe, -2, LISTENING)
+        .channels(Channels::All)
         .usage("channel [channel ...]")
         .since("2.0.0", "O(N) where N is the number of channels to subscribe to.")
         .summary("Listens for messages published to channels."),
@@ -28,6 +30,7 @@ pub(super) static TABLE: &[Command] = &[
         .since("2.0.0", "O(N) where N is the number of channels to unsubscribe.")
         .summary("Stops listening to messages posted to channels."),
     entry("PSUBSCRIBE", subscribe_patterns, -2, LISTENING)
+        .channels(Channels::Patterns)
         .usage("pattern [pattern ...]")
         .since("2.0.0", "O(N) where N is the number of patterns to subscribe to.")
         .summary("Listens for messages published to channels that match one or more patterns."),
@@ -36,11 +39,13 @@ pub(super) static TABLE: &[Command] = &[
         .since("2.0.0", "O(N) where N is the number of patterns to unsubscribe.")
         .summary("Stops listening to messages published to channels that match one or more patterns."),
     entry("PUBLISH", publish, 3, ANYTIME)
+        .channels(Channels::First)
         .fast()
         .usage("channel message")
         .since("2.0.0", "O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total number of subscribed patterns (by any client).")
         .summary("Posts a message to a channel."),
     entry("SSUBSCRIBE", subscribe_shard_channels, -2, LISTENING)
+        .channels(Channels::All)
         .flags(Flags::SHARD_CHANNELS)
         .usage("shardchannel [shardchannel ...]")
         .since("7.0.0", "O(N) where N is the number of shard channels to subscribe to.")
@@ -51,6 +56,7 @@ pub(super) static TABLE: &[Command] = &[
         .since("7.0.0", "O(N) where N is the number of shard channels to unsubscribe.")
         .summary("Stops listening to messages posted to shard channels."),
     entry("SPUBLISH", publish_in_shard, 3, ANYTIME)
+        .channels(Channels::First)
         .flags(Flags::SHARD_CHANNELS)
         .fast()
         .usage("shardchannel message")
@@ -89,11 +95,6 @@ static SUBCOMMANDS: &[Command] = &[
     help::entry("PUBSUB").group(Group::Pubsub).since("6.2.0", "O(1)"),
 ];
 
-/// Says whether the client may use a channel, or subscribe to a pattern: the one place that asks.
-fn permit(_cx: &Cx<'_>, _kind: TopicKind, _name: &[u8]) -> Result<(), Error> {
-    Ok(())
-}
-
 fn subscribe(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     subscribe_to(cx, args, TopicKind::Channel, b"subscribe")
 }
@@ -114,7 +115,6 @@ fn subscribe_to(
     word: &[u8],
 ) -> Result<(), Error> {
     let names: Vec<_> = args.rest().collect();
-    names.iter().try_for_each(|name| permit(cx, kind, name))?;
     let (client, home) = (cx.session.id, cx.host.home());
     let mut counts = Vec::with_capacity(names.len());
     cx.host.subscriptions(&mut |all, _| {
@@ -179,7 +179,6 @@ fn say(cx: &mut Cx<'_>, word: &[u8], name: Option<&[u8]>, count: usize) {
 
 fn publish(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (channel, message) = (args.bytes()?, args.bytes()?);
-    permit(cx, TopicKind::Channel, channel)?;
     let received = cx.publish(channel, message);
     cx.reply.integer(received as i64);
     Ok(())
@@ -187,7 +186,6 @@ fn publish(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 
 fn publish_in_shard(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (channel, message) = (args.bytes()?, args.bytes()?);
-    permit(cx, TopicKind::ShardChannel, channel)?;
     let mut received = 0;
     cx.host.subscriptions(&mut |all, send| {
         received = all.publish_in_shard(channel, message, send);

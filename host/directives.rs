@@ -6,9 +6,11 @@ use parking_lot::Mutex;
 use reef_engine::acl::Policy;
 use reef_engine::settings::Settings;
 use reef_engine::types::limits::Limits;
-use reef_server::{ClientCertificates, Configuration, Options, TlsOptions};
+use reef_server::{
+    ClientCertificates, Configuration, Options, OutputLimit, OutputLimits, TlsOptions,
+};
 
-use crate::config::{Access, Caller, Config, Eviction};
+use crate::config::{Access, BufferLimit, Caller, Config, Eviction};
 
 /// The configuration behind CONFIG GET and CONFIG SET.
 pub(crate) struct Directives(Mutex<Config>);
@@ -65,6 +67,8 @@ pub(crate) fn settings(config: &Config) -> Settings {
         },
         debug_commands: config.enable_debug_command() != Access::No,
         lfu: matches!(config.maxmemory_policy(), Eviction::AllkeysLfu | Eviction::VolatileLfu),
+        notify: config.notify_keyspace_events(),
+        tracked_keys_max: config.tracking_table_max_keys(),
         limits: limits(config),
     }
 }
@@ -103,7 +107,7 @@ pub(crate) fn options(config: &Config) -> Options {
         timeout_s: seconds(config.timeout()),
         keepalive_s: seconds(config.tcp_keepalive()),
         query_buffer_bytes_max: bytes(config.client_query_buffer_limit_bytes()),
-        output_bytes_max: bytes(config.client_output_buffer_limits().normal.hard_bytes),
+        output_limits: output_limits(config),
         memory_bytes_max: bytes(config.maxmemory_bytes()),
         memory_policy: policy_name(config),
         tls: tls(config),
@@ -112,6 +116,18 @@ pub(crate) fn options(config: &Config) -> Options {
         config_file: config.file().map(|file| file.display().to_string()).unwrap_or_default(),
         hz: config.hz(),
     }
+}
+
+/// When a client is closed because it does not take what it is sent.
+fn output_limits(config: &Config) -> OutputLimits {
+    let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let limit = |limit: BufferLimit| OutputLimit {
+        hard_bytes: bytes(limit.hard_bytes),
+        soft_bytes: bytes(limit.soft_bytes),
+        soft_seconds: limit.soft_seconds,
+    };
+    let limits = config.client_output_buffer_limits();
+    OutputLimits { normal: limit(limits.normal), pubsub: limit(limits.pubsub) }
 }
 
 fn tls(config: &Config) -> TlsOptions {

@@ -1,6 +1,4 @@
-//! Values with a structure of their own: snapshot points, output buffer limits, event classes.
-
-use std::fmt;
+//! Values with a structure of their own: snapshot points, output buffer limits.
 
 use super::number;
 use super::value::{Refusal, Value};
@@ -116,71 +114,5 @@ impl BufferLimits {
             (format!("{name} {class} {hard} {soft} {}", limit.soft_seconds), limit != default)
         })
         .to_vec()
-    }
-}
-
-/// Which keyspace events are published: a set of classes, written as letters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Events(u16);
-
-impl Events {
-    /// The classes that `A` stands for, in the order in which they are shown.
-    const ALL: [u8; 10] = *b"g$lshzxetd";
-    /// Classes outside of `A`, in the order in which they are shown.
-    const APART: [u8; 4] = *b"nKEm";
-
-    fn bit(class: u8) -> Option<u16> {
-        let all = Self::ALL.iter().chain(&Self::APART);
-        all.zip(0u16..).find(|&(&letter, _)| letter == class).map(|(_, at)| 1 << at)
-    }
-
-    fn all() -> u16 {
-        (1 << Self::ALL.len()) - 1
-    }
-
-    pub(super) fn read(text: &[u8]) -> Result<Self, Refusal> {
-        let mut events = 0;
-        for &letter in text {
-            events |= match letter {
-                b'A' => Self::all(),
-                other => Self::bit(other)
-                    .ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")?,
-            };
-        }
-        Ok(Self(events))
-    }
-
-    /// Whether this class, one of the letters of `notify-keyspace-events`, is chosen.
-    pub fn contains(self, class: u8) -> bool {
-        Self::bit(class).is_some_and(|bit| self.0 & bit != 0)
-    }
-
-    /// Whether no class is chosen.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-}
-
-impl Events {
-    fn chosen(self, letters: &[u8]) -> String {
-        letters.iter().filter(|&&one| self.contains(one)).map(|&one| char::from(one)).collect()
-    }
-
-    /// All the letters, for a file.
-    pub(super) fn letters(self) -> String {
-        let all = self.0 & Self::all() == Self::all();
-        let classes = if all { "A".to_owned() } else { self.chosen(&Self::ALL) };
-        classes + &self.chosen(&Self::APART)
-    }
-}
-
-impl fmt::Display for Events {
-    /// As `CONFIG GET` shows it: beside `A`, Redis does not show `n`.
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let letters = self.letters();
-        match letters.strip_prefix("An") {
-            Some(rest) => write!(out, "A{rest}"),
-            None => out.write_str(&letters),
-        }
     }
 }

@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 pub use collected::{Plugin, Rename, Tenant, TenantLimits, User};
 pub use error::{ConfigError, Origin, Warning};
-pub use limits::{BufferLimit, BufferLimits, Events, SavePoint};
+pub use limits::{BufferLimit, BufferLimits, SavePoint};
 pub use query::{Caller, Changed};
 pub use settings::{
     Access, Eviction, Fsync, LogLevel, Packing, PluginBudget, Shutdown, ShutdownSave,

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use super::Config;
 use super::collected::{Plugin, Rename, Tenant, User};
-use super::limits::{BufferLimits, Events, SavePoint};
+use reef_engine::notifications::Classes;
+
+use super::limits::{BufferLimits, SavePoint};
 use super::query::Caller;
 use super::value::{Value, lossy, path};
 
@@ -201,7 +203,7 @@ getters! {
     /// Bytes of the longest argument.
     proto_max_bulk_len_bytes: u64 = memory("proto-max-bulk-len");
     /// Keys that client-side caching remembers; zero means no limit.
-    tracking_table_max_keys: u64 = number("tracking-table-max-keys");
+    tracking_table_max_keys: usize = number("tracking-table-max-keys");
     /// Where the process writes its number.
     pidfile: Option<PathBuf> = path_or_none("pidfile");
     /// Where the log goes, unless to standard output.
@@ -361,7 +363,7 @@ impl Config {
     }
 
     /// Which keyspace events are published.
-    pub fn notify_keyspace_events(&self) -> Events {
+    pub fn notify_keyspace_events(&self) -> Classes {
         match self.value("notify-keyspace-events") {
             Some(Value::Events(events)) => *events,
             _ => unreachable!("{MISMATCH}: notify-keyspace-events"),

@@ -8,8 +8,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use reef_engine::error::Error;
+use reef_engine::notifications::Classes;
+
 use super::directive::{Directive, Kind};
-use super::limits::{BufferLimits, Events, SavePoint};
+use super::limits::{BufferLimits, SavePoint};
 use super::number;
 use super::words;
 
@@ -39,7 +42,7 @@ pub enum Value {
     /// Limits by class of client.
     BufferLimits(BufferLimits),
     /// Classes of keyspace events.
-    Events(Events),
+    Events(Classes),
     /// Numbers for the out-of-memory killer.
     Scores([i64; 3]),
     /// Percentiles.
@@ -118,7 +121,10 @@ impl Value {
                 Err(why) => Err(why.to_owned()),
             },
             Kind::Folder => read_folder(text, current),
-            Kind::Events => Events::read(text).map(Self::Events),
+            Kind::Events => {
+                let classes = Classes::parse(text).ok_or(Error::EVENT_CLASS)?;
+                Ok(Self::Events(classes))
+            }
             // Lists go through `read_list`, collected lines through their own types.
             _ => Err(WRONG_COUNT.to_owned()),
         }

@@ -27,6 +27,7 @@ const ACCESSES: &[(&[Access], &str)] = &[
         "watch hexists sismember hstrlen llen strlen zcard scard memory|usage type touch \
          exists hlen xlen object|freq object|idletime object|encoding object|refcount",
     ),
+    (&["not_key"], "ssubscribe sunsubscribe spublish"),
     (&["RW access"], "pfcount pfdebug"),
     (&["OW insert"], "setnx msetnx"),
     (&[OVERWRITE], "setex psetex restore mset"),

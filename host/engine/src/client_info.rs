@@ -8,7 +8,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::pubsub::SubscriptionCounts;
 use crate::session::Session;
+use crate::tracking::{Scope, TrackingState};
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +62,8 @@ pub struct ClientInfo {
     pub kind: ClientKind,
     /// Whether MONITOR runs there.
     pub monitoring: bool,
+    /// Whether it tracks keys, and how.
+    pub tracking: Option<TrackingState>,
     /// Whether it waits in a blocking command.
     pub waiting: bool,
     /// Whether a watched key has changed, so that EXEC will do nothing.
@@ -117,6 +121,7 @@ impl ClientInfo {
     pub fn refresh(&mut self, session: &Session, command: &str, protocol: u8) {
         self.name = session.name().into();
         self.database = session.database;
+        self.set_subscribed(session.subscribed);
         self.no_evict = session.no_evict;
         self.no_touch = session.no_touch;
         self.monitoring = session.monitoring;
@@ -131,7 +136,26 @@ impl ClientInfo {
         }
     }
 
+    /// Sets what it is subscribed to.
+    pub fn set_subscribed(&mut self, counts: SubscriptionCounts) {
+        self.channels = counts.channels;
+        self.patterns = counts.patterns;
+        self.shard_channels = counts.shard_channels;
+        if counts.any() {
+            self.kind = ClientKind::Pubsub;
+        }
+    }
+
+    /// To whom invalidations go: -1 if there are none, 0 if to itself.
+    fn redirection(&self) -> i64 {
+        let target =
+            |state: &TrackingState| state.options.redirect.map_or(0, |to| to.client as i64);
+        self.tracking.as_ref().map_or(-1, target)
+    }
+
     fn flags(&self) -> String {
+        let tracking = self.tracking.as_ref();
+        let broadcasts = |state: &TrackingState| state.options.scope == Scope::Broadcast;
         let letters = [
             (self.kind == ClientKind::Replica, 'S'),
             (self.monitoring, 'O'),
@@ -139,6 +163,9 @@ impl ClientInfo {
             (self.kind == ClientKind::Pubsub, 'P'),
             (self.queued.is_some(), 'x'),
             (self.waiting, 'b'),
+            (tracking.is_some(), 't'),
+            (tracking.is_some_and(|state| state.is_broken), 'R'),
+            (tracking.is_some_and(broadcasts), 'B'),
             (self.watch_failed, 'd'),
             (self.closing, 'c'),
             (self.unix_socket, 'U'),
@@ -168,7 +195,7 @@ impl fmt::Display for ClientInfo {
         write!(f, " obl={} oll=0 omem=0", self.output_bytes)?;
         write!(f, " tot-mem={} events={}", self.memory_bytes, events(self.writing))?;
         let command = if self.command.is_empty() { "NULL" } else { &self.command };
-        write!(f, " cmd={command} user={} redir=-1", self.user)?;
+        write!(f, " cmd={command} user={} redir={}", self.user, self.redirection())?;
         write!(f, " resp={} lib-name={}", self.protocol, text(&self.library_name))?;
         write!(f, " lib-ver={}", text(&self.library_version))
     }

@@ -130,6 +130,14 @@ impl Flags {
     /// Its own refusal ends the transaction, so it runs whatever its arguments (EXEC): not shown.
     pub const REFUSAL_ABORTS: Self = Self(1 << 27);
 
+    /// Runs in a connection that has subscriptions, also in RESP2: not shown.
+    pub const WHILE_SUBSCRIBED: Self = Self(1 << 28);
+    /// What CLIENT CACHING said holds for the command after it, too: not shown.
+    pub const KEEPS_CACHING: Self = Self(1 << 29);
+
+    /// Its channels belong to slots, and COMMAND INFO shows them where keys would be: not shown.
+    pub const SHARD_CHANNELS: Self = Self(1 << 30);
+
     /// The flags that COMMAND INFO shows, in Redis's order. It keeps PROTECTED to itself.
     pub const SHOWN: [(Self, &'static str); 18] = [
         (Self::WRITE, "write"),

@@ -431,6 +431,30 @@ impl Error {
     pub const HELLO_NO_AUTH: Self = Self::Text(
         "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
     );
+    pub const ONE_REDIRECTION: Self =
+        Self::Text("ERR A client can only redirect to a single other client");
+    pub const NO_REDIRECTION_TARGET: Self =
+        Self::Text("ERR The client ID you want redirect to does not exist");
+    pub const PREFIX_WITHOUT_BROADCAST: Self =
+        Self::Text("ERR PREFIX option requires BCAST mode to be enabled");
+    pub const BROADCAST_SWITCHED: Self = Self::Text(
+        "ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then re-enabling it with a different mode.",
+    );
+    pub const OPTIONS_OF_BROADCAST: Self =
+        Self::Text("ERR OPTIN and OPTOUT are not compatible with BCAST");
+    pub const OPT_IN_AND_OUT: Self =
+        Self::Text("ERR You can't specify both OPTIN mode and OPTOUT mode");
+    pub const OPTION_SWITCHED: Self = Self::Text(
+        "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling it with a different mode.",
+    );
+    pub const CACHING_WITHOUT_OPTION: Self = Self::Text(
+        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
+    );
+    pub const CACHING_YES: Self =
+        Self::Text("ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.");
+    pub const CACHING_NO: Self =
+        Self::Text("ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.");
+    pub const EVENT_CLASS: &'static str = "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.";
     pub const INVALID_COMMAND: Self = Self::Text("ERR Invalid command specified");
     pub const NO_KEY_ARGUMENTS: Self = Self::Text("ERR The command has no key arguments");
     pub const INVALID_ARGUMENT_COUNT: Self =
@@ -467,6 +491,25 @@ impl Error {
     /// `what` is the name of a label that is not one printable word.
     pub fn not_a_label(what: &[u8]) -> Self {
         Self::with("ERR ", what, " cannot contain spaces, newlines or special characters.")
+    }
+
+    /// A command that would mix its reply into the messages of subscriptions.
+    pub fn subscribed_only(command: &Command) -> Self {
+        Self::Owned(alloc::format!(
+            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+            command.full_name()
+        ))
+    }
+
+    /// Two prefixes of which one begins with the other.
+    pub fn prefix_overlap(prefix: &[u8], other: &[u8], exists: bool) -> Self {
+        let text = String::from_utf8_lossy;
+        let which = if exists { "an existing" } else { "another provided" };
+        Self::Owned(alloc::format!(
+            "ERR Prefix '{}' overlaps with {which} prefix '{}'. Prefixes for a single client must not overlap.",
+            text(prefix),
+            text(other)
+        ))
     }
 
     /// A sub-command with arguments that it does not take.

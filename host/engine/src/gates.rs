@@ -1,12 +1,13 @@
 //! Who may not run, and why: one gate per reason, in the order in which Redis refuses.
 //!
-//! Existence, arity, protection, authentication, MULTI rules, permissions, memory. A gate looks at the entry's
+//! Existence, arity, protection, authentication, MULTI rules, permissions, memory, subscriptions. A
+//! gate looks at the entry's
 //! flags, never at a command's name.
 
 use alloc::format;
 use alloc::string::String;
 
-use reef_resp::Argv;
+use reef_resp::{Argv, Protocol};
 
 use crate::acl::Denial;
 use crate::command::{Command, Flags};
@@ -45,6 +46,7 @@ pub fn pass(
     registry: &Registry,
     rules: &Rules,
     conditions: &Conditions,
+    protocol: Protocol,
 ) -> Result<CommandRef, Refusal> {
     let command = exists(argv, registry)?;
     if !command.accepts(argv.len()) && !command.flags.has(Flags::REFUSAL_ABORTS) {
@@ -74,6 +76,13 @@ pub fn pass(
     let is_queued = session.transaction().is_some() && !runs_inside_multi(&command);
     if conditions.out_of_memory && (flags.has(Flags::DENYOOM) || is_queued) {
         return Err(Error::OutOfMemory.into());
+    }
+    // RESP3 tells replies and messages apart.
+    if session.subscribed.any()
+        && protocol != Protocol::Resp3
+        && !flags.has(Flags::WHILE_SUBSCRIBED)
+    {
+        return Err(Error::subscribed_only(&command).into());
     }
     Ok(command)
 }

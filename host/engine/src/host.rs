@@ -17,6 +17,8 @@ pub use crate::client_info::ClientFilter;
 use crate::client_info::ClientInfo;
 use crate::error::Error;
 use crate::keyspace::Database;
+use crate::pubsub::{Send, Subscriptions};
+use crate::tracking::Tracking;
 use crate::waiters::Waiter;
 
 /// How SHUTDOWN wants the process to stop.
@@ -67,7 +69,7 @@ pub trait Host {
     ///   process_supervised run_id tcp_port server_time_usec uptime_in_seconds uptime_in_days hz
     ///   configured_hz lru_clock executable config_file io_threads_active`
     /// - `clients`: `connected_clients maxclients client_recent_max_input_buffer
-    ///   client_recent_max_output_buffer blocked_clients`
+    ///   client_recent_max_output_buffer blocked_clients tracking_clients`
     /// - `memory`: `used_memory used_memory_rss used_memory_peak used_memory_startup
     ///   total_system_memory maxmemory maxmemory_policy mem_replication_backlog
     ///   mem_clients_slaves mem_clients_normal mem_aof_buffer mem_allocator`. From bytes INFO
@@ -83,7 +85,8 @@ pub trait Host {
     ///   total_net_input_bytes total_net_output_bytes total_net_repl_input_bytes
     ///   total_net_repl_output_bytes instantaneous_input_kbps instantaneous_output_kbps
     ///   rejected_connections sync_full sync_partial_ok sync_partial_err evicted_clients
-    ///   pubsub_channels pubsub_patterns pubsubshard_channels latest_fork_usec total_forks
+    ///   pubsub_channels pubsub_patterns pubsubshard_channels tracking_total_keys
+    ///   tracking_total_items tracking_total_prefixes latest_fork_usec total_forks
     ///   unexpected_error_replies total_error_replies total_reads_processed
     ///   total_writes_processed acl_access_denied_auth acl_access_denied_cmd
     ///   acl_access_denied_key acl_access_denied_channel`
@@ -124,6 +127,18 @@ pub trait Host {
 
     /// Sends a waiter its reply (RESP, in its protocol): it waits no longer.
     fn deliver(&mut self, waiter: &Waiter, reply: Vec<u8>);
+
+    /// Lets `act` see and change who is subscribed, and send what follows. Whoever implements it may
+    /// hold a lock meanwhile: `act` asks the host for nothing else.
+    fn subscriptions(&mut self, act: &mut dyn FnMut(&mut Subscriptions, &mut Send<'_>));
+
+    /// The same for who caches what.
+    fn tracking(&mut self, act: &mut dyn FnMut(&mut Tracking, &mut Send<'_>));
+
+    /// Who serves a client, if it is connected.
+    fn home_of(&self, _client: u64) -> Option<u32> {
+        None
+    }
 
     /// Makes a client that waits go on, as if it had timed out or with an error. Whether it waited.
     fn unblock_client(&mut self, _id: u64, _with_error: bool) -> bool {

@@ -41,6 +41,7 @@ impl Cx<'_> {
             protocol: self.reply.protocol(),
             user: self.session.user.clone(),
             account: self.session.account().cloned(),
+            caching: self.session.caching,
             shards,
         };
         let waiter = Arc::new(Waiter::new(wait, command, argv, place));
@@ -49,18 +50,20 @@ impl Cx<'_> {
         Ok(())
     }
 
-    /// Serves everybody whose keys this step made ready. To be called at the end of each step,
+    /// Tells what happened, and serves everybody whose keys this step made ready. To be called at the end of each step,
     /// with all shards held that the waiters of the held ones may need (see
     /// [`Shards::reach`](crate::keyspace::Shards::reach)).
     #[inline]
     pub fn settle(&mut self) {
+        self.tell_happenings();
         loop {
             let ready = self.keys.take_ready();
             if ready.is_empty() {
-                return;
+                break;
             }
             ready.iter().for_each(|key| self.serve_queue(key));
         }
+        self.tell_broadcasts();
     }
 
     /// Offers a key to those who wait for it, in order of arrival.
@@ -97,6 +100,7 @@ impl Cx<'_> {
             self.keys.end_wait(waiter);
             return;
         }
+        session.caching = waiter.caching;
         let mut step = Cx {
             keys: self.keys.within(waiter.database),
             reply: &mut reply,
@@ -107,6 +111,7 @@ impl Cx<'_> {
             rerun: true,
         };
         step.run_if_permitted(&waiter.command, waiter.argv.as_argv());
+        step.tell_happenings();
         let still_waits = !matches!(step.answer, Answer::Now);
         if still_waits {
             return;

@@ -12,8 +12,10 @@ use reef_resp::OwnedArgv;
 use crate::acl::Account;
 use crate::command::Flags;
 use crate::keyspace::ShardSet;
+use crate::pubsub::SubscriptionCounts;
 use crate::registry::CommandRef;
 use crate::settings::Rules;
+use crate::tracking::Scope;
 
 /// Whether replies are sent (`CLIENT REPLY`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +29,27 @@ pub enum ReplyMode {
     SkipNext,
     /// Not that of this command.
     Skip,
+}
+
+/// What a client caches of what it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caching {
+    /// Which keys it hears of.
+    pub scope: Scope,
+    /// Whether CLIENT CACHING came just before.
+    pub asked: bool,
+}
+
+impl Caching {
+    /// Whether the keys that the command at hand reads are remembered.
+    pub fn is_on(self) -> bool {
+        match self.scope {
+            Scope::Read => true,
+            Scope::OptIn => self.asked,
+            Scope::OptOut => !self.asked,
+            Scope::Broadcast => false,
+        }
+    }
 }
 
 /// A connection's state.
@@ -50,6 +73,12 @@ pub struct Session {
     pub hung_up: bool,
     /// Whether MONITOR runs here.
     pub monitoring: bool,
+    /// How many subscriptions there are.
+    pub subscribed: SubscriptionCounts,
+    /// Whether the reply just written is sent whatever `reply_mode` says.
+    pub reply_is_push: bool,
+    /// What the client caches of what it reads, if it told (`CLIENT TRACKING`).
+    pub caching: Option<Caching>,
     /// Whether EXEC runs its queue just now, where nothing may wait.
     pub executing: bool,
     /// The user's name.
@@ -107,6 +136,9 @@ impl Session {
             closing: false,
             hung_up: false,
             monitoring: false,
+            subscribed: SubscriptionCounts::default(),
+            reply_is_push: false,
+            caching: None,
             executing: false,
             user,
             account: None,
@@ -205,6 +237,15 @@ impl Session {
     /// Closes the transaction.
     pub fn end(&mut self) -> Option<Box<Transaction>> {
         self.transaction.take()
+    }
+
+    /// What CLIENT CACHING said holds for one command, or for a whole transaction.
+    #[inline]
+    pub fn end_caching(&mut self) {
+        let inside = self.executing || self.transaction.is_some();
+        if let Some(caching) = self.caching.as_mut().filter(|_| !inside) {
+            caching.asked = false;
+        }
     }
 
     /// The watched keys.

@@ -1,9 +1,10 @@
 //! What the engine needs to know of the configuration: plain values, handed in by the host.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::acl::Policy;
+use crate::notifications::Classes;
 use crate::types::hasher::Hasher;
 use crate::types::limits::Limits;
 
@@ -22,6 +23,11 @@ pub struct Settings {
     pub debug_commands: bool,
     /// Which LFU bookkeeping, if any (`maxmemory-policy` is an LFU one).
     pub lfu: bool,
+    /// Which keyspace events are told (`notify-keyspace-events`).
+    pub notify: Classes,
+    /// How many keys may be remembered for clients that cache them; 0: any number
+    /// (`tracking-table-max-keys`).
+    pub tracked_keys_max: usize,
     /// How large packed collections may become.
     pub limits: Limits,
 }
@@ -35,6 +41,8 @@ impl Default for Settings {
             users: Policy::default(),
             debug_commands: false,
             lfu: false,
+            notify: Classes::NONE,
+            tracked_keys_max: 1_000_000,
             limits: Limits::default(),
         }
     }
@@ -51,6 +59,36 @@ pub struct Rules {
     pub settings: Settings,
     /// Counts clients that begin to wait, over all shards.
     arrivals: Arc<AtomicU64>,
+    /// Whether anybody listens.
+    audience: Audience,
+}
+
+/// Whether anybody listens: what steps look at before they gather what happens. Clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct Audience {
+    flags: Arc<(AtomicBool, AtomicBool)>,
+}
+
+impl Audience {
+    /// Whether anybody is subscribed to anything.
+    #[inline]
+    pub fn is_subscribed(&self) -> bool {
+        self.flags.0.load(Ordering::Relaxed)
+    }
+
+    /// Whether anybody tracks keys.
+    #[inline]
+    pub fn is_tracking(&self) -> bool {
+        self.flags.1.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_subscribed(&self, any: bool) {
+        self.flags.0.store(any, Ordering::Release);
+    }
+
+    pub(crate) fn set_tracking(&self, any: bool) {
+        self.flags.1.store(any, Ordering::Release);
+    }
 }
 
 impl Rules {
@@ -58,12 +96,30 @@ impl Rules {
     /// [`SHARDS_MAX`](crate::keyspace::SHARDS_MAX)).
     pub fn new(seed: u64, shards: usize, settings: Settings) -> Self {
         let shards = shards.clamp(1, crate::keyspace::SHARDS_MAX).next_power_of_two();
-        Self { hasher: Hasher::new(seed), shards, settings, arrivals: Arc::default() }
+        Self {
+            hasher: Hasher::new(seed),
+            shards,
+            settings,
+            arrivals: Arc::default(),
+            audience: Audience::default(),
+        }
     }
 
     /// The same with other settings.
     pub fn with_settings(&self, settings: Settings) -> Self {
         Self { settings, ..self.clone() }
+    }
+
+    /// Whether anybody listens.
+    pub fn audience(&self) -> &Audience {
+        &self.audience
+    }
+
+    /// Whether steps must gather what happens to keys.
+    #[inline]
+    pub(crate) fn is_followed(&self) -> bool {
+        self.settings.notify.tell_anything() && self.audience.is_subscribed()
+            || self.audience.is_tracking()
     }
 
     /// A number above all that were given before. Under the lock of a shard, its queues are in

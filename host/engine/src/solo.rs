@@ -26,6 +26,7 @@ use crate::grants::Grants;
 use crate::keyspace::{self, Journal, Keyspace, Shard, ShardSet, Shards, Slot};
 use crate::monitor::monitor_line;
 use crate::permission::note_denial;
+use crate::push::{Push, Receivers};
 use crate::registry::{CommandRef, Registry};
 use crate::serving::Ending;
 use crate::session::Session;
@@ -62,7 +63,7 @@ struct Client {
 }
 
 impl Client {
-    /// As CLIENT LIST shows it.
+    /// As CLIENT LIST shows it, apart from what it tracks.
     fn describe(&self, now: Millis) -> ClientInfo {
         let mut client = ClientInfo {
             id: self.session.id,
@@ -92,8 +93,8 @@ impl Solo {
     /// An empty engine.
     pub fn new(seed: u64, shards: usize, settings: Settings) -> Self {
         let registry = Registry::native();
-        let process = Process::new(seed, &settings, &registry);
         let rules = Rules::new(seed, shards, settings);
+        let process = Process::new(seed, &rules, &registry);
         Self {
             shards: (0..rules.shards).map(|_| Shard::new()).collect(),
             rules,
@@ -147,6 +148,8 @@ impl Solo {
     }
 
     fn forget(&mut self, mut client: Client) {
+        self.process.subscriptions.forget(client.session.id);
+        self.process.tracking.forget(client.session.id);
         let mut held = client.session.shards(&self.rules);
         if let Some((waiter, _)) = &client.waiter {
             held = held.union(waiter.shards);
@@ -297,9 +300,19 @@ impl Solo {
 
     /// Lets a step have its effect on the other clients.
     fn spread(&mut self, told: Told) {
+        told.pushed.iter().for_each(|(clients, push)| self.push(clients, push));
         told.killed.into_iter().for_each(|id| self.disconnect(id));
         told.unblocked.into_iter().for_each(|(id, ending)| self.end_wait(id, ending));
         told.served.into_iter().for_each(|(id, reply)| self.go_on(id, &reply));
+    }
+
+    fn push(&mut self, clients: &Receivers, push: &Push) {
+        for id in clients.iter() {
+            if let Some(client) = self.clients.get_mut(id) {
+                let is_subscribed = client.session.subscribed.any();
+                push.append_to(&mut client.unasked, client.protocol, is_subscribed);
+            }
+        }
     }
 
     fn run_admitted(
@@ -313,7 +326,7 @@ impl Solo {
         let monitored = client.session.monitoring;
         let mut journal = Journal::new();
         let (now, database) = (self.process.now, client.session.database);
-        let me = client.describe(now);
+        let me = self.process.described(client);
         let held = self.with_reach(held);
         let mut host = ProcessHost::new(&mut self.process, &self.clients, Some(me));
         let shards = hold(&mut self.shards, held);
@@ -452,6 +465,8 @@ impl Solo {
     /// Recounts what the engine claims about itself; panics on a contradiction.
     pub fn check(&self) {
         self.shards.iter().for_each(|shard| shard.check(&self.rules.hasher));
+        self.process.subscriptions.check();
+        self.process.tracking.check();
     }
 }
 

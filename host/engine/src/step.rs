@@ -18,7 +18,7 @@ use crate::gates::{self, Conditions, Refusal};
 use crate::host::Host;
 use crate::keyspace::{Keyspace, ShardSet};
 use crate::registry::{CommandRef, Registry};
-use crate::session::{ReplyMode, Session};
+use crate::session::{Caching, ReplyMode, Session};
 use crate::settings::Rules;
 use crate::waiters::Waiter;
 
@@ -46,9 +46,11 @@ pub fn admit(
     conditions: &Conditions,
     reply: &mut Writer,
 ) -> Admission {
-    let command = match gates::pass(argv, session, registry, rules, conditions) {
+    let protocol = reply.protocol();
+    let command = match gates::pass(argv, session, registry, rules, conditions, protocol) {
         Ok(command) => command,
         Err(Refusal::Error(error)) => {
+            session.end_caching();
             session.abort();
             refuse(&error, reply);
             return Admission::Answered;
@@ -120,6 +122,9 @@ impl Cx<'_> {
         if let Err(error) = self.try_run(command, argv) {
             refuse(&error, self.reply);
         }
+        if self.session.caching.is_some() && !command.flags.has(Flags::KEEPS_CACHING) {
+            self.session.end_caching();
+        }
     }
 
     /// Runs a command that was permitted when it was sent, if it still is.
@@ -152,7 +157,21 @@ impl Cx<'_> {
         if result.is_err() {
             self.reply.rewind(mark);
         }
+        if command.flags.has(Flags::READONLY) && self.session.caching.is_some_and(Caching::is_on) {
+            self.remember_reads(command, argv);
+        }
         result
+    }
+
+    /// Remembers the keys of a command with the client, which caches what it reads.
+    #[cold]
+    fn remember_reads(&mut self, command: &CommandRef, argv: Argv<'_>) {
+        let (client, seed) = (self.session.id, self.random());
+        let keys_max = self.keys.rules.settings.tracked_keys_max;
+        self.host.tracking(&mut |all, send| {
+            command.keys.visit(argv, |position| all.remember(client, argv.get(position)));
+            all.trim(keys_max, seed, send);
+        });
     }
 
     /// Notes when the reply of a call comes.
@@ -193,6 +212,7 @@ impl Cx<'_> {
                 Ok(()) => self.run(&command, argv.as_argv()),
                 Err(denial) => refuse(&Error::no_longer_allowed(denial.reason), self.reply),
             }
+            self.tell_happenings();
             self.host.ran_in_transaction(self.session.database, argv.as_argv());
         }
         self.session.executing = false;
@@ -201,7 +221,8 @@ impl Cx<'_> {
 
 /// Whether the reply to the command just run is to be sent (`CLIENT REPLY`); moves `SKIP` on.
 pub fn is_reply_sent(session: &mut Session) -> bool {
-    match session.reply_mode {
+    let is_push = core::mem::take(&mut session.reply_is_push);
+    let is_sent = match session.reply_mode {
         ReplyMode::On => true,
         ReplyMode::Off => false,
         ReplyMode::SkipNext => {
@@ -212,7 +233,8 @@ pub fn is_reply_sent(session: &mut Session) -> bool {
             session.reply_mode = ReplyMode::On;
             false
         }
-    }
+    };
+    is_sent || is_push
 }
 
 /// The name of a command as error texts and statistics show it.

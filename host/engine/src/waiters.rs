@@ -25,6 +25,7 @@ use reef_resp::{Argv, OwnedArgv, Protocol, Writer};
 use crate::acl::Account;
 use crate::keyspace::ShardSet;
 use crate::registry::CommandRef;
+use crate::session::Caching;
 
 /// What a client hears where nothing may wait, as inside EXEC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,8 @@ pub struct Waiter {
     pub user: Arc<str>,
     /// The user when it began to wait.
     pub(crate) account: Option<Arc<Account>>,
+    /// What it caches of what it reads.
+    pub(crate) caching: Option<Caching>,
     /// What it runs.
     pub command: CommandRef,
     /// With which arguments.
@@ -102,12 +105,14 @@ pub(crate) struct Place {
     pub(crate) protocol: Protocol,
     pub(crate) user: Arc<str>,
     pub(crate) account: Option<Arc<Account>>,
+    pub(crate) caching: Option<Caching>,
     pub(crate) shards: ShardSet,
 }
 
 impl Waiter {
     pub(crate) fn new(wait: Wait, command: CommandRef, argv: Argv<'_>, place: Place) -> Self {
-        let Place { client, home, order, database, protocol, user, account, shards } = place;
+        let Place { client, home, order, database, protocol, user, account, caching, shards } =
+            place;
         Self {
             client,
             home,
@@ -116,6 +121,7 @@ impl Waiter {
             protocol,
             user,
             account,
+            caching,
             command,
             argv: wait.argv.unwrap_or_else(|| OwnedArgv::from(argv)),
             shards,

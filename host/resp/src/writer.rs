@@ -68,6 +68,11 @@ impl Writer {
         Self { protocol, ..Self::default() }
     }
 
+    /// A writer whose buffer has room for so many bytes.
+    pub fn with_capacity(protocol: Protocol, bytes: usize) -> Self {
+        Self { protocol, data: Vec::with_capacity(bytes), nodes: Vec::new() }
+    }
+
     /// The form of the replies from now on.
     pub fn protocol(&self) -> Protocol {
         self.protocol

@@ -6,13 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use reef_engine::clock::Millis;
+use reef_engine::push::Push;
 use reef_engine::session::Session;
 use reef_engine::waiters::Waiter;
 use reef_resp::{Decoder, Protocol};
 
 use crate::clients::{Card, Labels};
+use crate::clock::now_ms;
 use crate::input::Input;
 use crate::link::Link;
+use crate::server::OutputLimits;
 
 /// What a client waits for, and until when.
 #[derive(Debug)]
@@ -36,6 +40,12 @@ pub(crate) struct Connection {
     pub(crate) output: Vec<u8>,
     /// How many of them it has taken since.
     pub(crate) sent: usize,
+    /// Whether the socket takes nothing until it tells that it does.
+    pub(crate) clogged: bool,
+    /// Whether something was appended to the output that nobody has tried to send.
+    pub(crate) touched: bool,
+    /// Since when more waits to be sent than the soft limit allows.
+    over_soft_since: Option<Millis>,
     pub(crate) card: Arc<Card>,
     /// The user that the card shows.
     shown_user: Arc<str>,
@@ -71,6 +81,9 @@ impl Connection {
             input: Input::default(),
             output: Vec::new(),
             sent: 0,
+            clogged: false,
+            touched: false,
+            over_soft_since: None,
             card,
             readable: false,
             missing: 0,
@@ -102,6 +115,7 @@ impl Connection {
                 Ok(count) => rest = &rest[count..],
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.output.extend_from_slice(rest);
+                    self.clogged = true;
                     return Sent::Some;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -119,14 +133,48 @@ impl Connection {
         while self.sent < self.output.len() {
             match self.link.write(&self.output[self.sent..]) {
                 Ok(count) => self.sent += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sent::Some,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.clogged = true;
+                    return Sent::Some;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return Sent::Broken,
             }
         }
         self.output = Vec::new();
         self.sent = 0;
+        self.clogged = false;
         Sent::All
+    }
+
+    /// Appends what the client did not ask for; it is sent with everything else of the turn.
+    #[inline]
+    pub(crate) fn append(&mut self, push: &Push) {
+        /// What was sent is cut off when it is this much and more than what is still to be sent.
+        const SENT_BYTES_MAX: usize = 64 * 1024;
+        if self.session.closing {
+            return;
+        }
+        if self.sent > SENT_BYTES_MAX && self.sent > self.unsent() {
+            self.output.drain(..self.sent);
+            self.sent = 0;
+        }
+        push.append_to(&mut self.output, self.protocol, self.session.subscribed.any());
+    }
+
+    /// Whether more waits to be sent than a client of its class may have.
+    pub(crate) fn is_overfull(&mut self, limits: &OutputLimits) -> bool {
+        let unsent = self.unsent();
+        let limit = if self.session.subscribed.any() { &limits.pubsub } else { &limits.normal };
+        if limit.hard_bytes > 0 && unsent >= limit.hard_bytes {
+            return true;
+        }
+        if limit.soft_bytes == 0 || unsent < limit.soft_bytes {
+            self.over_soft_since = None;
+            return false;
+        }
+        let now = now_ms();
+        now.since(*self.over_soft_since.get_or_insert(now)) > limit.soft_seconds * 1000
     }
 
     /// Bytes still to be sent.

@@ -73,6 +73,7 @@ impl Shared {
         line(out, "client_recent_max_input_buffer", input.unwrap_or(0));
         line(out, "client_recent_max_output_buffer", output.unwrap_or(0));
         line(out, "blocked_clients", waiting);
+        line(out, "tracking_clients", self.post.tracking.lock().totals().clients);
     }
 
     fn info_memory(&self, data_bytes: u64, out: &mut String) {
@@ -108,6 +109,12 @@ impl Shared {
         let users = self.store.users.lock();
         for (name, reason) in Reason::COUNTERS {
             line(out, name, users.log().count(reason));
+        }
+        drop(users);
+        let subscribed = self.post.subscriptions.lock().statistics();
+        let tracked = self.post.tracking.lock().statistics();
+        for (name, count) in subscribed.into_iter().chain(tracked) {
+            line(out, name, count);
         }
         for name in ABSENT_STATS {
             line(out, name, 0);
@@ -153,7 +160,7 @@ impl Shared {
 }
 
 /// Counters of what this server does not do, so they stay at zero. Clients look for them.
-const ABSENT_STATS: [&str; 15] = [
+const ABSENT_STATS: [&str; 12] = [
     "instantaneous_ops_per_sec",
     "total_net_repl_input_bytes",
     "total_net_repl_output_bytes",
@@ -163,9 +170,6 @@ const ABSENT_STATS: [&str; 15] = [
     "sync_partial_ok",
     "sync_partial_err",
     "evicted_clients",
-    "pubsub_channels",
-    "pubsub_patterns",
-    "pubsubshard_channels",
     "latest_fork_usec",
     "total_forks",
     "unexpected_error_replies",

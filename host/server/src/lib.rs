@@ -18,6 +18,7 @@ mod listener;
 mod mailbox;
 mod post;
 mod process;
+mod pushes;
 mod server;
 mod socket;
 mod statistics;
@@ -29,7 +30,7 @@ mod users_file;
 mod worker;
 
 pub use clock::now_ms;
-pub use server::{Configuration, Options, Server, ServerError, Stopper};
+pub use server::{Configuration, Options, OutputLimit, OutputLimits, Server, ServerError, Stopper};
 pub use store::{Execution, Moment, Store};
 pub use surroundings::BatchHost;
 pub use tls::{ClientCertificates, TlsError, TlsOptions};

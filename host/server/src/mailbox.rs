@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::Waker;
 use parking_lot::Mutex;
+use reef_engine::push::{Push, Receivers};
 use reef_engine::serving::Ending;
 
 use crate::socket::Socket;
@@ -30,6 +31,13 @@ pub(crate) enum Message {
         client: u64,
         /// What it hears.
         ending: Ending,
+    },
+    /// Something for these clients, as far as they are still there.
+    Push {
+        /// The clients.
+        clients: Receivers,
+        /// What they are sent.
+        push: Arc<Push>,
     },
     /// Close a client's connection.
     Close(u64),

@@ -2,19 +2,78 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+use reef_engine::pubsub::{Send, Subscriptions};
+use reef_engine::push::{Push, Receivers};
 use reef_engine::serving::Ending;
+use reef_engine::session::Session;
+use reef_engine::settings::Audience;
+use reef_engine::tracking::Tracking;
 use reef_engine::waiters::Waiter;
 
 use crate::clients::Clients;
 use crate::mailbox::{Mailbox, Message};
 
-/// The workers' mailboxes, and who is connected.
+/// The workers' mailboxes, who is connected, and who hears of what.
+///
+/// The two locks are taken last: while one is held, nothing else is locked but mailboxes. Messages
+/// are sent under it, so that all subscribers of a channel see them in one order.
 pub(crate) struct Post {
     pub(crate) mailboxes: Vec<Arc<Mailbox>>,
     pub(crate) clients: Clients,
+    pub(crate) subscriptions: Mutex<Subscriptions>,
+    pub(crate) tracking: Mutex<Tracking>,
+    audience: Audience,
 }
 
 impl Post {
+    /// Nobody is connected. `seed` must be unpredictable to clients.
+    pub(crate) fn new(mailboxes: Vec<Arc<Mailbox>>, seed: u64, audience: &Audience) -> Self {
+        Self {
+            mailboxes,
+            clients: Clients::default(),
+            subscriptions: Mutex::new(Subscriptions::new(seed, audience.clone())),
+            tracking: Mutex::new(Tracking::new(seed, audience.clone())),
+            audience: audience.clone(),
+        }
+    }
+
+    /// Lets `act` see and change the subscriptions, and send messages.
+    pub(crate) fn with_subscriptions(&self, act: impl FnOnce(&mut Subscriptions, &mut Send<'_>)) {
+        let mut all = self.subscriptions.lock();
+        act(&mut all, &mut |home, clients, push| self.push(home, clients, push));
+    }
+
+    /// Lets `act` see and change who caches what, and send messages.
+    pub(crate) fn with_tracking(&self, act: impl FnOnce(&mut Tracking, &mut Send<'_>)) {
+        let mut all = self.tracking.lock();
+        act(&mut all, &mut |home, clients, push| self.push(home, clients, push));
+    }
+
+    /// Leaves a push with the worker of some clients.
+    pub(crate) fn push(&self, home: u32, clients: &Receivers, push: &Arc<Push>) {
+        if let Some(mailbox) = self.mailboxes.get(home as usize) {
+            mailbox.send(Message::Push { clients: clients.clone(), push: push.clone() });
+        }
+    }
+
+    /// A connection is closed, and its card is gone: so are its subscriptions.
+    pub(crate) fn forget(&self, session: &Session) {
+        if session.subscribed.any() {
+            self.subscriptions.lock().forget(session.id);
+        }
+        if self.audience.is_tracking() {
+            self.tracking.lock().forget(session.id);
+        }
+    }
+
+    /// Keeps the number of keys that are remembered for clients within its limit.
+    pub(crate) fn trim_tracking(&self, keys_max: usize, seed: u64) {
+        if self.audience.is_tracking() {
+            self.with_tracking(|all, send| while all.trim(keys_max, seed, send) {});
+        }
+    }
+
     /// Leaves a message with every worker.
     pub(crate) fn broadcast(&self, message: impl Fn() -> Message) {
         self.mailboxes.iter().for_each(|mailbox| mailbox.send(message()));

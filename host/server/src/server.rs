@@ -16,7 +16,6 @@ use reef_engine::clock::Millis;
 use reef_engine::gates::Conditions;
 use reef_engine::settings::Settings;
 
-use crate::clients::Clients;
 use crate::clock::now_ms;
 use crate::link::Link;
 use crate::listener::Listeners;
@@ -27,6 +26,40 @@ use crate::statistics::Statistics;
 use crate::store::Store;
 use crate::tls::{self, TlsError, TlsOptions};
 use crate::worker::{MAILBOX, Worker};
+
+/// When a client is closed because it does not take what it is sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OutputLimit {
+    /// At this many bytes, at once; 0: never.
+    pub hard_bytes: usize,
+    /// At this many bytes, after `soft_seconds`; 0: never.
+    pub soft_bytes: usize,
+    /// How long the soft limit may be exceeded.
+    pub soft_seconds: u64,
+}
+
+/// The same by class of client.
+#[derive(Clone, Copy, Debug)]
+pub struct OutputLimits {
+    /// Those without subscriptions.
+    pub normal: OutputLimit,
+    /// Those with some.
+    pub pubsub: OutputLimit,
+}
+
+impl Default for OutputLimits {
+    fn default() -> Self {
+        const MEGABYTE: usize = 1024 * 1024;
+        Self {
+            normal: OutputLimit::default(),
+            pubsub: OutputLimit {
+                hard_bytes: 32 * MEGABYTE,
+                soft_bytes: 8 * MEGABYTE,
+                soft_seconds: 60,
+            },
+        }
+    }
+}
 
 /// What the server needs to know of the configuration.
 #[derive(Clone, Debug)]
@@ -53,8 +86,8 @@ pub struct Options {
     pub keepalive_s: u64,
     /// `client-query-buffer-limit`.
     pub query_buffer_bytes_max: usize,
-    /// `client-output-buffer-limit normal`: the hard limit; 0: none.
-    pub output_bytes_max: usize,
+    /// `client-output-buffer-limit`.
+    pub output_limits: OutputLimits,
     /// `maxmemory`; 0: no limit.
     pub memory_bytes_max: usize,
     /// `maxmemory-policy`, for INFO.
@@ -85,7 +118,7 @@ impl Default for Options {
             timeout_s: 0,
             keepalive_s: 300,
             query_buffer_bytes_max: 1024 * 1024 * 1024,
-            output_bytes_max: 0,
+            output_limits: OutputLimits::default(),
             memory_bytes_max: 0,
             memory_policy: "noeviction".to_owned(),
             tls: TlsOptions::default(),
@@ -288,7 +321,7 @@ impl Server {
             polls.push(poll);
         }
         listeners.register(polls[0].registry())?;
-        let post = Arc::new(Post { mailboxes, clients: Clients::default() });
+        let post = Arc::new(Post::new(mailboxes, seed, store.rules().audience()));
         store.set_post(post.clone());
         let mut run_id_state = seed ^ now_ms().get();
         let shared = Arc::new(Shared {

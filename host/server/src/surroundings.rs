@@ -12,8 +12,11 @@ use reef_engine::clock::Millis;
 use reef_engine::error::Error;
 use reef_engine::host::{Host, Shutdown, Users};
 use reef_engine::keyspace::Database;
+use reef_engine::pubsub::{Send, Subscriptions};
+use reef_engine::push::{Push, Receivers};
 use reef_engine::registry::Registry;
 use reef_engine::serving::Ending;
+use reef_engine::tracking::Tracking;
 use reef_engine::waiters::Waiter;
 use reef_resp::{Argv, Writer};
 
@@ -33,9 +36,22 @@ pub(crate) struct WorkerHost<'a> {
     pub(crate) random: &'a mut u64,
     /// Whether the client told the server to close its own connection.
     pub(crate) close_self: bool,
+    /// Whether the client caused a push for itself.
+    pub(crate) told_self: bool,
 }
 
 impl WorkerHost<'_> {
+    /// Sends with `send`, and notes what goes to the client itself.
+    fn noting_own<'s>(
+        &'s mut self,
+        send: &'s mut Send<'_>,
+    ) -> impl FnMut(u32, &Receivers, &Arc<Push>) + 's {
+        move |home, clients, push| {
+            self.told_self |= home == self.worker && clients.binary_search(&self.client).is_ok();
+            send(home, clients, push);
+        }
+    }
+
     fn extension(&self) -> Option<Arc<dyn Extension>> {
         self.shared.extension.get().cloned()
     }
@@ -172,6 +188,20 @@ impl Host for WorkerHost<'_> {
         self.shared.post.deliver(waiter, reply);
     }
 
+    fn subscriptions(&mut self, act: &mut dyn FnMut(&mut Subscriptions, &mut Send<'_>)) {
+        let post = self.shared.post.clone();
+        post.with_subscriptions(|all, send| act(all, &mut self.noting_own(send)));
+    }
+
+    fn tracking(&mut self, act: &mut dyn FnMut(&mut Tracking, &mut Send<'_>)) {
+        let post = self.shared.post.clone();
+        post.with_tracking(|all, send| act(all, &mut self.noting_own(send)));
+    }
+
+    fn home_of(&self, client: u64) -> Option<u32> {
+        self.shared.post.clients.get(client).map(|card| card.worker as u32)
+    }
+
     fn unblock_client(&mut self, id: u64, with_error: bool) -> bool {
         let ending = if with_error { Ending::Unblocked } else { Ending::TimedOut };
         self.shared.post.unblock(id, ending)
@@ -222,7 +252,7 @@ fn describe(card: &Card, shared: &Shared) -> ClientInfo {
     let labels = card.labels.lock().clone();
     let registry = shared.store.registry();
     let command = registry.by_id(card.command.load(Ordering::Relaxed));
-    ClientInfo {
+    let mut client = ClientInfo {
         id: card.id,
         address: address(card.peer, shared),
         local_address: address(card.local, shared),
@@ -244,8 +274,11 @@ fn describe(card: &Card, shared: &Shared) -> ClientInfo {
         protocol: card.protocol.load(Ordering::Relaxed),
         library_name: labels.library_name,
         library_version: labels.library_version,
+        tracking: shared.post.tracking.lock().state_of(card.id),
         ..ClientInfo::default()
-    }
+    };
+    client.set_subscribed(shared.post.subscriptions.lock().counts_of(card.id));
+    client
 }
 
 /// An address as Redis shows it; a unix socket by its path.
@@ -335,6 +368,19 @@ impl Host for BatchHost<'_> {
     fn deliver(&mut self, waiter: &Waiter, reply: Vec<u8>) {
         if let Some(post) = self.post {
             post.deliver(waiter, reply);
+        }
+    }
+
+    fn subscriptions(&mut self, act: &mut dyn FnMut(&mut Subscriptions, &mut Send<'_>)) {
+        // Without a server nobody is subscribed, and nobody caches.
+        if let Some(post) = self.post {
+            post.with_subscriptions(|all, send| act(all, send));
+        }
+    }
+
+    fn tracking(&mut self, act: &mut dyn FnMut(&mut Tracking, &mut Send<'_>)) {
+        if let Some(post) = self.post {
+            post.with_tracking(|all, send| act(all, send));
         }
     }
 

@@ -9,6 +9,7 @@
 //! waits for a late reply executes nothing; one connection never has the worker for longer than
 //! [`TURN_BYTES`] of input before the others have their moment.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -34,7 +35,7 @@ use crate::mailbox::{Mailbox, Message, Newcomer};
 use crate::server::Shared;
 use crate::statistics::Statistics;
 use crate::store::Moment;
-use crate::surroundings::WorkerHost;
+use crate::surroundings::{WorkerHost, next_random};
 
 /// Bytes received at once, and so the most that one connection may have per moment.
 const TURN_BYTES: usize = 64 * 1024;
@@ -49,20 +50,24 @@ pub(crate) const MAILBOX: Token = Token(usize::MAX);
 pub(crate) struct Worker {
     index: usize,
     poll: Poll,
-    shared: Arc<Shared>,
-    mailbox: Arc<Mailbox>,
-    statistics: Arc<Statistics>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) statistics: Arc<Statistics>,
     listeners: Listeners,
     /// Each in a place of its own: a table of whole connections would double as it grows.
-    connections: Slab<Box<Connection>>,
+    pub(crate) connections: Slab<Box<Connection>>,
     /// Where each client is in the slab.
-    places: std::collections::HashMap<u64, usize>,
+    pub(crate) places: std::collections::HashMap<u64, usize>,
     /// When whose wait is over.
     deadlines: Deadlines,
     /// Connections that have more to receive or execute without a new readiness.
     unfinished: Vec<usize>,
+    /// Messages that were taken out of the mailbox and not read yet.
+    pub(crate) mail: VecDeque<Message>,
+    /// Connections to whose output something was appended.
+    pub(crate) touched: Vec<usize>,
     buffer: Box<[u8]>,
-    reply: Writer,
+    pub(crate) reply: Writer,
     random: u64,
     next_housekeeping: Millis,
     stopping: bool,
@@ -98,6 +103,8 @@ impl Worker {
             places: std::collections::HashMap::new(),
             deadlines: Deadlines::default(),
             unfinished: Vec::new(),
+            mail: VecDeque::new(),
+            touched: Vec::new(),
             buffer: vec![0; TURN_BYTES].into_boxed_slice(),
             reply: Writer::default(),
             random: seed,
@@ -132,6 +139,7 @@ impl Worker {
                 self.serve(place, &moment);
             }
             self.read_mail(&moment);
+            self.send_pushes();
             self.keep_house(moment.now);
         }
         self.close_all();
@@ -194,7 +202,7 @@ impl Worker {
         self.places.insert(id, place);
     }
 
-    fn close(&mut self, place: usize) {
+    pub(crate) fn close(&mut self, place: usize) {
         let Some(mut connection) = self.connections.try_remove(place) else { return };
         self.places.remove(&connection.session.id);
         if let Some(waiter) = connection.forget_wait(&mut self.deadlines) {
@@ -206,6 +214,7 @@ impl Worker {
             self.shared.monitors.fetch_sub(1, Ordering::AcqRel);
         }
         self.shared.post.clients.remove(connection.session.id);
+        self.shared.post.forget(&connection.session);
         // A socket that cannot be deregistered is closed by being dropped all the same.
         let descriptor = connection.link.socket.descriptor();
         let _ = self.poll.registry().deregister(&mut SourceFd(&descriptor));
@@ -398,8 +407,8 @@ impl Worker {
             connection.card.output_bytes.store(connection.unsent() as u64, Ordering::Relaxed);
             self.reply.clear();
         }
-        let limit = self.shared.options().output_bytes_max;
-        let overfull = limit > 0 && connection.unsent() > limit;
+        let overfull =
+            connection.unsent() > 0 && connection.is_overfull(&self.shared.options().output_limits);
         if overfull {
             tracing::warn!(
                 "client {} is closed: its output exceeds the limit",
@@ -425,12 +434,14 @@ impl Worker {
             worker: self.index as u32,
             random: &mut self.random,
             close_self: false,
+            told_self: false,
         };
         let session = &mut connection.session;
         let started = self.statistics.is_sampled().then(Instant::now);
         let execution =
             self.shared.store.execute(moment, session, argv, &mut self.reply, &mut host);
         session.closing |= host.close_self;
+        let told_self = host.told_self;
         connection.waiting = !matches!(execution.answer, Answer::Now);
         if let Some(started) = started {
             self.statistics.count_time(execution.command, started.elapsed().as_nanos() as u64);
@@ -454,6 +465,9 @@ impl Worker {
         }
         if !step::is_reply_sent(&mut connection.session) {
             self.reply.rewind(mark);
+        }
+        if told_self {
+            self.read_pushes(place);
         }
         if let Answer::WhenReady(waiter) = execution.answer {
             self.begin_wait(place, waiter);
@@ -499,7 +513,8 @@ impl Worker {
     // ---- mail and housekeeping -----------------------------------------------------------
 
     fn read_mail(&mut self, moment: &Moment) {
-        for message in self.mailbox.take() {
+        self.mail.extend(self.mailbox.take());
+        while let Some(message) = self.mail.pop_front() {
             match message {
                 Message::Adopt(newcomer) => self.adopt(*newcomer),
                 Message::Reply { client, bytes } => self.late_reply(client, &bytes, moment),
@@ -509,6 +524,7 @@ impl Worker {
                         self.close(*place);
                     }
                 }
+                Message::Push { clients, push } => self.push(&clients, &push, None),
                 Message::Feed(line) => self.feed(&line),
                 Message::Stop => self.stopping = true,
             }
@@ -546,6 +562,10 @@ impl Worker {
             return;
         }
         self.next_housekeeping = Millis::new(now.get() + HOUSEKEEPING_MS);
+        self.close_overfull();
+        let seed = next_random(&mut self.random);
+        let keys_max = self.shared.store.rules().settings.tracked_keys_max;
+        self.shared.post.trim_tracking(keys_max, seed);
         let timeout_ms = self.shared.options().timeout_s * 1000;
         if timeout_ms == 0 {
             return;
@@ -554,6 +574,7 @@ impl Worker {
             let active_at = connection.card.active_at.load(Ordering::Relaxed);
             !connection.waiting
                 && !connection.session.monitoring
+                && !connection.session.subscribed.any()
                 && now.get().saturating_sub(active_at) > timeout_ms
         };
         let idle: Vec<usize> =

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::help;
+use super::{client_tracking, help};
 use crate::args::Args;
 use crate::client_info::{ClientFilter, ClientKind};
 use crate::command::{Arity, Command, Flags, Group, Handler, command, container};
@@ -14,7 +14,7 @@ use crate::session::ReplyMode;
 use crate::step::Cx;
 use crate::types::number;
 
-const ANYTIME: Flags = Flags::NOSCRIPT.with(Flags::LOADING).with(Flags::STALE);
+pub(super) const ANYTIME: Flags = Flags::NOSCRIPT.with(Flags::LOADING).with(Flags::STALE);
 const OPERATOR: Flags = Flags::ADMIN.with(ANYTIME);
 
 /// The family's entries.
@@ -23,8 +23,12 @@ pub(super) static TABLE: &[Command] = &[container("CLIENT", SUBCOMMANDS)
     .since("2.4.0", "Depends on subcommand.")
     .summary("A container for client connection commands.")];
 
-const fn subcommand(name: &'static str, handler: Handler, arity: Arity) -> Command {
-    command(name, handler, arity).of("CLIENT").group(Group::Connection).flags(ANYTIME)
+pub(super) const fn subcommand(name: &'static str, handler: Handler, arity: Arity) -> Command {
+    command(name, handler, arity)
+        .of("CLIENT")
+        .group(Group::Connection)
+        .flags(ANYTIME)
+        .flags(Flags::KEEPS_CACHING)
 }
 
 static SUBCOMMANDS: &[Command] = &[
@@ -68,12 +72,10 @@ static SUBCOMMANDS: &[Command] = &[
         .usage("<ON|OFF|SKIP>")
         .since("3.2.0", "O(1)")
         .summary("Instructs the server whether to reply to commands."),
-    subcommand("GETREDIR", get_redirection, 2)
-        .since("6.0.0", "O(1)")
-        .summary("Returns the client ID to which the connection's tracking notifications are redirected."),
-    subcommand("TRACKINGINFO", tracking_info, 2)
-        .since("6.2.0", "O(1)")
-        .summary("Returns information about server-assisted client-side caching for the connection."),
+    client_tracking::TRACKING,
+    client_tracking::CACHING,
+    client_tracking::GETREDIR,
+    client_tracking::TRACKINGINFO,
     subcommand("UNBLOCK", unblock, -3)
         .flags(OPERATOR)
         .usage("client-id [TIMEOUT|ERROR]")
@@ -254,24 +256,6 @@ fn reply(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         _ if cx.session.reply_mode == ReplyMode::Off => {}
         _ => cx.session.reply_mode = ReplyMode::SkipNext,
     }
-    Ok(())
-}
-
-/// No client is tracked, so none is redirected to.
-fn get_redirection(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
-    cx.reply.integer(-1);
-    Ok(())
-}
-
-fn tracking_info(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
-    cx.reply.map(3);
-    cx.reply.bulk(b"flags");
-    cx.reply.set(1);
-    cx.reply.bulk(b"off");
-    cx.reply.bulk(b"redirect");
-    cx.reply.integer(-1);
-    cx.reply.bulk(b"prefixes");
-    cx.reply.array(0);
     Ok(())
 }
 

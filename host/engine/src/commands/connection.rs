@@ -21,6 +21,7 @@ pub(super) static TABLE: &[Command] = &[
     command("PING", ping, -1)
         .group(Group::Connection)
         .flags(Flags::FAST)
+        .flags(Flags::WHILE_SUBSCRIBED)
         .usage("[message]")
         .since("1.0.0", "O(1)")
         .summary("Returns the server's liveliness response."),
@@ -50,12 +51,14 @@ pub(super) static TABLE: &[Command] = &[
         .summary("Handshakes with the Redis server."),
     command("QUIT", quit, -1)
         .group(Group::Connection)
+        .flags(Flags::WHILE_SUBSCRIBED)
         .flags(STRANGER)
         .flags(Flags::NOT_QUEUED)
         .since("1.0.0", "O(1)")
         .summary("Closes the connection."),
     command("RESET", reset, 1)
         .group(Group::Connection)
+        .flags(Flags::WHILE_SUBSCRIBED)
         .flags(STRANGER)
         .flags(Flags::NOT_QUEUED)
         .flags(Flags::SESSION_SHARDS)
@@ -66,6 +69,13 @@ pub(super) static TABLE: &[Command] = &[
 fn ping(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     if args.left() > 1 {
         return Err(Error::WrongArity("ping".into()));
+    }
+    if cx.session.subscribed.any() && !cx.reply.is_resp3() {
+        // In the form of the messages between which it stands.
+        cx.reply.array(2);
+        cx.reply.bulk(b"pong");
+        cx.reply.bulk(args.maybe().unwrap_or_default());
+        return Ok(());
     }
     match args.maybe() {
         Some(message) => cx.reply.bulk(message),
@@ -170,6 +180,8 @@ fn quit(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 fn reset(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
     cx.session.end();
     cx.unwatch();
+    cx.end_subscriptions();
+    cx.end_tracking();
     cx.session.monitoring = false;
     cx.session.database = 0;
     cx.session.reply_mode = ReplyMode::On;

@@ -24,7 +24,7 @@ pub(super) fn info(reply: &mut Writer, command: &Command) {
         }
     }
     reply.set_since(mark, flags);
-    let (first, last, step) = command.keys.info();
+    let (first, last, step) = shown_keys(command).info();
     reply.integer(first);
     reply.integer(last);
     reply.integer(step);
@@ -65,9 +65,18 @@ enum Finder {
     Unknown,
 }
 
+/// Where COMMAND INFO shows keys: shard channels are shown like keys, so that clusters find them.
+fn shown_keys(command: &Command) -> KeySpec {
+    match command.flags.has(Flags::SHARD_CHANNELS) {
+        false => command.keys,
+        true if command.arity < 0 => KeySpec::ALL,
+        true => KeySpec::FIRST,
+    }
+}
+
 /// How many key specifications a command has.
 fn specification_count(command: &Command) -> usize {
-    match command.keys {
+    match shown_keys(command) {
         KeySpec::None => 0,
         _ => annotations::accesses(command).len(),
     }
@@ -118,7 +127,7 @@ fn key_specifications(reply: &mut Writer, command: &Command) {
         }
         reply.bulk(b"flags");
         access(reply, words);
-        let finder = finder(command.keys, specification, count);
+        let finder = finder(shown_keys(command), specification, count);
         match finder {
             Finder::Range { index, .. } | Finder::Number { index } => {
                 say_part(reply, "begin_search", "index", 1);

@@ -4,6 +4,7 @@
 mod acl;
 mod bitmap;
 mod client;
+mod client_tracking;
 mod config;
 mod connection;
 mod debug;
@@ -30,6 +31,7 @@ mod monitor;
 mod object;
 mod plugin;
 mod pop;
+mod pubsub;
 mod replication;
 mod scan;
 mod scripting;
@@ -81,6 +83,7 @@ pub static FAMILIES: &[&[Command]] = &[
     stream_group::TABLE,
     stream_claim::TABLE,
     stream_info::TABLE,
+    pubsub::TABLE,
     transactions::TABLE,
     scripting::TABLE,
     acl::TABLE,

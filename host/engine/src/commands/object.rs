@@ -53,7 +53,7 @@ static SUBCOMMANDS: &[Command] = &[
 ];
 
 fn encoding(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
-    match cx.keys.look(args.bytes()?).map(Slot::encoding) {
+    match cx.keys.inspect(args.bytes()?).map(Slot::encoding) {
         Some(encoding) => cx.reply.bulk(encoding.as_bytes()),
         None => cx.reply.nil(),
     }
@@ -62,7 +62,7 @@ fn encoding(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 
 fn freq(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (now, lfu) = (cx.keys.now, cx.keys.rules.settings.lfu);
-    match cx.keys.look(args.bytes()?) {
+    match cx.keys.inspect(args.bytes()?) {
         Some(_) if !lfu => return Err(Error::NoFrequency),
         Some(slot) => cx.reply.integer(slot.access().frequency(now).into()),
         None => cx.reply.nil(),
@@ -72,7 +72,7 @@ fn freq(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 
 fn idletime(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (now, lfu) = (cx.keys.now, cx.keys.rules.settings.lfu);
-    match cx.keys.look(args.bytes()?) {
+    match cx.keys.inspect(args.bytes()?) {
         Some(_) if lfu => return Err(Error::NoIdleTime),
         Some(slot) => cx.reply.integer(slot.access().idle_seconds(now).into()),
         None => cx.reply.nil(),
@@ -82,7 +82,7 @@ fn idletime(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 
 fn refcount(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     // Values are never shared.
-    match cx.keys.look(args.bytes()?) {
+    match cx.keys.inspect(args.bytes()?) {
         Some(_) => cx.reply.integer(1),
         None => cx.reply.nil(),
     }

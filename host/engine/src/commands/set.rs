@@ -201,7 +201,9 @@ fn smembers(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 fn smove(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (source, destination, member) = (args.bytes()?, args.bytes()?, args.bytes()?);
     let hasher = &cx.keys.rules.hasher;
-    let inside = match cx.keys.collection::<Set>(source)? {
+    // Whoever moves a member does not count as a reader.
+    cx.keys.exists(source);
+    let inside = match cx.keys.peek_collection::<Set>(source)? {
         Some(set) => {
             let inside = set.contains(hasher, member);
             cx.keys.peek_collection::<Set>(destination)?;

@@ -169,9 +169,9 @@ struct Request<'a> {
     rules: &'a Rules,
 }
 
-/// Takes `numkeys key [key ...]` and looks the keys up.
+/// Takes `numkeys key [key ...]` and reads the keys.
 fn take_sources<'a>(
-    keys: &'a Keyspace<'_>,
+    keys: &'a mut Keyspace<'_>,
     args: &mut Args<'_>,
     name: &str,
 ) -> Result<Vec<Weighted<'a>>, Error> {
@@ -180,19 +180,24 @@ fn take_sources<'a>(
         return Err(Error::NoInputKey(name.into()));
     }
     let names = args.many(usize::try_from(count).map_err(|_| Error::Syntax)?)?;
+    for key in names.clone() {
+        keys.read(key);
+    }
+    let keys = &*keys;
     names.map(|key| Ok((Source::new(keys, key)?, 1.0))).collect()
 }
 
 impl<'a> Request<'a> {
     fn take(
-        keys: &'a Keyspace<'_>,
+        keys: &'a mut Keyspace<'_>,
         args: &mut Args<'_>,
         operation: Operation,
         (name, stores): (&str, bool),
     ) -> Result<Self, Error> {
+        let rules = keys.rules;
         let sources = take_sources(keys, args, name)?;
         let (aggregate, with_scores) = (Aggregate::Sum, false);
-        let mut request = Self { sources, aggregate, with_scores, rules: keys.rules };
+        let mut request = Self { sources, aggregate, with_scores, rules };
         let combines = operation != Operation::Difference;
         while !args.is_done() {
             if combines && args.left() > request.sources.len() && args.keyword("WEIGHTS") {
@@ -301,7 +306,7 @@ fn show(
     operation: Operation,
     name: &str,
 ) -> Result<(), Error> {
-    let mut request = Request::take(&cx.keys, args, operation, (name, false))?;
+    let mut request = Request::take(&mut cx.keys, args, operation, (name, false))?;
     let result = request.run(operation);
     say_members(cx.reply, result.iter(), result.len(), request.with_scores);
     Ok(())
@@ -327,7 +332,7 @@ fn store(
     event: Event,
 ) -> Result<(), Error> {
     let destination = args.bytes()?;
-    let result = Request::take(&cx.keys, args, operation, (event, true))?.run(operation);
+    let result = Request::take(&mut cx.keys, args, operation, (event, true))?.run(operation);
     cx.reply.integer(result.len() as i64);
     cx.keys.set_collection(destination, packed(result, cx.keys.rules), event);
     Ok(())
@@ -349,7 +354,7 @@ fn packed(result: SortedSet, rules: &Rules) -> SortedSet {
 
 fn zintercard(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let rules = cx.keys.rules;
-    let mut sources = take_sources(&cx.keys, args, "zintercard")?;
+    let mut sources = take_sources(&mut cx.keys, args, "zintercard")?;
     let mut limit = 0;
     while !args.is_done() {
         if !args.keyword("LIMIT") {

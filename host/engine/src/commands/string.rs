@@ -494,6 +494,9 @@ struct LcsOptions {
 }
 
 fn lcs(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    for key in Args::clone(args).many(2)? {
+        cx.keys.read(key);
+    }
     let text = |key: &[u8]| match cx.keys.peek(key).map(|slot| slot.as_text()) {
         Some(None) => Err(Error::LcsWrongType),
         Some(Some(text)) => Ok(text),

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::{Counters, Database, Event, Inverse, Keyspace, NOT_NOTIFIED, Place, Shard, Slot, edit};
 use crate::clock::Millis;
+use crate::notifications::{EXPIRED, Happening, KEY_MISS, NEW, class_of, is_change};
 
 impl Keyspace<'_> {
     /// The one place where a change is recorded.
@@ -29,10 +30,39 @@ impl Keyspace<'_> {
     #[inline]
     fn tell(&mut self, place: Place, key: &[u8], event: Event) {
         let database = self.database;
+        if self.is_followed {
+            self.follow(event, key);
+        }
         let Some(shard) = self.shards.get_mut(place.shard) else { return };
         shard.bump(database, place.hash, key);
         if !shard.waiters.is_empty() && wakes(event) && shard.waiters.wait_for(database, key) {
             self.journal.note_ready(database, key);
+        }
+    }
+
+    /// Remembers what happened to a key, if somebody wants to hear of it.
+    #[cold]
+    pub(super) fn follow(&mut self, event: Event, key: &[u8]) {
+        let is_wanted = self.rules.settings.notify.contains(class_of(event));
+        if is_wanted || self.rules.audience().is_tracking() && is_change(event) {
+            let happening = Happening::Event(event, self.database, key.into());
+            self.journal.note_happening(happening);
+        }
+    }
+
+    /// Tells that a read found no key.
+    #[inline]
+    pub(super) fn missed(&mut self, key: &[u8]) {
+        if self.is_followed {
+            self.follow(KEY_MISS, key);
+        }
+    }
+
+    /// Tells that a key comes into being.
+    #[inline]
+    pub(super) fn made(&mut self, key: &[u8]) {
+        if self.is_followed {
+            self.follow(NEW, key);
         }
     }
 
@@ -45,7 +75,7 @@ impl Keyspace<'_> {
         if slot.expires_at().is_some_and(|at| at <= now) {
             database.remove(place.hash, key, &rules.hasher);
             shard.counters.expired += 1;
-            self.tell(place, key, "expired");
+            self.tell(place, key, EXPIRED);
             return true;
         }
         slot.has_due_fields(now) && self.remove_due_fields(place, key)
@@ -99,7 +129,7 @@ impl Keyspace<'_> {
                     if let Some(shard) = self.shards.get_mut(index) {
                         shard.counters.expired += 1;
                     }
-                    self.tell(Place { shard: index, hash }, slot.key(), "expired");
+                    self.tell(Place { shard: index, hash }, slot.key(), EXPIRED);
                 } else if let Some(due) = database.remove_due_fields(now, &rules.hasher, *left) {
                     *left -= due.removed;
                     let place = Place { shard: index, hash: due.hash };

@@ -38,6 +38,7 @@ use alloc::vec::Vec;
 
 use crate::clock::Millis;
 use crate::error::Error;
+use crate::notifications::Happening;
 use crate::settings::Rules;
 use crate::types::random::Random;
 
@@ -69,6 +70,8 @@ pub struct Keyspace<'a> {
     /// The selected database.
     pub database: u32,
     journal: &'a mut Journal,
+    /// Whether somebody may want to hear what happens to keys.
+    is_followed: bool,
     /// Whether reads leave the access clock alone (`CLIENT NO-TOUCH`).
     pub no_touch: bool,
 }
@@ -89,7 +92,8 @@ impl<'a> Keyspace<'a> {
         database: u32,
         journal: &'a mut Journal,
     ) -> Self {
-        Self { shards, rules, now, database, journal, no_touch: false }
+        let is_followed = rules.is_followed();
+        Self { shards, rules, now, database, journal, is_followed, no_touch: false }
     }
 
     /// The same keyspace for a step within the step, with a database of its own.
@@ -100,8 +104,36 @@ impl<'a> Keyspace<'a> {
             now: self.now,
             database,
             journal: self.journal,
+            is_followed: self.is_followed,
             no_touch: false,
         }
+    }
+
+    /// Whether something happened that was not told yet.
+    #[inline]
+    pub(crate) fn has_happenings(&self) -> bool {
+        self.journal.has_happenings()
+    }
+
+    /// Takes away what happened and was not told yet.
+    pub(crate) fn take_happenings(&mut self) -> Vec<Happening> {
+        self.journal.take_happenings()
+    }
+
+    /// Remembers a change for those who hear of whole prefixes.
+    pub(crate) fn note_broadcast(&mut self, key: Box<[u8]>, writer: u64) {
+        self.journal.note_broadcast(key, writer);
+    }
+
+    /// Takes away the changes for those who hear of whole prefixes.
+    #[inline]
+    pub(crate) fn take_broadcasts(&mut self) -> Vec<(Box<[u8]>, u64)> {
+        self.journal.take_broadcasts()
+    }
+
+    /// Looks again whether somebody wants to hear what happens: the step has changed that.
+    pub(crate) fn look_for_followers(&mut self) {
+        self.is_followed = self.rules.is_followed();
     }
 
     /// Changes made by this step so far.
@@ -166,6 +198,7 @@ impl<'a> Keyspace<'a> {
         let Some(slot) = self.peek(key) else {
             self.shards.get_mut(place.shard)?.counters.misses += 1;
             self.remove_expired(place, key);
+            self.missed(key);
             return None;
         };
         if slot.has_due_fields(now) {
@@ -184,16 +217,29 @@ impl<'a> Keyspace<'a> {
     /// The slot of a key, counted as hit or miss, its access clock left alone: for commands that
     /// ask about a key rather than use it.
     pub fn look(&mut self, key: &[u8]) -> Option<&Slot> {
+        if !self.is_found(key) {
+            self.missed(key);
+        }
+        self.peek(key)
+    }
+
+    /// The same for who asks about the innards of a key: a miss is no event.
+    pub fn inspect(&mut self, key: &[u8]) -> Option<&Slot> {
+        self.is_found(key);
+        self.peek(key)
+    }
+
+    fn is_found(&mut self, key: &[u8]) -> bool {
         let place = self.place(key);
         let found = self.peek(key).is_some();
-        let counters = &mut self.shards.get_mut(place.shard)?.counters;
-        if !found {
-            counters.misses += 1;
+        let Some(shard) = self.shards.get_mut(place.shard) else { return false };
+        if found {
+            shard.counters.hits += 1;
+        } else {
+            shard.counters.misses += 1;
             self.remove_expired(place, key);
-            return None;
         }
-        counters.hits += 1;
-        self.peek(key)
+        found
     }
 
     /// The string at a key.
@@ -212,13 +258,20 @@ impl<'a> Keyspace<'a> {
         self.peek(key).map(collection_of).transpose()
     }
 
-    /// Whether a key is there.
-    pub fn exists(&self, key: &[u8]) -> bool {
-        self.peek(key).is_some()
+    /// Whether a key is there. One that has expired goes.
+    pub fn exists(&mut self, key: &[u8]) -> bool {
+        let found = self.peek(key).is_some();
+        if !found {
+            self.remove_expired(self.place(key), key);
+        }
+        found
     }
 
     /// When a key expires; `None` if there is no key, `Some(None)` if it never does.
-    pub fn expiry(&self, key: &[u8]) -> Option<Option<Millis>> {
+    pub fn expiry(&mut self, key: &[u8]) -> Option<Option<Millis>> {
+        if !self.exists(key) {
+            return None;
+        }
         self.peek(key).map(Slot::expires_at)
     }
 
@@ -238,30 +291,42 @@ impl<'a> Keyspace<'a> {
         let now = self.now;
         let rules = self.rules;
         let number = self.database;
-        let Some(shard) = self.shards.get_mut(place.shard) else { return };
-        let database = shard.database_or_new(number);
         let access = Access::new(now, rules.settings.lfu);
         let mut expires_at = match expiry {
             Expiry::At(at) => Some(at),
             _ => None,
         };
-        if let Some(slot) = database.find_mut(place.hash, key) {
+        let undoable = self.journal.is_undoable();
+        let database = self.database_at_mut(place.shard);
+        if let Some(slot) = database.and_then(|database| database.find_mut(place.hash, key)) {
             let before = slot.expires_at();
             if expiry == Expiry::Keep {
                 expires_at = before.filter(|at| *at > now);
             }
             // The most frequent write, a new value as long as the old one, allocates nothing.
-            if before == expires_at && !self.journal.is_undoable() && slot.overwrite_text(text) {
+            if before == expires_at && !undoable && slot.overwrite_text(text) {
                 slot.set_access(access);
                 self.changed(place, key, event, 1);
+                self.set_with(key, expiry);
                 return;
             }
         }
         self.journal.note_expiry(expires_at);
+        self.remove_expired(place, key);
         let slot = Slot::text(key, text, expires_at, access);
-        let old = database.replace(place.hash, slot, &rules.hasher);
+        let Some(shard) = self.shards.get_mut(place.shard) else { return };
+        let old = shard.database_or_new(number).replace(place.hash, slot, &rules.hasher);
         self.replaced(key, old);
         self.changed(place, key, event, 1);
+        self.set_with(key, expiry);
+    }
+
+    /// Tells that an expiry was set together with a value.
+    #[inline]
+    fn set_with(&mut self, key: &[u8], expiry: Expiry) {
+        if self.is_followed && matches!(expiry, Expiry::At(_)) {
+            self.follow("expire", key);
+        }
     }
 
     /// Overwrites bytes of the string at a key from `offset` on, growing it by zeros as needed; a
@@ -327,6 +392,9 @@ impl<'a> Keyspace<'a> {
 
     /// Puts a slot at its key, whatever was there.
     pub fn put_slot(&mut self, key: &[u8], slot: Slot, event: Event) {
+        if self.exists(key) {
+            self.made(key);
+        }
         self.put(key, |_| slot, event);
     }
 
@@ -336,6 +404,7 @@ impl<'a> Keyspace<'a> {
         let number = self.database;
         let slot = make(Access::new(self.now, rules.settings.lfu));
         self.journal.note_expiry(slot.next_expiry());
+        self.remove_expired(place, key);
         let Some(shard) = self.shards.get_mut(place.shard) else { return };
         let old = shard.database_or_new(number).replace(place.hash, slot, &rules.hasher);
         self.replaced(key, old);
@@ -345,6 +414,9 @@ impl<'a> Keyspace<'a> {
     /// Records how to take back that a key got a new slot.
     fn replaced(&mut self, key: &[u8], old: Option<Slot>) {
         let database = self.database;
+        if old.is_none() {
+            self.made(key);
+        }
         self.journal.undo_by(|| match old {
             Some(slot) => Inverse::Restore { database, slot },
             None => Inverse::Remove { database, key: key.into() },
@@ -360,6 +432,7 @@ impl<'a> Keyspace<'a> {
         change: impl FnOnce(&mut Edit<'_, T>) -> Result<R, Error>,
     ) -> Result<Option<R>, Error> {
         if self.peek_collection::<T>(key)?.is_none() {
+            self.remove_expired(self.place(key), key);
             return Ok(None);
         }
         self.edit_present(key, event, false, change).map(Some)
@@ -410,13 +483,16 @@ impl<'a> Keyspace<'a> {
                 let value = T::of_mut(slot.as_value_mut()?)?;
                 let mut edit = Edit::new(value, rules, undoable);
                 let result = change(&mut edit);
-                let (changes, steps) = edit.finish();
+                let (changes, is_touched) = (edit.changes(), edit.is_touched());
+                let steps = edit.finish();
                 // A stream that was made for nothing is empty, but would stay.
                 let goes = value.should_go() || created && changes == 0;
+                let changes = (changes, is_touched);
                 Some((result, changes, steps, goes, expired, slot.next_field_expiry()))
             })
         });
-        let Some((result, changes, steps, goes, expired, next)) = edited.flatten() else {
+        let Some((result, (changes, is_touched), steps, goes, expired, next)) = edited.flatten()
+        else {
             return Err(Error::WrongType);
         };
         if expired > 0 {
@@ -425,11 +501,12 @@ impl<'a> Keyspace<'a> {
         self.journal.note_expiry(next);
         let database = self.database;
         if created && !goes {
+            self.made(key);
             self.journal.undo_by(|| Inverse::Remove { database, key: key.into() });
         } else if !steps.is_empty() {
             self.journal.undo_by(|| Inverse::Edit { database, key: key.into(), steps });
         }
-        if changes > 0 {
+        if changes > 0 || is_touched {
             self.changed(place, key, event, changes);
         }
         if goes {
@@ -480,6 +557,7 @@ impl<'a> Keyspace<'a> {
         see: impl FnOnce(&T) -> R,
     ) -> Result<Option<R>, Error> {
         if self.peek_collection::<T>(key)?.is_none() {
+            self.remove_expired(self.place(key), key);
             return Ok(None);
         }
         let seen = self.take(key, event, |slot| collection_of(slot).map(see));
@@ -501,9 +579,11 @@ impl<'a> Keyspace<'a> {
         if self.remove_expired(place, key) {
             return false;
         }
+        self.in_database(to_database, |keys| keys.remove_expired(place_to, to));
         let Some(database) = self.database_at_mut(place.shard) else { return false };
         let Some(slot) = database.remove(place.hash, key, &rules.hasher) else { return false };
         self.journal.note_expiry(slot.next_expiry());
+        self.in_database(to_database, |keys| keys.made(to));
         self.changed(place, key, event, 1);
         self.database = to_database;
         if let Some(shard) = self.shards.get_mut(place_to.shard) {
@@ -549,6 +629,9 @@ impl<'a> Keyspace<'a> {
     /// Empties a database; gives its parts, whose end may take long. Not undone by a roll-back:
     /// batches may not do it.
     pub fn flush(&mut self, database: u32) -> Vec<Database> {
+        if self.is_followed {
+            self.journal.note_happening(Happening::Flush);
+        }
         let hasher = &self.rules.hasher;
         let mut parts = Vec::new();
         for shard in self.shards.iter_mut() {

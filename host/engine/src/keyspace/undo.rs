@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use super::edit::{ListEnd, StreamInverse};
 use super::slot::Slot;
 use crate::clock::Millis;
+use crate::notifications::{EXPIRED, Happening};
 use crate::types::hash::Removed;
 use crate::types::list::List;
 use crate::waiters::Waiters;
@@ -131,6 +132,10 @@ pub struct Journal {
     pub earliest_expiry: Option<Millis>,
     /// Keys that changed and that somebody waits for, in the order of the changes.
     ready: Vec<NumberedKey>,
+    /// What happened and was not told yet, in order; kept only if somebody may want to hear it.
+    happenings: Vec<Happening>,
+    /// Keys that changed, and who changed them, for those who hear of whole prefixes.
+    broadcasts: Vec<(Box<[u8]>, u64)>,
     undo: Option<Vec<Inverse>>,
 }
 
@@ -177,10 +182,41 @@ impl Journal {
         self.ready.extend(waiters.keys_in(database).map(|key| (database, key.into())));
     }
 
-    /// Forgets the changes: they were undone.
+    /// Remembers that something happened.
+    pub(crate) fn note_happening(&mut self, happening: Happening) {
+        if happening != Happening::Flush || self.happenings.last() != Some(&Happening::Flush) {
+            self.happenings.push(happening);
+        }
+    }
+
+    /// Whether something happened that was not told yet.
+    #[inline]
+    pub(crate) fn has_happenings(&self) -> bool {
+        !self.happenings.is_empty()
+    }
+
+    /// Takes away what happened.
+    pub(crate) fn take_happenings(&mut self) -> Vec<Happening> {
+        core::mem::take(&mut self.happenings)
+    }
+
+    /// Remembers a change for those who hear of whole prefixes.
+    pub(crate) fn note_broadcast(&mut self, key: Box<[u8]>, writer: u64) {
+        self.broadcasts.push((key, writer));
+    }
+
+    /// Takes away the changes for those who hear of whole prefixes.
+    #[inline]
+    pub(crate) fn take_broadcasts(&mut self) -> Vec<(Box<[u8]>, u64)> {
+        core::mem::take(&mut self.broadcasts)
+    }
+
+    /// Forgets the changes: they were undone. Keys that expired meanwhile stay expired.
     pub fn forget(&mut self) {
         self.changes = 0;
         self.ready.clear();
+        let is_lasting = |happening: &Happening| matches!(happening, Happening::Event(EXPIRED, ..));
+        self.happenings.retain(is_lasting);
     }
 
     /// Takes the keys away that changed and that somebody waits for.

@@ -9,6 +9,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::error::Error;
+use crate::notifications::Classes;
 use crate::settings::Settings;
 use crate::types::{glob, number};
 
@@ -27,6 +28,8 @@ enum Kind {
     OneOf(&'static [&'static str]),
     /// Whatever it is, it cannot change while the engine runs.
     Immutable,
+    /// Letters of `notify-keyspace-events`.
+    EventClasses,
 }
 
 /// A directive: its name, an older name or nothing, values, default.
@@ -63,6 +66,7 @@ const DIRECTIVES: &[Directive] = &[
     ("maxclients", "", Kind::Integer(1, INT_MAX), "10000"),
     ("maxmemory", "", Kind::Memory, "0"),
     ("maxmemory-policy", "", Kind::OneOf(POLICIES), "noeviction"),
+    ("notify-keyspace-events", "", Kind::EventClasses, ""),
     ("proto-max-bulk-len", "", Kind::Memory, "536870912"),
     ("requirepass", "", Kind::Text, ""),
     ("save", "", Kind::Text, ""),
@@ -72,6 +76,7 @@ const DIRECTIVES: &[Directive] = &[
     ("stream-node-max-bytes", "", Kind::Memory, "4096"),
     ("stream-node-max-entries", "", SIZE, "100"),
     ("timeout", "", Kind::Integer(0, INT_MAX), "0"),
+    ("tracking-table-max-keys", "", SIZE, "1000000"),
     ("zset-max-listpack-entries", "zset-max-ziplist-entries", SIZE, "128"),
     ("zset-max-listpack-value", "zset-max-ziplist-value", Kind::Memory, "64"),
 ];
@@ -113,13 +118,14 @@ impl Configuration {
         let mut shown = Vec::new();
         for pattern in patterns {
             let exact = !pattern.iter().any(|byte| b"*?[".contains(byte));
-            for (name, alias, _, _) in DIRECTIVES {
+            for (name, alias, kind, _) in DIRECTIVES {
                 for called in [*name, *alias].iter().filter(|called| !called.is_empty()) {
                     let matches = glob::matches_nocase(pattern, called.as_bytes());
                     if matches && !shown.contains(called) {
                         shown.push(*called);
                         let asked = String::from_utf8_lossy(pattern);
-                        show(if exact { &asked } else { called }, &self.0[name]);
+                        let text = as_shown(*kind, &self.0[name]);
+                        show(if exact { &asked } else { called }, &text);
                     }
                 }
             }
@@ -153,6 +159,9 @@ impl Configuration {
         settings.password = self.0["requirepass"].as_bytes().into();
         settings.users.all_channels = self.0["acl-pubsub-default"] == "allchannels";
         size("acllog-max-len", &mut settings.users.log_entries_max);
+        let letters = self.0["notify-keyspace-events"].as_bytes();
+        settings.notify = Classes::parse(letters).unwrap_or(settings.notify);
+        size("tracking-table-max-keys", &mut settings.tracked_keys_max);
         settings.lfu = self.0["maxmemory-policy"].ends_with("-lfu");
         size("proto-max-bulk-len", &mut settings.string_bytes_max);
         let limits = &mut settings.limits;
@@ -168,6 +177,14 @@ impl Configuration {
         size("stream-node-max-entries", &mut limits.stream_node_entries_max);
         let list_size = self.0["list-max-listpack-size"].parse();
         limits.list_node_size = list_size.unwrap_or(limits.list_node_size);
+    }
+}
+
+/// A value as CONFIG GET shows it.
+fn as_shown(kind: Kind, value: &str) -> String {
+    match kind {
+        Kind::EventClasses => Classes::parse(value.as_bytes()).unwrap_or_default().to_string(),
+        _ => value.to_string(),
     }
 }
 
@@ -197,6 +214,10 @@ fn read(kind: Kind, value: &[u8]) -> Result<String, String> {
                 return Err(format!("argument must be between {min} and {max} inclusive"));
             }
             Ok(number.to_string())
+        }
+        Kind::EventClasses => {
+            let classes = Classes::parse(value).ok_or(Error::EVENT_CLASS)?;
+            Ok(classes.letters())
         }
         Kind::OneOf(words) if words.contains(&&*lower) => Ok(lower),
         Kind::OneOf(words) => {

@@ -6,6 +6,7 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
@@ -19,9 +20,12 @@ use crate::client_info::{ClientFilter, ClientInfo};
 use crate::clock::Millis;
 use crate::error::Error;
 use crate::host::{Host, Shutdown, Users};
+use crate::pubsub::{Send, Subscriptions};
+use crate::push::{Push, Receivers};
 use crate::registry::Registry;
 use crate::serving::Ending;
-use crate::settings::Settings;
+use crate::settings::Rules;
+use crate::tracking::Tracking;
 use crate::waiters::Waiter;
 
 /// What outlives a command.
@@ -32,22 +36,33 @@ pub(super) struct Process {
     pub(super) users: Directory,
     /// Whether the configuration changed and is to be put into effect.
     pub(super) reconfigured: bool,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) tracking: Tracking,
     entropy: u64,
     /// Commands since the start or the last CONFIG RESETSTAT.
     commands: u64,
 }
 
 impl Process {
-    pub(super) fn new(seed: u64, settings: &Settings, registry: &Registry) -> Self {
+    pub(super) fn new(seed: u64, rules: &Rules, registry: &Registry) -> Self {
+        let settings = &rules.settings;
         Self {
             now: START,
             active_expiry: true,
             configuration: Configuration::new(settings),
             users: Directory::new(&settings.password, settings.users, registry),
+            subscriptions: Subscriptions::new(seed, rules.audience().clone()),
+            tracking: Tracking::new(seed, rules.audience().clone()),
             reconfigured: false,
             entropy: seed,
             commands: 0,
         }
+    }
+
+    /// A client as CLIENT LIST shows it.
+    pub(super) fn described(&self, client: &Client) -> ClientInfo {
+        let tracking = self.tracking.state_of(client.session.id);
+        ClientInfo { tracking, ..client.describe(self.now) }
     }
 }
 
@@ -69,6 +84,8 @@ pub(super) struct Told {
     pub(super) unblocked: Vec<(u64, Ending)>,
     /// Who was served, with the reply.
     pub(super) served: Vec<(u64, Vec<u8>)>,
+    /// Who is sent what without having asked.
+    pub(super) pushed: Vec<(Receivers, Arc<Push>)>,
 }
 
 impl<'a> ProcessHost<'a> {
@@ -88,8 +105,7 @@ impl<'a> ProcessHost<'a> {
 
     /// The clients that pass, the oldest first.
     fn clients(&self, filter: &ClientFilter) -> Vec<ClientInfo> {
-        let now = self.process.now;
-        let others = self.others.values().map(|client| client.describe(now));
+        let others = self.others.values().map(|client| self.process.described(client));
         let mut clients: Vec<_> = others.chain(self.me.clone()).collect();
         clients.retain(|client| filter.matches(client));
         clients.sort_by_key(|client| client.id);
@@ -162,6 +178,7 @@ impl Host for ProcessHost<'_> {
             "clients" => {
                 let me = u64::from(self.me.is_some());
                 line("connected_clients", self.others.len() as u64 + me);
+                line("tracking_clients", self.process.tracking.totals().clients as u64);
             }
             "memory" => line("used_memory", data_bytes),
             "stats" => {
@@ -169,6 +186,9 @@ impl Host for ProcessHost<'_> {
                 for (name, reason) in Reason::COUNTERS {
                     line(name, self.process.users.log().count(reason));
                 }
+                let counts = self.process.subscriptions.statistics();
+                let tracked = self.process.tracking.statistics();
+                counts.into_iter().chain(tracked).for_each(|(name, count)| line(name, count));
             }
             _ => {}
         }
@@ -190,6 +210,25 @@ impl Host for ProcessHost<'_> {
 
     fn deliver(&mut self, waiter: &Waiter, reply: Vec<u8>) {
         self.told.served.push((waiter.client, reply));
+    }
+
+    fn subscriptions(&mut self, act: &mut dyn FnMut(&mut Subscriptions, &mut Send<'_>)) {
+        let pushed = &mut self.told.pushed;
+        act(&mut self.process.subscriptions, &mut |_, clients, push| {
+            pushed.push((clients.clone(), push.clone()));
+        });
+    }
+
+    fn tracking(&mut self, act: &mut dyn FnMut(&mut Tracking, &mut Send<'_>)) {
+        let pushed = &mut self.told.pushed;
+        act(&mut self.process.tracking, &mut |_, clients, push| {
+            pushed.push((clients.clone(), push.clone()));
+        });
+    }
+
+    fn home_of(&self, client: u64) -> Option<u32> {
+        let is_me = self.me.as_ref().is_some_and(|me| me.id == client);
+        (is_me || self.others.contains_key(&client)).then_some(0)
     }
 
     fn unblock_client(&mut self, id: u64, with_error: bool) -> bool {

@@ -50,8 +50,7 @@ pub fn distinct_below(bound: usize, count: usize, random: &mut Random<'_>) -> Ve
     chosen
 }
 
-/// A small seeded generator for the unit tests of this folder (splitmix64).
-#[cfg(test)]
+/// A small generator for choices that need to be fair, not secret (splitmix64).
 pub(crate) fn seeded(seed: u64) -> impl FnMut() -> u64 {
     let mut state = seed;
     move || {

@@ -105,6 +105,12 @@ struct Segment<T> {
     depth: u32,
 }
 
+impl<T: core::fmt::Debug> core::fmt::Debug for Segmented<T> {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.debug_list().entries(self.iter()).finish()
+    }
+}
+
 impl<T> Default for Segmented<T> {
     fn default() -> Self {
         Self::new()

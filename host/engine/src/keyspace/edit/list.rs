@@ -61,6 +61,7 @@ impl Edit<'_, List> {
         let len = self.len();
         let (head, tail) = self.value.trim(kept, &self.rules.settings.limits);
         let removed = len - self.len();
+        self.touch();
         if removed > 0 {
             self.changed_by(removed, || EditInverse::ListJoin(head, tail));
         }

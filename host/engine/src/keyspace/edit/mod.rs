@@ -28,15 +28,31 @@ pub struct Edit<'e, T> {
     /// Inverses, if the step can be undone and the collection was there before it.
     steps: Option<Vec<EditInverse>>,
     changes: u64,
+    is_touched: bool,
 }
 
 impl<'e, T> Edit<'e, T> {
     pub(super) fn new(value: &'e mut T, rules: &'e Rules, undoable: bool) -> Self {
-        Self { value, rules, steps: undoable.then(Vec::new), changes: 0 }
+        Self { value, rules, steps: undoable.then(Vec::new), changes: 0, is_touched: false }
     }
 
-    pub(super) fn finish(self) -> (u64, Vec<EditInverse>) {
-        (self.changes, self.steps.unwrap_or_default())
+    pub(super) fn finish(self) -> Vec<EditInverse> {
+        self.steps.unwrap_or_default()
+    }
+
+    /// How many changes there were.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Whether the key counts as changed in any case.
+    pub(super) fn is_touched(&self) -> bool {
+        self.is_touched
+    }
+
+    /// Lets the key count as changed even if nothing changes: some commands do not look.
+    pub fn touch(&mut self) {
+        self.is_touched = true;
     }
 
     fn changed(&mut self, inverse: impl FnOnce() -> EditInverse) {

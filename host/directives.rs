@@ -1,11 +1,12 @@
 //! Directives put into effect: what each part of Reef gets out of the configuration.
 
 use parking_lot::Mutex;
-use reef_engine::settings::Settings;
+use reef_engine::keyspace::{Lfu, Policy};
+use reef_engine::settings::{Eviction, Lazy, Settings, SlowLogLimits};
 use reef_engine::types::limits::Limits;
 use reef_server::{Configuration, Options};
 
-use crate::config::{Access, Caller, Config, Eviction};
+use crate::config::{Access, Caller, Config};
 
 /// The configuration behind CONFIG GET and CONFIG SET.
 pub(crate) struct Directives(Mutex<Config>);
@@ -48,9 +49,38 @@ pub(crate) fn settings(config: &Config) -> Settings {
         string_bytes_max: usize::try_from(config.proto_max_bulk_len_bytes()).unwrap_or(usize::MAX),
         password: config.requirepass().into_boxed_slice(),
         debug_commands: config.enable_debug_command() != Access::No,
-        lfu: matches!(config.maxmemory_policy(), Eviction::AllkeysLfu | Eviction::VolatileLfu),
+        lfu: policy(config)
+            .is_lfu()
+            .then(|| Lfu { log_factor: config.lfu_log_factor(), decay_minutes: config.lfu_decay_time_min() }),
+        eviction: eviction(config),
+        lazy: Lazy {
+            eviction: config.lazyfree_lazy_eviction(),
+            expire: config.lazyfree_lazy_expire(),
+            server_del: config.lazyfree_lazy_server_del(),
+            user_del: config.lazyfree_lazy_user_del(),
+            user_flush: config.lazyfree_lazy_user_flush(),
+        },
+        slow_log: SlowLogLimits {
+            threshold_us: config.slowlog_log_slower_than_us(),
+            entries_max: config.slowlog_max_len(),
+        },
+        latency_threshold_ms: config.latency_monitor_threshold_ms(),
         limits: limits(config),
     }
+}
+
+/// When and how keys give way to others.
+fn eviction(config: &Config) -> Eviction {
+    Eviction {
+        bytes_max: usize::try_from(config.maxmemory_bytes()).unwrap_or(usize::MAX),
+        policy: policy(config),
+        samples: config.maxmemory_samples() as usize,
+        tenacity: config.maxmemory_eviction_tenacity(),
+    }
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy::parse(&policy_name(config)).unwrap_or_default()
 }
 
 /// How large packed collections may become.

@@ -129,6 +129,10 @@ impl Flags {
     /// Its own refusal ends the transaction, so it runs whatever its arguments (EXEC): not shown.
     pub const REFUSAL_ABORTS: Self = Self(1 << 27);
 
+    /// What others hear of it may be taken for a change (PUBLISH), so it waits with the writes: not
+    /// shown.
+    pub const MAY_REPLICATE: Self = Self(1 << 28);
+
     /// The flags that COMMAND INFO shows, in Redis's order. It keeps PROTECTED to itself.
     pub const SHOWN: [(Self, &'static str); 18] = [
         (Self::WRITE, "write"),
@@ -353,6 +357,23 @@ impl Command {
         let arity = i64::from(self.arity);
         let count = count as i64;
         if arity < 0 { count >= -arity } else { count == arity }
+    }
+
+    /// Under which event LATENCY notes it when it takes long.
+    pub fn latency_event(&self) -> &'static str {
+        if self.flags.has(Flags::FAST) { "fast-command" } else { "command" }
+    }
+
+    /// Whether it is EXEC.
+    pub fn is_exec(&self) -> bool {
+        self.flags.has(Flags::REFUSAL_ABORTS)
+    }
+
+    /// Whether it may change data, or counts as if it did. Of a plugin's command nobody knows unless
+    /// it says that it only reads.
+    pub fn may_write(&self) -> bool {
+        let unknown = matches!(self.runner, Runner::Plugin(_)) && !self.flags.has(Flags::READONLY);
+        self.flags.has(Flags::WRITE) || self.flags.has(Flags::MAY_REPLICATE) || unknown
     }
 
     /// Whether it may run in a plugin's batch: an ordinary command on keys that never waits and

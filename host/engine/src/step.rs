@@ -13,7 +13,7 @@ use crate::args::Args;
 use crate::backend::{CallStatus, Caller};
 use crate::command::{Command, Flags, Runner};
 use crate::error::Error;
-use crate::gates::{self, Conditions};
+use crate::gates::{self, Conditions, Pause};
 use crate::host::Host;
 use crate::keyspace::{Keyspace, ShardSet};
 use crate::registry::{CommandRef, Registry};
@@ -30,6 +30,8 @@ pub enum Admission {
     Queued(u16),
     /// Take these shards and run it.
     Run(CommandRef, ShardSet),
+    /// Ask again when the pause is over; nothing has happened.
+    Postponed,
 }
 
 /// Decides about a command before any shard is taken.
@@ -50,6 +52,9 @@ pub fn admit(
             return Admission::Answered;
         }
     };
+    if conditions.pause != Pause::Nothing && conditions.pause.stops(&command, session) {
+        return Admission::Postponed;
+    }
     if session.transaction().is_some() && !gates::runs_inside_multi(&command) {
         let id = command.id();
         session.enqueue(command, OwnedArgv::from(argv));
@@ -172,8 +177,10 @@ impl Cx<'_> {
         self.session.executing = true;
         for (command, argv) in queue {
             self.keys.database = self.session.database;
+            let (database, mark) = (self.session.database, self.reply.mark());
             self.run(&command, argv.as_argv());
-            self.host.ran_in_transaction(self.session.database, argv.as_argv());
+            let failed = self.reply.is_error_since(mark);
+            self.host.ran_in_transaction(database, &command, argv.as_argv(), failed);
         }
         self.session.executing = false;
     }

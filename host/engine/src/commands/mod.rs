@@ -16,6 +16,7 @@ mod help;
 mod info;
 mod info_fields;
 mod introspection;
+mod latency;
 mod list;
 mod list_blocking;
 mod memory;
@@ -28,6 +29,7 @@ mod scan;
 mod scripting;
 mod server;
 mod set;
+mod slowlog;
 mod sorted_set;
 mod sorted_set_algebra;
 mod sorted_set_blocking;
@@ -65,6 +67,8 @@ pub static FAMILIES: &[&[Command]] = &[
     replication::TABLE,
     server::TABLE,
     memory::TABLE,
+    slowlog::TABLE,
+    latency::TABLE,
     debug::TABLE,
 ];
 

@@ -7,10 +7,58 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::slot::Slot;
 use super::{Counters, Database, Event, Inverse, Keyspace, Place, Shard, edit};
 use crate::clock::Millis;
 
+/// Why a value goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Farewell {
+    /// A client named it.
+    Deleted,
+    /// A client named it and does not want to wait.
+    Unlinked,
+    /// Another takes its place, or its last element went.
+    Overwritten,
+    /// It is due.
+    Expired,
+    /// It gives way.
+    Evicted,
+}
+
+/// From how many parts on a value is too large to be freed in passing.
+const LARGE_PARTS: usize = 65;
+
 impl Keyspace<'_> {
+    /// Keeps a value that left its key: for a roll-back, or until the shards are free again if
+    /// ending it takes long.
+    pub(super) fn let_go(&mut self, slot: Slot, farewell: Farewell) {
+        // What expired never comes back.
+        if self.journal.is_undoable() && farewell != Farewell::Expired {
+            let database = self.database;
+            return self.journal.undo_by(|| Inverse::Restore { database, slot });
+        }
+        if slot.parts() < LARGE_PARTS {
+            return;
+        }
+        let lazy = self.rules.settings.lazy;
+        let elsewhere = match farewell {
+            Farewell::Deleted => lazy.user_del,
+            Farewell::Unlinked => true,
+            Farewell::Overwritten => lazy.server_del,
+            Farewell::Expired => lazy.expire,
+            Farewell::Evicted => lazy.eviction,
+        };
+        self.journal.waste.push(slot, elsewhere);
+    }
+
+    /// Removes a key that a read met, if it has expired, unless it is to stay for now.
+    pub(super) fn meet_expired(&mut self, place: Place, key: &[u8]) {
+        if !self.keep_expired {
+            self.remove_expired(place, key);
+        }
+    }
+
     /// The one place where a change is recorded.
     #[inline]
     pub(super) fn changed(&mut self, place: Place, key: &[u8], event: Event, changes: u64) {
@@ -27,7 +75,7 @@ impl Keyspace<'_> {
 
     /// Tells whoever follows a key that it changed.
     #[inline]
-    fn tell(&mut self, place: Place, key: &[u8], _event: Event) {
+    pub(super) fn tell(&mut self, place: Place, key: &[u8], _event: Event) {
         let database = self.database;
         let Some(shard) = self.shards.get_mut(place.shard) else { return };
         shard.bump(database, place.hash, key);
@@ -45,8 +93,9 @@ impl Keyspace<'_> {
             .find(place.hash, key)
             .is_some_and(|slot| slot.expires_at().is_some_and(|at| at <= now));
         if expired {
-            database.remove(place.hash, key, &rules.hasher);
+            let slot = database.remove(place.hash, key, &rules.hasher);
             shard.counters.expired += 1;
+            slot.into_iter().for_each(|slot| self.let_go(slot, Farewell::Expired));
             self.tell(place, key, "expired");
         }
         expired
@@ -80,6 +129,7 @@ impl Keyspace<'_> {
                     shard.counters.expired += 1;
                 }
                 self.tell(Place { shard: index, hash }, slot.key(), "expired");
+                self.let_go(slot, Farewell::Expired);
             }
         }
         self.database = selected;

@@ -15,17 +15,19 @@ mod books;
 mod database;
 mod digest;
 mod edit;
+mod eviction;
 mod shard;
 mod slot;
 mod undo;
 mod value;
 mod waiting;
 
-pub use access::Access;
+pub use access::{Access, Lfu};
 pub use books::next_expiry;
 pub use database::Database;
 pub use digest::Digest;
 pub use edit::{Edit, ListEnd};
+pub use eviction::{Candidate, Policy, Pool};
 pub use shard::{Counters, SHARDS_MAX, Shard, ShardSet, Shards, slot_of};
 pub use slot::{Description, Slot, TextKind, allocated};
 pub use undo::{EditInverse, Inverse, Journal, NumberedKey};
@@ -34,6 +36,7 @@ pub use value::{Collection, Value};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use self::books::Farewell;
 use crate::clock::Millis;
 use crate::error::Error;
 use crate::settings::Rules;
@@ -66,6 +69,8 @@ pub struct Keyspace<'a> {
     journal: &'a mut Journal,
     /// Whether reads leave the access clock alone (`CLIENT NO-TOUCH`).
     pub no_touch: bool,
+    /// Whether reads leave expired keys where they are, unseen (`CLIENT PAUSE`).
+    pub keep_expired: bool,
 }
 
 /// Where a key is or would be.
@@ -84,7 +89,7 @@ impl<'a> Keyspace<'a> {
         database: u32,
         journal: &'a mut Journal,
     ) -> Self {
-        Self { shards, rules, now, database, journal, no_touch: false }
+        Self { shards, rules, now, database, journal, no_touch: false, keep_expired: false }
     }
 
     /// The same keyspace for a step within the step, with a database of its own.
@@ -96,6 +101,7 @@ impl<'a> Keyspace<'a> {
             database,
             journal: self.journal,
             no_touch: false,
+            keep_expired: self.keep_expired,
         }
     }
 
@@ -160,7 +166,7 @@ impl<'a> Keyspace<'a> {
         let (now, no_touch, lfu) = (self.now, self.no_touch, self.rules.settings.lfu);
         if self.peek(key).is_none() {
             self.shards.get_mut(place.shard)?.counters.misses += 1;
-            self.remove_expired(place, key);
+            self.meet_expired(place, key);
             return None;
         }
         let shard = self.shards.get_mut(place.shard)?;
@@ -181,7 +187,7 @@ impl<'a> Keyspace<'a> {
         let counters = &mut self.shards.get_mut(place.shard)?.counters;
         if !found {
             counters.misses += 1;
-            self.remove_expired(place, key);
+            self.meet_expired(place, key);
             return None;
         }
         counters.hits += 1;
@@ -337,10 +343,10 @@ impl<'a> Keyspace<'a> {
     /// Records how to take back that a key got a new slot.
     fn replaced(&mut self, key: &[u8], old: Option<Slot>) {
         let database = self.database;
-        self.journal.undo_by(|| match old {
-            Some(slot) => Inverse::Restore { database, slot },
-            None => Inverse::Remove { database, key: key.into() },
-        });
+        match old {
+            Some(slot) => self.let_go(slot, Farewell::Overwritten),
+            None => self.journal.undo_by(|| Inverse::Remove { database, key: key.into() }),
+        }
     }
 
     /// Changes the elements of the collection at a key, which must be there.
@@ -430,18 +436,32 @@ impl<'a> Keyspace<'a> {
         if created {
             return;
         }
-        let database = self.database;
-        self.journal.undo_by(|| Inverse::Restore { database, slot });
+        self.let_go(slot, Farewell::Overwritten);
         self.changed(place, key, "del", 0);
     }
 
     /// Removes a key. Whether it was there.
     pub fn remove(&mut self, key: &[u8]) -> bool {
-        self.take(key, "del", |_| ()).is_some()
+        self.take_for(key, "del", Farewell::Deleted, |_| ()).is_some()
+    }
+
+    /// Removes a key whose value, if it is large, ends elsewhere. Whether it was there.
+    pub fn unlink(&mut self, key: &[u8]) -> bool {
+        self.take_for(key, "del", Farewell::Unlinked, |_| ()).is_some()
     }
 
     /// Removes a key, showing its slot to `see` before it goes.
     pub fn take<R>(&mut self, key: &[u8], event: Event, see: impl FnOnce(&Slot) -> R) -> Option<R> {
+        self.take_for(key, event, Farewell::Overwritten, see)
+    }
+
+    fn take_for<R>(
+        &mut self,
+        key: &[u8],
+        event: Event,
+        farewell: Farewell,
+        see: impl FnOnce(&Slot) -> R,
+    ) -> Option<R> {
         let place = self.place(key);
         if self.remove_expired(place, key) {
             return None;
@@ -449,8 +469,7 @@ impl<'a> Keyspace<'a> {
         let rules = self.rules;
         let slot = self.database_at_mut(place.shard)?.remove(place.hash, key, &rules.hasher)?;
         let seen = see(&slot);
-        let database = self.database;
-        self.journal.undo_by(|| Inverse::Restore { database, slot });
+        self.let_go(slot, farewell);
         self.changed(place, key, event, 1);
         Some(seen)
     }
@@ -493,7 +512,7 @@ impl<'a> Keyspace<'a> {
         if let Some(shard) = self.shards.get_mut(place_to.shard) {
             let database = shard.database_or_new(to_database);
             if let Some(slot) = database.replace(place_to.hash, slot.with_key(to), &rules.hasher) {
-                self.journal.undo_by(|| Inverse::Restore { database: to_database, slot });
+                self.let_go(slot, Farewell::Overwritten);
             }
         }
         self.journal.undo_by(|| Inverse::Rename {
@@ -598,7 +617,7 @@ impl<'a> Keyspace<'a> {
             if is_live { visit(slot) } else { expired.push(slot.key().into()) }
         });
         for key in expired {
-            self.remove_expired(self.place(&key), &key);
+            self.meet_expired(self.place(&key), &key);
         }
         next
     }

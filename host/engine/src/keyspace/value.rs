@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::slot::allocated;
 use crate::types::element::Element;
+use crate::types::encoding::Encoding;
 use crate::types::hash::Hash;
 use crate::types::list::List;
 use crate::types::number;
@@ -62,6 +63,18 @@ impl Value {
             }
             Self::List(list) => list.iter().map(Element::to_vec).collect(),
             Self::SortedSet(set) => set.iter().flat_map(scored).collect(),
+        }
+    }
+
+    /// How many allocations its end gives back, about; a packed value is one.
+    pub fn parts(&self) -> usize {
+        match self {
+            Self::Text(_) => 1,
+            Self::Set(set) if set.encoding() == Encoding::HashTable => set.len(),
+            Self::Hash(hash) if hash.encoding() == Encoding::HashTable => hash.len(),
+            Self::SortedSet(set) if set.encoding() == Encoding::SkipList => set.len(),
+            Self::List(list) => list.nodes(),
+            _ => 1,
         }
     }
 

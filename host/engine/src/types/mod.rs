@@ -13,6 +13,7 @@ pub mod encoding;
 pub mod glob;
 pub mod hash;
 pub mod hasher;
+pub mod histogram;
 pub mod intset;
 pub mod limits;
 pub mod list;

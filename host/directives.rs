@@ -4,9 +4,9 @@ use parking_lot::Mutex;
 use reef_engine::keyspace::{Lfu, Policy};
 use reef_engine::settings::{Eviction, Lazy, Settings, SlowLogLimits};
 use reef_engine::types::limits::Limits;
-use reef_server::{Configuration, Options};
+use reef_server::{Configuration, Options, OutputLimit, OutputLimits};
 
-use crate::config::{Access, Caller, Config};
+use crate::config::{Access, BufferLimit, Caller, Config};
 
 /// The configuration behind CONFIG GET and CONFIG SET.
 pub(crate) struct Directives(Mutex<Config>);
@@ -49,9 +49,10 @@ pub(crate) fn settings(config: &Config) -> Settings {
         string_bytes_max: usize::try_from(config.proto_max_bulk_len_bytes()).unwrap_or(usize::MAX),
         password: config.requirepass().into_boxed_slice(),
         debug_commands: config.enable_debug_command() != Access::No,
-        lfu: policy(config)
-            .is_lfu()
-            .then(|| Lfu { log_factor: config.lfu_log_factor(), decay_minutes: config.lfu_decay_time_min() }),
+        lfu: policy(config).is_lfu().then(|| Lfu {
+            log_factor: config.lfu_log_factor(),
+            decay_minutes: config.lfu_decay_time_min(),
+        }),
         eviction: eviction(config),
         lazy: Lazy {
             eviction: config.lazyfree_lazy_eviction(),
@@ -114,12 +115,28 @@ pub(crate) fn options(config: &Config) -> Options {
         timeout_s: seconds(config.timeout()),
         keepalive_s: seconds(config.tcp_keepalive()),
         query_buffer_bytes_max: bytes(config.client_query_buffer_limit_bytes()),
-        output_bytes_max: bytes(config.client_output_buffer_limits().normal.hard_bytes),
+        output_limits: OutputLimits {
+            normal: output_limit(config.client_output_buffer_limits().normal),
+            pubsub: output_limit(config.client_output_buffer_limits().pubsub),
+            replica: output_limit(config.client_output_buffer_limits().replica),
+        },
+        client_bytes_max: bytes(config.maxmemory_clients_bytes()),
+        latency_tracking: config.latency_tracking(),
+        latency_percentiles: config.latency_tracking_info_percentiles().to_vec(),
         memory_bytes_max: bytes(config.maxmemory_bytes()),
         memory_policy: policy_name(config),
         protected_mode: config.protected_mode() && config.requirepass().is_empty(),
         config_file: config.file().map(|file| file.display().to_string()).unwrap_or_default(),
         hz: config.hz(),
+    }
+}
+
+fn output_limit(limit: BufferLimit) -> OutputLimit {
+    let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    OutputLimit {
+        hard_bytes: bytes(limit.hard_bytes),
+        soft_bytes: bytes(limit.soft_bytes),
+        soft_s: limit.soft_seconds,
     }
 }
 

@@ -309,8 +309,7 @@ impl Error {
         "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
     );
     pub const PAUSE_MODE: Self = Self::Text("ERR CLIENT PAUSE mode must be WRITE or ALL");
-    pub const SLOWLOG_COUNT: Self =
-        Self::Text("ERR count should be greater than or equal to -1");
+    pub const SLOWLOG_COUNT: Self = Self::Text("ERR count should be greater than or equal to -1");
     pub const INVALID_COMMAND: Self = Self::Text("ERR Invalid command specified");
     pub const NO_KEY_ARGUMENTS: Self = Self::Text("ERR The command has no key arguments");
     pub const INVALID_ARGUMENT_COUNT: Self =

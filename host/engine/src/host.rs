@@ -135,13 +135,14 @@ pub trait Host {
         name == b"default"
     }
 
-    /// Is told of each command that EXEC ran and whether it failed, for statistics and MONITOR.
+    /// Is told of each command that EXEC ran and with which error it failed, for statistics and
+    /// MONITOR.
     fn ran_in_transaction(
         &mut self,
         _database: u32,
         _command: &CommandRef,
         _argv: Argv<'_>,
-        _failed: bool,
+        _error: Option<&[u8]>,
     ) {
     }
 

@@ -213,10 +213,7 @@ mod tests {
         }
         let text = graph("command", &series, 4603);
         let mut lines = text.lines();
-        assert_eq!(
-            lines.next(),
-            Some("command - high 501 ms, low 101 ms (all time high 501 ms)")
-        );
+        assert_eq!(lines.next(), Some("command - high 501 ms, low 101 ms (all time high 501 ms)"));
         assert_eq!(lines.next().map(str::len), Some(80));
         let rest: Vec<&str> = lines.collect();
         assert_eq!(rest, ["   #", "   |", "  #|", "_#||", "    ", "1515", "h90s", " mm "]);

@@ -423,12 +423,8 @@ impl Solo {
         let held = self.with_reach(held);
         let shards = hold(&mut self.shards, held);
         let now = self.process.now;
-        let mut host = ProcessHost::new(
-            &mut self.process,
-            &self.clients,
-            None,
-            self.rules.settings.slow_log,
-        );
+        let mut host =
+            ProcessHost::new(&mut self.process, &self.clients, None, self.rules.settings.slow_log);
         let mut cx = Cx {
             keys: Keyspace::new(shards, &self.rules, now, caller.database, &mut journal),
             reply: replies,

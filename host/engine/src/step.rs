@@ -179,8 +179,8 @@ impl Cx<'_> {
             self.keys.database = self.session.database;
             let (database, mark) = (self.session.database, self.reply.mark());
             self.run(&command, argv.as_argv());
-            let failed = self.reply.is_error_since(mark);
-            self.host.ran_in_transaction(database, &command, argv.as_argv(), failed);
+            let error = self.reply.is_error_since(mark).then(|| self.reply.data_since(mark));
+            self.host.ran_in_transaction(database, &command, argv.as_argv(), error);
         }
         self.session.executing = false;
     }

@@ -24,6 +24,7 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
 
 /// Where Redis 7.2 says something else than 7.0, and Reef follows: command, field.
 const SINCE_7_2: &[(&str, &str)] = &[
+    ("latency|reset", "tips"),
     ("client|list", "arguments"),
     ("client|setname", "tips"),
     ("command|getkeys", "arguments"),

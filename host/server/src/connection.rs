@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use mio::net::{TcpStream, UnixStream};
+use reef_engine::client_info::ClientKind;
+use reef_engine::clock::Millis;
 use reef_engine::session::Session;
 use reef_engine::waiters::Waiter;
 use reef_resp::{Decoder, Protocol};
@@ -15,6 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::clients::{Card, Labels};
 use crate::input::Input;
+use crate::server::OutputLimits;
 
 /// A socket of either kind. Its worker reads and writes it; others may look whether it stands.
 #[derive(Debug)]
@@ -101,6 +104,10 @@ pub(crate) struct Connection {
     pub(crate) missing: usize,
     /// Whether a command's reply comes later; until then nothing else is executed.
     pub(crate) waiting: bool,
+    /// Whether it waits because commands are paused.
+    pub(crate) postponed: bool,
+    /// Since when it has left more untaken than the soft limit: milliseconds since 1970, or 0.
+    pub(crate) soft_since: u64,
     /// Where it waits, if for a key.
     pub(crate) waiter: Option<Box<Waiting>>,
     /// Whether the other side has said that it sends nothing more.
@@ -132,6 +139,8 @@ impl Connection {
             readable: false,
             missing: 0,
             waiting: false,
+            postponed: false,
+            soft_since: 0,
             waiter: None,
             hung_up: false,
         }
@@ -187,6 +196,41 @@ impl Connection {
     /// Bytes still to be sent.
     pub(crate) fn unsent(&self) -> usize {
         self.output.len() - self.sent
+    }
+
+    /// What it is for, as far as limits care.
+    pub(crate) fn kind(&self) -> ClientKind {
+        ClientKind::Normal
+    }
+
+    /// Whether it has left too much untaken.
+    pub(crate) fn is_overfull(&mut self, limits: &OutputLimits, now: Millis) -> bool {
+        let (limit, unsent) = (limits.of(self.kind()), self.unsent());
+        limit.is_exceeded(unsent, &mut self.soft_since, now)
+    }
+
+    /// Brings the figures about memory up to date, here and in the sum of all connections.
+    #[inline]
+    pub(crate) fn update_memory(&self, sum: &AtomicUsize) {
+        /// What a connection without buffers takes, its card included.
+        const CONNECTION_BYTES: usize = 1024;
+        let card = &self.card;
+        let (input, output) = (self.input.heap_bytes(), self.output.capacity());
+        let queue = self.session.heap_bytes();
+        let bytes = (CONNECTION_BYTES + input + output + queue) as u64;
+        card.output_bytes.store(self.unsent() as u64, Ordering::Relaxed);
+        card.output_peak_bytes.fetch_max(self.unsent() as u64, Ordering::Relaxed);
+        let before = card.memory_bytes.load(Ordering::Relaxed);
+        if bytes == before {
+            return;
+        }
+        card.memory_bytes.store(bytes, Ordering::Relaxed);
+        let free = input.saturating_sub(self.input.received().len());
+        card.input_free_bytes.store(free as u64, Ordering::Relaxed);
+        card.queue_bytes.store(queue as u64, Ordering::Relaxed);
+        card.output_capacity_bytes.store(output as u64, Ordering::Relaxed);
+        // Wrapping around makes this right for what shrinks, too.
+        sum.fetch_add((bytes as usize).wrapping_sub(before as usize), Ordering::AcqRel);
     }
 
     /// Brings the card up to date.

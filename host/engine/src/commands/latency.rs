@@ -35,7 +35,10 @@ static SUBCOMMANDS: &[Command] = &[
     subcommand("HISTOGRAM", histogram, -2)
         .flags(OPERATOR)
         .usage("[command [command ...]]")
-        .since("7.0.0", "O(N) where N is the number of commands with latency information being retrieved.")
+        .since(
+            "7.0.0",
+            "O(N) where N is the number of commands with latency information being retrieved.",
+        )
         .summary("Returns the cumulative distribution of latencies of a subset or all commands."),
     subcommand("HISTORY", history, 3)
         .flags(OPERATOR)
@@ -143,7 +146,8 @@ fn histogram(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         // A container's name means all of its sub-commands.
         let is_named = |name: &&[u8]| {
             name.eq_ignore_ascii_case(full.as_bytes())
-                || name.eq_ignore_ascii_case(command.parent.as_bytes()) && !command.parent.is_empty()
+                || name.eq_ignore_ascii_case(command.parent.as_bytes())
+                    && !command.parent.is_empty()
         };
         names.is_empty() || names.iter().any(is_named)
     };

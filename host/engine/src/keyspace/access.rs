@@ -56,7 +56,8 @@ impl Access {
     pub fn used(self, now: Millis, lfu: Option<Lfu>, draw: u64) -> Self {
         let Some(lfu) = lfu else { return Self::from_bits(now.seconds() as u32) };
         let count = self.frequency(now, lfu);
-        let one_in = count.saturating_sub(COUNT_NEW).saturating_mul(lfu.log_factor).saturating_add(1);
+        let one_in =
+            count.saturating_sub(COUNT_NEW).saturating_mul(lfu.log_factor).saturating_add(1);
         // The upper half of a product with an odd constant is mixed well enough for a lottery.
         let ticket = (draw.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
         let wins = ticket <= u32::MAX / one_in;

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 
 use super::books::Farewell;
 use super::slot::Slot;
-use super::{Database, Keyspace};
+use super::{Database, Keyspace, Shards};
 use crate::clock::Millis;
 use crate::settings::Rules;
 use crate::types::hasher::Hasher;
@@ -153,21 +153,24 @@ impl Pool {
 }
 
 impl Keyspace<'_> {
-    /// Draws candidates from every database of the one shard that is held, which has the number
-    /// `shard`, and offers them to the pool.
+    /// Draws candidates from every database of the shards that are held and offers them to the pool.
+    /// `shard` is the number of the shard if only one is held.
     pub fn offer_candidates(&self, shard: usize, pool: &mut Pool, random: &mut Random<'_>) {
         let (rules, now) = (self.rules, self.now);
         let eviction = rules.settings.eviction;
-        let databases = self.shards.iter().flat_map(|(_, shard)| shard.databases());
-        for (number, database) in databases {
-            draw(database, eviction.policy, eviction.samples, &rules.hasher, random, &mut |slot| {
-                let merit = eviction.policy.merit(slot, rules, now);
-                pool.offer(merit, shard, number, slot.key());
-            });
+        for (index, held) in self.shards.iter() {
+            let shard = if matches!(self.shards, Shards::One(_)) { shard } else { index };
+            for (number, database) in held.databases() {
+                let (policy, count) = (eviction.policy, eviction.samples);
+                draw(database, policy, count, &rules.hasher, random, &mut |slot| {
+                    let merit = policy.merit(slot, rules, now);
+                    pool.offer(merit, shard, number, slot.key());
+                });
+            }
         }
     }
 
-    /// Some key of the one shard that is held, under a random policy.
+    /// Some key of the shards that are held, under a random policy.
     pub fn random_candidate(&self, shard: usize, random: &mut Random<'_>) -> Option<Candidate> {
         let policy = self.rules.settings.eviction.policy;
         let databases: Vec<_> =
@@ -251,7 +254,7 @@ fn draw(
 #[cfg(test)]
 mod tests {
     use super::super::access::Access;
-    use super::super::{Journal, Shard, Shards};
+    use super::super::{Journal, Shard};
     use super::*;
     use crate::settings::Settings;
 

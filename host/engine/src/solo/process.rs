@@ -246,7 +246,13 @@ impl Host for ProcessHost<'_> {
         waits && !again
     }
 
-    fn ran_in_transaction(&mut self, _: u32, command: &CommandRef, argv: Argv<'_>, _: bool) {
+    fn ran_in_transaction(
+        &mut self,
+        _: u32,
+        command: &CommandRef,
+        argv: Argv<'_>,
+        _: Option<&[u8]>,
+    ) {
         let me = self.me.as_ref().map(|me| (me.address.clone(), me.name.clone()));
         self.process.log_slow(self.slow_log_limits, command, argv, me.unwrap_or_default());
     }

@@ -100,7 +100,8 @@ mod tests {
 
     #[test]
     fn every_duration_lies_in_its_bucket_and_buckets_are_narrow() {
-        for ns in (0..5_000).chain((0..30).flat_map(|bit| [1 << bit, (1 << bit) + 1, (1 << bit) - 1]))
+        for ns in
+            (0..5_000).chain((0..30).flat_map(|bit| [1 << bit, (1 << bit) + 1, (1 << bit) - 1]))
         {
             let index = index_of(ns);
             let lowest = index.checked_sub(1).map_or(0, |below| highest_of(below) + 1);
@@ -128,7 +129,9 @@ mod tests {
     #[test]
     fn bounds_double_and_count_what_is_within() {
         let mut histogram = Histogram::default();
-        [500, 900, 1_500, 30_000, 2_000_000_000].iter().for_each(|ns| histogram.add(index_of(*ns), 1));
+        [500, 900, 1_500, 30_000, 2_000_000_000]
+            .iter()
+            .for_each(|ns| histogram.add(index_of(*ns), 1));
         let bounds = histogram.cumulative_us();
         assert_eq!(bounds[..3], [(1, 2), (2, 3), (33, 4)]);
         assert_eq!(bounds.len(), 4);

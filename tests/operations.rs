@@ -61,7 +61,7 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 fn fill(connection: &mut Connection, prefix: &str, keys: std::ops::Range<u32>) {
     let mut pipe = redis::pipe();
     for key in keys {
-        pipe.cmd("SET").arg(format!("{prefix}:{key}")).arg([b'v'; 80]).ignore();
+        pipe.cmd("SET").arg(format!("{prefix}:{key}")).arg(&[b'v'; 80][..]).ignore();
     }
     pipe.query::<()>(connection).expect("there is room, or room is made");
 }
@@ -223,7 +223,11 @@ fn an_argument_may_be_as_long_as_proto_max_bulk_len() {
     let server = Served::start(&["--proto-max-bulk-len", "1mb"]);
     let mut connection = server.connect();
     let value = vec![b'v'; 1 << 20];
-    redis::cmd("SET").arg("k").arg(&value).query::<()>(&mut connection).expect("as long as allowed");
+    redis::cmd("SET")
+        .arg("k")
+        .arg(&value)
+        .query::<()>(&mut connection)
+        .expect("as long as allowed");
     let mut stream = raw(&server);
     stream.write_all(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1048577\r\n").expect("sent");
     let mut reply = String::new();
@@ -248,10 +252,9 @@ fn the_largest_clients_go_when_all_of_them_take_too_much() {
 fn unblocking_a_client_ends_its_wait_in_either_way() {
     let server = Served::start(&["--io-threads", "2"]);
     let mut operator = server.connect();
-    for (how, reply) in [
-        ("TIMEOUT", "*-1\r\n"),
-        ("ERROR", "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n"),
-    ] {
+    for (how, reply) in
+        [("TIMEOUT", "*-1\r\n"), ("ERROR", "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n")]
+    {
         let mut waiting = raw(&server);
         waiting.write_all(b"CLIENT ID\r\nBLPOP nothing 0\r\n").expect("sent");
         let mut buffer = [0; 64];

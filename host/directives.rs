@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 
 use parking_lot::Mutex;
-use reef_engine::acl::Policy;
-use reef_engine::settings::Settings;
+use reef_engine::acl;
+use reef_engine::keyspace::{Lfu, Policy};
+use reef_engine::settings::{Eviction, Lazy, Settings, SlowLogLimits};
 use reef_engine::types::limits::Limits;
 use reef_server::{
     ClientCertificates, Configuration, Options, OutputLimit, OutputLimits, TlsOptions,
 };
 
-use crate::config::{Access, BufferLimit, Caller, Config, Eviction};
+use crate::config::{Access, BufferLimit, Caller, Config};
 
 /// The configuration behind CONFIG GET and CONFIG SET.
 pub(crate) struct Directives(Mutex<Config>);
@@ -61,16 +62,46 @@ pub(crate) fn settings(config: &Config) -> Settings {
         databases: config.databases(),
         string_bytes_max: usize::try_from(config.proto_max_bulk_len_bytes()).unwrap_or(usize::MAX),
         password: config.requirepass().into_boxed_slice(),
-        users: Policy {
+        users: acl::Policy {
             all_channels: config.acl_pubsub_default_all(),
             log_entries_max: config.acllog_max_len(),
         },
         debug_commands: config.enable_debug_command() != Access::No,
-        lfu: matches!(config.maxmemory_policy(), Eviction::AllkeysLfu | Eviction::VolatileLfu),
         notify: config.notify_keyspace_events(),
         tracked_keys_max: config.tracking_table_max_keys(),
+        lfu: policy(config).is_lfu().then(|| Lfu {
+            log_factor: config.lfu_log_factor(),
+            decay_minutes: config.lfu_decay_time_min(),
+        }),
+        eviction: eviction(config),
+        lazy: Lazy {
+            eviction: config.lazyfree_lazy_eviction(),
+            expire: config.lazyfree_lazy_expire(),
+            server_del: config.lazyfree_lazy_server_del(),
+            user_del: config.lazyfree_lazy_user_del(),
+            user_flush: config.lazyfree_lazy_user_flush(),
+        },
+        slow_log: SlowLogLimits {
+            threshold_us: config.slowlog_log_slower_than_us(),
+            entries_max: config.slowlog_max_len(),
+        },
+        latency_threshold_ms: config.latency_monitor_threshold_ms(),
         limits: limits(config),
     }
+}
+
+/// When and how keys give way to others.
+fn eviction(config: &Config) -> Eviction {
+    Eviction {
+        bytes_max: usize::try_from(config.maxmemory_bytes()).unwrap_or(usize::MAX),
+        policy: policy(config),
+        samples: config.maxmemory_samples() as usize,
+        tenacity: config.maxmemory_eviction_tenacity(),
+    }
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy::parse(&policy_name(config)).unwrap_or_default()
 }
 
 /// How large packed collections may become.
@@ -108,6 +139,9 @@ pub(crate) fn options(config: &Config) -> Options {
         keepalive_s: seconds(config.tcp_keepalive()),
         query_buffer_bytes_max: bytes(config.client_query_buffer_limit_bytes()),
         output_limits: output_limits(config),
+        client_bytes_max: bytes(config.maxmemory_clients_bytes()),
+        latency_tracking: config.latency_tracking(),
+        latency_percentiles: config.latency_tracking_info_percentiles().to_vec(),
         memory_bytes_max: bytes(config.maxmemory_bytes()),
         memory_policy: policy_name(config),
         tls: tls(config),
@@ -124,10 +158,14 @@ fn output_limits(config: &Config) -> OutputLimits {
     let limit = |limit: BufferLimit| OutputLimit {
         hard_bytes: bytes(limit.hard_bytes),
         soft_bytes: bytes(limit.soft_bytes),
-        soft_seconds: limit.soft_seconds,
+        soft_s: limit.soft_seconds,
     };
     let limits = config.client_output_buffer_limits();
-    OutputLimits { normal: limit(limits.normal), pubsub: limit(limits.pubsub) }
+    OutputLimits {
+        normal: limit(limits.normal),
+        pubsub: limit(limits.pubsub),
+        replica: limit(limits.replica),
+    }
 }
 
 fn tls(config: &Config) -> TlsOptions {

@@ -3,6 +3,7 @@
 mod cli;
 mod config;
 mod house;
+mod operations;
 mod readme;
 mod redis_cli;
 mod served;

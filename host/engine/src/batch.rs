@@ -101,6 +101,11 @@ impl Plan {
         Ok(())
     }
 
+    /// Whether a command of it is refused while memory is exhausted.
+    pub fn may_use_memory(&self) -> bool {
+        self.commands.iter().any(|(command, _)| command.flags.has(Flags::DENYOOM))
+    }
+
     fn argv<'a>(&'a self, data: &'a [u8], range: &core::ops::Range<u32>) -> Argv<'a> {
         Argv::new(data, &self.spans[range.start as usize..range.end as usize])
     }

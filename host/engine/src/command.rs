@@ -137,6 +137,9 @@ impl Flags {
 
     /// Its channels belong to slots, and COMMAND INFO shows them where keys would be: not shown.
     pub const SHARD_CHANNELS: Self = Self(1 << 30);
+    /// What others hear of it may be taken for a change (PUBLISH), so it waits with the writes: not
+    /// shown.
+    pub const MAY_REPLICATE: Self = Self(1 << 31);
 
     /// The flags that COMMAND INFO shows, in Redis's order. It keeps PROTECTED to itself.
     pub const SHOWN: [(Self, &'static str); 18] = [
@@ -371,6 +374,23 @@ impl Command {
         let arity = i64::from(self.arity);
         let count = count as i64;
         if arity < 0 { count >= -arity } else { count == arity }
+    }
+
+    /// Under which event LATENCY notes it when it takes long.
+    pub fn latency_event(&self) -> &'static str {
+        if self.flags.has(Flags::FAST) { "fast-command" } else { "command" }
+    }
+
+    /// Whether it is EXEC.
+    pub fn is_exec(&self) -> bool {
+        self.flags.has(Flags::REFUSAL_ABORTS)
+    }
+
+    /// Whether it may change data, or counts as if it did. Of a plugin's command nobody knows unless
+    /// it says that it only reads.
+    pub fn may_write(&self) -> bool {
+        let unknown = matches!(self.runner, Runner::Plugin(_)) && !self.flags.has(Flags::READONLY);
+        self.flags.has(Flags::WRITE) || self.flags.has(Flags::MAY_REPLICATE) || unknown
     }
 
     /// Whether it may run in a plugin's batch: an ordinary command on keys that never waits and

@@ -455,6 +455,8 @@ impl Error {
     pub const CACHING_NO: Self =
         Self::Text("ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.");
     pub const EVENT_CLASS: &'static str = "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.";
+    pub const PAUSE_MODE: Self = Self::Text("ERR CLIENT PAUSE mode must be WRITE or ALL");
+    pub const SLOWLOG_COUNT: Self = Self::Text("ERR count should be greater than or equal to -1");
     pub const INVALID_COMMAND: Self = Self::Text("ERR Invalid command specified");
     pub const NO_KEY_ARGUMENTS: Self = Self::Text("ERR The command has no key arguments");
     pub const INVALID_ARGUMENT_COUNT: Self =
@@ -474,6 +476,10 @@ impl Error {
 
     pub fn unknown_client_type(word: &[u8]) -> Self {
         Self::with("ERR Unknown client type '", word, "'")
+    }
+
+    pub fn no_latency_samples(event: &[u8]) -> Self {
+        Self::with("ERR No samples available for event '", event, "'")
     }
 
     pub fn no_such_user(name: &[u8]) -> Self {

@@ -21,6 +21,35 @@ use crate::settings::Rules;
 pub struct Conditions {
     /// `maxmemory` is reached and nothing can be evicted.
     pub out_of_memory: bool,
+    /// Which commands have to wait.
+    pub pause: Pause,
+}
+
+/// Which commands have to wait (`CLIENT PAUSE`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pause {
+    /// None.
+    #[default]
+    Nothing,
+    /// Those that may change data.
+    Writes,
+    /// All.
+    Everything,
+}
+
+impl Pause {
+    /// Whether a command that passed the gates has to wait.
+    pub fn stops(self, command: &Command, session: &Session) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Everything => true,
+            Self::Writes => {
+                let queued = session.transaction().filter(|_| command.is_exec());
+                let mut queue = queued.into_iter().flat_map(|transaction| &transaction.queue);
+                command.may_write() || queue.any(|(command, _)| command.may_write())
+            }
+        }
+    }
 }
 
 /// Why a command does not pass.

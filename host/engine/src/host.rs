@@ -15,10 +15,16 @@ use crate::acl::Directory;
 use crate::backend::{CallStatus, Caller, PluginCommand};
 pub use crate::client_info::ClientFilter;
 use crate::client_info::ClientInfo;
+use crate::clock::Millis;
 use crate::error::Error;
+use crate::gates::Pause;
 use crate::keyspace::Database;
+use crate::latencies::Latencies;
 use crate::pubsub::{Send, Subscriptions};
+use crate::registry::CommandRef;
+use crate::slow_log::SlowLog;
 use crate::tracking::Tracking;
+use crate::types::histogram::Histogram;
 use crate::waiters::Waiter;
 
 /// How SHUTDOWN wants the process to stop.
@@ -168,8 +174,32 @@ pub trait Host {
     /// Fills the place with random bytes that nobody can guess: for passwords.
     fn secret(&mut self, place: &mut [u8]) -> Result<(), Error>;
 
-    /// Is told of each command that EXEC ran, for MONITOR.
-    fn ran_in_transaction(&mut self, _database: u32, _argv: Argv<'_>) {}
+    /// Is told of each command that EXEC ran and with which error it failed, for statistics and
+    /// MONITOR.
+    fn ran_in_transaction(
+        &mut self,
+        _database: u32,
+        _command: &CommandRef,
+        _argv: Argv<'_>,
+        _error: Option<&[u8]>,
+    ) {
+    }
+
+    /// Lets `act` see and change the log of slow commands.
+    fn slow_log(&mut self, _act: &mut dyn FnMut(&mut SlowLog)) {}
+
+    /// Lets `act` see and change the latencies of events.
+    fn latencies(&mut self, _act: &mut dyn FnMut(&mut Latencies)) {}
+
+    /// Calls `show` with the index in the command table of each command that was called, and how
+    /// long its calls took.
+    fn histograms(&self, _show: &mut dyn FnMut(u16, &Histogram)) {}
+
+    /// Lets commands wait until then, unless others wait longer already.
+    fn pause(&mut self, _until: Millis, _what: Pause) {}
+
+    /// Ends the pause.
+    fn resume(&mut self) {}
 
     /// Microseconds since 1970, for TIME.
     fn now_us(&self) -> u64;
@@ -189,7 +219,7 @@ pub trait Host {
     /// DEBUG SET-ACTIVE-EXPIRE.
     fn set_active_expiry(&mut self, on: bool);
 
-    /// Takes databases that FLUSHALL ASYNC emptied: ending them may take long.
+    /// Takes databases that a flush emptied: ending them may take long.
     fn discard(&mut self, databases: Vec<Database>) {
         drop(databases);
     }

@@ -3,7 +3,8 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::acl::Policy;
+use crate::acl;
+use crate::keyspace::{Lfu, Policy};
 use crate::notifications::Classes;
 use crate::types::hasher::Hasher;
 use crate::types::limits::Limits;
@@ -18,16 +19,24 @@ pub struct Settings {
     /// The password of the default user (`requirepass`); empty: none.
     pub password: alloc::boxed::Box<[u8]>,
     /// What is configured about users (`acl-pubsub-default`, `acllog-max-len`).
-    pub users: Policy,
+    pub users: acl::Policy,
     /// Whether DEBUG is allowed (`enable-debug-command`).
     pub debug_commands: bool,
-    /// Which LFU bookkeeping, if any (`maxmemory-policy` is an LFU one).
-    pub lfu: bool,
     /// Which keyspace events are told (`notify-keyspace-events`).
     pub notify: Classes,
     /// How many keys may be remembered for clients that cache them; 0: any number
     /// (`tracking-table-max-keys`).
     pub tracked_keys_max: usize,
+    /// How uses are counted, if they are: `maxmemory-policy` is an LFU one.
+    pub lfu: Option<Lfu>,
+    /// When and how keys give way to others.
+    pub eviction: Eviction,
+    /// Which large values are freed elsewhere.
+    pub lazy: Lazy,
+    /// What SLOWLOG keeps.
+    pub slow_log: SlowLogLimits,
+    /// From how many milliseconds on LATENCY notes an event; 0: never (`latency-monitor-threshold`).
+    pub latency_threshold_ms: u64,
     /// How large packed collections may become.
     pub limits: Limits,
 }
@@ -38,13 +47,81 @@ impl Default for Settings {
             databases: 16,
             string_bytes_max: 512 * 1024 * 1024,
             password: alloc::boxed::Box::default(),
-            users: Policy::default(),
+            users: acl::Policy::default(),
             debug_commands: false,
-            lfu: false,
             notify: Classes::NONE,
             tracked_keys_max: 1_000_000,
+            lfu: None,
+            eviction: Eviction::default(),
+            lazy: Lazy::default(),
+            slow_log: SlowLogLimits::default(),
+            latency_threshold_ms: 0,
             limits: Limits::default(),
         }
+    }
+}
+
+/// When and how keys give way to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Eviction {
+    /// `maxmemory`; 0: no limit.
+    pub bytes_max: usize,
+    /// `maxmemory-policy`.
+    pub policy: Policy,
+    /// Keys looked at to choose one (`maxmemory-samples`).
+    pub samples: usize,
+    /// How long one command may evict for others, 0 to 100 (`maxmemory-eviction-tenacity`).
+    pub tenacity: u32,
+}
+
+impl Default for Eviction {
+    fn default() -> Self {
+        Self { bytes_max: 0, policy: Policy::NoEviction, samples: 5, tenacity: 10 }
+    }
+}
+
+impl Eviction {
+    /// For how many microseconds one command may evict; `None`: until there is room.
+    pub fn budget_us(&self) -> Option<u64> {
+        const LINEAR_MAX: u32 = 10;
+        match self.tenacity {
+            0..=LINEAR_MAX => Some(50 * u64::from(self.tenacity)),
+            100.. => None,
+            // Fifteen percent more per step: 500 us at 10, about two minutes at 99.
+            more => {
+                Some((LINEAR_MAX..more).fold(500.0_f64, |budget_us, _| budget_us * 1.15) as u64)
+            }
+        }
+    }
+}
+
+/// Which large values are freed elsewhere than in the command that ends them: `lazyfree-lazy-*`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lazy {
+    /// Evicted ones.
+    pub eviction: bool,
+    /// Expired ones.
+    pub expire: bool,
+    /// Overwritten ones.
+    pub server_del: bool,
+    /// Those that DEL names.
+    pub user_del: bool,
+    /// FLUSHALL and FLUSHDB without an argument.
+    pub user_flush: bool,
+}
+
+/// What SLOWLOG keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlowLogLimits {
+    /// Microseconds from which a command is slow; negative: none is (`slowlog-log-slower-than`).
+    pub threshold_us: i64,
+    /// Entries (`slowlog-max-len`).
+    pub entries_max: usize,
+}
+
+impl Default for SlowLogLimits {
+    fn default() -> Self {
+        Self { threshold_us: 10_000, entries_max: 128 }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::batch::Plan;
 use crate::client_info::ClientInfo;
 use crate::clock::Millis;
 use crate::command::Flags;
-use crate::gates::Conditions;
+use crate::gates::{Conditions, Pause};
 use crate::grants::Grants;
 use crate::keyspace::{self, Journal, Keyspace, Shard, ShardSet, Shards, Slot};
 use crate::monitor::monitor_line;
@@ -58,6 +58,8 @@ struct Client {
     unasked: Vec<u8>,
     /// What it waits for, and until when.
     waiter: Option<(Arc<Waiter>, Option<Millis>)>,
+    /// Whether its next command is in the backlog until a pause ends.
+    postponed: bool,
     /// Commands that came while it waited.
     backlog: VecDeque<OwnedArgv>,
 }
@@ -72,7 +74,7 @@ impl Client {
             descriptor: 8,
             age_s: now.since(self.connected_at) / 1000,
             idle_s: now.since(self.active_at) / 1000,
-            waiting: self.waiter.is_some(),
+            waiting: self.waiter.is_some() || self.postponed,
             ..ClientInfo::default()
         };
         let protocol = if self.protocol == Protocol::Resp3 { 3 } else { 2 };
@@ -121,6 +123,7 @@ impl Solo {
             command: String::new(),
             unasked: Vec::new(),
             waiter: None,
+            postponed: false,
             backlog: VecDeque::new(),
         };
         self.clients.insert(id, client);
@@ -174,10 +177,21 @@ impl Solo {
     pub fn advance(&mut self, ms: u64) {
         let end = Millis::new(self.process.now.get() + ms);
         // Whoever's time is over first hears of it first.
-        while let Some((at, id)) = self.next_deadline().filter(|(at, _)| *at <= end) {
-            self.process.now = at;
-            self.expire_due();
-            self.end_wait(id, Ending::TimedOut);
+        loop {
+            let pause_end = self.process.pause_end().filter(|at| *at <= end);
+            let deadline = self.next_deadline().filter(|(at, _)| *at <= end);
+            match (pause_end, deadline) {
+                (Some(at), deadline) if deadline.is_none_or(|(other, _)| at <= other) => {
+                    self.process.now = at;
+                    self.resume();
+                }
+                (_, Some((at, id))) => {
+                    self.process.now = at;
+                    self.expire_due();
+                    self.end_wait(id, Ending::TimedOut);
+                }
+                _ => break,
+            }
         }
         self.process.now = end;
         self.expire_due();
@@ -190,7 +204,7 @@ impl Solo {
     }
 
     fn expire_due(&mut self) {
-        if !self.process.active_expiry {
+        if !self.process.active_expiry || self.process.pause() != Pause::Nothing {
             return;
         }
         let all = ShardSet::all(self.rules.shards);
@@ -217,12 +231,25 @@ impl Solo {
         client.unasked.extend_from_slice(reply);
         while let Some(client) = self.clients.get_mut(&id)
             && client.waiter.is_none()
+            && !client.postponed
             && let Some(argv) = client.backlog.pop_front()
         {
             let (reply, _) = self.run(id, argv.as_argv());
             if let Some(client) = self.clients.get_mut(&id) {
                 client.unasked.extend_from_slice(&reply);
             }
+        }
+    }
+
+    /// A pause is over: who was stopped goes on.
+    fn resume(&mut self) {
+        let stopped = self.clients.iter().filter(|(_, client)| client.postponed);
+        let stopped: Vec<u64> = stopped.map(|(id, _)| *id).collect();
+        for id in stopped {
+            if let Some(client) = self.clients.get_mut(&id) {
+                client.postponed = false;
+            }
+            self.go_on(id, &[]);
         }
     }
 
@@ -247,7 +274,7 @@ impl Solo {
     pub fn run(&mut self, id: u64, argv: Argv<'_>) -> (Vec<u8>, bool) {
         // Taken out, so that the command can look at the others.
         let Some(mut client) = self.clients.remove(&id) else { return (Vec::new(), false) };
-        if client.waiter.is_some() {
+        if client.waiter.is_some() || client.postponed {
             client.backlog.push_back(OwnedArgv::from(argv));
             self.clients.insert(id, client);
             return (Vec::new(), true);
@@ -262,9 +289,15 @@ impl Solo {
             &mut client.session,
             &self.registry,
             &self.rules,
-            &self.conditions,
+            &Conditions { pause: self.process.pause(), ..self.conditions },
             &mut reply,
         );
+        if matches!(admission, Admission::Postponed) {
+            client.postponed = true;
+            client.backlog.push_front(OwnedArgv::from(argv));
+            self.clients.insert(id, client);
+            return (Vec::new(), true);
+        }
         client.active_at = self.process.now;
         if let Ok(Some(command)) = self.registry.resolve(argv) {
             client.command = command.full_name();
@@ -276,10 +309,11 @@ impl Solo {
             }
             Admission::Denied(command, denial) => {
                 let me = client.describe(self.process.now);
-                let mut host = ProcessHost::new(&mut self.process, &self.clients, Some(me));
+                let limits = self.rules.settings.slow_log;
+                let mut host = ProcessHost::new(&mut self.process, &self.clients, Some(me), limits);
                 note_denial(&command, denial, argv, &client.session, &reply, &mut host);
             }
-            Admission::Answered | Admission::Queued(_) => {}
+            Admission::Answered | Admission::Queued(_) | Admission::Postponed => {}
         }
         client.protocol = reply.protocol();
         let open = !client.session.closing;
@@ -304,6 +338,9 @@ impl Solo {
         told.killed.into_iter().for_each(|id| self.disconnect(id));
         told.unblocked.into_iter().for_each(|(id, ending)| self.end_wait(id, ending));
         told.served.into_iter().for_each(|(id, reply)| self.go_on(id, &reply));
+        if told.resumed {
+            self.resume();
+        }
     }
 
     fn push(&mut self, clients: &Receivers, push: &Push) {
@@ -328,7 +365,8 @@ impl Solo {
         let (now, database) = (self.process.now, client.session.database);
         let me = self.process.described(client);
         let held = self.with_reach(held);
-        let mut host = ProcessHost::new(&mut self.process, &self.clients, Some(me));
+        let limits = self.rules.settings.slow_log;
+        let mut host = ProcessHost::new(&mut self.process, &self.clients, Some(me), limits);
         let shards = hold(&mut self.shards, held);
         let mut cx = Cx {
             keys: Keyspace::new(shards, &self.rules, now, database, &mut journal),
@@ -350,6 +388,9 @@ impl Solo {
         let killed = told.killed.len();
         told.killed.retain(|id| *id != client.session.id);
         client.session.closing |= told.killed.len() < killed;
+        let logged = (address(client.session.id), client.session.name().into());
+        let threshold_ms = self.rules.settings.latency_threshold_ms;
+        self.process.end_command(limits, threshold_ms, command, argv, logged);
         if core::mem::take(&mut self.process.reconfigured) {
             self.reconfigure();
         }
@@ -433,7 +474,8 @@ impl Solo {
         let held = self.with_reach(held);
         let shards = hold(&mut self.shards, held);
         let now = self.process.now;
-        let mut host = ProcessHost::new(&mut self.process, &self.clients, None);
+        let mut host =
+            ProcessHost::new(&mut self.process, &self.clients, None, self.rules.settings.slow_log);
         let mut cx = Cx {
             keys: Keyspace::new(shards, &self.rules, now, caller.database, &mut journal),
             reply: replies,

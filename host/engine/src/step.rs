@@ -14,7 +14,7 @@ use crate::args::Args;
 use crate::backend::{CallStatus, Caller};
 use crate::command::{Command, Flags, Runner};
 use crate::error::Error;
-use crate::gates::{self, Conditions, Refusal};
+use crate::gates::{self, Conditions, Pause, Refusal};
 use crate::host::Host;
 use crate::keyspace::{Keyspace, ShardSet};
 use crate::registry::{CommandRef, Registry};
@@ -34,6 +34,8 @@ pub enum Admission {
     Queued(u16),
     /// Take these shards and run it.
     Run(CommandRef, ShardSet),
+    /// Ask again when the pause is over; nothing has happened.
+    Postponed,
 }
 
 /// Decides about a command before any shard is taken.
@@ -61,6 +63,9 @@ pub fn admit(
             return Admission::Denied(command, denial);
         }
     };
+    if conditions.pause != Pause::Nothing && conditions.pause.stops(&command, session) {
+        return Admission::Postponed;
+    }
     if session.transaction().is_some() && !gates::runs_inside_multi(&command) {
         let id = command.id();
         session.enqueue(command, OwnedArgv::from(argv));
@@ -208,12 +213,14 @@ impl Cx<'_> {
         self.session.executing = true;
         for (command, argv) in queue {
             self.keys.database = self.session.database;
+            let (database, mark) = (self.session.database, self.reply.mark());
             match self.permit(&command, argv.as_argv()) {
                 Ok(()) => self.run(&command, argv.as_argv()),
                 Err(denial) => refuse(&Error::no_longer_allowed(denial.reason), self.reply),
             }
             self.tell_happenings();
-            self.host.ran_in_transaction(self.session.database, argv.as_argv());
+            let error = self.reply.is_error_since(mark).then(|| self.reply.data_since(mark));
+            self.host.ran_in_transaction(database, &command, argv.as_argv(), error);
         }
         self.session.executing = false;
     }

@@ -139,6 +139,11 @@ impl Waiter {
         self.keys.clone().map(move |position| argv.get(position))
     }
 
+    /// Whether it also hears of a key that goes.
+    pub fn hears_of_loss(&self) -> bool {
+        self.hears_of_loss
+    }
+
     /// Whether it waits no longer. Certain only while its shards are held.
     pub fn is_done(&self) -> bool {
         self.done.load(Ordering::Acquire)

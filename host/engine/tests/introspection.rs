@@ -40,6 +40,7 @@ const SINCE_7_2: &[(&str, &str)] = &[
     ("brpoplpush", "flags"),
     ("bzpopmax", "flags"),
     ("bzpopmin", "flags"),
+    ("latency|reset", "tips"),
     ("client|list", "arguments"),
     ("client|setname", "tips"),
     ("command|getkeys", "arguments"),

@@ -32,7 +32,7 @@ impl One {
     }
 
     fn set_out_of_memory(&mut self, out_of_memory: bool) {
-        self.solo.set_conditions(Conditions { out_of_memory });
+        self.solo.set_conditions(Conditions { out_of_memory, ..Conditions::default() });
     }
 }
 

@@ -37,6 +37,17 @@ pub(crate) struct Card {
     pub(crate) no_evict: AtomicBool,
     pub(crate) no_touch: AtomicBool,
     pub(crate) input_bytes: AtomicU32,
+    /// Room in the buffer of input beyond that.
+    pub(crate) input_free_bytes: AtomicU64,
+    /// What MULTI has queued.
+    pub(crate) queue_bytes: AtomicU64,
+    pub(crate) output_capacity_bytes: AtomicU64,
+    /// The most that was in the buffer of output.
+    pub(crate) output_peak_bytes: AtomicU64,
+    /// The connection with its buffers.
+    pub(crate) memory_bytes: AtomicU64,
+    /// Whether it has been told to close for the sake of the others.
+    pub(crate) evicted: AtomicBool,
     pub(crate) output_bytes: AtomicU64,
     pub(crate) labels: Mutex<Labels>,
     /// What it waits for. Whoever takes it out ends the wait.
@@ -79,6 +90,12 @@ impl Card {
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             input_bytes: AtomicU32::new(0),
+            input_free_bytes: AtomicU64::new(0),
+            queue_bytes: AtomicU64::new(0),
+            output_capacity_bytes: AtomicU64::new(0),
+            output_peak_bytes: AtomicU64::new(0),
+            memory_bytes: AtomicU64::new(0),
+            evicted: AtomicBool::new(false),
             output_bytes: AtomicU64::new(0),
             labels: Mutex::new(Labels { user: "default".into(), ..Labels::default() }),
             waiter: Mutex::default(),
@@ -142,6 +159,12 @@ impl Clients {
 }
 
 impl Clients {
+    /// Sets the counters of connections back to zero (`CONFIG RESETSTAT`).
+    pub(crate) fn reset(&self) {
+        self.accepted.store(0, Ordering::Relaxed);
+        self.refused.store(0, Ordering::Relaxed);
+    }
+
     /// Counts a connection out that was admitted but never served.
     pub(crate) fn dismiss(&self) {
         self.connected.fetch_sub(1, Ordering::AcqRel);

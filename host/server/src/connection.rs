@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use reef_engine::client_info::ClientKind;
 use reef_engine::clock::Millis;
 use reef_engine::push::Push;
 use reef_engine::session::Session;
@@ -13,7 +14,6 @@ use reef_engine::waiters::Waiter;
 use reef_resp::{Decoder, Protocol};
 
 use crate::clients::{Card, Labels};
-use crate::clock::now_ms;
 use crate::input::Input;
 use crate::link::Link;
 use crate::server::OutputLimits;
@@ -44,8 +44,6 @@ pub(crate) struct Connection {
     pub(crate) clogged: bool,
     /// Whether something was appended to the output that nobody has tried to send.
     pub(crate) touched: bool,
-    /// Since when more waits to be sent than the soft limit allows.
-    over_soft_since: Option<Millis>,
     pub(crate) card: Arc<Card>,
     /// The user that the card shows.
     shown_user: Arc<str>,
@@ -55,6 +53,10 @@ pub(crate) struct Connection {
     pub(crate) missing: usize,
     /// Whether a command's reply comes later; until then nothing else is executed.
     pub(crate) waiting: bool,
+    /// Whether it waits because commands are paused.
+    pub(crate) postponed: bool,
+    /// Since when it has left more untaken than the soft limit: milliseconds since 1970, or 0.
+    pub(crate) soft_since: u64,
     /// Where it waits, if for a key.
     pub(crate) waiter: Option<Box<Waiting>>,
 }
@@ -83,11 +85,12 @@ impl Connection {
             sent: 0,
             clogged: false,
             touched: false,
-            over_soft_since: None,
             card,
             readable: false,
             missing: 0,
             waiting: false,
+            postponed: false,
+            soft_since: 0,
             waiter: None,
         }
     }
@@ -162,24 +165,44 @@ impl Connection {
         push.append_to(&mut self.output, self.protocol, self.session.subscribed.any());
     }
 
-    /// Whether more waits to be sent than a client of its class may have.
-    pub(crate) fn is_overfull(&mut self, limits: &OutputLimits) -> bool {
-        let unsent = self.unsent();
-        let limit = if self.session.subscribed.any() { &limits.pubsub } else { &limits.normal };
-        if limit.hard_bytes > 0 && unsent >= limit.hard_bytes {
-            return true;
-        }
-        if limit.soft_bytes == 0 || unsent < limit.soft_bytes {
-            self.over_soft_since = None;
-            return false;
-        }
-        let now = now_ms();
-        now.since(*self.over_soft_since.get_or_insert(now)) > limit.soft_seconds * 1000
-    }
-
     /// Bytes still to be sent.
     pub(crate) fn unsent(&self) -> usize {
         self.output.len() - self.sent
+    }
+
+    /// What it is for, as far as limits care.
+    pub(crate) fn kind(&self) -> ClientKind {
+        if self.session.subscribed.any() { ClientKind::Pubsub } else { ClientKind::Normal }
+    }
+
+    /// Whether it has left too much untaken.
+    pub(crate) fn is_overfull(&mut self, limits: &OutputLimits, now: Millis) -> bool {
+        let (limit, unsent) = (limits.of(self.kind()), self.unsent());
+        limit.is_exceeded(unsent, &mut self.soft_since, now)
+    }
+
+    /// Brings the figures about memory up to date, here and in the sum of all connections.
+    #[inline]
+    pub(crate) fn update_memory(&self, sum: &AtomicUsize) {
+        /// What a connection without buffers takes, its card included.
+        const CONNECTION_BYTES: usize = 1024;
+        let card = &self.card;
+        let (input, output) = (self.input.heap_bytes(), self.output.capacity());
+        let queue = self.session.heap_bytes();
+        let bytes = (CONNECTION_BYTES + input + output + queue) as u64;
+        card.output_bytes.store(self.unsent() as u64, Ordering::Relaxed);
+        card.output_peak_bytes.fetch_max(self.unsent() as u64, Ordering::Relaxed);
+        let before = card.memory_bytes.load(Ordering::Relaxed);
+        if bytes == before {
+            return;
+        }
+        card.memory_bytes.store(bytes, Ordering::Relaxed);
+        let free = input.saturating_sub(self.input.received().len());
+        card.input_free_bytes.store(free as u64, Ordering::Relaxed);
+        card.queue_bytes.store(queue as u64, Ordering::Relaxed);
+        card.output_capacity_bytes.store(output as u64, Ordering::Relaxed);
+        // Wrapping around makes this right for what shrinks, too.
+        sum.fetch_add((bytes as usize).wrapping_sub(before as usize), Ordering::AcqRel);
     }
 
     /// Brings the card up to date.
@@ -204,13 +227,12 @@ impl Connection {
         card.no_touch.store(session.no_touch, Ordering::Relaxed);
         card.input_bytes.store(self.input.received().len() as u32, Ordering::Relaxed);
         card.output_bytes.store(self.unsent() as u64, Ordering::Relaxed);
-        if let Some(labels) = session.labels() {
-            self.update_labels(labels);
-        }
+        self.update_labels();
     }
 
     /// Labels change rarely: compare before copying.
-    fn update_labels(&self, labels: &reef_engine::session::Labels) {
+    pub(crate) fn update_labels(&self) {
+        let Some(labels) = self.session.labels() else { return };
         let mut shown = self.card.labels.lock();
         if shown.name != labels.name
             || shown.library_name != labels.library_name

@@ -1,13 +1,17 @@
 //! INFO: what only the server knows, section by section. Names and order are Redis's; the engine
 //! adds what it counts itself and derives the human forms.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
 use reef_engine::acl::Reason;
+use reef_engine::types::histogram::Histogram;
 
 use crate::clock::{now_ms, now_us};
+use crate::memory::STARTUP_BYTES;
 use crate::process;
+use crate::rates::Totals;
 use crate::server::Shared;
 use crate::statistics::{CommandCounters, Statistics};
 
@@ -26,6 +30,7 @@ impl Shared {
             "errorstats" => self.errors.lock().iter().for_each(|(code, count)| {
                 line(out, &format!("errorstat_{code}"), format_args!("count={count}"));
             }),
+            "latencystats" => self.info_latencies(out),
             "plugins" => {
                 if let Some(extension) = self.extension.get() {
                     extension.info(out);
@@ -66,27 +71,40 @@ impl Shared {
     fn info_clients(&self, out: &mut String) {
         let cards = self.post.clients.all();
         let waiting = cards.iter().filter(|card| card.waiting.load(Ordering::Relaxed)).count();
-        let input = cards.iter().map(|card| card.input_bytes.load(Ordering::Relaxed)).max();
-        let output = cards.iter().map(|card| card.output_bytes.load(Ordering::Relaxed)).max();
+        let waiters: Vec<_> = cards.iter().filter_map(|card| card.waiter.lock().clone()).collect();
+        let timed = waiters.iter().filter(|waiter| waiter.timeout_ms.is_some()).count();
+        let keys: BTreeSet<(u32, &[u8])> = waiters
+            .iter()
+            .flat_map(|waiter| waiter.keys().map(|key| (waiter.database, key)))
+            .collect();
+        let on_nokey: BTreeSet<(u32, &[u8])> = waiters
+            .iter()
+            .filter(|waiter| waiter.hears_of_loss())
+            .flat_map(|waiter| waiter.keys().map(|key| (waiter.database, key)))
+            .collect();
+        let peak = |of: fn(&Statistics) -> u64| self.statistics.iter().map(|s| of(s)).max();
         line(out, "connected_clients", self.post.clients.len());
         line(out, "maxclients", self.options().clients_max);
-        line(out, "client_recent_max_input_buffer", input.unwrap_or(0));
-        line(out, "client_recent_max_output_buffer", output.unwrap_or(0));
+        let input = peak(|statistics| statistics.input_peak.get()).unwrap_or(0);
+        let output = peak(|statistics| statistics.output_peak.get()).unwrap_or(0);
+        line(out, "client_recent_max_input_buffer", input);
+        line(out, "client_recent_max_output_buffer", output);
         line(out, "blocked_clients", waiting);
         line(out, "tracking_clients", self.post.tracking.lock().totals().clients);
+        line(out, "clients_in_timeout_table", timed);
+        line(out, "total_blocking_keys", keys.len());
+        line(out, "total_blocking_keys_on_nokey", on_nokey.len());
     }
 
     fn info_memory(&self, data_bytes: u64, out: &mut String) {
-        /// What a connection without buffers takes, its card included.
-        const CONNECTION_BYTES: u64 = 1024;
-        let clients = self.post.clients.len() * CONNECTION_BYTES;
-        let used = data_bytes + clients + self.startup_bytes;
+        let clients = self.store.ledger().client_bytes.load(Ordering::Acquire) as u64;
+        let used = data_bytes + clients + STARTUP_BYTES as u64;
         let peak = self.memory_peak.fetch_max(used, Ordering::AcqRel).max(used);
         let options = self.options();
         line(out, "used_memory", used);
         line(out, "used_memory_rss", process::usage().rss_bytes);
         line(out, "used_memory_peak", peak);
-        line(out, "used_memory_startup", self.startup_bytes);
+        line(out, "used_memory_startup", STARTUP_BYTES);
         line(out, "total_system_memory", process::total_memory_bytes());
         line(out, "maxmemory", options.memory_bytes_max);
         line(out, "maxmemory_policy", &options.memory_policy);
@@ -95,11 +113,22 @@ impl Shared {
         line(out, "mem_clients_normal", clients);
         line(out, "mem_aof_buffer", 0);
         line(out, "mem_allocator", "mimalloc");
+        line(out, "lazyfree_pending_objects", self.store.reaper().pending());
+        line(out, "lazyfreed_objects", self.store.reaper().freed());
     }
 
     fn info_stats(&self, out: &mut String) {
         line(out, "total_connections_received", self.post.clients.accepted.load(Ordering::Relaxed));
         line(out, "total_commands_processed", self.sum(|s| s.commands.get()));
+        let now = now_ms();
+        let [commands, input, output] = self.rates.lock().per_second(now, self.totals());
+        let (exceeded_ms, exceeded_now_ms) = self.store.ledger().exceeded_ms(now);
+        line(out, "instantaneous_ops_per_sec", commands.round());
+        line(out, "instantaneous_input_kbps", format_args!("{:.2}", input / 1024.0));
+        line(out, "instantaneous_output_kbps", format_args!("{:.2}", output / 1024.0));
+        line(out, "evicted_clients", self.evicted_clients.load(Ordering::Relaxed));
+        line(out, "total_eviction_exceeded_time", exceeded_ms);
+        line(out, "current_eviction_exceeded_time", exceeded_now_ms);
         line(out, "total_net_input_bytes", self.sum(|s| s.bytes_in.get()));
         line(out, "total_net_output_bytes", self.sum(|s| s.bytes_out.get()));
         line(out, "rejected_connections", self.post.clients.refused.load(Ordering::Relaxed));
@@ -135,6 +164,42 @@ impl Shared {
         line(out, "repl_backlog_histlen", 0);
     }
 
+    /// All workers' totals.
+    pub(crate) fn totals(&self) -> Totals {
+        Totals {
+            commands: self.sum(|statistics| statistics.commands.get()),
+            bytes_in: self.sum(|statistics| statistics.bytes_in.get()),
+            bytes_out: self.sum(|statistics| statistics.bytes_out.get()),
+        }
+    }
+
+    /// How long the calls of each command took, of those that were called.
+    pub(crate) fn histograms(&self, show: &mut dyn FnMut(u16, &Histogram)) {
+        let registry = self.store.registry();
+        for id in (0..u16::MAX).take_while(|id| registry.by_id(*id).is_some()) {
+            if self.sum(|statistics| statistics.of(id).calls.get()) == 0 {
+                continue;
+            }
+            let mut histogram = Histogram::default();
+            self.statistics.iter().for_each(|s| s.of(id).add_to(&mut histogram));
+            if histogram.total() > 0 {
+                show(id, &histogram);
+            }
+        }
+    }
+
+    fn info_latencies(&self, out: &mut String) {
+        let (options, registry) = (self.options(), self.store.registry());
+        self.histograms(&mut |id, histogram| {
+            let Some(command) = registry.by_id(id) else { return };
+            let name = format!("latency_percentiles_usec_{}", command.full_name());
+            let values = options.latency_percentiles.iter().map(|percent| {
+                format!("p{percent}={:.3}", histogram.percentile_ns(*percent) as f64 / 1000.0)
+            });
+            line(out, &name, values.collect::<Vec<_>>().join(","));
+        });
+    }
+
     fn info_commands(&self, out: &mut String) {
         let registry = self.store.registry();
         for id in 0..u16::MAX {
@@ -144,7 +209,7 @@ impl Shared {
             if calls + rejected == 0 {
                 continue;
             }
-            let usec = sum(|c| c.sampled_ns.get()) / 1000;
+            let usec = sum(|c| c.spent_ns.get()) / 1000;
             let per_call = usec as f64 / calls.max(1) as f64;
             let failed = sum(|c| c.failed.get());
             line(
@@ -160,16 +225,12 @@ impl Shared {
 }
 
 /// Counters of what this server does not do, so they stay at zero. Clients look for them.
-const ABSENT_STATS: [&str; 12] = [
-    "instantaneous_ops_per_sec",
+const ABSENT_STATS: [&str; 8] = [
     "total_net_repl_input_bytes",
     "total_net_repl_output_bytes",
-    "instantaneous_input_kbps",
-    "instantaneous_output_kbps",
     "sync_full",
     "sync_partial_ok",
     "sync_partial_err",
-    "evicted_clients",
     "latest_fork_usec",
     "total_forks",
     "unexpected_error_replies",

@@ -57,8 +57,7 @@ impl Input {
     }
 
     /// Bytes on the heap.
-    #[cfg(test)]
-    fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         self.bytes.capacity()
     }
 }

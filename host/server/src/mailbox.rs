@@ -43,6 +43,8 @@ pub(crate) enum Message {
     Close(u64),
     /// A line for all clients in MONITOR.
     Feed(Arc<[u8]>),
+    /// Look whether commands are still paused.
+    Resume,
     /// Stop.
     Stop,
 }

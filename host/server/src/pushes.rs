@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use reef_engine::push::Push;
 
+use crate::clock::now_ms;
 use crate::connection::Sent;
 use crate::mailbox::Message;
 use crate::worker::Worker;
@@ -62,7 +63,7 @@ impl Worker {
             self.statistics.bytes_out.add((before - connection.unsent()) as u64);
             let unsent = connection.unsent();
             connection.card.output_bytes.store(unsent as u64, Ordering::Relaxed);
-            let is_overfull = unsent > 0 && connection.is_overfull(&limits);
+            let is_overfull = unsent > 0 && connection.is_overfull(&limits, now_ms());
             if is_overfull {
                 tracing::warn!("client {} is closed: it is too slow", connection.session.id);
             }
@@ -70,17 +71,5 @@ impl Worker {
                 self.close(place);
             }
         }
-    }
-
-    /// Closes who has not taken what it was sent for too long.
-    pub(crate) fn close_overfull(&mut self) {
-        let limits = self.shared.options().output_limits;
-        let mut slow = Vec::new();
-        for (place, connection) in &mut self.connections {
-            if connection.unsent() > 0 && connection.is_overfull(&limits) {
-                slow.push(place);
-            }
-        }
-        slow.into_iter().for_each(|place| self.close(place));
     }
 }

@@ -12,8 +12,8 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use mio::{Poll, Waker};
 use parking_lot::Mutex;
 use reef_engine::backend::Extension;
+use reef_engine::client_info::ClientKind;
 use reef_engine::clock::Millis;
-use reef_engine::gates::Conditions;
 use reef_engine::settings::Settings;
 
 use crate::clock::now_ms;
@@ -21,45 +21,12 @@ use crate::link::Link;
 use crate::listener::Listeners;
 use crate::mailbox::Mailbox;
 use crate::post::Post;
+use crate::rates::Rates;
 use crate::socket::Socket;
 use crate::statistics::Statistics;
 use crate::store::Store;
 use crate::tls::{self, TlsError, TlsOptions};
 use crate::worker::{MAILBOX, Worker};
-
-/// When a client is closed because it does not take what it is sent.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct OutputLimit {
-    /// At this many bytes, at once; 0: never.
-    pub hard_bytes: usize,
-    /// At this many bytes, after `soft_seconds`; 0: never.
-    pub soft_bytes: usize,
-    /// How long the soft limit may be exceeded.
-    pub soft_seconds: u64,
-}
-
-/// The same by class of client.
-#[derive(Clone, Copy, Debug)]
-pub struct OutputLimits {
-    /// Those without subscriptions.
-    pub normal: OutputLimit,
-    /// Those with some.
-    pub pubsub: OutputLimit,
-}
-
-impl Default for OutputLimits {
-    fn default() -> Self {
-        const MEGABYTE: usize = 1024 * 1024;
-        Self {
-            normal: OutputLimit::default(),
-            pubsub: OutputLimit {
-                hard_bytes: 32 * MEGABYTE,
-                soft_bytes: 8 * MEGABYTE,
-                soft_seconds: 60,
-            },
-        }
-    }
-}
 
 /// What the server needs to know of the configuration.
 #[derive(Clone, Debug)]
@@ -88,6 +55,12 @@ pub struct Options {
     pub query_buffer_bytes_max: usize,
     /// `client-output-buffer-limit`.
     pub output_limits: OutputLimits,
+    /// `maxmemory-clients`: what all connections may take together; 0: no limit.
+    pub client_bytes_max: usize,
+    /// Whether each command's times are counted (`latency-tracking`).
+    pub latency_tracking: bool,
+    /// `latency-tracking-info-percentiles`.
+    pub latency_percentiles: Vec<f64>,
     /// `maxmemory`; 0: no limit.
     pub memory_bytes_max: usize,
     /// `maxmemory-policy`, for INFO.
@@ -102,6 +75,67 @@ pub struct Options {
     pub config_file: String,
     /// `hz`, for INFO.
     pub hz: u32,
+}
+
+/// How many bytes a client of some class may leave untaken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutputLimit {
+    /// At once; 0: no limit.
+    pub hard_bytes: usize,
+    /// For longer than `soft_s`; 0: no limit.
+    pub soft_bytes: usize,
+    /// Seconds.
+    pub soft_s: u64,
+}
+
+/// The limits by class of client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputLimits {
+    /// Ordinary clients.
+    pub normal: OutputLimit,
+    /// Clients with subscriptions.
+    pub pubsub: OutputLimit,
+    /// Replicas.
+    pub replica: OutputLimit,
+}
+
+impl Default for OutputLimits {
+    fn default() -> Self {
+        const MEGABYTE: usize = 1024 * 1024;
+        let limit = |hard, soft| OutputLimit {
+            hard_bytes: hard * MEGABYTE,
+            soft_bytes: soft * MEGABYTE,
+            soft_s: 60,
+        };
+        Self { normal: OutputLimit::default(), pubsub: limit(32, 8), replica: limit(256, 64) }
+    }
+}
+
+impl OutputLimits {
+    /// The limit of a class.
+    pub(crate) fn of(&self, kind: ClientKind) -> OutputLimit {
+        match kind {
+            ClientKind::Normal => self.normal,
+            ClientKind::Pubsub => self.pubsub,
+            ClientKind::Replica => self.replica,
+            // The server that this one replicates is never cut off.
+            ClientKind::Primary => OutputLimit::default(),
+        }
+    }
+}
+
+impl OutputLimit {
+    /// Whether `bytes` are too many at `now`. `soft_since` is when they became more than the soft
+    /// limit, in milliseconds since 1970, or 0.
+    pub(crate) fn is_exceeded(&self, bytes: usize, soft_since: &mut u64, now: Millis) -> bool {
+        if self.soft_bytes == 0 || bytes <= self.soft_bytes {
+            *soft_since = 0;
+        } else if *soft_since == 0 {
+            *soft_since = now.get();
+        }
+        let too_long = *soft_since != 0 && now.since(Millis::new(*soft_since)) > self.soft_s * 1000;
+        self.hard_bytes > 0 && bytes > self.hard_bytes || too_long
+    }
 }
 
 impl Default for Options {
@@ -119,6 +153,9 @@ impl Default for Options {
             keepalive_s: 300,
             query_buffer_bytes_max: 1024 * 1024 * 1024,
             output_limits: OutputLimits::default(),
+            client_bytes_max: 0,
+            latency_tracking: true,
+            latency_percentiles: vec![50.0, 99.0, 99.9],
             memory_bytes_max: 0,
             memory_policy: "noeviction".to_owned(),
             tls: TlsOptions::default(),
@@ -192,9 +229,6 @@ impl From<io::Error> for ServerError {
     }
 }
 
-/// Roughly what workers, tables and buffers take before there is any data.
-const STARTUP_BYTES: u64 = 1024 * 1024;
-
 /// What workers share.
 pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
@@ -212,11 +246,11 @@ pub(crate) struct Shared {
     /// Error replies by their first word.
     pub(crate) errors: Mutex<BTreeMap<String, u64>>,
     pub(crate) memory_peak: AtomicU64,
-    /// What the empty server takes.
-    pub(crate) startup_bytes: u64,
+    /// What was counted lately, to tell rates by.
+    pub(crate) rates: Mutex<Rates>,
+    /// Clients closed because all of them took too much memory.
+    pub(crate) evicted_clients: AtomicU64,
     workers_served: AtomicUsize,
-    memory_bytes: AtomicUsize,
-    memory_summed_at: AtomicU64,
 }
 
 impl Shared {
@@ -264,18 +298,6 @@ impl Shared {
     /// The worker whose turn it is to get a connection.
     pub(crate) fn next_worker(&self) -> usize {
         self.workers_served.fetch_add(1, Ordering::Relaxed) % self.post.mailboxes.len()
-    }
-
-    /// The state of the server as gates care. Memory is summed up at most once a millisecond.
-    pub(crate) fn conditions(&self, now: Millis) -> Conditions {
-        let limit = self.options().memory_bytes_max;
-        if limit == 0 {
-            return Conditions::default();
-        }
-        if self.memory_summed_at.swap(now.get(), Ordering::AcqRel) != now.get() {
-            self.memory_bytes.store(self.store.heap_bytes(), Ordering::Release);
-        }
-        Conditions { out_of_memory: self.memory_bytes.load(Ordering::Acquire) > limit }
     }
 
     pub(crate) fn unix_socket_name(&self) -> String {
@@ -337,10 +359,9 @@ impl Server {
             stopping: AtomicBool::new(false),
             errors: Mutex::default(),
             memory_peak: AtomicU64::new(0),
-            startup_bytes: STARTUP_BYTES,
+            rates: Mutex::default(),
+            evicted_clients: AtomicU64::new(0),
             workers_served: AtomicUsize::new(0),
-            memory_bytes: AtomicUsize::new(0),
-            memory_summed_at: AtomicU64::new(0),
             options: ArcSwap::from_pointee(options),
             tls: ArcSwapOption::new(tls),
         });

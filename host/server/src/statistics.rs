@@ -1,6 +1,12 @@
 //! Counters of one worker, written by it alone and read by INFO from anywhere.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use reef_engine::registry::Registry;
+use reef_engine::types::histogram::{self, Histogram};
+use reef_resp::Argv;
 
 /// A counter with one writer: adding is a load and a store, no locked instruction.
 #[derive(Debug, Default)]
@@ -27,8 +33,58 @@ pub(crate) struct CommandCounters {
     pub(crate) calls: Counter,
     pub(crate) failed: Counter,
     pub(crate) rejected: Counter,
-    /// Nanoseconds spent, extrapolated from the calls that were timed.
-    pub(crate) sampled_ns: Counter,
+    /// Nanoseconds spent.
+    pub(crate) spent_ns: Counter,
+    /// How many calls took how long, by the buckets of a histogram; made by the first that is noted.
+    buckets: OnceLock<Box<[Counter]>>,
+}
+
+impl CommandCounters {
+    #[inline]
+    fn note(&self, ns: u64) {
+        let make = || (0..histogram::BUCKETS).map(|_| Counter::default()).collect();
+        self.buckets.get_or_init(make)[histogram::index_of(ns)].add(1);
+    }
+
+    /// Adds the calls that were noted to a histogram.
+    pub(crate) fn add_to(&self, sum: &mut Histogram) {
+        let counts = self.buckets.get().into_iter().flatten().map(Counter::get);
+        counts.enumerate().filter(|(_, count)| *count > 0).for_each(|(at, count)| {
+            sum.add(at, count);
+        });
+    }
+
+    fn clear(&self) {
+        for counter in [&self.calls, &self.failed, &self.rejected, &self.spent_ns] {
+            counter.clear();
+        }
+        self.buckets.get().into_iter().flatten().for_each(Counter::clear);
+    }
+}
+
+/// The largest value lately: of the present period and the one before.
+#[derive(Debug, Default)]
+pub(crate) struct Peak {
+    current: AtomicU64,
+    before: AtomicU64,
+}
+
+impl Peak {
+    #[inline]
+    pub(crate) fn note(&self, value: u64) {
+        if value > self.current.load(Ordering::Relaxed) {
+            self.current.store(value, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.current.load(Ordering::Relaxed).max(self.before.load(Ordering::Relaxed))
+    }
+
+    /// Begins the next period.
+    pub(crate) fn turn(&self) {
+        self.before.store(self.current.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+    }
 }
 
 /// A worker's counters.
@@ -40,12 +96,13 @@ pub(crate) struct Statistics {
     pub(crate) reads: Counter,
     pub(crate) writes: Counter,
     pub(crate) errors: Counter,
+    /// Bytes that a client had sent and that were not executed yet.
+    pub(crate) input_peak: Peak,
+    /// Bytes that a client had not taken yet.
+    pub(crate) output_peak: Peak,
     /// By index in the command table; indexes beyond share the last.
     pub(crate) by_command: Box<[CommandCounters]>,
 }
-
-/// One command in this many is timed.
-const SAMPLING: u64 = 16;
 
 /// Commands that are counted one by one.
 const COMMANDS_MAX: usize = 1024;
@@ -59,36 +116,34 @@ impl Statistics {
             reads: Counter::default(),
             writes: Counter::default(),
             errors: Counter::default(),
+            input_peak: Peak::default(),
+            output_peak: Peak::default(),
             by_command: (0..COMMANDS_MAX).map(|_| CommandCounters::default()).collect(),
         }
     }
 
-    /// Whether the next command is one of those that are timed: two looks at the clock would cost
-    /// each command a tenth of its time.
+    /// Counts a command that ran, by its index in the table. With `tracking` its time enters the
+    /// histogram.
     #[inline]
-    pub(crate) fn is_sampled(&self) -> bool {
-        self.commands.get().is_multiple_of(SAMPLING)
-    }
-
-    /// Counts the time that a sampled command took.
-    pub(crate) fn count_time(&self, command: Option<u16>, elapsed_ns: u64) {
-        if let Some(id) = command {
-            self.of(id).sampled_ns.add(elapsed_ns * SAMPLING);
-        }
-    }
-
-    /// Counts a command by its index in the table; one that did not run has none.
-    #[inline]
-    pub(crate) fn count(&self, command: Option<u16>, failed: bool) {
+    pub(crate) fn count(&self, command: u16, failed: bool, took: Duration, tracking: bool) {
         self.commands.add(1);
-        if failed {
-            self.errors.add(1);
-        }
-        let Some(id) = command else { return };
-        let counters = self.of(id);
+        let counters = self.of(command);
+        let ns = took.as_nanos() as u64;
         counters.calls.add(1);
+        counters.spent_ns.add(ns);
+        if tracking {
+            counters.note(ns);
+        }
         if failed {
             counters.failed.add(1);
+        }
+    }
+
+    /// Counts a refusal of a command that exists.
+    #[cold]
+    pub(crate) fn count_rejected(&self, registry: &Registry, argv: Argv<'_>) {
+        if let Ok(Some(command)) = registry.resolve(argv) {
+            self.of(command.id()).rejected.add(1);
         }
     }
 
@@ -109,11 +164,6 @@ impl Statistics {
         ] {
             counter.clear();
         }
-        for command in &self.by_command {
-            command.calls.clear();
-            command.failed.clear();
-            command.rejected.clear();
-            command.sampled_ns.clear();
-        }
+        self.by_command.iter().for_each(CommandCounters::clear);
     }
 }

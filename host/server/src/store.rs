@@ -9,8 +9,9 @@
 //!   before it releases any.
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
@@ -19,7 +20,7 @@ use reef_engine::backend::{Backend, Batch, Caller, CommandColumns, Items, Outcom
 use reef_engine::batch::Plan;
 use reef_engine::clock::Millis;
 use reef_engine::command::Command;
-use reef_engine::gates::Conditions;
+use reef_engine::gates::{Conditions, Pause};
 use reef_engine::grants::Grants;
 use reef_engine::host::Host;
 use reef_engine::keyspace::{self, Journal, Keyspace, Shard, ShardSet, Shards};
@@ -32,13 +33,18 @@ use reef_engine::waiters::Waiter;
 use reef_resp::{Argv, Writer};
 
 use crate::clock::now_ms;
+use crate::memory::Ledger;
+use crate::pause::PauseClock;
 use crate::post::Post;
+use crate::reaper::Reaper;
 use crate::surroundings::BatchHost;
+use crate::timing::Slow;
 
-/// A shard's lock, alone on its cache lines so that neighbours do not slow each other down.
+/// A shard's lock, alone on its cache lines so that neighbours do not slow each other down, and how
+/// many bytes the ledger knows of.
 #[repr(align(128))]
 #[derive(Debug, Default)]
-struct Locked(Mutex<Shard>);
+struct Locked(Mutex<Shard>, AtomicUsize);
 
 /// All data of one engine.
 pub struct Store {
@@ -53,6 +59,10 @@ pub struct Store {
     pub(crate) users: Mutex<Directory>,
     /// Reaches other clients, once there is a server.
     post: OnceLock<Arc<Post>>,
+    ledger: Ledger,
+    reaper: Reaper,
+    pause: PauseClock,
+    slow: Slow,
 }
 
 /// What the steps of one turn have in common.
@@ -71,6 +81,8 @@ pub struct Execution {
     pub command: Option<u16>,
     /// Whether it ran: not if it was refused or queued.
     pub ran: bool,
+    /// Whether it has to be executed again when a pause is over; nothing has happened.
+    pub postponed: bool,
     /// When its reply comes.
     pub answer: Answer,
 }
@@ -81,7 +93,7 @@ impl Store {
         let registry = Registry::native();
         let users = Directory::new(&settings.password, settings.users, &registry);
         let rules = Rules::new(seed, shards, settings);
-        Arc::new(Self {
+        let store = Arc::new(Self {
             shards: (0..rules.shards).map(|_| Locked::default()).collect(),
             rules: ArcSwap::from_pointee(rules),
             registry: ArcSwap::from_pointee(registry),
@@ -89,7 +101,49 @@ impl Store {
             active_expiry: AtomicBool::new(true),
             users: Mutex::new(users),
             post: OnceLock::new(),
-        })
+            ledger: Ledger::default(),
+            reaper: Reaper::default(),
+            pause: PauseClock::default(),
+            slow: Slow::default(),
+        });
+        store.keep_ledger(&store.rules());
+        store
+    }
+
+    /// How much memory is used.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// What ends large values.
+    pub(crate) fn reaper(&self) -> &Reaper {
+        &self.reaper
+    }
+
+    /// Which commands wait.
+    pub(crate) fn pause(&self) -> &PauseClock {
+        &self.pause
+    }
+
+    /// What took long.
+    pub(crate) fn slow(&self) -> &Slow {
+        &self.slow
+    }
+
+    pub(crate) fn shard_count(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// Brings the ledger up to date with all shards.
+    pub(crate) fn recount(&self) {
+        for index in 0..self.shards.len() {
+            self.note_growth(index, &self.shards[index].0.lock());
+        }
+    }
+
+    #[inline]
+    fn note_growth(&self, index: usize, shard: &Shard) {
+        self.ledger.note(&self.shards[index].1, shard.heap_bytes(), self.shards.len() == 1);
     }
 
     /// Says how clients are reached. Only the first server is heard.
@@ -110,6 +164,7 @@ impl Store {
             users.set_default_password(&settings.password);
         }
         self.rules.rcu(|rules| rules.with_settings(settings.clone()));
+        self.keep_ledger(&self.rules());
     }
 
     /// The command table of the moment.
@@ -142,8 +197,14 @@ impl Store {
         if session.is_outdated() && !self.users.lock().renew(session) {
             return Execution::default();
         }
-        let admission = step::admit(argv, session, registry, rules, conditions, reply);
+        let mut conditions = *conditions;
+        conditions.pause = self.pause.at(*now);
+        if rules.settings.eviction.bytes_max > 0 {
+            conditions.out_of_memory |= !self.make_room(rules, *now);
+        }
+        let admission = step::admit(argv, session, registry, rules, &conditions, reply);
         let (command, shards) = match admission {
+            Admission::Postponed => return Execution { postponed: true, ..Default::default() },
             Admission::Answered => return Execution::default(),
             Admission::Denied(command, denial) => {
                 note_denial(&command, denial, argv, session, reply, host);
@@ -164,6 +225,7 @@ impl Store {
                 answer: Answer::Now,
                 rerun: false,
             };
+            cx.keys.keep_expired = conditions.pause != Pause::Nothing;
             cx.run(&command, argv);
             cx.settle();
             let answer = std::mem::take(&mut cx.answer);
@@ -172,7 +234,18 @@ impl Store {
             }
             answer
         });
-        Execution { command: Some(command.id()), ran: true, answer }
+        self.sweep(&mut journal);
+        Execution { command: Some(command.id()), ran: true, postponed: false, answer }
+    }
+
+    /// Hands over what a step leaves to be ended elsewhere. What is left ends with the journal, with
+    /// no shard held.
+    #[inline]
+    fn sweep(&self, journal: &mut Journal) {
+        let values = journal.waste.take_elsewhere();
+        if !values.is_empty() {
+            self.reaper.take_values(values);
+        }
     }
 
     /// Takes the shards of `set`, and those that serving the waiters there may take, for the length
@@ -185,7 +258,11 @@ impl Store {
                 let mut shard = self.shards[index].0.lock();
                 let reach = shard.waiters.reach();
                 if set.covers(reach) {
-                    return step(Shards::One(&mut shard));
+                    let result = step(Shards::One(&mut shard));
+                    if self.ledger.is_kept() {
+                        self.note_growth(index, &shard);
+                    }
+                    return result;
                 }
                 drop(shard);
                 self.with_several(set.union(reach), step)
@@ -205,7 +282,13 @@ impl Store {
             let shards = Shards::Many(guards.iter_mut().map(Option::as_deref_mut).collect());
             let reach = shards.reach();
             if set.covers(reach) {
-                return step(shards);
+                let result = step(shards);
+                if self.ledger.is_kept() {
+                    let held = guards.iter().enumerate();
+                    held.filter_map(|(index, guard)| Some((index, guard.as_deref()?)))
+                        .for_each(|(index, shard)| self.note_growth(index, shard));
+                }
+                return result;
             }
             set = set.union(reach);
         }
@@ -240,9 +323,11 @@ impl Store {
     /// Removes keys that are due, some per shard. Cheap when none is.
     pub(crate) fn expire_due(&self, now: Millis) {
         const BUDGET_PER_SHARD: usize = 500;
-        if self.next_expiry().is_none_or(|at| at > now) {
+        let is_due = self.next_expiry().is_some_and(|at| at <= now);
+        if !is_due || self.pause.at(now) != Pause::Nothing {
             return;
         }
+        let started = Instant::now();
         // From here on others may lower it again; what is found below is put back afterwards.
         self.next_expiry.store(u64::MAX, Ordering::Release);
         let nobody = Caller { client_id: 0, user: "default".into(), database: 0 };
@@ -260,6 +345,7 @@ impl Store {
                 self.note_expiry(at);
             }
         }
+        self.slow.note_event("expire-cycle", started.elapsed(), &self.rules(), now);
     }
 
     /// Ends the watches of a session whose connection is gone.
@@ -278,12 +364,7 @@ impl Store {
         });
     }
 
-    /// Bytes of all data.
-    pub(crate) fn heap_bytes(&self) -> usize {
-        self.shards.iter().map(|locked| locked.0.lock().heap_bytes()).sum()
-    }
-
-    fn run_planned<R>(
+    pub(crate) fn run_planned<R>(
         &self,
         caller: &Caller,
         journal: &mut Journal,
@@ -296,7 +377,7 @@ impl Store {
         session.database = caller.database;
         let mut host =
             BatchHost { post: self.post.get().map(|post| &**post), users: Some(&self.users) };
-        self.with_shards(set, |shards| {
+        let result = self.with_shards(set, |shards| {
             let mut cx = Cx {
                 keys: Keyspace::new(shards, &rules, now_ms(), caller.database, journal),
                 reply: replies,
@@ -312,7 +393,9 @@ impl Store {
                 self.note_expiry(at);
             }
             result
-        })
+        });
+        self.sweep(journal);
+        result
     }
 }
 
@@ -354,6 +437,12 @@ impl Backend for Store {
             plan.make(batch.commands, false, grants, &registry, &rules)?;
             plan.add_keys(batch.guards.keys, grants, &rules)?;
             plan.add_keys(batch.guards.absent, grants, &rules)?;
+            if rules.settings.eviction.bytes_max > 0
+                && !self.make_room(&rules, now_ms())
+                && plan.may_use_memory()
+            {
+                return Err(StepError::OutOfMemory);
+            }
             let mut journal = Journal::undoable();
             self.run_planned(caller, &mut journal, plan.shards, replies, |cx| {
                 cx.run_batch(plan, batch)

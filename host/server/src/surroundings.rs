@@ -10,13 +10,17 @@ use reef_engine::backend::{CallStatus, Caller, Completion, Extension, PluginComm
 use reef_engine::client_info::{ClientFilter, ClientInfo};
 use reef_engine::clock::Millis;
 use reef_engine::error::Error;
+use reef_engine::gates::Pause;
 use reef_engine::host::{Host, Shutdown, Users};
 use reef_engine::keyspace::Database;
+use reef_engine::latencies::Latencies;
 use reef_engine::pubsub::{Send, Subscriptions};
 use reef_engine::push::{Push, Receivers};
-use reef_engine::registry::Registry;
+use reef_engine::registry::{CommandRef, Registry};
 use reef_engine::serving::Ending;
+use reef_engine::slow_log::SlowLog;
 use reef_engine::tracking::Tracking;
+use reef_engine::types::histogram::Histogram;
 use reef_engine::waiters::Waiter;
 use reef_resp::{Argv, Writer};
 
@@ -25,6 +29,7 @@ use crate::clock::{now_ms, now_us};
 use crate::mailbox::Message;
 use crate::post::Post;
 use crate::server::Shared;
+use crate::timing::{Slow, Stopwatch};
 use crate::users_file;
 
 /// The server around a command that a client sent.
@@ -34,6 +39,8 @@ pub(crate) struct WorkerHost<'a> {
     /// The worker that serves it.
     pub(crate) worker: u32,
     pub(crate) random: &'a mut u64,
+    /// Times the commands of a transaction.
+    pub(crate) stopwatch: &'a mut Stopwatch,
     /// Whether the client told the server to close its own connection.
     pub(crate) close_self: bool,
     /// Whether the client caused a push for itself.
@@ -144,6 +151,12 @@ impl Host for WorkerHost<'_> {
         self.shared.store.users.lock().log_mut().reset_counts();
         self.shared.statistics.iter().for_each(|statistics| statistics.reset());
         self.shared.errors.lock().clear();
+        self.shared.rates.lock().clear();
+        self.shared.store.ledger().reset();
+        self.shared.store.reaper().reset();
+        self.shared.evicted_clients.store(0, Ordering::Relaxed);
+        self.shared.memory_peak.store(0, Ordering::Release);
+        self.shared.post.clients.reset();
     }
 
     fn info(&self, section: &str, data_bytes: u64, out: &mut String) {
@@ -207,12 +220,51 @@ impl Host for WorkerHost<'_> {
         self.shared.post.unblock(id, ending)
     }
 
-    fn ran_in_transaction(&mut self, database: u32, argv: Argv<'_>) {
+    fn ran_in_transaction(
+        &mut self,
+        database: u32,
+        command: &CommandRef,
+        argv: Argv<'_>,
+        error: Option<&[u8]>,
+    ) {
+        let took = self.stopwatch.lap_inner();
+        let tracking = self.shared.options().latency_tracking;
+        let statistics = &self.shared.statistics[self.worker as usize];
+        statistics.count(command.id(), error.is_some(), took, tracking);
+        if let Some(error) = error {
+            statistics.errors.add(1);
+            self.shared.count_error(error);
+        }
+        let rules = self.shared.store.rules();
+        if took >= Slow::threshold(&rules) {
+            self.shared.note_slow((command, argv), took, &rules, self.client);
+        }
         if self.shared.monitors.load(Ordering::Relaxed) > 0
             && let Some(card) = self.shared.post.clients.get(self.client)
         {
             self.shared.feed_monitors(database, &card, argv);
         }
+    }
+
+    fn slow_log(&mut self, act: &mut dyn FnMut(&mut SlowLog)) {
+        act(&mut self.shared.store.slow().log.lock());
+    }
+
+    fn latencies(&mut self, act: &mut dyn FnMut(&mut Latencies)) {
+        act(&mut self.shared.store.slow().latencies.lock());
+    }
+
+    fn histograms(&self, show: &mut dyn FnMut(u16, &Histogram)) {
+        self.shared.histograms(show);
+    }
+
+    fn pause(&mut self, until: Millis, what: Pause) {
+        self.shared.store.pause().begin(until, what, now_ms());
+    }
+
+    fn resume(&mut self) {
+        self.shared.store.pause().end_now();
+        self.shared.post.broadcast(|| Message::Resume);
     }
 
     fn now_us(&self) -> u64 {
@@ -223,7 +275,11 @@ impl Host for WorkerHost<'_> {
         next_random(self.random)
     }
 
-    fn shutdown(&mut self, _how: Shutdown) -> Result<(), Error> {
+    fn shutdown(&mut self, how: Shutdown) -> Result<(), Error> {
+        if how.save == Some(true) && !how.force {
+            tracing::warn!("SHUTDOWN SAVE is refused: this server keeps nothing on disk");
+            return Err(Error::ShutdownFailed);
+        }
         self.shared.stop();
         Ok(())
     }
@@ -233,9 +289,7 @@ impl Host for WorkerHost<'_> {
     }
 
     fn discard(&mut self, databases: Vec<Database>) {
-        // Without a thread to spare they end here, which only takes longer.
-        let ended = std::thread::Builder::new().name("lazy-free".into());
-        let _ = ended.spawn(move || drop(databases));
+        self.shared.store.reaper().take_databases(databases);
     }
 
     fn sleep(&mut self, seconds: f64) {
@@ -268,6 +322,12 @@ fn describe(card: &Card, shared: &Shared) -> ClientInfo {
         database: card.database.load(Ordering::Relaxed),
         queued: (card.queued.load(Ordering::Relaxed) as usize).checked_sub(1),
         input_bytes: card.input_bytes.load(Ordering::Relaxed) as usize,
+        input_free_bytes: card.input_free_bytes.load(Ordering::Relaxed) as usize,
+        queue_bytes: card.queue_bytes.load(Ordering::Relaxed) as usize,
+        output_capacity_bytes: card.output_capacity_bytes.load(Ordering::Relaxed) as usize,
+        output_peak_bytes: card.output_peak_bytes.load(Ordering::Relaxed) as usize,
+        memory_bytes: card.memory_bytes.load(Ordering::Relaxed) as usize,
+        writing: card.output_bytes.load(Ordering::Relaxed) > 0,
         output_bytes: card.output_bytes.load(Ordering::Relaxed) as usize,
         command: command.map(|command| command.full_name()).unwrap_or_default(),
         user: labels.user.as_ref().into(),

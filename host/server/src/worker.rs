@@ -20,6 +20,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use reef_engine::clock::Millis;
 use reef_engine::command::Flags;
+use reef_engine::gates::{Conditions, Pause};
 use reef_engine::serving::Ending;
 use reef_engine::session::Session;
 use reef_engine::step::{self, Answer};
@@ -36,11 +37,14 @@ use crate::server::Shared;
 use crate::statistics::Statistics;
 use crate::store::Moment;
 use crate::surroundings::{WorkerHost, next_random};
+use crate::timing::{Slow, Stopwatch};
 
 /// Bytes received at once, and so the most that one connection may have per moment.
 const TURN_BYTES: usize = 64 * 1024;
 /// Replies are handed to the socket when there are this many bytes, even within a moment.
 const REPLY_BYTES_MAX: usize = 1024 * 1024;
+/// For how long INFO remembers the largest buffers.
+const PEAK_PERIOD_S: u64 = 4;
 /// How often idle connections and the clock are looked after.
 const HOUSEKEEPING_MS: u64 = 1000;
 
@@ -69,7 +73,17 @@ pub(crate) struct Worker {
     buffer: Box<[u8]>,
     pub(crate) reply: Writer,
     random: u64,
+    /// Times the commands of a moment.
+    stopwatch: Stopwatch,
+    /// How long a command must take to be noted as slow.
+    slow_from: Duration,
+    /// Whether the times of commands are counted.
+    latency_tracking: bool,
+    /// Clients whose next command waits for the end of a pause.
+    postponed: Vec<u64>,
     next_housekeeping: Millis,
+    /// The period that peaks are counted in.
+    peak_period: u64,
     stopping: bool,
 }
 
@@ -108,7 +122,12 @@ impl Worker {
             buffer: vec![0; TURN_BYTES].into_boxed_slice(),
             reply: Writer::default(),
             random: seed,
+            stopwatch: Stopwatch::start(),
+            slow_from: Duration::MAX,
+            latency_tracking: true,
+            postponed: Vec::new(),
             next_housekeeping: Millis::default(),
+            peak_period: 0,
             stopping: false,
         }
     }
@@ -125,9 +144,13 @@ impl Worker {
                 return;
             }
             let moment = self.moment();
+            self.slow_from = Slow::threshold(&moment.rules);
+            self.latency_tracking = self.shared.options().latency_tracking;
             self.read_mail(&moment);
             self.shared.store.expire_due(moment.now);
+            self.shared.store.evict_more(moment.now);
             self.end_due_waits(&moment);
+            self.resume(&moment);
             for event in &events {
                 match event.token() {
                     MAILBOX => {}
@@ -147,16 +170,20 @@ impl Worker {
 
     fn moment(&self) -> Moment {
         let now = now_ms();
-        self.shared.store.moment(now, self.shared.conditions(now))
+        self.shared.store.moment(now, Conditions::default())
     }
 
     fn timeout(&self) -> Duration {
-        if !self.unfinished.is_empty() || !self.mailbox.may_sleep() {
+        let store = &self.shared.store;
+        let is_busy = !self.unfinished.is_empty() || store.ledger().is_unfinished();
+        if !self.mailbox.may_sleep() || is_busy {
             return Duration::ZERO;
         }
-        let mut wait_ms = HOUSEKEEPING_MS;
-        if let Some(at) = self.shared.store.next_expiry() {
-            wait_ms = wait_ms.min(at.since(now_ms()));
+        let (mut wait_ms, now) = (HOUSEKEEPING_MS, now_ms());
+        if store.pause().at(now) != Pause::Nothing {
+            wait_ms = wait_ms.min(store.pause().end().since(now));
+        } else if let Some(at) = store.next_expiry() {
+            wait_ms = wait_ms.min(at.since(now));
         }
         let wait = Duration::from_millis(wait_ms);
         match self.deadlines.first() {
@@ -198,7 +225,9 @@ impl Worker {
         let card = Arc::new(Card::new(id, self.index, (peer, local), socket, now_ms()));
         self.shared.post.clients.insert(card.clone());
         let session = Session::of(id, self.shared.store.default_account());
-        entry.insert(Box::new(Connection::new(link, session, card)));
+        let connection = Connection::new(link, session, card);
+        connection.update_memory(&self.shared.store.ledger().client_bytes);
+        entry.insert(Box::new(connection));
         self.places.insert(id, place);
     }
 
@@ -210,6 +239,8 @@ impl Worker {
             self.shared.store.end_wait(&waiter);
         }
         self.shared.store.end_session(&mut connection.session);
+        let bytes = connection.card.memory_bytes.swap(0, Ordering::Relaxed) as usize;
+        self.shared.store.ledger().client_bytes.fetch_sub(bytes, Ordering::AcqRel);
         if connection.session.monitoring {
             self.shared.monitors.fetch_sub(1, Ordering::AcqRel);
         }
@@ -279,7 +310,9 @@ impl Worker {
                 let (used, fate) = self.execute(place, &buffer[..count], moment);
                 if used < count && fate != Fate::Closed {
                     self.connections[place].input.append(&buffer[used..count]);
+                    self.connections[place].update_memory(&self.shared.store.ledger().client_bytes);
                 }
+                self.statistics.input_peak.note(count as u64);
                 self.after_commands(place, fate)
             }
         };
@@ -309,7 +342,9 @@ impl Worker {
             tracing::warn!("a client is closed: its query buffer exceeds the limit");
             fate = Fate::Closed;
         }
+        self.statistics.input_peak.note(input.received().len() as u64);
         self.connections[place].input = input;
+        self.connections[place].update_memory(&self.shared.store.ledger().client_bytes);
         self.after_commands(place, fate)
     }
 
@@ -357,6 +392,7 @@ impl Worker {
         let mut fate = Fate::Idle;
         self.reply.clear();
         self.reply.set_protocol(self.connections[place].protocol);
+        self.stopwatch = Stopwatch::start();
         while fate == Fate::Idle {
             let connection = &mut self.connections[place];
             let limits = Limits {
@@ -366,8 +402,10 @@ impl Worker {
             match connection.decoder.decode(&bytes[used..], &limits) {
                 Ok(Progress::Command { used: command_bytes }) => {
                     let command = &bytes[used..];
+                    if !self.command(place, command, moment) {
+                        break;
+                    }
                     used += command_bytes;
-                    self.command(place, command, moment);
                     let connection = &self.connections[place];
                     if connection.waiting || connection.session.closing {
                         break;
@@ -404,11 +442,13 @@ impl Worker {
             self.statistics.writes.add(1);
             self.statistics.bytes_out.add(self.reply.data().len() as u64);
             sent = connection.send(self.reply.data());
-            connection.card.output_bytes.store(connection.unsent() as u64, Ordering::Relaxed);
+            self.statistics.output_peak.note(self.reply.data().len() as u64);
             self.reply.clear();
         }
+        connection.update_memory(&self.shared.store.ledger().client_bytes);
+        let unsent = connection.unsent();
         let overfull =
-            connection.unsent() > 0 && connection.is_overfull(&self.shared.options().output_limits);
+            unsent > 0 && connection.is_overfull(&self.shared.options().output_limits, now_ms());
         if overfull {
             tracing::warn!(
                 "client {} is closed: its output exceeds the limit",
@@ -419,12 +459,13 @@ impl Worker {
         if sent == Sent::Broken || overfull || done { Fate::Closed } else { Fate::Idle }
     }
 
-    /// Runs the command that the decoder just found at the head of `bytes`.
-    fn command(&mut self, place: usize, bytes: &[u8], moment: &Moment) {
+    /// Runs the command that the decoder just found at the head of `bytes`. `false`: it has to wait
+    /// for the end of a pause.
+    fn command(&mut self, place: usize, bytes: &[u8], moment: &Moment) -> bool {
         let connection = &mut self.connections[place];
         let argv = connection.decoder.argv(bytes);
         if argv.is_empty() {
-            return;
+            return true;
         }
         let mark = self.reply.mark();
         let was_monitoring = connection.session.monitoring;
@@ -433,24 +474,42 @@ impl Worker {
             client: connection.session.id,
             worker: self.index as u32,
             random: &mut self.random,
+            stopwatch: &mut self.stopwatch,
             close_self: false,
             told_self: false,
         };
         let session = &mut connection.session;
-        let started = self.statistics.is_sampled().then(Instant::now);
         let execution =
             self.shared.store.execute(moment, session, argv, &mut self.reply, &mut host);
+        if execution.postponed {
+            connection.waiting = true;
+            connection.postponed = true;
+            self.postponed.push(connection.session.id);
+            return false;
+        }
         session.closing |= host.close_self;
         let told_self = host.told_self;
         connection.waiting = !matches!(execution.answer, Answer::Now);
-        if let Some(started) = started {
-            self.statistics.count_time(execution.command, started.elapsed().as_nanos() as u64);
-        }
+        let took = self.stopwatch.lap_outer();
         let failed = self.reply.is_error_since(mark);
         if failed {
+            self.statistics.errors.add(1);
             self.shared.count_error(self.reply.data_since(mark));
         }
-        self.statistics.count(execution.command.filter(|_| execution.ran), failed);
+        match execution.command.filter(|_| execution.ran) {
+            Some(id) => {
+                self.statistics.count(id, failed, took, self.latency_tracking);
+                if took >= self.slow_from
+                    && let Some(command) = moment.registry.by_id(id)
+                {
+                    let client = connection.session.id;
+                    connection.update_labels();
+                    self.shared.note_slow((command, argv), took, &moment.rules, client);
+                }
+            }
+            None if failed => self.statistics.count_rejected(&moment.registry, argv),
+            None => {}
+        }
         if let Some(command) = execution.command {
             if failed && !execution.ran {
                 self.statistics.of(command).rejected.add(1);
@@ -471,6 +530,21 @@ impl Worker {
         }
         if let Answer::WhenReady(waiter) = execution.answer {
             self.begin_wait(place, waiter);
+        }
+        true
+    }
+
+    /// Lets those go on whom a pause stopped, if it is over.
+    fn resume(&mut self, moment: &Moment) {
+        if self.postponed.is_empty() || self.shared.store.pause().at(moment.now) != Pause::Nothing {
+            return;
+        }
+        for client in std::mem::take(&mut self.postponed) {
+            let Some(place) = self.places.get(&client).copied() else { continue };
+            let connection = &mut self.connections[place];
+            connection.waiting = false;
+            connection.postponed = false;
+            self.serve(place, moment);
         }
     }
 
@@ -526,6 +600,7 @@ impl Worker {
                 }
                 Message::Push { clients, push } => self.push(&clients, &push, None),
                 Message::Feed(line) => self.feed(&line),
+                Message::Resume => {}
                 Message::Stop => self.stopping = true,
             }
         }
@@ -533,7 +608,7 @@ impl Worker {
 
     fn late_reply(&mut self, client: u64, bytes: &[u8], moment: &Moment) {
         let Some(place) = self.places.get(&client).copied() else { return };
-        if !self.connections[place].waiting {
+        if !self.connections[place].waiting || self.connections[place].postponed {
             return;
         }
         let connection = &mut self.connections[place];
@@ -549,8 +624,11 @@ impl Worker {
 
     fn feed(&mut self, line: &[u8]) {
         let mut broken = Vec::new();
+        let (limits, now) = (self.shared.options().output_limits, now_ms());
         for (place, connection) in &mut self.connections {
-            if connection.session.monitoring && connection.send(line) == Sent::Broken {
+            if connection.session.monitoring
+                && (connection.send(line) == Sent::Broken || connection.is_overfull(&limits, now))
+            {
                 broken.push(place);
             }
         }
@@ -558,14 +636,24 @@ impl Worker {
     }
 
     fn keep_house(&mut self, now: Millis) {
+        self.shared.evict_clients();
+        if self.index == 0 && self.shared.rates.lock().is_due(now) {
+            let totals = self.shared.totals();
+            self.shared.rates.lock().add(now, totals);
+        }
         if now < self.next_housekeeping {
             return;
         }
         self.next_housekeeping = Millis::new(now.get() + HOUSEKEEPING_MS);
-        self.close_overfull();
+        self.close_overfull(now);
         let seed = next_random(&mut self.random);
         let keys_max = self.shared.store.rules().settings.tracked_keys_max;
         self.shared.post.trim_tracking(keys_max, seed);
+        if now.seconds() / PEAK_PERIOD_S != self.peak_period {
+            self.peak_period = now.seconds() / PEAK_PERIOD_S;
+            self.statistics.input_peak.turn();
+            self.statistics.output_peak.turn();
+        }
         let timeout_ms = self.shared.options().timeout_s * 1000;
         if timeout_ms == 0 {
             return;
@@ -583,6 +671,20 @@ impl Worker {
     }
 }
 
+impl Worker {
+    /// Closes who has left too much untaken for too long, without sending anything meanwhile.
+    fn close_overfull(&mut self, now: Millis) {
+        let limits = self.shared.options().output_limits;
+        let overfull = self.connections.iter_mut();
+        let overfull: Vec<usize> = overfull
+            .filter_map(|(place, connection)| {
+                (connection.unsent() > 0 && connection.is_overfull(&limits, now)).then_some(place)
+            })
+            .collect();
+        overfull.into_iter().for_each(|place| self.close(place));
+    }
+}
+
 enum Received {
     Nothing,
     End,
@@ -590,6 +692,30 @@ enum Received {
 }
 
 impl Shared {
+    /// Closes the largest connections while all of them take more than they may.
+    fn evict_clients(&self) {
+        let max = self.options().client_bytes_max;
+        let used = || self.store.ledger().client_bytes.load(Ordering::Acquire);
+        if max == 0 || used() <= max {
+            return;
+        }
+        let mut cards = self.post.clients.all();
+        cards.retain(|card| !card.no_evict.load(Ordering::Relaxed));
+        cards.sort_by_key(|card| std::cmp::Reverse(card.memory_bytes.load(Ordering::Relaxed)));
+        let mut left = used();
+        for card in cards {
+            if left <= max {
+                break;
+            }
+            left = left.saturating_sub(card.memory_bytes.load(Ordering::Relaxed) as usize);
+            // Who was told before counts as gone.
+            if !card.evicted.swap(true, Ordering::AcqRel) {
+                self.evicted_clients.fetch_add(1, Ordering::Relaxed);
+                self.post.mailboxes[card.worker].send(Message::Close(card.id));
+            }
+        }
+    }
+
     /// Shows a command that ran to all clients in MONITOR.
     #[inline]
     pub(crate) fn feed_monitors(&self, database: u32, card: &Card, argv: Argv<'_>) {

@@ -8,8 +8,10 @@ use alloc::vec::Vec;
 use super::{client_tracking, help};
 use crate::args::Args;
 use crate::client_info::{ClientFilter, ClientKind};
+use crate::clock::Millis;
 use crate::command::{Arity, Command, Flags, Group, Handler, command, container};
 use crate::error::Error;
+use crate::gates::Pause;
 use crate::session::ReplyMode;
 use crate::step::Cx;
 use crate::types::number;
@@ -81,6 +83,15 @@ static SUBCOMMANDS: &[Command] = &[
         .usage("client-id [TIMEOUT|ERROR]")
         .since("5.0.0", "O(log N) where N is the number of client connections")
         .summary("Unblocks a client blocked by a blocking command from a different connection."),
+    subcommand("PAUSE", pause, -3)
+        .flags(OPERATOR)
+        .usage("timeout [WRITE|ALL]")
+        .since("2.9.50", "O(1)")
+        .summary("Suspends commands processing."),
+    subcommand("UNPAUSE", unpause, 2)
+        .flags(OPERATOR)
+        .since("6.2.0", "O(N) Where N is the number of paused clients")
+        .summary("Resumes processing commands from paused clients."),
     help::entry("CLIENT").group(Group::Connection),
 ];
 
@@ -275,5 +286,31 @@ fn unblock(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     }
     let unblocked = u64::try_from(id).is_ok_and(|id| cx.host.unblock_client(id, with_error));
     cx.reply.integer(unblocked.into());
+    Ok(())
+}
+
+fn pause(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    if args.left() > 2 {
+        return Err(Error::subcommand_syntax(args.argv().get(1), "CLIENT"));
+    }
+    let timeout = args.bytes()?;
+    let what = match args.is_done() {
+        true => Pause::Everything,
+        false => match args.one_of(&["WRITE", "ALL"]).ok_or(Error::PAUSE_MODE)? {
+            0 => Pause::Writes,
+            _ => Pause::Everything,
+        },
+    };
+    let timeout_ms = number::parse_i64(timeout).ok_or(Error::TIMEOUT_NOT_AN_INTEGER)?;
+    let timeout_ms = u64::try_from(timeout_ms).map_err(|_| Error::TIMEOUT_NEGATIVE)?;
+    let until = cx.keys.now.get().saturating_add(timeout_ms);
+    cx.host.pause(Millis::new(until), what);
+    cx.reply.ok();
+    Ok(())
+}
+
+fn unpause(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
+    cx.host.resume();
+    cx.reply.ok();
     Ok(())
 }

@@ -22,7 +22,7 @@ pub(super) static TABLE: &[Command] = &[
         .usage("key [key ...]")
         .since("1.0.0", "O(N) where N is the number of keys.")
         .summary("Deletes one or more keys."),
-    command("UNLINK", del, -2)
+    command("UNLINK", unlink, -2)
         .write()
         .fast()
         .keys(KeySpec::ALL)
@@ -160,6 +160,12 @@ pub(super) static TABLE: &[Command] = &[
 
 fn del(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let removed = args.rest().filter(|key| cx.keys.remove(key)).count();
+    cx.reply.integer(removed as i64);
+    Ok(())
+}
+
+fn unlink(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let removed = args.rest().filter(|key| cx.keys.unlink(key)).count();
     cx.reply.integer(removed as i64);
     Ok(())
 }

@@ -24,6 +24,7 @@ mod hyperloglog;
 mod info;
 mod info_fields;
 mod introspection;
+mod latency;
 mod list;
 mod list_blocking;
 mod memory;
@@ -37,6 +38,7 @@ mod scan;
 mod scripting;
 mod server;
 mod set;
+mod slowlog;
 mod sort;
 mod sorted_set;
 mod sorted_set_algebra;
@@ -95,6 +97,8 @@ pub static FAMILIES: &[&[Command]] = &[
     replication::TABLE,
     server::TABLE,
     memory::TABLE,
+    slowlog::TABLE,
+    latency::TABLE,
     debug::TABLE,
 ];
 

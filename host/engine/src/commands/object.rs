@@ -63,8 +63,11 @@ fn encoding(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 fn freq(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (now, lfu) = (cx.keys.now, cx.keys.rules.settings.lfu);
     match cx.keys.inspect(args.bytes()?) {
-        Some(_) if !lfu => return Err(Error::NoFrequency),
-        Some(slot) => cx.reply.integer(slot.access().frequency(now).into()),
+        Some(slot) => {
+            let lfu = lfu.ok_or(Error::NoFrequency)?;
+            let frequency = slot.access().frequency(now, lfu);
+            cx.reply.integer(frequency.into());
+        }
         None => cx.reply.nil(),
     }
     Ok(())
@@ -73,7 +76,7 @@ fn freq(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 fn idletime(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (now, lfu) = (cx.keys.now, cx.keys.rules.settings.lfu);
     match cx.keys.inspect(args.bytes()?) {
-        Some(_) if lfu => return Err(Error::NoIdleTime),
+        Some(_) if lfu.is_some() => return Err(Error::NoIdleTime),
         Some(slot) => cx.reply.integer(slot.access().idle_seconds(now).into()),
         None => cx.reply.nil(),
     }

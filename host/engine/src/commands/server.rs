@@ -78,21 +78,21 @@ fn dbsize(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
 }
 
 /// Takes ASYNC or SYNC: whether emptied databases end somewhere else.
-fn is_async(args: &mut Args<'_>) -> Result<bool, Error> {
+fn is_async(cx: &Cx<'_>, args: &mut Args<'_>) -> Result<bool, Error> {
     let mode = args.one_of(&["ASYNC", "SYNC"]);
     args.end()?;
-    Ok(mode == Some(0))
+    Ok(mode.map_or(cx.keys.rules.settings.lazy.user_flush, |mode| mode == 0))
 }
 
 fn flushdb(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
-    let elsewhere = is_async(args)?;
+    let elsewhere = is_async(cx, args)?;
     let parts = cx.keys.flush(cx.keys.database);
     end_databases(cx, parts, elsewhere);
     Ok(())
 }
 
 fn flushall(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
-    let elsewhere = is_async(args)?;
+    let elsewhere = is_async(cx, args)?;
     let numbers = 0..cx.keys.rules.settings.databases;
     let parts = numbers.flat_map(|number| cx.keys.flush(number)).collect();
     end_databases(cx, parts, elsewhere);

@@ -11,7 +11,54 @@ use super::{Counters, Database, Event, Inverse, Keyspace, NOT_NOTIFIED, Place, S
 use crate::clock::Millis;
 use crate::notifications::{EXPIRED, Happening, KEY_MISS, NEW, class_of, is_change};
 
+/// Why a value goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Farewell {
+    /// A client named it.
+    Deleted,
+    /// A client named it and does not want to wait.
+    Unlinked,
+    /// Another takes its place, or its last element went.
+    Overwritten,
+    /// It is due.
+    Expired,
+    /// It gives way.
+    Evicted,
+}
+
+/// From how many parts on a value is too large to be freed in passing.
+const LARGE_PARTS: usize = 65;
+
 impl Keyspace<'_> {
+    /// Keeps a value that left its key: for a roll-back, or until the shards are free again if
+    /// ending it takes long.
+    pub(super) fn let_go(&mut self, slot: Slot, farewell: Farewell) {
+        // What expired never comes back.
+        if self.journal.is_undoable() && farewell != Farewell::Expired {
+            let database = self.database;
+            return self.journal.undo_by(|| Inverse::Restore { database, slot });
+        }
+        if slot.parts() < LARGE_PARTS {
+            return;
+        }
+        let lazy = self.rules.settings.lazy;
+        let elsewhere = match farewell {
+            Farewell::Deleted => lazy.user_del,
+            Farewell::Unlinked => true,
+            Farewell::Overwritten => lazy.server_del,
+            Farewell::Expired => lazy.expire,
+            Farewell::Evicted => lazy.eviction,
+        };
+        self.journal.waste.push(slot, elsewhere);
+    }
+
+    /// Removes a key that a read met, if it has expired, unless it is to stay for now.
+    pub(super) fn meet_expired(&mut self, place: Place, key: &[u8]) {
+        if !self.keep_expired {
+            self.remove_expired(place, key);
+        }
+    }
+
     /// The one place where a change is recorded.
     #[inline]
     pub(super) fn changed(&mut self, place: Place, key: &[u8], event: Event, changes: u64) {
@@ -28,7 +75,7 @@ impl Keyspace<'_> {
 
     /// Tells whoever follows a key that it changed.
     #[inline]
-    fn tell(&mut self, place: Place, key: &[u8], event: Event) {
+    pub(super) fn tell(&mut self, place: Place, key: &[u8], event: Event) {
         let database = self.database;
         if self.is_followed {
             self.follow(event, key);
@@ -73,8 +120,9 @@ impl Keyspace<'_> {
         let Some(database) = shard.database_mut(number) else { return false };
         let Some(slot) = database.find(place.hash, key) else { return false };
         if slot.expires_at().is_some_and(|at| at <= now) {
-            database.remove(place.hash, key, &rules.hasher);
+            let slot = database.remove(place.hash, key, &rules.hasher);
             shard.counters.expired += 1;
+            slot.into_iter().for_each(|slot| self.let_go(slot, Farewell::Expired));
             self.tell(place, key, EXPIRED);
             return true;
         }
@@ -130,6 +178,7 @@ impl Keyspace<'_> {
                         shard.counters.expired += 1;
                     }
                     self.tell(Place { shard: index, hash }, slot.key(), EXPIRED);
+                    self.let_go(slot, Farewell::Expired);
                 } else if let Some(due) = database.remove_due_fields(now, &rules.hasher, *left) {
                     *left -= due.removed;
                     let place = Place { shard: index, hash: due.hash };

@@ -9,7 +9,7 @@ use alloc::collections::BTreeSet;
 use super::slot::Slot;
 use crate::clock::Millis;
 use crate::types::hasher::Hasher;
-use crate::types::random::Random;
+use crate::types::random::{Random, below};
 use crate::types::segmented::Segmented;
 
 /// A database's part in one shard.
@@ -187,6 +187,31 @@ impl Database {
             self.remove(hash, &key, hasher);
         }
         Some(DueFields { key, hash, removed, emptied })
+    }
+
+    /// Shows up to `count` slots that expire, in order, from `from` on.
+    pub(super) fn next_to_expire(
+        &self,
+        from: Millis,
+        count: usize,
+        hasher: &Hasher,
+        show: &mut dyn FnMut(&Slot),
+    ) {
+        for (at, hash) in self.expires.range((from, 0)..).take(count) {
+            let due =
+                |slot: &Slot| slot.expires_at() == Some(*at) && hasher.hash(slot.key()) == *hash;
+            self.table.find(*hash, due).into_iter().for_each(&mut *show);
+        }
+    }
+
+    /// Some instant between the first and the last expiry.
+    pub(super) fn instant_within(&self, random: &mut Random<'_>) -> Millis {
+        let (Some((first, _)), Some((last, _))) = (self.expires.first(), self.expires.last())
+        else {
+            return Millis::default();
+        };
+        let span = usize::try_from(last.since(*first)).unwrap_or(usize::MAX - 1);
+        Millis::new(first.get() + below(random, span + 1) as u64)
     }
 
     /// All slots, in no particular order.

@@ -15,6 +15,7 @@ mod books;
 mod database;
 mod digest;
 mod edit;
+mod eviction;
 mod shard;
 mod slot;
 mod text;
@@ -22,11 +23,12 @@ mod undo;
 mod value;
 mod waiting;
 
-pub use access::Access;
+pub use access::{Access, Lfu};
 pub use books::next_expiry;
 pub use database::Database;
 pub use digest::Digest;
 pub use edit::{Edit, ListEnd, StreamInverse};
+pub use eviction::{Candidate, Policy, Pool};
 pub use shard::{Counters, SHARDS_MAX, Shard, ShardSet, Shards, slot_of};
 pub use slot::{Description, Slot, TextKind, allocated};
 pub use text::{SILENT, TextEdit};
@@ -36,6 +38,7 @@ pub use value::{Collection, Value};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use self::books::Farewell;
 use crate::clock::Millis;
 use crate::error::Error;
 use crate::notifications::Happening;
@@ -74,6 +77,8 @@ pub struct Keyspace<'a> {
     is_followed: bool,
     /// Whether reads leave the access clock alone (`CLIENT NO-TOUCH`).
     pub no_touch: bool,
+    /// Whether reads leave expired keys where they are, unseen (`CLIENT PAUSE`).
+    pub keep_expired: bool,
 }
 
 /// Where a key is or would be.
@@ -93,7 +98,16 @@ impl<'a> Keyspace<'a> {
         journal: &'a mut Journal,
     ) -> Self {
         let is_followed = rules.is_followed();
-        Self { shards, rules, now, database, journal, is_followed, no_touch: false }
+        Self {
+            shards,
+            rules,
+            now,
+            database,
+            journal,
+            is_followed,
+            no_touch: false,
+            keep_expired: false,
+        }
     }
 
     /// The same keyspace for a step within the step, with a database of its own.
@@ -106,6 +120,7 @@ impl<'a> Keyspace<'a> {
             journal: self.journal,
             is_followed: self.is_followed,
             no_touch: false,
+            keep_expired: self.keep_expired,
         }
     }
 
@@ -197,7 +212,7 @@ impl<'a> Keyspace<'a> {
         let (now, no_touch, lfu) = (self.now, self.no_touch, self.rules.settings.lfu);
         let Some(slot) = self.peek(key) else {
             self.shards.get_mut(place.shard)?.counters.misses += 1;
-            self.remove_expired(place, key);
+            self.meet_expired(place, key);
             self.missed(key);
             return None;
         };
@@ -237,7 +252,7 @@ impl<'a> Keyspace<'a> {
             shard.counters.hits += 1;
         } else {
             shard.counters.misses += 1;
-            self.remove_expired(place, key);
+            self.meet_expired(place, key);
         }
         found
     }
@@ -414,13 +429,13 @@ impl<'a> Keyspace<'a> {
     /// Records how to take back that a key got a new slot.
     fn replaced(&mut self, key: &[u8], old: Option<Slot>) {
         let database = self.database;
-        if old.is_none() {
-            self.made(key);
+        match old {
+            Some(slot) => self.let_go(slot, Farewell::Overwritten),
+            None => {
+                self.made(key);
+                self.journal.undo_by(|| Inverse::Remove { database, key: key.into() });
+            }
         }
-        self.journal.undo_by(|| match old {
-            Some(slot) => Inverse::Restore { database, slot },
-            None => Inverse::Remove { database, key: key.into() },
-        });
     }
 
     /// Changes the elements of the collection at a key, which must be there.
@@ -523,18 +538,32 @@ impl<'a> Keyspace<'a> {
         if created {
             return;
         }
-        let database = self.database;
-        self.journal.undo_by(|| Inverse::Restore { database, slot });
+        self.let_go(slot, Farewell::Overwritten);
         self.changed(place, key, "del", 0);
     }
 
     /// Removes a key. Whether it was there.
     pub fn remove(&mut self, key: &[u8]) -> bool {
-        self.take(key, "del", |_| ()).is_some()
+        self.take_for(key, "del", Farewell::Deleted, |_| ()).is_some()
+    }
+
+    /// Removes a key whose value, if it is large, ends elsewhere. Whether it was there.
+    pub fn unlink(&mut self, key: &[u8]) -> bool {
+        self.take_for(key, "del", Farewell::Unlinked, |_| ()).is_some()
     }
 
     /// Removes a key, showing its slot to `see` before it goes.
     pub fn take<R>(&mut self, key: &[u8], event: Event, see: impl FnOnce(&Slot) -> R) -> Option<R> {
+        self.take_for(key, event, Farewell::Overwritten, see)
+    }
+
+    fn take_for<R>(
+        &mut self,
+        key: &[u8],
+        event: Event,
+        farewell: Farewell,
+        see: impl FnOnce(&Slot) -> R,
+    ) -> Option<R> {
         let place = self.place(key);
         if self.remove_expired(place, key) {
             return None;
@@ -542,8 +571,7 @@ impl<'a> Keyspace<'a> {
         let rules = self.rules;
         let slot = self.database_at_mut(place.shard)?.remove(place.hash, key, &rules.hasher)?;
         let seen = see(&slot);
-        let database = self.database;
-        self.journal.undo_by(|| Inverse::Restore { database, slot });
+        self.let_go(slot, farewell);
         self.changed(place, key, event, 1);
         Some(seen)
     }
@@ -589,7 +617,7 @@ impl<'a> Keyspace<'a> {
         if let Some(shard) = self.shards.get_mut(place_to.shard) {
             let database = shard.database_or_new(to_database);
             if let Some(slot) = database.replace(place_to.hash, slot.with_key(to), &rules.hasher) {
-                self.journal.undo_by(|| Inverse::Restore { database: to_database, slot });
+                self.let_go(slot, Farewell::Overwritten);
             }
         }
         self.journal.undo_by(|| Inverse::Rename {
@@ -697,7 +725,7 @@ impl<'a> Keyspace<'a> {
             if is_live { visit(slot) } else { expired.push(slot.key().into()) }
         });
         for key in expired {
-            self.remove_expired(self.place(&key), &key);
+            self.meet_expired(self.place(&key), &key);
         }
         next
     }

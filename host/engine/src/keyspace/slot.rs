@@ -354,6 +354,12 @@ impl Slot {
         self.as_value().map_or("string", Value::type_name)
     }
 
+    /// How many allocations its end gives back, about: what LAZYFREE decides by.
+    #[inline]
+    pub fn parts(&self) -> usize {
+        self.as_value().map_or(1, Value::parts)
+    }
+
     /// Bytes on the heap, as the allocator rounds them.
     #[inline]
     pub fn heap_bytes(&self) -> usize {

@@ -137,6 +137,29 @@ pub struct Journal {
     /// Keys that changed, and who changed them, for those who hear of whole prefixes.
     broadcasts: Vec<(Box<[u8]>, u64)>,
     undo: Option<Vec<Inverse>>,
+    /// Large values that left their keys: they end when no shard is held.
+    pub waste: Waste,
+}
+
+/// Values whose end takes long.
+#[derive(Debug, Default)]
+pub struct Waste {
+    /// Those that end in the step's own thread.
+    here: Vec<Slot>,
+    /// Those that end elsewhere.
+    elsewhere: Vec<Slot>,
+}
+
+impl Waste {
+    pub(super) fn push(&mut self, slot: Slot, elsewhere: bool) {
+        if elsewhere { self.elsewhere.push(slot) } else { self.here.push(slot) }
+    }
+
+    /// Takes away what is to end elsewhere.
+    #[inline]
+    pub fn take_elsewhere(&mut self) -> Vec<Slot> {
+        core::mem::take(&mut self.elsewhere)
+    }
 }
 
 impl Journal {

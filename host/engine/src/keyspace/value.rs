@@ -84,6 +84,18 @@ impl Value {
         }
     }
 
+    /// How many allocations its end gives back, about; a packed value is one.
+    pub fn parts(&self) -> usize {
+        match self {
+            Self::Text(_) => 1,
+            Self::Set(set) if set.encoding() == Encoding::HashTable => set.len(),
+            Self::Hash(hash) if hash.encoding() == Encoding::HashTable => hash.len(),
+            Self::SortedSet(set) if set.encoding() == Encoding::SkipList => set.len(),
+            Self::List(list) => list.nodes(),
+            _ => 1,
+        }
+    }
+
     /// Bytes on the heap behind the value itself.
     pub fn heap_bytes(&self) -> usize {
         match self {

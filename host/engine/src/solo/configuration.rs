@@ -9,6 +9,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::error::Error;
+use crate::keyspace::{Lfu, Policy};
 use crate::notifications::Classes;
 use crate::settings::Settings;
 use crate::types::{glob, number};
@@ -38,16 +39,7 @@ type Directive = (&'static str, &'static str, Kind, &'static str);
 const INT_MAX: i64 = i32::MAX as i64;
 const SIZE: Kind = Kind::Integer(0, i64::MAX);
 
-const POLICIES: &[&str] = &[
-    "volatile-lru",
-    "volatile-lfu",
-    "volatile-random",
-    "volatile-ttl",
-    "allkeys-lru",
-    "allkeys-lfu",
-    "allkeys-random",
-    "noeviction",
-];
+const POLICIES: &[&str] = &Policy::NAMES;
 
 const DIRECTIVES: &[Directive] = &[
     ("acl-pubsub-default", "", Kind::OneOf(&["allchannels", "resetchannels"]), "resetchannels"),
@@ -57,6 +49,7 @@ const DIRECTIVES: &[Directive] = &[
     ("hash-max-listpack-entries", "hash-max-ziplist-entries", SIZE, "512"),
     ("hash-max-listpack-value", "hash-max-ziplist-value", Kind::Memory, "64"),
     ("hll-sparse-max-bytes", "", Kind::Memory, "3000"),
+    ("latency-monitor-threshold", "", SIZE, "0"),
     (
         "list-max-listpack-size",
         "list-max-ziplist-size",
@@ -75,6 +68,8 @@ const DIRECTIVES: &[Directive] = &[
     ("set-max-listpack-value", "", SIZE, "64"),
     ("stream-node-max-bytes", "", Kind::Memory, "4096"),
     ("stream-node-max-entries", "", SIZE, "100"),
+    ("slowlog-log-slower-than", "", Kind::Integer(-1, i64::MAX), "10000"),
+    ("slowlog-max-len", "", SIZE, "128"),
     ("timeout", "", Kind::Integer(0, INT_MAX), "0"),
     ("tracking-table-max-keys", "", SIZE, "1000000"),
     ("zset-max-listpack-entries", "zset-max-ziplist-entries", SIZE, "128"),
@@ -108,8 +103,7 @@ impl Configuration {
         values.insert("list-max-listpack-size", limits.list_node_size.to_string());
         values.insert("databases", settings.databases.to_string());
         values.insert("requirepass", String::from_utf8_lossy(&settings.password).into_owned());
-        let policy = if settings.lfu { "allkeys-lfu" } else { "noeviction" };
-        values.insert("maxmemory-policy", policy.to_string());
+        values.insert("maxmemory-policy", settings.eviction.policy.name().to_string());
         Self(values)
     }
 
@@ -162,7 +156,15 @@ impl Configuration {
         let letters = self.0["notify-keyspace-events"].as_bytes();
         settings.notify = Classes::parse(letters).unwrap_or(settings.notify);
         size("tracking-table-max-keys", &mut settings.tracked_keys_max);
-        settings.lfu = self.0["maxmemory-policy"].ends_with("-lfu");
+        let policy = Policy::parse(&self.0["maxmemory-policy"]).unwrap_or_default();
+        settings.eviction.policy = policy;
+        settings.eviction.bytes_max = number("maxmemory").unwrap_or(0);
+        settings.lfu = policy.is_lfu().then(Lfu::default);
+        settings.slow_log.threshold_us =
+            self.0["slowlog-log-slower-than"].parse().unwrap_or(settings.slow_log.threshold_us);
+        settings.slow_log.entries_max =
+            number("slowlog-max-len").unwrap_or(settings.slow_log.entries_max);
+        settings.latency_threshold_ms = number("latency-monitor-threshold").unwrap_or(0) as u64;
         size("proto-max-bulk-len", &mut settings.string_bytes_max);
         let limits = &mut settings.limits;
         size("hash-max-listpack-entries", &mut limits.hash_entries_max);

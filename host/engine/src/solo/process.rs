@@ -18,13 +18,17 @@ use crate::acl::{Directory, Reason};
 use crate::backend::{CallStatus, Caller, PluginCommand};
 use crate::client_info::{ClientFilter, ClientInfo};
 use crate::clock::Millis;
+use crate::command::Flags;
 use crate::error::Error;
+use crate::gates::Pause;
 use crate::host::{Host, Shutdown, Users};
+use crate::latencies::Latencies;
 use crate::pubsub::{Send, Subscriptions};
 use crate::push::{Push, Receivers};
-use crate::registry::Registry;
+use crate::registry::{CommandRef, Registry};
 use crate::serving::Ending;
-use crate::settings::Rules;
+use crate::settings::{Rules, SlowLogLimits};
+use crate::slow_log::SlowLog;
 use crate::tracking::Tracking;
 use crate::waiters::Waiter;
 
@@ -41,6 +45,12 @@ pub(super) struct Process {
     entropy: u64,
     /// Commands since the start or the last CONFIG RESETSTAT.
     commands: u64,
+    slow_log: SlowLog,
+    /// How long the command slept. Otherwise time stands still while a command runs.
+    slept_us: u64,
+    latencies: Latencies,
+    /// Which commands wait, and until when.
+    pause: (Pause, Millis),
 }
 
 impl Process {
@@ -56,6 +66,55 @@ impl Process {
             reconfigured: false,
             entropy: seed,
             commands: 0,
+            slow_log: SlowLog::default(),
+            slept_us: 0,
+            latencies: Latencies::default(),
+            pause: (Pause::Nothing, Millis::default()),
+        }
+    }
+}
+
+impl Process {
+    /// Which commands wait now.
+    pub(super) fn pause(&self) -> Pause {
+        let (what, until) = self.pause;
+        if until > self.now { what } else { Pause::Nothing }
+    }
+
+    /// When the pause ends, if there is one.
+    pub(super) fn pause_end(&self) -> Option<Millis> {
+        Some(self.pause.1).filter(|until| *until > self.now)
+    }
+
+    /// Notes a command that ran.
+    pub(super) fn log_slow(
+        &mut self,
+        limits: SlowLogLimits,
+        command: &CommandRef,
+        argv: Argv<'_>,
+        client: (String, Box<[u8]>),
+    ) {
+        let is_slow =
+            u64::try_from(limits.threshold_us).is_ok_and(|threshold| self.slept_us >= threshold);
+        if is_slow && !command.flags.has(Flags::SKIP_SLOWLOG) {
+            let took = (self.now.seconds(), self.slept_us);
+            self.slow_log.add(took, argv, client, limits.entries_max);
+        }
+    }
+
+    /// Notes a command that is the last of its step.
+    pub(super) fn end_command(
+        &mut self,
+        limits: SlowLogLimits,
+        latency_threshold_ms: u64,
+        command: &CommandRef,
+        argv: Argv<'_>,
+        client: (String, Box<[u8]>),
+    ) {
+        self.log_slow(limits, command, argv, client);
+        let took_ms = core::mem::take(&mut self.slept_us) / 1000;
+        if latency_threshold_ms > 0 && took_ms >= latency_threshold_ms {
+            self.latencies.add(command.latency_event(), self.now.seconds(), took_ms);
         }
     }
 
@@ -73,6 +132,7 @@ pub(super) struct ProcessHost<'a> {
     /// Who runs the command; nobody for a plugin's batch.
     me: Option<ClientInfo>,
     told: Told,
+    slow_log_limits: SlowLogLimits,
 }
 
 /// What a step means for other clients.
@@ -86,6 +146,8 @@ pub(super) struct Told {
     pub(super) served: Vec<(u64, Vec<u8>)>,
     /// Who is sent what without having asked.
     pub(super) pushed: Vec<(Receivers, Arc<Push>)>,
+    /// Whether a pause ended.
+    pub(super) resumed: bool,
 }
 
 impl<'a> ProcessHost<'a> {
@@ -93,9 +155,10 @@ impl<'a> ProcessHost<'a> {
         process: &'a mut Process,
         others: &'a BTreeMap<u64, Client>,
         me: Option<ClientInfo>,
+        slow_log_limits: SlowLogLimits,
     ) -> Self {
         process.commands += 1;
-        Self { process, others, me, told: Told::default() }
+        Self { process, others, me, told: Told::default(), slow_log_limits }
     }
 
     /// What the step means for others.
@@ -241,6 +304,35 @@ impl Host for ProcessHost<'_> {
         waits && !again
     }
 
+    fn ran_in_transaction(
+        &mut self,
+        _: u32,
+        command: &CommandRef,
+        argv: Argv<'_>,
+        _: Option<&[u8]>,
+    ) {
+        let me = self.me.as_ref().map(|me| (me.address.clone(), me.name.clone()));
+        self.process.log_slow(self.slow_log_limits, command, argv, me.unwrap_or_default());
+    }
+
+    fn slow_log(&mut self, act: &mut dyn FnMut(&mut SlowLog)) {
+        act(&mut self.process.slow_log);
+    }
+
+    fn latencies(&mut self, act: &mut dyn FnMut(&mut Latencies)) {
+        act(&mut self.process.latencies);
+    }
+
+    fn pause(&mut self, until: Millis, what: Pause) {
+        let (before, until_before) = (self.process.pause(), self.process.pause_end());
+        self.process.pause = (what.max(before), until_before.map_or(until, |at| at.max(until)));
+    }
+
+    fn resume(&mut self) {
+        self.process.pause = (Pause::Nothing, Millis::default());
+        self.told.resumed = true;
+    }
+
     fn now_us(&self) -> u64 {
         self.process.now.get() * 1000
     }
@@ -263,5 +355,7 @@ impl Host for ProcessHost<'_> {
         self.process.active_expiry = on;
     }
 
-    fn sleep(&mut self, _: f64) {}
+    fn sleep(&mut self, seconds: f64) {
+        self.process.slept_us += (seconds.max(0.0) * 1e6) as u64;
+    }
 }

@@ -85,6 +85,14 @@ impl List {
         Self::default()
     }
 
+    /// Nodes; 1 while it is packed.
+    pub fn nodes(&self) -> usize {
+        match &self.shape {
+            Shape::Packed(_) => 1,
+            Shape::Nodes(nodes) => nodes.queue.len(),
+        }
+    }
+
     /// Number of elements.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -17,6 +17,7 @@ pub mod geohash;
 pub mod glob;
 pub mod hash;
 pub mod hasher;
+pub mod histogram;
 pub mod hyperloglog;
 pub mod intset;
 pub mod limits;

@@ -1,0 +1,240 @@
+//! How much memory is used, and what happens when it is too much.
+//!
+//! While there is a limit, whoever has held a shard notes by how much it grew, so the figure costs
+//! nothing to read. It may be behind by [`SLACK_BYTES`] per shard where there are several, so that
+//! workers do not fight over one counter.
+//!
+//! Invariant: nobody who holds a shard evicts, so that evicting may take any of them.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use reef_engine::backend::Caller;
+use reef_engine::clock::Millis;
+use reef_engine::gates::Pause;
+use reef_engine::keyspace::{Candidate, Journal, Policy, Pool, ShardSet};
+use reef_engine::settings::Rules;
+use reef_resp::Writer;
+
+use crate::store::Store;
+
+/// By how much a shard's part of the figure may be behind.
+const SLACK_BYTES: usize = 1024;
+/// Roughly what workers, tables and buffers take before there is any data.
+pub(crate) const STARTUP_BYTES: usize = 1024 * 1024;
+
+/// The figure, and the state of eviction.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// Whether there is a limit, so that somebody reads the figure.
+    is_kept: AtomicBool,
+    data_bytes: AtomicUsize,
+    /// Connections with their buffers.
+    pub(crate) client_bytes: AtomicUsize,
+    /// Whether a command left something over for others to evict.
+    unfinished: AtomicBool,
+    /// Since when there is too much, in milliseconds since 1970; 0: there is not.
+    exceeded_since: AtomicU64,
+    exceeded_ms: AtomicU64,
+    evictor: Mutex<Evictor>,
+}
+
+#[derive(Debug, Default)]
+struct Evictor {
+    pool: Pool,
+    /// Whose candidates the pool holds.
+    policy: Policy,
+    /// The shard that is looked at next.
+    shard: usize,
+    random: u64,
+}
+
+impl Ledger {
+    /// Whether growth is noted.
+    #[inline]
+    pub(crate) fn is_kept(&self) -> bool {
+        self.is_kept.load(Ordering::Relaxed)
+    }
+
+    /// Notes what a shard takes now; `before` is what was noted last. To be called with the shard
+    /// held.
+    #[inline]
+    pub(crate) fn note(&self, before: &AtomicUsize, bytes: usize, is_lone: bool) {
+        let noted = before.load(Ordering::Relaxed);
+        if bytes.abs_diff(noted) > if is_lone { 0 } else { SLACK_BYTES } {
+            before.store(bytes, Ordering::Relaxed);
+            // Wrapping around makes this right for what shrinks, too.
+            self.data_bytes.fetch_add(bytes.wrapping_sub(noted), Ordering::AcqRel);
+        }
+    }
+
+    /// Bytes of data, connections and the empty server.
+    fn used(&self) -> usize {
+        let data_bytes = self.data_bytes.load(Ordering::Acquire);
+        data_bytes + self.client_bytes.load(Ordering::Acquire) + STARTUP_BYTES
+    }
+
+    /// Whether a turn should evict although no command asks for it.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.unfinished.load(Ordering::Acquire)
+    }
+
+    /// For how long there was too much, altogether and at present, in milliseconds.
+    pub(crate) fn exceeded_ms(&self, now: Millis) -> (u64, u64) {
+        let since = self.exceeded_since.load(Ordering::Acquire);
+        let current = if since == 0 { 0 } else { now.since(Millis::new(since)) };
+        (self.exceeded_ms.load(Ordering::Acquire) + current, current)
+    }
+
+    /// Sets the times back to zero (`CONFIG RESETSTAT`).
+    pub(crate) fn reset(&self) {
+        self.exceeded_ms.store(0, Ordering::Release);
+        self.exceeded_since.store(0, Ordering::Release);
+    }
+
+    fn note_exceeded(&self, exceeded: bool, now: Millis) {
+        let since = self.exceeded_since.load(Ordering::Acquire);
+        if exceeded && since == 0 {
+            self.exceeded_since.store(now.get(), Ordering::Release);
+        } else if !exceeded && since != 0 {
+            self.exceeded_since.store(0, Ordering::Release);
+            self.exceeded_ms.fetch_add(now.since(Millis::new(since)), Ordering::AcqRel);
+        }
+    }
+}
+
+/// How evicting went.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// There is room.
+    Done,
+    /// There will be: it goes on in the next turns.
+    UnderWay,
+    /// There is nothing to evict.
+    Stuck,
+}
+
+impl Store {
+    /// Begins or ends to keep the ledger, as there is a limit or none.
+    pub(crate) fn keep_ledger(&self, rules: &Rules) {
+        let is_kept = rules.settings.eviction.bytes_max > 0;
+        self.ledger().is_kept.store(is_kept, Ordering::Release);
+        if is_kept {
+            self.recount();
+        }
+    }
+
+    /// Makes room for a command if there is too little. `false`: there is none to be made.
+    #[inline]
+    pub(crate) fn make_room(&self, rules: &Rules, now: Millis) -> bool {
+        let ledger = self.ledger();
+        let fits = ledger.used() <= rules.settings.eviction.bytes_max;
+        if fits && ledger.exceeded_since.load(Ordering::Relaxed) == 0 {
+            return true;
+        }
+        self.evict(rules, now)
+    }
+
+    /// Goes on with what commands had no time for.
+    pub(crate) fn evict_more(&self, now: Millis) {
+        if self.ledger().is_unfinished() {
+            let rules = self.rules();
+            self.evict(&rules, now);
+        }
+    }
+
+    #[cold]
+    fn evict(&self, rules: &Rules, now: Millis) -> bool {
+        if self.pause().at(now) != Pause::Nothing {
+            return true;
+        }
+        let started = Instant::now();
+        // Whoever evicts already makes room for this command as well.
+        let Some(mut evictor) = self.ledger().evictor.try_lock() else { return true };
+        let progress = self.evict_until_it_fits(&mut evictor, rules, started);
+        self.ledger().unfinished.store(progress == Progress::UnderWay, Ordering::Release);
+        self.ledger().note_exceeded(progress != Progress::Done, now);
+        self.slow().note_event("eviction-cycle", started.elapsed(), rules, now);
+        progress != Progress::Stuck
+    }
+
+    fn evict_until_it_fits(
+        &self,
+        evictor: &mut Evictor,
+        rules: &Rules,
+        started: Instant,
+    ) -> Progress {
+        /// Keys between two looks at the clock.
+        const ROUND: usize = 16;
+        let eviction = rules.settings.eviction;
+        let budget = eviction.budget_us().map(Duration::from_micros);
+        if evictor.policy != eviction.policy {
+            evictor.pool.clear();
+            evictor.policy = eviction.policy;
+        }
+        for round in 1.. {
+            if self.ledger().used() <= eviction.bytes_max {
+                return Progress::Done;
+            }
+            if eviction.policy == Policy::NoEviction || !self.evict_one(evictor) {
+                return Progress::Stuck;
+            }
+            if round % ROUND == 0 && budget.is_some_and(|budget| started.elapsed() > budget) {
+                return Progress::UnderWay;
+            }
+        }
+        Progress::UnderWay
+    }
+
+    /// Evicts one key. `false`: none may go.
+    fn evict_one(&self, evictor: &mut Evictor) -> bool {
+        // Each shard gets its turn, and then each once more: what was chosen may have been used.
+        for _ in 0..self.shard_count() * 2 {
+            evictor.shard = (evictor.shard + 1) % self.shard_count();
+            if evictor.policy.is_random() {
+                if let Some(candidate) = self.random_candidate(evictor) {
+                    return self.evict_candidate(&candidate);
+                }
+                continue;
+            }
+            self.offer_candidates(evictor);
+            while let Some(candidate) = evictor.pool.take_best() {
+                if self.evict_candidate(&candidate) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    fn random_candidate(&self, evictor: &mut Evictor) -> Option<Candidate> {
+        let Evictor { shard, random, .. } = evictor;
+        self.in_shard(*shard, |cx| {
+            cx.keys.random_candidate(*shard, &mut || crate::surroundings::next_random(random))
+        })
+    }
+
+    fn offer_candidates(&self, evictor: &mut Evictor) {
+        let Evictor { shard, random, pool, .. } = evictor;
+        self.in_shard(*shard, |cx| {
+            cx.keys
+                .offer_candidates(*shard, pool, &mut || crate::surroundings::next_random(random));
+        });
+    }
+
+    fn evict_candidate(&self, candidate: &Candidate) -> bool {
+        self.in_shard(candidate.shard, |cx| cx.keys.evict(candidate))
+    }
+
+    fn in_shard<R>(
+        &self,
+        shard: usize,
+        act: impl FnOnce(&mut reef_engine::step::Cx<'_>) -> R,
+    ) -> R {
+        let nobody = Caller { client_id: 0, user: "default".into(), database: 0 };
+        let mut set = ShardSet::NONE;
+        set.insert(shard);
+        self.run_planned(&nobody, &mut Journal::new(), set, &mut Writer::default(), act)
+    }
+}

@@ -1,0 +1,93 @@
+//! The thread that ends large values and whole databases, so that nobody else has to wait for it.
+//!
+//! One thread, started when there is something for it to do, and gone with the store. What it is
+//! given has left the keyspace already.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, OnceLock};
+
+use reef_engine::keyspace::{Database, Slot};
+
+/// What is to end.
+enum Remains {
+    Values(Vec<Slot>),
+    Databases(Vec<Database>),
+}
+
+impl Remains {
+    /// How many keys it had.
+    fn len(&self) -> u64 {
+        match self {
+            Self::Values(values) => values.len() as u64,
+            Self::Databases(databases) => databases.iter().map(|part| part.len() as u64).sum(),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    pending: AtomicU64,
+    freed: AtomicU64,
+}
+
+/// The way to the thread.
+#[derive(Default)]
+pub(crate) struct Reaper {
+    sender: OnceLock<Option<Sender<Remains>>>,
+    counts: Arc<Counts>,
+}
+
+impl Reaper {
+    /// Takes values.
+    pub(crate) fn take_values(&self, values: Vec<Slot>) {
+        self.take(Remains::Values(values));
+    }
+
+    /// Takes databases.
+    pub(crate) fn take_databases(&self, databases: Vec<Database>) {
+        self.take(Remains::Databases(databases));
+    }
+
+    fn take(&self, remains: Remains) {
+        let sender = self.sender.get_or_init(|| Self::start(self.counts.clone()));
+        self.counts.pending.fetch_add(remains.len(), Ordering::AcqRel);
+        let refused = match sender {
+            Some(sender) => sender.send(remains).err().map(|error| error.0),
+            None => Some(remains),
+        };
+        // Without a thread to spare they end here, which only takes longer.
+        if let Some(remains) = refused {
+            end(remains, &self.counts);
+        }
+    }
+
+    fn start(counts: Arc<Counts>) -> Option<Sender<Remains>> {
+        let (sender, receiver) = channel();
+        let thread = std::thread::Builder::new().name("reef-lazy-free".into());
+        let run = move || receiver.into_iter().for_each(|remains| end(remains, &counts));
+        thread.spawn(run).is_ok().then_some(sender)
+    }
+
+    /// Keys whose values have not ended yet.
+    pub(crate) fn pending(&self) -> u64 {
+        self.counts.pending.load(Ordering::Acquire)
+    }
+
+    /// Keys whose values ended here.
+    pub(crate) fn freed(&self) -> u64 {
+        self.counts.freed.load(Ordering::Acquire)
+    }
+
+    /// Sets the second figure back to zero (`CONFIG RESETSTAT`).
+    pub(crate) fn reset(&self) {
+        self.counts.freed.store(0, Ordering::Release);
+    }
+}
+
+fn end(remains: Remains, counts: &Counts) {
+    let len = remains.len();
+    drop(remains);
+    counts.pending.fetch_sub(len, Ordering::AcqRel);
+    counts.freed.fetch_add(len, Ordering::AcqRel);
+}

@@ -1,0 +1,124 @@
+//! How long commands take, and which took too long.
+//!
+//! A look at the clock costs as much as a good part of a command, so there is one per command: the
+//! end of one is the beginning of the next of the same turn.
+
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use reef_engine::clock::Millis;
+use reef_engine::command::{Command, Flags};
+use reef_engine::latencies::Latencies;
+use reef_engine::settings::Rules;
+use reef_engine::slow_log::SlowLog;
+use reef_resp::Argv;
+
+use crate::clock::now_ms;
+use crate::server::Shared;
+
+/// Times what follows one upon the other.
+#[derive(Debug)]
+pub(crate) struct Stopwatch {
+    last: Instant,
+    /// What the commands of a transaction took so far.
+    inner: Duration,
+}
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self { last: Instant::now(), inner: Duration::ZERO }
+    }
+
+    /// The time since the last lap, or since the start.
+    #[inline]
+    pub(crate) fn lap(&mut self) -> Duration {
+        let now = Instant::now();
+        let lap = now.saturating_duration_since(self.last);
+        self.last = now;
+        lap
+    }
+
+    /// The time of a command inside a transaction.
+    pub(crate) fn lap_inner(&mut self) -> Duration {
+        let lap = self.lap();
+        self.inner += lap;
+        lap
+    }
+
+    /// The time since the last lap with the commands inside.
+    #[inline]
+    pub(crate) fn lap_outer(&mut self) -> Duration {
+        self.lap() + std::mem::take(&mut self.inner)
+    }
+}
+
+/// What took long.
+#[derive(Debug, Default)]
+pub(crate) struct Slow {
+    pub(crate) log: Mutex<SlowLog>,
+    pub(crate) latencies: Mutex<Latencies>,
+}
+
+impl Slow {
+    /// The shortest time that is noted anywhere.
+    pub(crate) fn threshold(rules: &Rules) -> Duration {
+        let settings = &rules.settings;
+        let log = u64::try_from(settings.slow_log.threshold_us).ok().map(Duration::from_micros);
+        let latency_ms = settings.latency_threshold_ms;
+        let latency = (latency_ms > 0).then(|| Duration::from_millis(latency_ms));
+        [log, latency].into_iter().flatten().min().unwrap_or(Duration::MAX)
+    }
+
+    /// Notes a command that took at least [`Slow::threshold`].
+    pub(crate) fn note_command(
+        &self,
+        (command, argv): (&Command, Argv<'_>),
+        took: Duration,
+        rules: &Rules,
+        client: impl FnOnce() -> (String, Box<[u8]>),
+    ) {
+        let limits = rules.settings.slow_log;
+        let now = now_ms();
+        let took_us = took.as_micros() as u64;
+        let is_slow =
+            u64::try_from(limits.threshold_us).is_ok_and(|threshold| took_us >= threshold);
+        if is_slow && !command.flags.has(Flags::SKIP_SLOWLOG) {
+            let at = (now.seconds(), took_us);
+            self.log.lock().add(at, argv, client(), limits.entries_max);
+        }
+        self.note_event(command.latency_event(), took, rules, now);
+    }
+
+    /// Notes an event, if it took long.
+    pub(crate) fn note_event(
+        &self,
+        event: &'static str,
+        took: Duration,
+        rules: &Rules,
+        now: Millis,
+    ) {
+        let threshold_ms = rules.settings.latency_threshold_ms;
+        let took_ms = took.as_millis() as u64;
+        if threshold_ms > 0 && took_ms >= threshold_ms {
+            self.latencies.lock().add(event, now.seconds(), took_ms);
+        }
+    }
+}
+
+impl Shared {
+    /// Notes a command that took at least [`Slow::threshold`].
+    #[cold]
+    pub(crate) fn note_slow(
+        &self,
+        what: (&Command, Argv<'_>),
+        took: Duration,
+        rules: &Rules,
+        client: u64,
+    ) {
+        self.store.slow().note_command(what, took, rules, || {
+            let Some(card) = self.post.clients.get(client) else { return Default::default() };
+            let name = card.labels.lock().name.clone();
+            (crate::surroundings::address(card.peer, self), name)
+        });
+    }
+}

@@ -29,7 +29,7 @@ use slab::Slab;
 use crate::clients::Card;
 use crate::clock::{now_ms, now_us};
 use crate::connection::{Connection, Deadlines, Sent, Waiting};
-use crate::listener::Listeners;
+use crate::listener::LISTENERS;
 use crate::mailbox::{Mailbox, Message, Newcomer};
 use crate::server::Shared;
 use crate::statistics::Statistics;
@@ -43,7 +43,7 @@ const REPLY_BYTES_MAX: usize = 1024 * 1024;
 /// How often idle connections and the clock are looked after.
 const HOUSEKEEPING_MS: u64 = 1000;
 
-/// The token of the mailbox; listeners' tokens lie below it, connections' start at 0.
+/// The token of the mailbox; that of the listeners lies below it, connections' start at 0.
 pub(crate) const MAILBOX: Token = Token(usize::MAX);
 
 pub(crate) struct Worker {
@@ -52,7 +52,6 @@ pub(crate) struct Worker {
     shared: Arc<Shared>,
     mailbox: Arc<Mailbox>,
     statistics: Arc<Statistics>,
-    listeners: Listeners,
     /// Each in a place of its own: a table of whole connections would double as it grows.
     connections: Slab<Box<Connection>>,
     /// Where each client is in the slab.
@@ -84,7 +83,6 @@ impl Worker {
         index: usize,
         poll: Poll,
         shared: Arc<Shared>,
-        listeners: Listeners,
         seed: u64,
     ) -> Self {
         Self {
@@ -93,7 +91,6 @@ impl Worker {
             mailbox: shared.post.mailboxes[index].clone(),
             statistics: shared.statistics[index].clone(),
             shared,
-            listeners,
             connections: Slab::new(),
             places: std::collections::HashMap::new(),
             deadlines: Deadlines::default(),
@@ -124,7 +121,7 @@ impl Worker {
             for event in &events {
                 match event.token() {
                     MAILBOX => {}
-                    token if self.listeners.owns(token) => self.accept(),
+                    LISTENERS => self.accept(),
                     Token(place) => self.ready(place, &moment, event),
                 }
             }
@@ -160,7 +157,9 @@ impl Worker {
     // ---- connections come and go ---------------------------------------------------------
 
     fn accept(&mut self) {
-        while let Some(newcomer) = self.listeners.accept(&self.shared) {
+        loop {
+            let newcomer = self.shared.listeners.lock().accept(&self.shared);
+            let Some(newcomer) = newcomer else { return };
             let worker = self.shared.next_worker();
             if worker == self.index {
                 self.adopt(newcomer);
@@ -212,6 +211,7 @@ impl Worker {
     }
 
     fn close_all(&mut self) {
+        self.shared.listeners.lock().close();
         let places: Vec<usize> = self.connections.iter().map(|(place, _)| place).collect();
         places.into_iter().for_each(|place| self.close(place));
     }
@@ -348,6 +348,7 @@ impl Worker {
         let mut fate = Fate::Idle;
         self.reply.clear();
         self.reply.set_protocol(self.connections[place].protocol);
+        self.connections[place].card.input_bytes.store(bytes.len() as u32, Ordering::Relaxed);
         while fate == Fate::Idle {
             let connection = &mut self.connections[place];
             let limits = Limits {

@@ -79,12 +79,7 @@ enum Fate {
 }
 
 impl Worker {
-    pub(crate) fn new(
-        index: usize,
-        poll: Poll,
-        shared: Arc<Shared>,
-        seed: u64,
-    ) -> Self {
+    pub(crate) fn new(index: usize, poll: Poll, shared: Arc<Shared>, seed: u64) -> Self {
         Self {
             index,
             poll,

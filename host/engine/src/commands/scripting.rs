@@ -97,7 +97,9 @@ static FUNCTION: &[Command] = &[
         .usage("[ASYNC|SYNC]")
         .since("7.0.0", "O(N) where N is the number of functions deleted")
         .summary("Deletes all libraries and functions."),
-    function("KILL", kill, 2).flags(Flags::ALLOW_BUSY).summary("Terminates a function during execution."),
+    function("KILL", kill, 2)
+        .flags(Flags::ALLOW_BUSY)
+        .summary("Terminates a function during execution."),
     function("LIST", list, -2)
         .usage("[LIBRARYNAME library-name-pattern] [WITHCODE]")
         .since("7.0.0", "O(N) where N is the number of functions")

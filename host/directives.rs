@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use parking_lot::Mutex;
 use reef_engine::acl;
+use reef_engine::error::Error;
 use reef_engine::keyspace::{Lfu, Policy};
 use reef_engine::settings::{Eviction, Lazy, Settings, SlowLogLimits};
 use reef_engine::types::limits::Limits;
@@ -32,13 +33,12 @@ impl Configuration for Directives {
     fn set(
         &self,
         pairs: &[(&[u8], &[u8])],
-        put: &mut dyn FnMut(Settings, Options) -> Result<(), String>,
-    ) -> Result<(), String> {
+        apply: &mut dyn FnMut(Settings, Options) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let mut config = self.0.lock();
         let mut changed = config.clone();
-        changed.set(pairs, Caller::Local).map_err(|error| error.reply())?;
-        put(settings(&changed), options(&changed))
-            .map_err(|reason| format!("ERR CONFIG SET failed - {reason}"))?;
+        changed.set(pairs, Caller::Local).map_err(|error| Error::Owned(error.reply()))?;
+        apply(settings(&changed), options(&changed))?;
         *config = changed;
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The integration tests above the engine, in one binary.
 
 mod cli;
+mod compat;
 mod config;
 mod house;
 mod operations;

@@ -87,6 +87,10 @@ pub enum When {
     Runtime,
     /// Only before the start.
     Start,
+    /// Only before the start too, but to say again what it is already is no error: Redis changes
+    /// such a directive at any time or has none of the name, and some clients write back all that
+    /// `CONFIG GET *` showed.
+    Settled,
     /// By `CONFIG SET` if `enable-protected-configs` allows it to this client.
     Protected,
 }
@@ -151,6 +155,12 @@ impl Directive {
     /// The same, fixed after the start.
     pub const fn fixed(mut self) -> Self {
         self.when = When::Start;
+        self
+    }
+
+    /// The same, fixed after the start, where Redis would not refuse.
+    pub const fn settled(mut self) -> Self {
+        self.when = When::Settled;
         self
     }
 

@@ -30,6 +30,8 @@ impl Changed {
     }
 }
 
+const IMMUTABLE: &str = "can't set immutable config";
+
 impl Config {
     /// The names and values that match any of the patterns, each once. A name asked for exactly is
     /// given back as it was written, and only so are the unlisted ones found.
@@ -91,6 +93,9 @@ impl Config {
             let arguments = [text.as_ref().to_vec()];
             let value = Value::read(directive, &arguments, Some(&*slot)).map_err(&refused)?;
             check_role(directive, &value, self.defaults.get(at)).map_err(&refused)?;
+            if directive.when == When::Settled && value != *slot {
+                return Err(refused(IMMUTABLE.to_owned()));
+            }
             *slot = value;
         }
         let mut changed = Changed::default();
@@ -120,11 +125,11 @@ impl Config {
             return Err(ConfigError::unknown(Origin::Command, lossy(name), None));
         };
         match directive.when {
-            When::Start => return Err(refused("can't set immutable config")),
+            When::Start => return Err(refused(IMMUTABLE)),
             When::Protected if !self.enable_protected_configs().allows(caller) => {
                 return Err(refused("can't set protected config"));
             }
-            When::Protected | When::Runtime => {}
+            When::Protected | When::Runtime | When::Settled => {}
         }
         let lower = name.to_ascii_lowercase();
         if before.iter().any(|(_, other)| *other == lower) {

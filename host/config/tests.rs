@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::directive::Role;
+use super::directive::{Role, When};
 use super::load::{FILES_MAX, INCLUDE_DEPTH_MAX};
 use super::*;
 
@@ -364,6 +364,26 @@ fn get_finds_names_and_patterns_each_once() {
     let all = names(&["*"]);
     assert!(all.contains(&"shards".to_owned()) && !all.contains(&"tenant".to_owned()));
     assert!(names(&[]).is_empty());
+}
+
+#[test]
+fn whatever_get_shows_may_be_set_again() {
+    let mut config = Config::default();
+    let fixed = |name: &str| {
+        let directive = table::find(name.as_bytes()).map(|at| &TABLE[at]);
+        directive.is_none_or(|row| matches!(row.when, When::Start | When::Protected))
+    };
+    for (name, value) in config.get(&["*"]) {
+        if !fixed(&name) {
+            let again = config.set(&[(&name, &value)], Caller::Local);
+            assert_eq!(again, Ok(Changed::default()), "{name}");
+        }
+    }
+    let refused = "ERR CONFIG SET failed (possibly related to argument 'shards') - ";
+    let reply = set(&mut config, &[("timeout", "6"), ("shards", "8")]);
+    assert_eq!(reply, format!("{refused}can't set immutable config"));
+    assert_eq!((get(&config, "shards"), get(&config, "timeout")), ("16".into(), "0".into()));
+    assert_eq!(set(&mut config, &[("shards", "16"), ("timeout", "6")]), "OK timeout");
 }
 
 #[test]

@@ -464,6 +464,22 @@ impl Error {
     pub const INVALID_ARGUMENTS: Self = Self::Text("ERR Invalid arguments specified for command");
     pub const NO_SCRIPTING: Self =
         Self::Text("ERR Lua scripting is not available: write a plugin instead (PLUGIN HELP)");
+    pub const SCRIPT_FLUSH_MODE: Self =
+        Self::Text("ERR SCRIPT FLUSH only support SYNC|ASYNC option");
+    pub const FUNCTION_FLUSH_MODE: Self =
+        Self::Text("ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
+    pub const PORT_TAKEN: Self = Self::Text(
+        "ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. Check server logs.",
+    );
+    pub const ADDRESS_TAKEN: Self = Self::Text(
+        "ERR CONFIG SET failed (possibly related to argument 'bind') - Failed to bind to specified addresses.",
+    );
+    pub const NOT_BUSY: Self = Self::Text("NOTBUSY No scripts in execution right now.");
+    pub const NO_LIBRARY_NAME: Self = Self::Text("ERR library name argument was not given");
+
+    pub fn unknown_argument(word: &[u8]) -> Self {
+        Self::with("ERR Unknown argument ", word, "")
+    }
 
     pub fn unknown_directive(name: &[u8]) -> Self {
         Self::with("ERR Unknown option or number of arguments for CONFIG SET - '", name, "'")
@@ -472,6 +488,10 @@ impl Error {
     pub fn directive_refused(name: &[u8], reason: &str) -> Self {
         let tail = alloc::format!("') - {reason}");
         Self::with("ERR CONFIG SET failed (possibly related to argument '", name, &tail)
+    }
+
+    pub fn configuration_refused(reason: impl fmt::Display) -> Self {
+        Self::Owned(alloc::format!("ERR CONFIG SET failed - {reason}"))
     }
 
     pub fn unknown_client_type(word: &[u8]) -> Self {

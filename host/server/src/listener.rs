@@ -1,7 +1,9 @@
 //! Where clients come in: TCP addresses and a unix socket.
 //!
-//! One worker owns the listeners and hands connections out in turn, so that workers are loaded
-//! evenly and a second server on the same port is told so by the operating system.
+//! One worker accepts and hands connections out in turn, so that workers are loaded evenly and a
+//! second server on the same port is told so by the operating system. CONFIG SET moves the TCP
+//! listeners from whichever worker it runs on, so they stand behind a lock; a move that fails
+//! leaves everything as it was.
 
 use std::io::{self, ErrorKind, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -16,8 +18,8 @@ use crate::server::{Options, ServerError, Shared};
 use crate::socket::Socket;
 use crate::worker::is_transient;
 
-/// Listeners' tokens are counted down from here; the mailbox has the one above.
-const FIRST_TOKEN: usize = usize::MAX - 1;
+/// The token of all listeners: whichever is ready, all are asked. The mailbox has the one above.
+pub(crate) const LISTENERS: Token = Token(usize::MAX - 1);
 
 enum Listener {
     Tcp(mio::net::TcpListener),
@@ -25,29 +27,86 @@ enum Listener {
     Unix(mio::net::UnixListener),
 }
 
-/// All listeners; none for workers that own none.
-#[derive(Default)]
+impl Listener {
+    fn register(&mut self, registry: &Registry) -> io::Result<()> {
+        match self {
+            Self::Tcp(tcp) | Self::Tls(tcp) => {
+                registry.register(tcp, LISTENERS, Interest::READABLE)
+            }
+            Self::Unix(unix) => registry.register(unix, LISTENERS, Interest::READABLE),
+        }
+    }
+}
+
+/// All listeners.
 pub(crate) struct Listeners {
-    listeners: Vec<Listener>,
+    tcp: Vec<Listener>,
+    tls: Vec<Listener>,
+    unix: Option<Listener>,
     /// Removed at the end.
     socket_path: Option<PathBuf>,
+    /// Of the worker that accepts.
+    registry: Registry,
 }
 
 impl Listeners {
-    /// Opens everything that the options name.
-    pub(crate) fn open(options: &Options) -> Result<Self, ServerError> {
-        let mut opened = Self::default();
-        let tcp_port = if options.port_any { 0 } else { options.port };
-        if options.port != 0 {
-            opened.open_all(options, tcp_port, Listener::Tcp)?;
-        }
-        if options.tls.port != 0 {
-            opened.open_all(options, options.tls.port, Listener::Tls)?;
-        }
+    /// Opens everything that the options name; `registry` tells the worker that accepts.
+    pub(crate) fn open(options: &Options, registry: &Registry) -> Result<Self, ServerError> {
+        let registry = registry.try_clone()?;
+        let mut opened =
+            Self { tcp: Vec::new(), tls: Vec::new(), unix: None, socket_path: None, registry };
+        opened.listen_at(options)?;
         if let Some(path) = &options.unix_socket {
-            opened.open_unix(path, options)?;
+            let mut unix = open_unix(path, options)?;
+            opened.socket_path = Some(path.clone());
+            unix.register(&opened.registry)?;
+            opened.unix = Some(unix);
         }
         Ok(opened)
+    }
+
+    /// Listens at the port and the addresses of `new` instead of those of `old`, or still there.
+    pub(crate) fn relocate(&mut self, old: &Options, new: &Options) -> Result<(), ServerError> {
+        if new.bind == old.bind {
+            self.tcp = self.open_all(new, tcp_port(new), Listener::Tcp)?;
+            return Ok(());
+        }
+        // An address may be in both, and no two listeners can have one port of it.
+        self.tcp.clear();
+        self.tls.clear();
+        let moved = self.listen_at(new);
+        if moved.is_err()
+            && let Err(error) = self.listen_at(old)
+        {
+            tracing::error!("nobody can connect any more: {error}");
+        }
+        moved
+    }
+
+    fn listen_at(&mut self, options: &Options) -> Result<(), ServerError> {
+        let tcp = self.open_all(options, tcp_port(options), Listener::Tcp)?;
+        let tls_port = Some(options.tls.port).filter(|port| *port != 0);
+        self.tls = self.open_all(options, tls_port, Listener::Tls)?;
+        self.tcp = tcp;
+        Ok(())
+    }
+
+    /// Opens a port, if there is one, at every address that there is.
+    fn open_all(
+        &self,
+        options: &Options,
+        port: Option<u16>,
+        kind: fn(mio::net::TcpListener) -> Listener,
+    ) -> Result<Vec<Listener>, ServerError> {
+        let Some(port) = port else { return Ok(Vec::new()) };
+        let mut opened = Vec::new();
+        for address in &options.bind {
+            opened.extend(open_tcp(address, port, options.backlog)?.map(kind));
+        }
+        for listener in &mut opened {
+            listener.register(&self.registry)?;
+        }
+        if opened.is_empty() { Err(ServerError::NoAddress) } else { Ok(opened) }
     }
 
     /// The TCP port of the first listener: the real one when port 0 was asked for.
@@ -56,63 +115,23 @@ impl Listeners {
             Listener::Tcp(tcp) => tcp.local_addr().ok().map(|address| address.port()),
             Listener::Tls(_) | Listener::Unix(_) => None,
         };
-        self.listeners.iter().find_map(port).unwrap_or(0)
+        self.tcp.iter().find_map(port).unwrap_or(0)
     }
 
-    /// Opens a port at every address that there is.
-    fn open_all(
-        &mut self,
-        options: &Options,
-        port: u16,
-        kind: fn(mio::net::TcpListener) -> Listener,
-    ) -> Result<(), ServerError> {
-        let before = self.listeners.len();
-        for address in &options.bind {
-            self.listeners.extend(open_tcp(address, port, options.backlog)?.map(kind));
+    /// Nobody connects any more.
+    pub(crate) fn close(&mut self) {
+        self.tcp.clear();
+        self.tls.clear();
+        self.unix = None;
+        if let Some(path) = self.socket_path.take() {
+            // Whoever comes next removes it too.
+            let _ = std::fs::remove_file(path);
         }
-        if self.listeners.len() == before { Err(ServerError::NoAddress) } else { Ok(()) }
-    }
-
-    fn open_unix(&mut self, path: &PathBuf, options: &Options) -> Result<(), ServerError> {
-        let failed = |source| ServerError::Listen { address: path.display().to_string(), source };
-        // A socket that a killed server left behind is in the way; one that answers is not ours.
-        if std::os::unix::net::UnixStream::connect(path).is_err() {
-            match std::fs::remove_file(path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
-                _ => {}
-            }
-        }
-        let listener = mio::net::UnixListener::bind(path).map_err(failed)?;
-        if options.unix_socket_permissions != 0 {
-            use std::os::unix::fs::PermissionsExt;
-            let permissions = std::fs::Permissions::from_mode(options.unix_socket_permissions);
-            std::fs::set_permissions(path, permissions).map_err(failed)?;
-        }
-        self.listeners.push(Listener::Unix(listener));
-        self.socket_path = Some(path.clone());
-        Ok(())
-    }
-
-    pub(crate) fn register(&mut self, registry: &Registry) -> io::Result<()> {
-        for (index, listener) in self.listeners.iter_mut().enumerate() {
-            let token = Token(FIRST_TOKEN - index);
-            match listener {
-                Listener::Tcp(tcp) | Listener::Tls(tcp) => {
-                    registry.register(tcp, token, Interest::READABLE)?
-                }
-                Listener::Unix(unix) => registry.register(unix, token, Interest::READABLE)?,
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn owns(&self, Token(token): Token) -> bool {
-        token > FIRST_TOKEN - self.listeners.len()
     }
 
     /// The next new connection, if any. Those beyond `maxclients` are told so and closed.
     pub(crate) fn accept(&self, shared: &Shared) -> Option<Newcomer> {
-        for listener in &self.listeners {
+        for listener in self.tcp.iter().chain(&self.tls).chain(&self.unix) {
             loop {
                 match accept_one(listener, shared) {
                     Ok(Some(newcomer)) => return Some(newcomer),
@@ -133,11 +152,42 @@ impl Listeners {
 
 impl Drop for Listeners {
     fn drop(&mut self) {
-        if let Some(path) = &self.socket_path {
-            // Whoever comes next removes it too.
-            let _ = std::fs::remove_file(path);
+        self.close();
+    }
+}
+
+/// The port without TLS, if one is wanted; 0 stands for any.
+fn tcp_port(options: &Options) -> Option<u16> {
+    let wanted = options.port != 0;
+    wanted.then_some(if options.port_any { 0 } else { options.port })
+}
+
+/// Whether the machine lacks an address or, as the number says, all of IPv6.
+fn is_missing(error: &io::Error) -> bool {
+    const NO_ADDRESS_FAMILY: i32 = 97;
+    error.raw_os_error() == Some(NO_ADDRESS_FAMILY)
+        || matches!(
+            error.kind(),
+            ErrorKind::AddrNotAvailable | ErrorKind::Unsupported | ErrorKind::NotFound
+        )
+}
+
+fn open_unix(path: &PathBuf, options: &Options) -> Result<Listener, ServerError> {
+    let failed = |source| ServerError::Listen { address: path.display().to_string(), source };
+    // A socket that a killed server left behind is in the way; one that answers is not ours.
+    if std::os::unix::net::UnixStream::connect(path).is_err() {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
         }
     }
+    let listener = mio::net::UnixListener::bind(path).map_err(failed)?;
+    if options.unix_socket_permissions != 0 {
+        use std::os::unix::fs::PermissionsExt;
+        let permissions = std::fs::Permissions::from_mode(options.unix_socket_permissions);
+        std::fs::set_permissions(path, permissions).map_err(failed)?;
+    }
+    Ok(Listener::Unix(listener))
 }
 
 /// Opens a port at an address. `-` before it: it may be missing on this machine. `*` and `::*`: all.
@@ -154,19 +204,11 @@ fn open_tcp(
     };
     match listen(host, port, backlog) {
         Ok(listener) => Ok(Some(listener)),
-        Err(error)
-            if optional
-                && matches!(
-                    error.kind(),
-                    ErrorKind::AddrNotAvailable | ErrorKind::Unsupported | ErrorKind::NotFound
-                ) =>
-        {
+        Err(error) if optional && is_missing(&error) => {
             tracing::info!("not listening on {host}: {error}");
             Ok(None)
         }
-        // A machine without IPv6 says so with this error.
-        Err(error) if optional && error.raw_os_error() == Some(97) => Ok(None),
-        Err(error) => Err(ServerError::Listen { address: format!("{host}:{port}"), source: error }),
+        Err(source) => Err(ServerError::Listen { address: format!("{host}:{port}"), source }),
     }
 }
 

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use reef_engine::backend::Extension;
 use reef_engine::client_info::ClientKind;
 use reef_engine::clock::Millis;
+use reef_engine::error::Error;
 use reef_engine::settings::Settings;
 
 use crate::clock::now_ms;
@@ -171,13 +172,13 @@ impl Default for Options {
 pub trait Configuration: Send + Sync {
     /// Shows name and value of each directive that matches one of the patterns.
     fn get(&self, patterns: &[&[u8]], show: &mut dyn FnMut(&str, &str));
-    /// Sets directives, all or none: `put` gets what the server is to run with from now on, and if
-    /// it refuses, with its reason, nothing has changed.
+    /// Sets directives, all or none: `apply` is told what to run with from now on, and nothing is
+    /// set if it cannot.
     fn set(
         &self,
         pairs: &[(&[u8], &[u8])],
-        put: &mut dyn FnMut(Settings, Options) -> Result<(), String>,
-    ) -> Result<(), String>;
+        apply: &mut dyn FnMut(Settings, Options) -> Result<(), Error>,
+    ) -> Result<(), Error>;
     /// Writes the configuration back to its file. `users` are all users as in lines `user ...`,
     /// without that word.
     fn rewrite(&self, users: &[String]) -> Result<(), String>;
@@ -233,6 +234,7 @@ impl From<io::Error> for ServerError {
 pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
     options: ArcSwap<Options>,
+    pub(crate) listeners: Mutex<Listeners>,
     tls: ArcSwapOption<rustls::ServerConfig>,
     configuration: Option<Arc<dyn Configuration>>,
     pub(crate) extension: OnceLock<Arc<dyn Extension>>,
@@ -258,13 +260,35 @@ impl Shared {
         self.options.load()
     }
 
-    /// Puts new options into effect, or none of them.
-    pub(crate) fn set_options(&self, options: Options) -> Result<(), TlsError> {
-        if options.tls != self.options().tls {
-            self.tls.store(tls::server_config(&options.tls)?);
+    /// Runs with other settings from now on, or, when something is not to be had, with the old.
+    pub(crate) fn apply(&self, settings: Settings, options: Options) -> Result<(), Error> {
+        let renewed = if options.tls == self.options().tls {
+            None
+        } else {
+            Some(tls::server_config(&options.tls).map_err(Error::configuration_refused)?)
+        };
+        self.move_listeners(&options)?;
+        if let Some(tls) = renewed {
+            self.tls.store(tls);
         }
+        self.store.set_settings(settings);
         self.options.store(Arc::new(options));
         Ok(())
+    }
+
+    fn move_listeners(&self, new: &Options) -> Result<(), Error> {
+        let old = self.options();
+        let moved = old.port != new.port;
+        if !moved && old.bind == new.bind {
+            return Ok(());
+        }
+        let mut listeners = self.listeners.lock();
+        let result = listeners.relocate(&old, new);
+        self.port.store(u64::from(listeners.port()), Ordering::Relaxed);
+        result.map_err(|error| {
+            tracing::warn!("CONFIG SET: {error}");
+            if moved { Error::PORT_TAKEN } else { Error::ADDRESS_TAKEN }
+        })
     }
 
     /// The way to a new client; none if TLS has been turned off meanwhile.
@@ -333,7 +357,6 @@ impl Server {
         seed: u64,
     ) -> Result<Self, ServerError> {
         let tls = tls::server_config(&options.tls)?;
-        let mut listeners = Listeners::open(&options)?;
         let workers = options.workers.clamp(1, 256);
         let mut polls = Vec::new();
         let mut mailboxes = Vec::new();
@@ -342,7 +365,7 @@ impl Server {
             mailboxes.push(Arc::new(Mailbox::new(Waker::new(poll.registry(), MAILBOX)?)));
             polls.push(poll);
         }
-        listeners.register(polls[0].registry())?;
+        let listeners = Listeners::open(&options, polls[0].registry())?;
         let post = Arc::new(Post::new(mailboxes, seed, store.rules().audience()));
         store.set_post(post.clone());
         let mut run_id_state = seed ^ now_ms().get();
@@ -363,19 +386,18 @@ impl Server {
             evicted_clients: AtomicU64::new(0),
             workers_served: AtomicUsize::new(0),
             options: ArcSwap::from_pointee(options),
+            listeners: Mutex::new(listeners),
             tls: ArcSwapOption::new(tls),
         });
         if let Some(extension) = extension {
             // The cell is new, so it is empty.
             let _ = shared.extension.set(extension);
         }
-        let mut listeners = Some(listeners);
         let mut threads = Vec::new();
         for (index, poll) in polls.into_iter().enumerate() {
             let mut state = seed.wrapping_add(index as u64);
             let seed = crate::surroundings::next_random(&mut state);
-            let own = listeners.take().unwrap_or_default();
-            let worker = Worker::new(index, poll, shared.clone(), own, seed);
+            let worker = Worker::new(index, poll, shared.clone(), seed);
             let name = format!("reef-io-{index}");
             threads.push(std::thread::Builder::new().name(name).spawn(move || worker.run())?);
         }

@@ -106,12 +106,7 @@ impl Host for WorkerHost<'_> {
 
     fn config_set(&mut self, pairs: &[(&[u8], &[u8])]) -> Result<(), Error> {
         let Some(configuration) = self.shared.configuration() else { return Ok(()) };
-        let put = &mut |settings, options| {
-            self.shared.set_options(options).map_err(|error| error.to_string())?;
-            self.shared.store.set_settings(settings);
-            Ok(())
-        };
-        configuration.set(pairs, put).map_err(Error::Owned)
+        configuration.set(pairs, &mut |settings, options| self.shared.apply(settings, options))
     }
 
     fn config_rewrite(&mut self) -> Result<(), Error> {

@@ -31,7 +31,7 @@ use slab::Slab;
 use crate::clients::Card;
 use crate::clock::{now_ms, now_us};
 use crate::connection::{Connection, Deadlines, Sent, Waiting};
-use crate::listener::Listeners;
+use crate::listener::LISTENERS;
 use crate::mailbox::{Mailbox, Message, Newcomer};
 use crate::server::Shared;
 use crate::statistics::Statistics;
@@ -48,7 +48,7 @@ const PEAK_PERIOD_S: u64 = 4;
 /// How often idle connections and the clock are looked after.
 const HOUSEKEEPING_MS: u64 = 1000;
 
-/// The token of the mailbox; listeners' tokens lie below it, connections' start at 0.
+/// The token of the mailbox; that of the listeners lies below it, connections' start at 0.
 pub(crate) const MAILBOX: Token = Token(usize::MAX);
 
 pub(crate) struct Worker {
@@ -57,7 +57,6 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) statistics: Arc<Statistics>,
-    listeners: Listeners,
     /// Each in a place of its own: a table of whole connections would double as it grows.
     pub(crate) connections: Slab<Box<Connection>>,
     /// Where each client is in the slab.
@@ -99,20 +98,13 @@ enum Fate {
 }
 
 impl Worker {
-    pub(crate) fn new(
-        index: usize,
-        poll: Poll,
-        shared: Arc<Shared>,
-        listeners: Listeners,
-        seed: u64,
-    ) -> Self {
+    pub(crate) fn new(index: usize, poll: Poll, shared: Arc<Shared>, seed: u64) -> Self {
         Self {
             index,
             poll,
             mailbox: shared.post.mailboxes[index].clone(),
             statistics: shared.statistics[index].clone(),
             shared,
-            listeners,
             connections: Slab::new(),
             places: std::collections::HashMap::new(),
             deadlines: Deadlines::default(),
@@ -154,7 +146,7 @@ impl Worker {
             for event in &events {
                 match event.token() {
                     MAILBOX => {}
-                    token if self.listeners.owns(token) => self.accept(),
+                    LISTENERS => self.accept(),
                     Token(place) => self.ready(place, &moment, event),
                 }
             }
@@ -195,7 +187,9 @@ impl Worker {
     // ---- connections come and go ---------------------------------------------------------
 
     fn accept(&mut self) {
-        while let Some(newcomer) = self.listeners.accept(&self.shared) {
+        loop {
+            let newcomer = self.shared.listeners.lock().accept(&self.shared);
+            let Some(newcomer) = newcomer else { return };
             let worker = self.shared.next_worker();
             if worker == self.index {
                 self.adopt(newcomer);
@@ -252,6 +246,7 @@ impl Worker {
     }
 
     fn close_all(&mut self) {
+        self.shared.listeners.lock().close();
         let places: Vec<usize> = self.connections.iter().map(|(place, _)| place).collect();
         places.into_iter().for_each(|place| self.close(place));
     }
@@ -393,6 +388,7 @@ impl Worker {
         self.reply.clear();
         self.reply.set_protocol(self.connections[place].protocol);
         self.stopwatch = Stopwatch::start();
+        self.connections[place].card.input_bytes.store(bytes.len() as u32, Ordering::Relaxed);
         while fate == Fate::Idle {
             let connection = &mut self.connections[place];
             let limits = Limits {

@@ -1,8 +1,9 @@
-//! Scripts: Reef runs no Lua. The commands exist to say what to do instead.
+//! Scripts: Reef runs no Lua. Who wants to run or keep a script is told what to do instead; who
+//! asks which there are, or wants none, gets the answer of a Redis without any.
 
 use super::help;
 use crate::args::Args;
-use crate::command::{Arity, Command, Flags, Group, command, container};
+use crate::command::{Arity, Command, Flags, Group, Handler, command, container};
 use crate::error::Error;
 use crate::keyspec::KeySpec;
 use crate::step::Cx;
@@ -46,28 +47,28 @@ const fn run(name: &'static str, usage: &'static str, since: &'static str) -> Co
         .since(since, "Depends on the script or function that is executed.")
 }
 
-const fn script(name: &'static str, arity: Arity) -> Command {
-    command(name, refuse, arity).of("SCRIPT").group(Group::Scripting).flags(Flags::NOSCRIPT)
+const fn script(name: &'static str, handler: Handler, arity: Arity) -> Command {
+    command(name, handler, arity).of("SCRIPT").group(Group::Scripting).flags(Flags::NOSCRIPT)
 }
 
 static SCRIPT: &[Command] = &[
-    script("DEBUG", 3)
+    script("DEBUG", refuse, 3)
         .usage("<YES|SYNC|NO>")
         .since("3.2.0", "O(1)")
         .summary("Sets the debug mode of server-side Lua scripts."),
-    script("EXISTS", -3)
+    script("EXISTS", exists, -3)
         .usage("sha1 [sha1 ...]")
         .since("2.6.0", "O(N) with N being the number of scripts to check (so checking a single script is an O(1) operation).")
         .summary("Determines whether server-side Lua scripts exist in the script cache."),
-    script("FLUSH", -2)
+    script("FLUSH", flush_scripts, -2)
         .usage("[ASYNC|SYNC]")
         .since("2.6.0", "O(N) with N being the number of scripts in cache")
         .summary("Removes all server-side Lua scripts from the script cache."),
-    script("KILL", 2)
+    script("KILL", kill, 2)
         .flags(Flags::ALLOW_BUSY)
         .since("2.6.0", "O(1)")
         .summary("Terminates a server-side Lua script during execution."),
-    script("LOAD", 3)
+    script("LOAD", refuse, 3)
         .flags(Flags::STALE)
         .usage("script")
         .since("2.6.0", "O(N) with N being the length in bytes of the script body.")
@@ -75,8 +76,8 @@ static SCRIPT: &[Command] = &[
     help::entry("SCRIPT").group(Group::Scripting),
 ];
 
-const fn function(name: &'static str, arity: Arity) -> Command {
-    command(name, refuse, arity)
+const fn function(name: &'static str, handler: Handler, arity: Arity) -> Command {
+    command(name, handler, arity)
         .of("FUNCTION")
         .group(Group::Scripting)
         .flags(Flags::NOSCRIPT)
@@ -84,34 +85,36 @@ const fn function(name: &'static str, arity: Arity) -> Command {
 }
 
 static FUNCTION: &[Command] = &[
-    function("DELETE", 3)
+    function("DELETE", refuse, 3)
         .write()
         .usage("library-name")
         .summary("Deletes a library and its functions."),
-    function("DUMP", 2)
+    function("DUMP", refuse, 2)
         .since("7.0.0", "O(N) where N is the number of functions")
         .summary("Dumps all libraries into a serialized binary payload."),
-    function("FLUSH", -2)
+    function("FLUSH", flush_functions, -2)
         .write()
         .usage("[ASYNC|SYNC]")
         .since("7.0.0", "O(N) where N is the number of functions deleted")
         .summary("Deletes all libraries and functions."),
-    function("KILL", 2).flags(Flags::ALLOW_BUSY).summary("Terminates a function during execution."),
-    function("LIST", -2)
+    function("KILL", kill, 2)
+        .flags(Flags::ALLOW_BUSY)
+        .summary("Terminates a function during execution."),
+    function("LIST", list, -2)
         .usage("[LIBRARYNAME library-name-pattern] [WITHCODE]")
         .since("7.0.0", "O(N) where N is the number of functions")
         .summary("Returns information about all libraries."),
-    function("LOAD", -3)
+    function("LOAD", refuse, -3)
         .write_denyoom()
         .usage("[REPLACE] function-code")
         .since("7.0.0", "O(1) (considering compilation time is redundant)")
         .summary("Creates a library."),
-    function("RESTORE", -3)
+    function("RESTORE", refuse, -3)
         .write_denyoom()
         .usage("serialized-value [FLUSH|APPEND|REPLACE]")
         .since("7.0.0", "O(N) where N is the number of functions on the payload")
         .summary("Restores all libraries from a payload."),
-    function("STATS", 2)
+    function("STATS", refuse, 2)
         .flags(Flags::ALLOW_BUSY)
         .summary("Returns information about a function during execution."),
     help::entry("FUNCTION").group(Group::Scripting).since("7.0.0", "O(1)"),
@@ -120,4 +123,56 @@ static FUNCTION: &[Command] = &[
 fn refuse(_cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     args.skip_rest();
     Err(Error::NO_SCRIPTING)
+}
+
+fn exists(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    cx.reply.array(args.left());
+    for _ in 0..args.left() {
+        cx.reply.integer(0);
+    }
+    args.skip_rest();
+    Ok(())
+}
+
+fn flush_scripts(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    flush(cx, args, Error::SCRIPT_FLUSH_MODE)
+}
+
+fn flush_functions(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    if args.left() > 1 {
+        args.skip_rest();
+        return Err(Error::subcommand_syntax(args.argv().get(1), "FUNCTION"));
+    }
+    flush(cx, args, Error::FUNCTION_FLUSH_MODE)
+}
+
+/// There is nothing to remove, now or later.
+fn flush(cx: &mut Cx<'_>, args: &mut Args<'_>, unknown_mode: Error) -> Result<(), Error> {
+    let known = args.is_done() || args.one_of(&["ASYNC", "SYNC"]).is_some();
+    if !known || !args.is_done() {
+        args.skip_rest();
+        return Err(unknown_mode);
+    }
+    cx.reply.ok();
+    Ok(())
+}
+
+fn kill(_cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
+    Err(Error::NOT_BUSY)
+}
+
+fn list(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (mut with_code, mut named) = (false, false);
+    while let Some(word) = args.maybe() {
+        if !with_code && word.eq_ignore_ascii_case(b"WITHCODE") {
+            with_code = true;
+        } else if !named && word.eq_ignore_ascii_case(b"LIBRARYNAME") {
+            named = args.maybe().ok_or(Error::NO_LIBRARY_NAME).map(|_| true)?;
+        } else {
+            args.skip_rest();
+            return Err(Error::unknown_argument(word));
+        }
+    }
+    cx.reply.array(0);
+    Ok(())
 }

@@ -97,10 +97,6 @@ pub fn pass(
         permit(&command, argv, session)
             .map_err(|denial| Refusal::Denied(command.clone(), denial))?;
     }
-    // What was sent by a client that is gone since must not take what others could have.
-    if session.hung_up && flags.has(Flags::BLOCKING) {
-        return Err(Error::HUNG_UP.into());
-    }
     // Queuing takes memory too.
     let is_queued = session.transaction().is_some() && !runs_inside_multi(&command);
     if conditions.out_of_memory && (flags.has(Flags::DENYOOM) || is_queued) {

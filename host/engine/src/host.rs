@@ -128,6 +128,12 @@ pub trait Host {
         0
     }
 
+    /// Whether the client that asks has hung up meanwhile. Asked before a command that takes what
+    /// others wait for: what is given to a client that has gone is lost.
+    fn has_hung_up(&self) -> bool {
+        false
+    }
+
     /// Whether a waiter's connection still stands. Asked before an element is given to it.
     fn is_connected(&mut self, waiter: &Waiter) -> bool;
 

@@ -69,8 +69,6 @@ pub struct Session {
     pub no_evict: bool,
     /// Whether the connection closes when its replies are sent.
     pub closing: bool,
-    /// Whether the client has said that it sends nothing more: most likely it is gone.
-    pub hung_up: bool,
     /// Whether MONITOR runs here.
     pub monitoring: bool,
     /// How many subscriptions there are.
@@ -134,7 +132,6 @@ impl Session {
             no_touch: false,
             no_evict: false,
             closing: false,
-            hung_up: false,
             monitoring: false,
             subscribed: SubscriptionCounts::default(),
             reply_is_push: false,

@@ -143,6 +143,9 @@ impl Cx<'_> {
     /// Runs a command; in case of an error nothing is written to the reply.
     #[inline]
     pub fn try_run(&mut self, command: &CommandRef, argv: Argv<'_>) -> Result<(), Error> {
+        if command.flags.has(Flags::BLOCKING) && !self.rerun && self.host.has_hung_up() {
+            return Err(Error::HUNG_UP);
+        }
         let mark = self.reply.mark();
         self.keys.no_touch = self.session.no_touch;
         let result = match command.runner {

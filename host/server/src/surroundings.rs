@@ -29,6 +29,7 @@ use crate::clock::{now_ms, now_us};
 use crate::mailbox::Message;
 use crate::post::Post;
 use crate::server::Shared;
+use crate::socket::Socket;
 use crate::timing::{Slow, Stopwatch};
 use crate::users_file;
 
@@ -36,6 +37,9 @@ use crate::users_file;
 pub(crate) struct WorkerHost<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) client: u64,
+    /// Its connection, and whether it is known to have hung up.
+    pub(crate) socket: &'a Socket,
+    pub(crate) hung_up: bool,
     /// The worker that serves it.
     pub(crate) worker: u32,
     pub(crate) random: &'a mut u64,
@@ -186,6 +190,11 @@ impl Host for WorkerHost<'_> {
 
     fn home(&self) -> u32 {
         self.worker
+    }
+
+    fn has_hung_up(&self) -> bool {
+        // One worker alone has heard of it before it gets to what was sent after that.
+        self.hung_up || self.shared.post.mailboxes.len() > 1 && !self.socket.is_connected()
     }
 
     fn is_connected(&mut self, waiter: &Waiter) -> bool {

@@ -256,7 +256,7 @@ impl Worker {
     #[inline]
     fn ready(&mut self, place: usize, moment: &Moment, event: &Event) {
         let Some(connection) = self.connections.get_mut(place) else { return };
-        connection.session.hung_up |= event.is_read_closed();
+        connection.hung_up |= event.is_read_closed();
         if event.is_writable() && connection.flush() == Sent::Broken {
             return self.close(place);
         }
@@ -277,8 +277,7 @@ impl Worker {
 
     fn is_waiting_corpse(&self, place: usize) -> bool {
         let connection = self.connections.get(place);
-        connection
-            .is_some_and(|connection| connection.session.hung_up && connection.waiter.is_some())
+        connection.is_some_and(|connection| connection.hung_up && connection.waiter.is_some())
     }
 
     fn take_turn(&mut self, place: usize, moment: &Moment) -> Fate {
@@ -468,6 +467,8 @@ impl Worker {
         let mut host = WorkerHost {
             shared: &self.shared,
             client: connection.session.id,
+            socket: &connection.link.socket,
+            hung_up: connection.hung_up,
             worker: self.index as u32,
             random: &mut self.random,
             stopwatch: &mut self.stopwatch,
@@ -507,9 +508,6 @@ impl Worker {
             None => {}
         }
         if let Some(command) = execution.command {
-            if failed && !execution.ran {
-                self.statistics.of(command).rejected.add(1);
-            }
             connection.card.command.store(command, Ordering::Relaxed);
         }
         if execution.ran {

@@ -29,6 +29,8 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) fn run(args: ServeArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    // Before anything of size is allocated.
+    reef_server::postpone_huge_pages();
     let (file, flags) = match args.words.split_first() {
         Some((file, flags)) if !file.starts_with("--") => {
             (Some(Source::from_argument(file)), flags)

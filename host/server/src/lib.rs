@@ -11,6 +11,7 @@
 mod clients;
 mod clock;
 mod connection;
+mod huge_pages;
 mod info;
 mod input;
 mod link;
@@ -35,6 +36,7 @@ mod users_file;
 mod worker;
 
 pub use clock::now_ms;
+pub use huge_pages::postpone_huge_pages;
 pub use server::{Configuration, Options, OutputLimit, OutputLimits, Server, ServerError, Stopper};
 pub use store::{Execution, Moment, Store};
 pub use surroundings::BatchHost;

@@ -33,6 +33,7 @@ use reef_engine::waiters::Waiter;
 use reef_resp::{Argv, Writer};
 
 use crate::clock::now_ms;
+use crate::huge_pages::HugePages;
 use crate::memory::Ledger;
 use crate::pause::PauseClock;
 use crate::post::Post;
@@ -61,6 +62,7 @@ pub struct Store {
     post: OnceLock<Arc<Post>>,
     ledger: Ledger,
     reaper: Reaper,
+    huge_pages: HugePages,
     pause: PauseClock,
     slow: Slow,
 }
@@ -103,6 +105,7 @@ impl Store {
             post: OnceLock::new(),
             ledger: Ledger::default(),
             reaper: Reaper::default(),
+            huge_pages: HugePages::default(),
             pause: PauseClock::default(),
             slow: Slow::default(),
         });
@@ -118,6 +121,12 @@ impl Store {
     /// What ends large values.
     pub(crate) fn reaper(&self) -> &Reaper {
         &self.reaper
+    }
+
+    /// Allows huge pages if there is enough data. Looks at every shard as long as there is not.
+    pub(crate) fn allow_huge_pages(&self) {
+        let bytes = || self.shards.iter().map(|locked| locked.0.lock().heap_bytes()).sum();
+        self.huge_pages.allow_for(bytes);
     }
 
     /// Which commands wait.

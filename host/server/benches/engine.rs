@@ -1,5 +1,8 @@
 //! The engine without sockets: `cargo bench -p reef-server`.
 //!
+//! `cargo bench -p reef-server -- growth` fills one store with ten million keys instead and tells of
+//! the slowest writes: a table that grows must hold nobody up.
+//!
 //! Each line runs one command over and over on keys of its own, first by one thread, then by two,
 //! and prints nanoseconds per command and how much more two threads do than one. What is left out
 //! is everything that a kernel does; what is measured is parsing, dispatch, locks and data.
@@ -22,11 +25,38 @@ const ROUNDS: usize = 7;
 const COMMANDS: usize = 400_000;
 
 fn main() {
+    if std::env::args().any(|argument| argument == "growth") {
+        return growth();
+    }
     println!("{:10} {:>12} {:>12} {:>8}", "command", "1 thread ns", "2 threads ns", "speed-up");
     measure("PING", |_| "*1\r\n$4\r\nPING\r\n".to_owned());
     measure("SET", |key| set(key, &"v".repeat(100)));
     measure("GET", |key| format!("*2\r\n$3\r\nGET\r\n${}\r\n{key}\r\n", key.len()));
     measure("INCR", |key| format!("*2\r\n$4\r\nINCR\r\n${}\r\nn{key}\r\n", key.len() + 1));
+}
+
+/// Times each of ten million writes of new keys.
+fn growth() {
+    const KEYS: usize = 10_000_000;
+    let store = Store::new(7, 1, Settings::default());
+    let mut times_ns = Vec::with_capacity(KEYS);
+    for index in 0..KEYS {
+        let command = set(&format!("key:{index:012}"), "a value");
+        let start = Instant::now();
+        run(&store, command.as_bytes(), 1);
+        times_ns.push(start.elapsed().as_nanos() as u64);
+    }
+    times_ns.sort_unstable();
+    let at = |share: f64| times_ns[((KEYS - 1) as f64 * share) as usize] as f64 / 1e3;
+    println!(
+        "{KEYS} new keys, us a write: median {:.2}, p99.9 {:.2}, p99.999 {:.1}, slowest {:.1}",
+        at(0.5),
+        at(0.999),
+        at(0.999_99),
+        at(1.0)
+    );
+    let stalls = times_ns.iter().filter(|time| **time > 2_000_000).count();
+    println!("writes above 2 ms: {stalls}");
 }
 
 fn set(key: &str, value: &str) -> String {

@@ -225,8 +225,9 @@ pub trait Host {
     /// DEBUG SET-ACTIVE-EXPIRE.
     fn set_active_expiry(&mut self, on: bool);
 
-    /// Takes databases that a flush emptied: ending them may take long.
-    fn discard(&mut self, databases: Vec<Database>) {
+    /// Takes databases that a flush emptied: ending them may take long. `asked` tells whether the
+    /// client or the configuration wants that to happen elsewhere, so that it counts as such.
+    fn discard(&mut self, databases: Vec<Database>, _asked: bool) {
         drop(databases);
     }
 

@@ -10,19 +10,11 @@ use std::sync::{Arc, OnceLock};
 use reef_engine::keyspace::{Database, Slot};
 
 /// What is to end.
-enum Remains {
-    Values(Vec<Slot>),
-    Databases(Vec<Database>),
-}
-
-impl Remains {
-    /// How many keys it had.
-    fn len(&self) -> u64 {
-        match self {
-            Self::Values(values) => values.len() as u64,
-            Self::Databases(databases) => databases.iter().map(|part| part.len() as u64).sum(),
-        }
-    }
+struct Remains {
+    _values: Vec<Slot>,
+    _databases: Vec<Database>,
+    /// How many keys count as freed lazily: all, or none if nobody had asked for it.
+    counted: u64,
 }
 
 #[derive(Debug, Default)]
@@ -39,19 +31,22 @@ pub(crate) struct Reaper {
 }
 
 impl Reaper {
-    /// Takes values.
-    pub(crate) fn take_values(&self, values: Vec<Slot>) {
-        self.take(Remains::Values(values));
+    /// Takes values; `asked` tells whether they count as freed lazily.
+    pub(crate) fn take_values(&self, values: Vec<Slot>, asked: bool) {
+        let counted = if asked { values.len() as u64 } else { 0 };
+        self.take(Remains { _values: values, _databases: Vec::new(), counted });
     }
 
-    /// Takes databases.
-    pub(crate) fn take_databases(&self, databases: Vec<Database>) {
-        self.take(Remains::Databases(databases));
+    /// Takes databases; `asked` tells whether their keys count as freed lazily.
+    pub(crate) fn take_databases(&self, databases: Vec<Database>, asked: bool) {
+        let keys = databases.iter().map(|part| part.len() as u64).sum();
+        let counted = if asked { keys } else { 0 };
+        self.take(Remains { _values: Vec::new(), _databases: databases, counted });
     }
 
     fn take(&self, remains: Remains) {
         let sender = self.sender.get_or_init(|| Self::start(self.counts.clone()));
-        self.counts.pending.fetch_add(remains.len(), Ordering::AcqRel);
+        self.counts.pending.fetch_add(remains.counted, Ordering::AcqRel);
         let refused = match sender {
             Some(sender) => sender.send(remains).err().map(|error| error.0),
             None => Some(remains),
@@ -86,8 +81,8 @@ impl Reaper {
 }
 
 fn end(remains: Remains, counts: &Counts) {
-    let len = remains.len();
+    let counted = remains.counted;
     drop(remains);
-    counts.pending.fetch_sub(len, Ordering::AcqRel);
-    counts.freed.fetch_add(len, Ordering::AcqRel);
+    counts.pending.fetch_sub(counted, Ordering::AcqRel);
+    counts.freed.fetch_add(counted, Ordering::AcqRel);
 }

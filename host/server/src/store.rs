@@ -251,9 +251,12 @@ impl Store {
     /// no shard held.
     #[inline]
     fn sweep(&self, journal: &mut Journal) {
-        let values = journal.waste.take_elsewhere();
-        if !values.is_empty() {
-            self.reaper.take_values(values);
+        for (values, asked) in
+            [(journal.waste.take_lazily(), true), (journal.waste.take_apart(), false)]
+        {
+            if !values.is_empty() {
+                self.reaper.take_values(values, asked);
+            }
         }
     }
 

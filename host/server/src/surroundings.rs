@@ -292,8 +292,8 @@ impl Host for WorkerHost<'_> {
         self.shared.store.set_active_expiry(on);
     }
 
-    fn discard(&mut self, databases: Vec<Database>) {
-        self.shared.store.reaper().take_databases(databases);
+    fn discard(&mut self, databases: Vec<Database>, asked: bool) {
+        self.shared.store.reaper().take_databases(databases, asked);
     }
 
     fn sleep(&mut self, seconds: f64) {

@@ -99,9 +99,13 @@ fn flushall(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn end_databases(cx: &mut Cx<'_>, parts: Vec<Database>, elsewhere: bool) {
-    if elsewhere && !parts.is_empty() {
-        cx.host.discard(parts);
+fn end_databases(cx: &mut Cx<'_>, parts: Vec<Database>, asked: bool) {
+    /// From how many keys on nobody should have to wait for the end.
+    const LARGE_KEYS: usize = 1000;
+    let keys: usize = parts.iter().map(Database::len).sum();
+    // The data is gone either way; only who ends it differs.
+    if asked && keys > 0 || keys >= LARGE_KEYS {
+        cx.host.discard(parts, asked);
     }
     cx.reply.ok();
 }

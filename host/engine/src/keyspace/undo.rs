@@ -146,19 +146,35 @@ pub struct Journal {
 pub struct Waste {
     /// Those that end in the step's own thread.
     here: Vec<Slot>,
-    /// Those that end elsewhere.
-    elsewhere: Vec<Slot>,
+    /// Those that end elsewhere because it was asked for.
+    lazily: Vec<Slot>,
+    /// Those that end elsewhere because they would hold the thread up for too long.
+    apart: Vec<Slot>,
 }
 
 impl Waste {
-    pub(super) fn push(&mut self, slot: Slot, elsewhere: bool) {
-        if elsewhere { self.elsewhere.push(slot) } else { self.here.push(slot) }
+    pub(super) fn push(&mut self, slot: Slot, lazily: bool) {
+        /// From how many parts on a value takes milliseconds to end.
+        const HUGE_PARTS: usize = 20_000;
+        if lazily {
+            self.lazily.push(slot);
+        } else if slot.parts() >= HUGE_PARTS {
+            self.apart.push(slot);
+        } else {
+            self.here.push(slot);
+        }
     }
 
-    /// Takes away what is to end elsewhere.
+    /// Takes away what is to end elsewhere because it was asked for.
     #[inline]
-    pub fn take_elsewhere(&mut self) -> Vec<Slot> {
-        core::mem::take(&mut self.elsewhere)
+    pub fn take_lazily(&mut self) -> Vec<Slot> {
+        core::mem::take(&mut self.lazily)
+    }
+
+    /// Takes away what is to end elsewhere although nobody asked for it.
+    #[inline]
+    pub fn take_apart(&mut self) -> Vec<Slot> {
+        core::mem::take(&mut self.apart)
     }
 }
 

@@ -155,3 +155,54 @@ fn waits_can_be_ended_from_outside() {
     let left: usize = redis::cmd("LLEN").arg("k").query(&mut operator).expect("a length");
     assert_eq!(left, 1);
 }
+
+/// Clients that wait for many keys at once, pushes to all of them from several sides: each element
+/// arrives exactly once, and nobody goes on waiting beside an element.
+#[test]
+fn what_is_pushed_to_many_keys_arrives_once() {
+    const KEYS: usize = 12;
+    const TAKERS: usize = 24;
+    const PUSHERS: usize = 4;
+    const EACH: usize = 1500;
+    let server = Served::start(&["--io-threads", "2", "--shards", "16"]);
+    let takers: Vec<_> = (0..TAKERS)
+        .map(|taker| {
+            let mut connection = server.connect();
+            std::thread::spawn(move || {
+                let mut taken: Vec<usize> = Vec::new();
+                loop {
+                    let mut command = redis::cmd("BLPOP");
+                    // Each begins with another key, so that all orders occur.
+                    (0..KEYS).for_each(|key| {
+                        command.arg(format!("k{}", (key + taker) % KEYS));
+                    });
+                    command.arg(2);
+                    let got: Option<(String, usize)> =
+                        command.query(&mut connection).expect("a reply");
+                    match got {
+                        Some((_, element)) => taken.push(element),
+                        None => return taken,
+                    }
+                }
+            })
+        })
+        .collect();
+    let pushers: Vec<_> = (0..PUSHERS)
+        .map(|pusher| {
+            let mut connection = server.connect();
+            std::thread::spawn(move || {
+                for number in 0..EACH {
+                    let key = format!("k{}", (number * 7 + pusher) % KEYS);
+                    push(&mut connection, &key, pusher * EACH + number);
+                }
+            })
+        })
+        .collect();
+    pushers.into_iter().for_each(|pusher| pusher.join().expect("pushed"));
+    let mut taken: Vec<usize> =
+        takers.into_iter().flat_map(|taker| taker.join().expect("taken")).collect();
+    taken.sort_unstable();
+    assert_eq!(taken, (0..PUSHERS * EACH).collect::<Vec<_>>());
+    let left: usize = redis::cmd("DBSIZE").query(&mut server.connect()).expect("a number");
+    assert_eq!(left, 0);
+}

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use reef_resp::{Argv, Writer};
 
 use crate::error::Error;
-use crate::keyspace::NumberedKey;
+use crate::keyspace::{NumberedKey, ShardSet};
 use crate::session::Session;
 use crate::step::{Answer, Cx};
 use crate::waiters::{Place, Wait, Waiter};
@@ -33,6 +33,13 @@ impl Cx<'_> {
         let Ok(Some(command)) = self.registry.resolve(argv) else { return Err(Error::Syntax) };
         let rules = self.keys.rules;
         let shards = command.shards(argv, rules);
+        let mut reach = ShardSet::NONE;
+        command.keys.visit(argv, |position| {
+            // Who hears of a loss looks at all its keys again; others need what they write to.
+            if wait.hears_of_loss || !wait.keys.contains(&position) {
+                reach.insert(rules.shard_of(argv.get(position)));
+            }
+        });
         let place = Place {
             client: self.session.id,
             home: self.host.home(),
@@ -43,6 +50,7 @@ impl Cx<'_> {
             account: self.session.account().cloned(),
             caching: self.session.caching,
             shards,
+            reach,
         };
         let waiter = Arc::new(Waiter::new(wait, command, argv, place));
         self.keys.add_waiter(&waiter);
@@ -50,8 +58,8 @@ impl Cx<'_> {
         Ok(())
     }
 
-    /// Tells what happened, and serves everybody whose keys this step made ready. To be called at the end of each step,
-    /// with all shards held that the waiters of the held ones may need (see
+    /// Tells what happened, and serves everybody whose keys this step made ready. To be called at the
+    /// end of each step, with all shards held that the waiters of the held ones may need (see
     /// [`Shards::reach`](crate::keyspace::Shards::reach)).
     #[inline]
     pub fn settle(&mut self) {
@@ -79,16 +87,21 @@ impl Cx<'_> {
             if type_name != Some(waiter.type_name) && !waiter.hears_of_loss {
                 continue;
             }
-            // What is given to a client that has gone would be lost.
-            if self.host.is_connected(&waiter) {
-                self.serve(&waiter);
-            } else {
-                self.keys.end_wait(&waiter);
+            if waiter.claim() && !self.serve(&waiter) {
+                waiter.release();
+                continue;
             }
+            waiter.finish();
+            self.keys.remove_waiter(&waiter);
         }
     }
 
-    fn serve(&mut self, waiter: &Arc<Waiter>) {
+    /// Serves a waiter, or finds that it is gone. `false`: it goes on waiting.
+    fn serve(&mut self, waiter: &Waiter) -> bool {
+        // What is given to a client that has gone would be lost.
+        if !self.host.is_connected(waiter) {
+            return true;
+        }
         let mut reply = Writer::new(waiter.protocol);
         let mut session = Session::new(waiter.client, waiter.user.clone(), true);
         session.database = waiter.database;
@@ -97,8 +110,7 @@ impl Cx<'_> {
         }
         if session.is_outdated() && !self.host.users().renew(&mut session) {
             // The user is gone, and so is the connection.
-            self.keys.end_wait(waiter);
-            return;
+            return true;
         }
         session.caching = waiter.caching;
         let mut step = Cx {
@@ -112,12 +124,11 @@ impl Cx<'_> {
         };
         step.run_if_permitted(&waiter.command, waiter.argv.as_argv());
         step.tell_happenings();
-        let still_waits = !matches!(step.answer, Answer::Now);
-        if still_waits {
-            return;
+        if !matches!(step.answer, Answer::Now) {
+            return false;
         }
-        self.keys.end_wait(waiter);
         self.host.deliver(waiter, reply.take_data());
+        true
     }
 }
 

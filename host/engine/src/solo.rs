@@ -218,17 +218,24 @@ impl Solo {
     fn end_wait(&mut self, id: u64, ending: Ending) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let Some((waiter, _)) = client.waiter.take() else { return };
+        self.clear_queues(&waiter);
+        self.go_on(id, &waiter.farewell(ending));
+    }
+
+    fn clear_queues(&mut self, waiter: &Waiter) {
         let mut journal = Journal::new();
         let shards = hold(&mut self.shards, waiter.shards);
-        Keyspace::new(shards, &self.rules, self.process.now, 0, &mut journal).end_wait(&waiter);
-        self.go_on(id, &waiter.farewell(ending));
+        Keyspace::new(shards, &self.rules, self.process.now, 0, &mut journal).end_wait(waiter);
     }
 
     /// Gives a client the reply that it waited for, and runs what it sent meanwhile.
     fn go_on(&mut self, id: u64, reply: &[u8]) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        client.waiter = None;
+        let waiter = client.waiter.take();
         client.unasked.extend_from_slice(reply);
+        if let Some((waiter, _)) = waiter {
+            self.clear_queues(&waiter);
+        }
         while let Some(client) = self.clients.get_mut(&id)
             && client.waiter.is_none()
             && !client.postponed

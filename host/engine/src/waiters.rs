@@ -7,10 +7,13 @@
 //!
 //! Invariants:
 //! - a queue is in order of arrival;
-//! - a waiter is in the queues of all its keys or of none, and `is_done` tells which; both change
-//!   only while all of [`Waiter::shards`] are held;
-//! - a shard's [`Waiters::reach`] covers the shards of everybody who waits in it, so that who holds
-//!   it can serve them all.
+//! - a waiter is served once: whoever wants to serve it, or to end its wait, claims it first, so
+//!   that steps on different shards do not both do it;
+//! - who serves a waiter takes it out of the queues it holds; out of the others it goes when whoever
+//!   serves the connection hears of it, and until then it is passed over there;
+//! - a shard's [`Waiters::reach`] covers all shards that serving somebody in it may take. A pop from
+//!   one of several keys needs the shard of the key that became ready, so a client that waits for
+//!   many keys does not tie shards together.
 //!
 //! Nothing here reads a clock: how long a client waits is its driver's business.
 
@@ -18,7 +21,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use reef_resp::{Argv, OwnedArgv, Protocol, Writer};
 
@@ -92,8 +95,17 @@ pub struct Waiter {
     pub(crate) keys: Range<usize>,
     pub(crate) type_name: &'static str,
     pub(crate) hears_of_loss: bool,
-    done: AtomicBool,
+    /// The shards that serving it takes, beyond that of the key that is ready.
+    reach: ShardSet,
+    state: AtomicU8,
 }
+
+/// It waits.
+const WAITING: u8 = 0;
+/// Somebody tries to serve it.
+const CLAIMED: u8 = 1;
+/// It waits no longer.
+const DONE: u8 = 2;
 
 /// Who begins to wait, and where its keys are.
 #[derive(Debug)]
@@ -107,12 +119,23 @@ pub(crate) struct Place {
     pub(crate) account: Option<Arc<Account>>,
     pub(crate) caching: Option<Caching>,
     pub(crate) shards: ShardSet,
+    pub(crate) reach: ShardSet,
 }
 
 impl Waiter {
     pub(crate) fn new(wait: Wait, command: CommandRef, argv: Argv<'_>, place: Place) -> Self {
-        let Place { client, home, order, database, protocol, user, account, caching, shards } =
-            place;
+        let Place {
+            client,
+            home,
+            order,
+            database,
+            protocol,
+            user,
+            account,
+            caching,
+            shards,
+            reach,
+        } = place;
         Self {
             client,
             home,
@@ -129,7 +152,8 @@ impl Waiter {
             keys: wait.keys,
             type_name: wait.type_name,
             hears_of_loss: wait.hears_of_loss,
-            done: AtomicBool::new(false),
+            reach,
+            state: AtomicU8::new(WAITING),
         }
     }
 
@@ -144,13 +168,33 @@ impl Waiter {
         self.hears_of_loss
     }
 
-    /// Whether it waits no longer. Certain only while its shards are held.
+    /// Whether it waits no longer.
     pub fn is_done(&self) -> bool {
-        self.done.load(Ordering::Acquire)
+        self.state.load(Ordering::Acquire) == DONE
     }
 
+    /// Claims it, to serve it or to end its wait. `false`: it waits no longer. Somebody else's
+    /// attempt is waited for: it is short, and whoever makes it waits for nobody.
+    pub(crate) fn claim(&self) -> bool {
+        loop {
+            let claimed =
+                self.state.compare_exchange(WAITING, CLAIMED, Ordering::AcqRel, Ordering::Acquire);
+            match claimed {
+                Ok(_) => return true,
+                Err(DONE) => return false,
+                Err(_) => core::hint::spin_loop(),
+            }
+        }
+    }
+
+    /// Ends a claim: it goes on waiting.
+    pub(crate) fn release(&self) {
+        self.state.store(WAITING, Ordering::Release);
+    }
+
+    /// Ends a claim and the wait.
     pub(crate) fn finish(&self) {
-        self.done.store(true, Ordering::Release);
+        self.state.store(DONE, Ordering::Release);
     }
 }
 
@@ -219,7 +263,7 @@ impl Waiters {
         debug_assert!(last.is_none_or(|last| last < waiter.order));
         queue.waiters.push_back(waiter.clone());
         queue.of_loss += usize::from(waiter.hears_of_loss);
-        self.reach = self.reach.union(waiter.shards);
+        self.reach = self.reach.union(waiter.reach);
     }
 
     /// Takes a waiter out of the queue of a key.
@@ -256,9 +300,9 @@ impl Waiters {
                 let of_loss = queue.waiters.iter().filter(|waiter| waiter.hears_of_loss).count();
                 assert_eq!(of_loss, queue.of_loss);
                 for waiter in &queue.waiters {
-                    assert!(!waiter.is_done() && waiter.database == *database);
+                    assert_eq!(waiter.database, *database);
                     assert!(waiter.keys().any(|other| other == &**key));
-                    assert_eq!(self.reach.union(waiter.shards), self.reach);
+                    assert!(self.reach.covers(waiter.reach));
                 }
             }
         }

@@ -606,7 +606,12 @@ impl Worker {
             return;
         }
         let connection = &mut self.connections[place];
-        connection.forget_wait(&mut self.deadlines);
+        if let Some(waiter) = connection.forget_wait(&mut self.deadlines)
+            && waiter.shards.len() > 1
+        {
+            // Who served it held only some of its queues.
+            self.shared.store.end_wait(&waiter);
+        }
         connection.waiting = false;
         connection.card.waiting.store(false, Ordering::Relaxed);
         self.statistics.bytes_out.add(bytes.len() as u64);

@@ -16,19 +16,23 @@ impl Keyspace<'_> {
         }
     }
 
-    /// Takes a waiter out of all queues; its shards are held. Whether it still waited.
+    /// Ends a wait and takes the waiter out of all queues; its shards are held. Whether it still
+    /// waited.
     pub fn end_wait(&mut self, waiter: &Waiter) -> bool {
-        if waiter.is_done() {
-            return false;
-        }
+        let waited = waiter.claim();
         waiter.finish();
+        self.remove_waiter(waiter);
+        waited
+    }
+
+    /// Takes a waiter out of the queues that are held.
+    pub(crate) fn remove_waiter(&mut self, waiter: &Waiter) {
         for key in waiter.keys() {
             let place = self.place(key);
             if let Some(shard) = self.shards.get_mut(place.shard) {
                 shard.waiters.remove(key, waiter);
             }
         }
-        true
     }
 
     /// The first waiter for a key that came after the one with the order `after`.

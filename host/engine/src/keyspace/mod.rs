@@ -1,6 +1,6 @@
 //! The keyspace as one step sees it: the shards it holds, one selected database, one instant.
 //!
-//! **Every change of data goes through this file**, which records it in one place
+//! **Every change of data goes through [`Keyspace`]**, which records it in one place
 //! (`Keyspace::changed` in `books.rs`): versions for WATCH and guards, the change count, keys that
 //! waiters want, and the inverse operation when the step can be undone. Handlers never reach a
 //! table.

@@ -31,6 +31,11 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
     ("plugins/tx-repo", &["reef-sdk"], "a bundled plugin is what a stranger could have written"),
     ("plugins/hostile", &["reef-sdk"], "a hostile plugin is what a stranger could have written"),
     ("tests/transcript", &[], "transcripts judge servers from outside"),
+    (
+        "tests/fuzz",
+        &["reef-engine", "reef-resp", "reef-transcript"],
+        "fuzzing calls what takes bytes from strangers, without sockets or guests",
+    ),
     ("tests/clients", &[], "clients know the built server by its port only"),
     ("examples/plugin-hello", &["reef-sdk"], "an example is what a stranger would write"),
 ];

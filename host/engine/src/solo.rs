@@ -253,10 +253,12 @@ impl Solo {
         let stopped = self.clients.iter().filter(|(_, client)| client.postponed);
         let stopped: Vec<u64> = stopped.map(|(id, _)| *id).collect();
         for id in stopped {
-            if let Some(client) = self.clients.get_mut(&id) {
-                client.postponed = false;
+            // What another one goes on with may end a pause itself: then this one has gone on.
+            if let Some(client) = self.clients.get_mut(&id)
+                && core::mem::take(&mut client.postponed)
+            {
+                self.go_on(id, &[]);
             }
-            self.go_on(id, &[]);
         }
     }
 

@@ -6,6 +6,7 @@ use reef_engine::batch::reply_columns;
 use reef_engine::grants::Grants;
 use reef_engine::settings::Settings;
 use reef_engine::solo::Solo;
+use reef_fuzz::choice::Choice;
 use reef_resp::Writer;
 
 use crate::traffic::{Columns, Line, Traffic, argv};

@@ -10,7 +10,6 @@ mod measures;
 mod oracle;
 mod peer;
 mod refusals;
-mod rng;
 mod table;
 mod traffic;
 mod transcripts;

@@ -4,12 +4,12 @@
 //! The judge is the redis-server 7.0 on PATH. Without one the test says so and passes, unless
 //! `REEF_REQUIRE_PEERS=1` demands it. What a template's letters stand for, see `fill`.
 
+use reef_fuzz::choice::{Choice, Rng};
 use reef_transcript::{
     ClientId, Kind, Patience, Peer, Received, RedisServer, Reply, TcpPeer, format_reply,
 };
 
 use crate::peer::SoloPeer;
-use crate::rng::Rng;
 
 const TEMPLATES: &[&str] = &[
     "XADD K X M V",

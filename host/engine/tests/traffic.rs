@@ -7,9 +7,8 @@
 
 use reef_engine::backend::CommandColumns;
 use reef_engine::command::Command;
+use reef_fuzz::choice::{Choice, Rng};
 use reef_resp::OwnedArgv;
-
-use crate::rng::Rng;
 
 /// Commands whose replies belong to the seed and the data alone.
 const TEMPLATES: &[&str] = &[

@@ -9,9 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use reef_engine::settings::Settings;
 use reef_engine::solo::Solo;
+use reef_fuzz::choice::{Choice, Rng};
 use reef_resp::OwnedArgv;
-
-use crate::rng::Rng;
 
 const KEYS: [&str; 5] = ["a", "b", "c", "{t}d", "{t}e"];
 

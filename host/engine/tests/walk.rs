@@ -8,14 +8,15 @@
 use std::ffi::OsStr;
 
 use reef_engine::command::{Command, Flags, Group, Runner};
-use reef_engine::usage::{self, Argument, Kind as ArgumentKind};
+use reef_engine::usage::{self, Argument};
+use reef_fuzz::choice::{Choice, Rng};
+use reef_fuzz::walk::{self, Values};
 use reef_transcript::{
     ClientId, Kind, Order, Patience, Peer, Received, RedisServer, TcpPeer, format_reply, sort_reply,
 };
 
 use crate::judge::judge;
 use crate::peer::SoloPeer;
-use crate::rng::Rng;
 
 /// Commands whose replies are a matter of chance, of time, or of how data lies in memory.
 const EXCLUDED: &[&str] = &[
@@ -48,74 +49,23 @@ const NEWER: &str = "7.4.0";
 const STORY: usize = 60;
 const STORIES: u64 = 150;
 
-struct Walk {
+/// Values that a judge and the engine understand alike.
+struct Plain {
     rng: Rng,
-    words: Vec<Vec<u8>>,
-    /// What `numkeys` promised.
-    promised: Option<usize>,
     /// How many lifetimes were given.
     lives: usize,
 }
 
-impl Walk {
-    fn push(&mut self, word: impl Into<Vec<u8>>) {
-        self.words.push(word.into());
+impl Values for Plain {
+    type Choice = Rng;
+
+    fn choice(&mut self) -> &mut Rng {
+        &mut self.rng
     }
 
-    fn arguments(&mut self, tree: &[Argument], command: &Command) {
-        // Options may come in any order.
-        let first_optional = tree.iter().position(|argument| argument.optional);
-        let mut order: Vec<usize> = (0..tree.len()).collect();
-        if let Some(first) = first_optional
-            && tree[first..].iter().all(|argument| argument.optional)
-            && self.rng.below(2) == 0
-        {
-            order[first..].reverse();
-        }
-        for index in order {
-            self.argument(&tree[index], command);
-        }
-    }
-
-    fn argument(&mut self, argument: &Argument, command: &Command) {
-        if argument.optional && self.rng.below(3) > 0 {
-            return;
-        }
-        let is_key = usage::type_name(argument, command) == "key";
-        let times = match self.promised {
-            Some(promised) if argument.multiple && (is_key || &*argument.name == "field") => {
-                promised
-            }
-            _ if argument.multiple => 1 + self.rng.below(3),
-            _ => 1,
-        };
-        for time in 0..times {
-            let is_token = matches!(argument.kind, ArgumentKind::Keyword);
-            if let Some(token) = &argument.token
-                && (time == 0 || argument.multiple_token || is_token)
-            {
-                self.push(token.as_bytes());
-            }
-            match &argument.kind {
-                ArgumentKind::Keyword => {}
-                ArgumentKind::OneOf(choices) => {
-                    let choice = &choices[self.rng.below(choices.len())];
-                    self.argument(&Argument { optional: false, ..choice.clone() }, command);
-                }
-                ArgumentKind::Block(parts) => self.arguments(parts, command),
-                ArgumentKind::Value => self.value(argument, command),
-            }
-        }
-    }
-
-    fn value(&mut self, argument: &Argument, command: &Command) {
+    fn value(&mut self, argument: &Argument, command: &Command) -> Vec<u8> {
         let rng = &mut self.rng;
         let word = match (usage::type_name(argument, command), &*argument.name) {
-            (_, "numkeys" | "numfields") => {
-                let promised = 1 + rng.below(2);
-                self.promised = Some(promised);
-                promised.to_string()
-            }
             ("key", _) => {
                 // One in eight keys holds another type.
                 let own = match command.group {
@@ -171,7 +121,7 @@ impl Walk {
             ("pattern", _) => (*rng.pick(&["*", "s*", "*1", "[hl]*"])).to_owned(),
             _ => (*rng.pick(&["a", "b", "c", "1", "2", "10", "3.5", ""])).to_owned(),
         };
-        self.push(word);
+        word.into_bytes()
     }
 }
 
@@ -228,7 +178,7 @@ fn check(program: &OsStr, commands: &[&Command]) {
     let mut differences = Vec::new();
     let (mut refused, mut answered) = (0, 0);
     for seed in 0..STORIES {
-        let mut walk = Walk { rng: Rng::new(seed), words: Vec::new(), promised: None, lives: 0 };
+        let mut values = Plain { rng: Rng::new(seed), lives: 0 };
         let mut story = Vec::new();
         for flush in [&["HELLO", if seed % 2 == 0 { "2" } else { "3" }][..], &["FLUSHALL"]] {
             let words: Vec<_> = flush.iter().map(|word| word.as_bytes().to_vec()).collect();
@@ -236,15 +186,13 @@ fn check(program: &OsStr, commands: &[&Command]) {
             ask(&mut ours, our_client, &words);
         }
         for _ in 0..STORY {
-            let command = commands[walk.rng.below(commands.len())];
-            walk.words = vec![command.name.as_bytes().to_vec()];
-            walk.promised = None;
-            walk.arguments(&usage::parse(&command.usage), command);
+            let command = commands[values.rng.below(commands.len())];
+            let words = walk::line(command, &mut values);
             let line: Vec<_> =
-                walk.words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+                words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
             story.push(line.join(" "));
-            let expected = ask(&mut theirs, their_client, &walk.words);
-            let answer = ask(&mut ours, our_client, &walk.words);
+            let expected = ask(&mut theirs, their_client, &words);
+            let answer = ask(&mut ours, our_client, &words);
             if expected.starts_with("(error)") {
                 refused += 1
             } else {

@@ -245,6 +245,9 @@ impl Database {
         let of_fields = self.iter().filter(|slot| slot.next_field_expiry().is_some()).count();
         assert_eq!(of_fields, self.field_expires.len(), "slots with a field that expires");
         for slot in self.iter() {
+            if let Some(value) = slot.as_value() {
+                value.check(hasher);
+            }
             if let Some(at) = slot.expires_at() {
                 assert!(self.expires.contains(&(at, hasher.hash(slot.key()))), "expiry is indexed");
             }

@@ -8,6 +8,7 @@ use super::slot::allocated;
 use crate::types::element::Element;
 use crate::types::encoding::Encoding;
 use crate::types::hash::Hash;
+use crate::types::hasher::Hasher;
 use crate::types::list::List;
 use crate::types::number;
 use crate::types::set::Set;
@@ -94,6 +95,26 @@ impl Value {
             Self::List(list) => list.nodes(),
             _ => 1,
         }
+    }
+
+    /// Recounts what the value claims about itself; panics on a contradiction.
+    pub fn check(&self, hasher: &Hasher) {
+        match self {
+            Self::Text(_) => {}
+            Self::Set(set) => set.check(hasher),
+            Self::Hash(hash) => hash.check(hasher),
+            Self::List(list) => list.check(),
+            Self::SortedSet(set) => set.check(hasher),
+            Self::Stream(stream) => stream.check(),
+        }
+        let is_empty = match self {
+            Self::Text(_) | Self::Stream(_) => false,
+            Self::Set(set) => set.len() == 0,
+            Self::Hash(hash) => hash.len() == 0,
+            Self::List(list) => list.len() == 0,
+            Self::SortedSet(set) => set.len() == 0,
+        };
+        assert!(!is_empty, "no key holds an empty collection");
     }
 
     /// Bytes on the heap behind the value itself.

@@ -21,7 +21,7 @@ use super::stream_id::{Id, NewId};
 use super::stream_node::{Entry, Mark, Node};
 
 /// A stream.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Stream {
     nodes: BTreeMap<Id, Node>,
     len: u64,
@@ -94,6 +94,16 @@ fn node_bytes(node: &Node) -> usize {
 
 fn group_bytes(name: &[u8], group: &Group) -> usize {
     GROUP_BYTES + name.len() + group.heap_bytes()
+}
+
+impl Clone for Stream {
+    fn clone(&self) -> Self {
+        let (nodes, groups) = (self.nodes.clone(), self.groups.clone());
+        // A copy keeps no room for growing, so it takes less memory.
+        let bytes = nodes.values().map(node_bytes).sum::<usize>()
+            + groups.iter().map(|(name, group)| group_bytes(name, group)).sum::<usize>();
+        Self { nodes, len: self.len, marks: self.marks, bytes, groups }
+    }
 }
 
 impl Stream {

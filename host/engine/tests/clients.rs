@@ -56,3 +56,20 @@ fn a_killed_clients_watches_are_gone() {
     run(&mut solo, first, "SET k v");
     solo.check();
 }
+
+/// Who goes on after a pause may have ended another pause itself, and others' with it: they go on
+/// once, and wait as long as they have to.
+#[test]
+fn a_pause_that_ends_within_another_loses_no_wait() {
+    let mut solo = Solo::new(1, 1, Settings::default());
+    let [first, second, third] = [solo.connect(), solo.connect(), solo.connect()];
+    assert_eq!(run(&mut solo, third, "CLIENT PAUSE 100 WRITE"), "+OK\r\n");
+    for (client, line) in [(first, "SET k v"), (first, "CLIENT UNPAUSE"), (second, "BLPOP l 0")] {
+        assert_eq!(run(&mut solo, client, line), "");
+    }
+    solo.advance(100);
+    assert_eq!(solo.take_unasked(first), b"+OK\r\n+OK\r\n");
+    assert_eq!(run(&mut solo, third, &format!("CLIENT UNBLOCK {second}")), ":1\r\n");
+    assert_eq!(solo.take_unasked(second), b"*-1\r\n");
+    solo.check();
+}

@@ -283,3 +283,18 @@ fn an_entry_with_very_many_fields_takes_time_in_their_number() {
     stream.pop();
     assert_eq!(stream.len(), 1);
 }
+
+/// A copy is as large as it is, not as large as the original with its room for growing.
+#[test]
+fn a_copy_counts_its_own_memory() {
+    let mut stream = Stream::new();
+    let fields = vec![(b"field".to_vec(), b"value".to_vec())];
+    (1..40).for_each(|ms| append(&mut stream, Id::new(ms, 0), &fields, &Limits::default()));
+    stream.put_group(b"g", Group::new(Cursor { last_id: Id::MIN, entries_read: None }));
+    for name in [&b"one"[..], b"two", b"three"] {
+        stream.change_group(b"g", |group| group.add_consumer(name, Millis::new(1)));
+    }
+    stream.change_group(b"g", |group| group.remove_consumer(b"two"));
+    stream.clone().check();
+    assert!(stream.clone().heap_bytes() <= stream.heap_bytes());
+}

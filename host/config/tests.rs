@@ -9,6 +9,8 @@ use super::directive::{Role, When};
 use super::load::{FILES_MAX, INCLUDE_DEPTH_MAX};
 use super::*;
 
+mod random;
+
 fn no_env(_: &str) -> Option<String> {
     None
 }

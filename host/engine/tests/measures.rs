@@ -37,3 +37,29 @@ fn a_hyperloglog_can_be_written_back_as_the_string_that_it_is() {
     assert_eq!(run(&mut solo, client, "PFCOUNT copy k"), count);
     assert_eq!(run(&mut solo, client, "PFADD copy 1 2 3"), ":0\r\n");
 }
+
+/// COUNT looks only roughly at most places; what it gives must be the front of the whole order.
+#[test]
+fn the_nearest_and_the_farthest_are_the_front_of_all() {
+    fn places(reply: &str) -> Vec<&str> {
+        let (_, items) = reply.split_once("\r\n").expect("an array");
+        items.split("*2\r\n").skip(1).collect()
+    }
+    let mut solo = Solo::new(1, 1, Settings::default());
+    let client = solo.connect();
+    for number in 0_u32..2_000 {
+        // Many stand in the same places, and many equally far.
+        let (east, north) = (number * 7919 % 91, number * 104_729 % 83);
+        run(&mut solo, client, &format!("GEOADD k 0.{east:02} 0.{north:02} m{number}"));
+    }
+    for order in ["ASC", "DESC"] {
+        let search = format!("GEOSEARCH k FROMLONLAT 0.45 0.41 BYRADIUS 45 km {order}");
+        let all = run(&mut solo, client, &format!("{search} WITHDIST"));
+        let all = places(&all);
+        assert!((1_000..2_000).contains(&all.len()), "{} places", all.len());
+        for count in [1, 2, 10, 333, all.len() - 1, all.len(), 5_000] {
+            let some = run(&mut solo, client, &format!("{search} COUNT {count} WITHDIST"));
+            assert_eq!(places(&some), all[..count.min(all.len())], "{order} {count}");
+        }
+    }
+}

@@ -17,7 +17,7 @@ use crate::settings::Rules;
 use crate::step::Cx;
 use crate::types::bounds::{ScoreBound, ScoreRange};
 use crate::types::element::Element;
-use crate::types::geo_shape::{Form, Shape};
+use crate::types::geo_shape::{self, Form, ROUGHNESS, Shape};
 use crate::types::geohash::Position;
 use crate::types::number;
 use crate::types::sorted_set::SortedSet;
@@ -272,8 +272,17 @@ impl<'a> Query<'a> {
         let nearest = if self.count.is_some() && !self.any { Some(Order::Nearest) } else { None };
         let count = self.count.unwrap_or(usize::MAX);
         match self.order.or(nearest) {
-            Some(order) => sort_front(&mut found, count, order),
-            None => found.truncate(count),
+            Some(order) => {
+                drop_surely_behind(&mut found, count, order);
+                measure(&mut found, centre);
+                sort_front(&mut found, count, order);
+            }
+            None => {
+                found.truncate(count);
+                if self.with_distance || self.store.is_some_and(|store| store.distances) {
+                    measure(&mut found, centre);
+                }
+            }
         }
         (found, unit_m)
     }
@@ -284,7 +293,7 @@ struct Found<'s> {
     member: Element<'s>,
     score: f64,
     position: Position,
-    /// From the centre, in metres.
+    /// From the centre, in metres; roughly, until it is measured.
     distance: f64,
     /// How many were found before it.
     index: usize,
@@ -301,7 +310,7 @@ fn found_in<'s>(set: &'s SortedSet, shape: &Shape, enough: usize) -> Vec<Found<'
         };
         for (member, score) in set.range(set.ranks_by_score(&range)) {
             let position = Position::of_score(score);
-            let Some(distance) = shape.distance_inside(position) else { continue };
+            let Some(distance) = shape.rough_distance_inside(position) else { continue };
             let index = found.len();
             found.push(Found { member, score, position, distance, index });
             if found.len() >= enough {
@@ -310,6 +319,28 @@ fn found_in<'s>(set: &'s SortedSet, shape: &Shape, enough: usize) -> Vec<Found<'
         }
     }
     found
+}
+
+/// Drops what cannot be among the first `count`, by the rough distances: of a million places the ten
+/// nearest are found without measuring them all.
+fn drop_surely_behind(found: &mut Vec<Found<'_>>, count: usize, order: Order) {
+    let Some(last) = count.checked_sub(1).filter(|_| count < found.len()) else { return };
+    let by_distance = |a: &Found<'_>, b: &Found<'_>| match order {
+        Order::Nearest => a.distance.total_cmp(&b.distance),
+        Order::Farthest => b.distance.total_cmp(&a.distance),
+    };
+    let (_, edge, _) = found.select_nth_unstable_by(last, by_distance);
+    // Both the one at the edge and the other may be measured wrongly.
+    let edge = edge.distance;
+    match order {
+        Order::Nearest => found.retain(|one| one.distance <= edge * (1.0 + 3.0 * ROUGHNESS)),
+        Order::Farthest => found.retain(|one| one.distance >= edge * (1.0 - 3.0 * ROUGHNESS)),
+    }
+}
+
+/// Makes rough distances exact.
+fn measure(found: &mut [Found<'_>], centre: Position) {
+    found.iter_mut().for_each(|one| one.distance = geo_shape::distance(centre, one.position));
 }
 
 /// Sorts the first `count` to the front and drops the others. Equally far ones stay as they were.

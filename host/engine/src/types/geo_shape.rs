@@ -54,7 +54,7 @@ const EXACT: Functions = Functions { sine, cosine, arc_sine };
 /// Several times as fast, and right but for the last digits.
 const ROUGH: Functions = Functions { sine: libm::sin, cosine: libm::cos, arc_sine: libm::asin };
 /// More than the relative error of a rough distance.
-const ROUGHNESS: f64 = 1e-6;
+pub const ROUGHNESS: f64 = 1e-6;
 
 /// Distance of two positions in metres.
 #[must_use]
@@ -62,12 +62,15 @@ pub fn distance(from: Position, to: Position) -> f64 {
     haversine(from, to, &EXACT)
 }
 
-/// The distance, if it is not beyond a limit. What is far beyond is found out fast.
-fn distance_up_to(limit_m: f64, from: Position, to: Position) -> Option<f64> {
-    if haversine(from, to, &ROUGH) * (1.0 - ROUGHNESS) > limit_m {
+/// About the distance, if it is not beyond a limit. Only what is close to the limit is measured
+/// exactly, because that is slow.
+fn rough_up_to(limit_m: f64, from: Position, to: Position) -> Option<f64> {
+    let rough = haversine(from, to, &ROUGH);
+    if rough * (1.0 - ROUGHNESS) > limit_m {
         return None;
     }
-    Some(distance(from, to)).filter(|distance| *distance <= limit_m)
+    let is_inside = rough * (1.0 + ROUGHNESS) <= limit_m || distance(from, to) <= limit_m;
+    is_inside.then_some(rough)
 }
 
 fn haversine(from: Position, to: Position, by: &Functions) -> f64 {
@@ -93,18 +96,19 @@ struct Bounds {
 }
 
 impl Shape {
-    /// How far a position is from the centre in metres, if it lies inside.
+    /// About how far a position is from the centre in metres ([`ROUGHNESS`]), if it lies inside.
+    /// Whether it does is exact.
     #[must_use]
-    pub fn distance_inside(&self, position: Position) -> Option<f64> {
+    pub fn rough_distance_inside(&self, position: Position) -> Option<f64> {
         match self.form {
-            Form::Circle { radius } => distance_up_to(radius * self.unit_m, self.centre, position),
+            Form::Circle { radius } => rough_up_to(radius * self.unit_m, self.centre, position),
             Form::Box { width, height } => {
                 if latitude_distance(position, self.centre) > height * self.unit_m / 2.0 {
                     return None;
                 }
                 let beside = Position { longitude: self.centre.longitude, ..position };
-                distance_up_to(width * self.unit_m / 2.0, position, beside)?;
-                Some(distance(self.centre, position))
+                rough_up_to(width * self.unit_m / 2.0, position, beside)?;
+                Some(haversine(self.centre, position, &ROUGH))
             }
         }
     }
@@ -243,7 +247,7 @@ mod tests {
                     centre.longitude + (share() - 0.5) * spread,
                     centre.latitude + (share() - 0.5) * spread,
                 );
-                if shape.distance_inside(near).is_some() {
+                if shape.rough_distance_inside(near).is_some() {
                     let score = near.score();
                     let ranges = cells.iter().map(|cell| cell.scores());
                     let hits = ranges.filter(|(low, high)| (*low..*high).contains(&score)).count();
@@ -262,7 +266,7 @@ mod tests {
         let nothing =
             Shape { centre: at(1.0, 1.0), form: Form::Circle { radius: 0.0 }, unit_m: 1.0 };
         assert_eq!(nothing.cells().len(), 1);
-        assert_eq!(nothing.distance_inside(at(1.0, 1.0)), Some(0.0));
+        assert_eq!(nothing.rough_distance_inside(at(1.0, 1.0)), Some(0.0));
         let tiny = Shape { form: Form::Circle { radius: 5e-324 }, ..nothing };
         assert!(tiny.cells().len() <= 9);
     }

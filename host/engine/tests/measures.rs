@@ -63,3 +63,25 @@ fn the_nearest_and_the_farthest_are_the_front_of_all() {
         }
     }
 }
+
+/// Many elements are popped node by node; they must come as one by one.
+#[test]
+fn many_elements_are_popped_in_the_order_of_few() {
+    for (many, one) in [("LPOP", "LPOP"), ("RPOP", "RPOP")] {
+        let mut solo = Solo::new(1, 1, Settings::default());
+        let client = solo.connect();
+        for key in ["a", "b"] {
+            let elements: Vec<String> = (0..3_000).map(|n| format!("{n}")).collect();
+            run(&mut solo, client, &format!("RPUSH {key} {}", elements.join(" ")));
+        }
+        for count in [63, 64, 700, 1, 2_000, 500] {
+            let got = run(&mut solo, client, &format!("{many} a {count}"));
+            let (_, got) = got.split_once("\r\n").expect("an array");
+            let singly = (0..count).map(|_| run(&mut solo, client, &format!("{one} b")));
+            let singly: String = singly.filter(|reply| reply != "$-1\r\n").collect();
+            assert_eq!(got, singly, "{many} {count}");
+            solo.check();
+        }
+        assert_eq!(run(&mut solo, client, "EXISTS a b"), ":0\r\n");
+    }
+}

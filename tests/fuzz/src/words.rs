@@ -302,7 +302,7 @@ impl<'a> Values for Words<'a> {
             (_, "encoding") => self.text(&["u8", "i5", "u63", "i64", "u64", "i0", "u1"]),
             (_, "offset") => self.text(&["0", "#1", "7", "100", "#-1", "#1152921504606846976"]),
             (_, "serialized-value") => self.payload(),
-            (_, "value") if command.name == "CONFIG" || &*command.parent == "CONFIG" => {
+            (_, "value") if command.name == "CONFIG" || command.parent == "CONFIG" => {
                 self.text(SETTINGS)
             }
             ("integer", _) => self.text(SMALL),

@@ -322,8 +322,9 @@ fn hrandfield(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     match draw {
         Draw::Repeated(count) => {
             announce(cx.reply, count, with_values);
+            let mut draw = hash.draws();
             draw::say_repeated(cx.reply, count, bytes_max, |reply| {
-                if let Some(pair) = hash.random(&mut random) {
+                if let Some(pair) = draw(&mut random) {
                     say(reply, pair);
                 }
             })?;

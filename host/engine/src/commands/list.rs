@@ -211,9 +211,7 @@ fn pop_some(cx: &mut Cx<'_>, args: &mut Args<'_>, end: End) -> Result<(), Error>
         if count.is_some() {
             reply.array(taken);
         }
-        for _ in 0..taken {
-            reply.bulk(&list.pop(end).unwrap_or_default());
-        }
+        list.pop_many(end, taken, |one| element::say(reply, one));
         Ok(())
     })?;
     match (popped, count) {
@@ -453,9 +451,7 @@ pub(super) fn pop_first(cx: &mut Cx<'_>, request: &pop::Request<'_>) -> Result<b
             reply.array(2);
             reply.bulk(key);
             reply.array(taken);
-            for _ in 0..taken {
-                reply.bulk(&list.pop(end).unwrap_or_default());
-            }
+            list.pop_many(end, taken, |one| element::say(reply, one));
             Ok(())
         })?;
         if popped.is_some() {

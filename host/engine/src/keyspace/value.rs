@@ -109,10 +109,10 @@ impl Value {
         }
         let is_empty = match self {
             Self::Text(_) | Self::Stream(_) => false,
-            Self::Set(set) => set.len() == 0,
-            Self::Hash(hash) => hash.len() == 0,
-            Self::List(list) => list.len() == 0,
-            Self::SortedSet(set) => set.len() == 0,
+            Self::Set(set) => set.is_empty(),
+            Self::Hash(hash) => hash.is_empty(),
+            Self::List(list) => list.is_empty(),
+            Self::SortedSet(set) => set.is_empty(),
         };
         assert!(!is_empty, "no key holds an empty collection");
     }

@@ -285,6 +285,21 @@ impl Hash {
         }
     }
 
+    /// What draws fields again and again, each with the same probability: as [`random`](Self::random)
+    /// does, but the small form is taken apart only once.
+    pub fn draws<'h>(
+        &'h self,
+    ) -> impl FnMut(&mut Random<'_>) -> Option<(Element<'h>, Element<'h>)> + use<'h> {
+        let all: Vec<_> = match self.shape() {
+            Shape::Packed(packed) => pairs_of(packed).collect(),
+            Shape::Table(_) => Vec::new(),
+        };
+        move |random| match all.len() {
+            0 => self.random(random),
+            len => all.get(below(random, len)).copied(),
+        }
+    }
+
     /// `count` different fields with their values in random order, or all if there are not so many.
     pub fn sample(&self, count: usize, random: &mut Random<'_>) -> Vec<(Element<'_>, Element<'_>)> {
         match self.shape() {

@@ -6,6 +6,7 @@ use core::ops::Range;
 use super::Edit;
 use crate::keyspace::undo::EditInverse;
 use crate::settings::Rules;
+use crate::types::element::Element;
 use crate::types::list::List;
 
 /// An end of a list.
@@ -29,6 +30,28 @@ impl Edit<'_, List> {
         let element = pop(self.value, end, self.rules)?;
         self.changed(|| EditInverse::ListPush(end, element.as_slice().into()));
         Some(element)
+    }
+
+    /// Removes up to `count` elements at an end, shown one after the other. Many go node by node.
+    pub fn pop_many(&mut self, end: ListEnd, count: usize, mut show: impl FnMut(Element<'_>)) {
+        /// From this many on, taking nodes apart pays.
+        const MANY: usize = 64;
+        let len = self.len();
+        let count = count.min(len);
+        if count < MANY {
+            let popped = (0..count).map_while(|_| self.pop(end));
+            return popped.for_each(|element| show(Element::Bytes(&element)));
+        }
+        match end {
+            ListEnd::Head => {
+                self.value.range(0..count).for_each(&mut show);
+                self.keep(count..len);
+            }
+            ListEnd::Tail => {
+                self.value.range_rev(len - count..len).for_each(&mut show);
+                self.keep(0..len - count);
+            }
+        }
     }
 
     /// Replaces the element with this index.

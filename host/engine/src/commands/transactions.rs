@@ -1,5 +1,7 @@
 //! Transactions: MULTI, EXEC, DISCARD, WATCH, UNWATCH.
 
+use alloc::collections::BTreeSet;
+
 use reef_resp::Argv;
 
 use crate::args::Args;
@@ -116,12 +118,13 @@ fn watch(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         return Err(Error::WatchInsideMulti);
     }
     let database = cx.session.database;
-    for key in args.rest() {
-        let watched = |watch: &Watch| watch.database == database && *watch.key == *key;
-        if !cx.session.watches().iter().any(watched) {
-            let version = cx.keys.watch(key);
-            cx.session.add_watch(Watch { database, key: key.into(), version });
-        }
+    let mut wanted: BTreeSet<&[u8]> = args.rest().collect();
+    for watch in cx.session.watches().iter().filter(|watch| watch.database == database) {
+        wanted.remove(&*watch.key);
+    }
+    for key in wanted {
+        let version = cx.keys.watch(key);
+        cx.session.add_watch(Watch { database, key: key.into(), version });
     }
     cx.reply.ok();
     Ok(())

@@ -49,6 +49,7 @@ pub enum Group {
     Geo,
     Bitmap,
     Scripting,
+    Cluster,
     Module,
 }
 
@@ -71,6 +72,7 @@ impl Group {
             Self::Geo => "geo",
             Self::Bitmap => "bitmap",
             Self::Scripting => "scripting",
+            Self::Cluster => "cluster",
             Self::Module => "module",
         }
     }

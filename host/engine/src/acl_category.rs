@@ -40,7 +40,7 @@ const DANGEROUS: &[&str] =
 /// Commands for operators that anybody may run.
 const ADMIN: &[&str] = &["LASTSAVE", "ROLE"];
 /// Commands of other groups that are about the connection.
-const CONNECTION: &[&str] = &["WAIT", "WAITAOF"];
+const CONNECTION: &[&str] = &["WAIT", "WAITAOF", "ASKING", "READONLY", "READWRITE"];
 /// Commands on lists, sets and sorted sets alike.
 const SORT: &[&str] = &["SORT", "SORT_RO"];
 

@@ -134,7 +134,10 @@ const TIPS: &[(&str, &str)] = &[
          ttl hrandfield randomkey scan client|info client|list xautoclaim dump slowlog|get \
          slowlog|len pttl xpending xclaim hscan lastsave memory|malloc-stats memory|stats \
          memory|doctor srandmember spop time function|stats zscan xinfo|consumers zrandmember \
-         xtrim sscan info object|freq object|idletime object|encoding object|refcount",
+         xtrim sscan info object|freq object|idletime object|encoding object|refcount \
+         cluster|shards cluster|bumpepoch cluster|info cluster|nodes cluster|replicas \
+         cluster|count-failure-reports cluster|slaves cluster|slots cluster|links \
+         cluster|getkeysinslot",
     ),
     (
         "nondeterministic_output_order",
@@ -174,6 +177,8 @@ const DEPRECATED: &[(&str, &str, &str)] = &[
     ("georadiusbymember_ro", "6.2.0", "`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments"),
     ("slaveof", "5.0.0", "`REPLICAOF`"),
     ("quit", "7.2.0", "just closing the connection"),
+    ("cluster|slaves", "5.0.0", "`CLUSTER REPLICAS`"),
+    ("cluster|slots", "7.0.0", "`CLUSTER SHARDS`"),
 ];
 
 /// What a command does to the keys of each of its key specifications; the last one holds for all

@@ -49,6 +49,7 @@ pub enum Group {
     Geo,
     Bitmap,
     Scripting,
+    Cluster,
     Module,
 }
 
@@ -71,6 +72,7 @@ impl Group {
             Self::Geo => "geo",
             Self::Bitmap => "bitmap",
             Self::Scripting => "scripting",
+            Self::Cluster => "cluster",
             Self::Module => "module",
         }
     }
@@ -137,8 +139,8 @@ impl Flags {
 
     /// Its channels belong to slots, and COMMAND INFO shows them where keys would be: not shown.
     pub const SHARD_CHANNELS: Self = Self(1 << 30);
-    /// What others hear of it may be taken for a change (PUBLISH), so it waits with the writes: not
-    /// shown.
+    /// What others hear of it may be taken for a change (PUBLISH), or it may keep what it found out
+    /// (PFCOUNT), so it waits with the writes: not shown.
     pub const MAY_REPLICATE: Self = Self(1 << 31);
 
     /// The flags that COMMAND INFO shows, in Redis's order. It keeps PROTECTED to itself.

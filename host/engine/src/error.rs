@@ -464,6 +464,9 @@ impl Error {
     pub const INVALID_ARGUMENTS: Self = Self::Text("ERR Invalid arguments specified for command");
     pub const NO_SCRIPTING: Self =
         Self::Text("ERR Lua scripting is not available: write a plugin instead (PLUGIN HELP)");
+    pub const NO_MODULES: Self =
+        Self::Text("ERR native modules are not available: load a plugin instead (PLUGIN HELP)");
+    pub const NO_CLUSTER: Self = Self::Text("ERR This instance has cluster support disabled");
     pub const SCRIPT_FLUSH_MODE: Self =
         Self::Text("ERR SCRIPT FLUSH only support SYNC|ASYNC option");
     pub const FUNCTION_FLUSH_MODE: Self =

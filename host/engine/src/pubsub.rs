@@ -30,6 +30,11 @@ pub enum TopicKind {
     ShardChannel,
 }
 
+impl TopicKind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Channel, Self::Pattern, Self::ShardChannel];
+}
+
 /// How many subscriptions a client has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SubscriptionCounts {
@@ -254,7 +259,7 @@ impl Subscriptions {
     /// Ends all subscriptions of a client.
     pub fn forget(&mut self, client: u64) {
         let Some(subscriber) = self.clients.remove(&client) else { return };
-        for kind in [TopicKind::Channel, TopicKind::Pattern, TopicKind::ShardChannel] {
+        for kind in TopicKind::ALL {
             for name in subscriber.names(kind) {
                 self.topics_mut(kind).remove(name, (subscriber.home, client));
             }

@@ -123,12 +123,13 @@ impl Cx<'_> {
             rerun: true,
         };
         step.run_if_permitted(&waiter.command, waiter.argv.as_argv());
-        step.tell_happenings();
-        if !matches!(step.answer, Answer::Now) {
-            return false;
+        let is_served = matches!(step.answer, Answer::Now);
+        if is_served {
+            // Ahead of what the client causes for itself.
+            step.host.deliver(waiter, step.reply.take_data());
         }
-        self.host.deliver(waiter, reply.take_data());
-        true
+        step.tell_happenings();
+        is_served
     }
 }
 

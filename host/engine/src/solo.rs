@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 
 use reef_resp::{Argv, OwnedArgv, Protocol, Writer};
 
-use self::process::{Process, ProcessHost, Told};
+use self::process::{Mail, Process, ProcessHost, Told};
 use crate::backend::{Batch, Caller, CommandColumns, Items, Outcome, StepError};
 use crate::batch::Plan;
 use crate::client_info::ClientInfo;
@@ -343,10 +343,14 @@ impl Solo {
 
     /// Lets a step have its effect on the other clients.
     fn spread(&mut self, told: Told) {
-        told.pushed.iter().for_each(|(clients, push)| self.push(clients, push));
+        for mail in told.mail {
+            match mail {
+                Mail::Reply(id, reply) => self.go_on(id, &reply),
+                Mail::Push(clients, push) => self.push(&clients, &push),
+            }
+        }
         told.killed.into_iter().for_each(|id| self.disconnect(id));
         told.unblocked.into_iter().for_each(|(id, ending)| self.end_wait(id, ending));
-        told.served.into_iter().for_each(|(id, reply)| self.go_on(id, &reply));
         if told.resumed {
             self.resume();
         }

@@ -357,7 +357,8 @@ const KEYS: &str = "key key1 key2 destination destkey dst newkey source sourceke
 const INTEGERS: &str = "bit bits client-id count cursor db decrement destination-db end \
     entries-added entries-read frequency increment index index1 index2 len limit maxage \
     milliseconds min-idle-time min-match-len ms num-matches numfields numkeys numlocal numreplicas offset \
-    port protover rank seconds start stop timeout ttl version weight";
+    port protover rank seconds start stop timeout ttl version weight slot start-slot end-slot \
+    cluster_bus_port config-epoch";
 const DOUBLES: &str = "height latitude longitude radius score width";
 const TIMES: &str = "unix-time-milliseconds unix-time-seconds";
 
@@ -376,6 +377,7 @@ fn value_type(name: &str, command: &Command) -> &'static str {
         "start" | "stop" if own == "ZRANGE" => "string",
         "min-idle-time" if own != "XPENDING" => "string",
         "value" if command.group == Group::Bitmap => "integer",
+        "key" if own == "KEYSLOT" => "string",
         "pattern" => "pattern",
         _ if is_in(KEYS) => "key",
         _ if is_in(INTEGERS) => "integer",

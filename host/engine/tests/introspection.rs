@@ -19,6 +19,7 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("debug", "arguments", "Redis hides what DEBUG takes"),
     ("flushdb", "summary", "in Redis an imperative"),
     ("lolwut", "summary", "in Redis without a full stop"),
+    ("module|loadex", "arguments", "in Redis a block of one argument"),
     ("psubscribe", "arguments", "in Redis a block of one argument"),
     ("setnx", "summary", "in Redis an imperative"),
     ("spublish", "summary", "in Redis an imperative without a full stop"),

@@ -46,8 +46,8 @@ pub(crate) struct Card {
     pub(crate) output_peak_bytes: AtomicU64,
     /// The connection with its buffers.
     pub(crate) memory_bytes: AtomicU64,
-    /// Whether it has been told to close for the sake of the others.
-    pub(crate) evicted: AtomicBool,
+    /// Whether its worker has been told to close it: nobody else sees it any more.
+    doomed: AtomicBool,
     pub(crate) output_bytes: AtomicU64,
     pub(crate) labels: Mutex<Labels>,
     /// What it waits for. Whoever takes it out ends the wait.
@@ -95,11 +95,19 @@ impl Card {
             output_capacity_bytes: AtomicU64::new(0),
             output_peak_bytes: AtomicU64::new(0),
             memory_bytes: AtomicU64::new(0),
-            evicted: AtomicBool::new(false),
+            doomed: AtomicBool::new(false),
             output_bytes: AtomicU64::new(0),
             labels: Mutex::new(Labels { user: "default".into(), ..Labels::default() }),
             waiter: Mutex::default(),
         }
+    }
+}
+
+impl Card {
+    /// Whether the connection is to be closed.
+    #[inline]
+    pub(crate) fn is_doomed(&self) -> bool {
+        self.doomed.load(Ordering::Acquire)
     }
 }
 
@@ -137,9 +145,19 @@ impl Clients {
     }
 
     pub(crate) fn remove(&self, id: u64) {
-        if self.cards.lock().remove(&id).is_some() {
+        let card = self.cards.lock().remove(&id);
+        if let Some(card) = card {
+            self.doom(&card);
+        }
+    }
+
+    /// Counts a connection out that its worker has still to close. `false` if it was before.
+    pub(crate) fn doom(&self, card: &Card) -> bool {
+        let is_first = !card.doomed.swap(true, Ordering::AcqRel);
+        if is_first {
             self.connected.fetch_sub(1, Ordering::AcqRel);
         }
+        is_first
     }
 
     /// How many are connected.
@@ -149,11 +167,16 @@ impl Clients {
 
     /// The card of a client.
     pub(crate) fn get(&self, id: u64) -> Option<Arc<Card>> {
-        self.cards.lock().get(&id).cloned()
+        self.cards.lock().get(&id).filter(|card| !card.is_doomed()).cloned()
     }
 
     /// All cards, oldest connection first.
     pub(crate) fn all(&self) -> Vec<Arc<Card>> {
+        self.cards.lock().values().filter(|card| !card.is_doomed()).cloned().collect()
+    }
+
+    /// The same, and those that are still to be closed.
+    pub(crate) fn all_with_doomed(&self) -> Vec<Arc<Card>> {
         self.cards.lock().values().cloned().collect()
     }
 }

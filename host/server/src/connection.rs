@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use reef_engine::client_info::ClientKind;
 use reef_engine::clock::Millis;
@@ -23,6 +23,8 @@ use crate::server::OutputLimits;
 pub(crate) struct Waiting {
     pub(crate) waiter: Arc<Waiter>,
     pub(crate) deadline: Option<Instant>,
+    /// How long the command took until it began to wait.
+    pub(crate) took: Duration,
 }
 
 /// When the waits of a worker's clients are over.
@@ -100,13 +102,13 @@ impl Connection {
 
     /// Ends the wait as far as the connection is concerned; what the queues know is the caller's
     /// business.
-    pub(crate) fn forget_wait(&mut self, deadlines: &mut Deadlines) -> Option<Arc<Waiter>> {
-        let Waiting { waiter, deadline } = *self.waiter.take()?;
-        if let Some(at) = deadline {
-            deadlines.remove(&(at, waiter.client));
+    pub(crate) fn forget_wait(&mut self, deadlines: &mut Deadlines) -> Option<Waiting> {
+        let waiting = *self.waiter.take()?;
+        if let Some(at) = waiting.deadline {
+            deadlines.remove(&(at, waiting.waiter.client));
         }
         self.card.waiter.lock().take();
-        Some(waiter)
+        Some(waiting)
     }
 
     /// Sends `bytes` after everything that is still to be sent.

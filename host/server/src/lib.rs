@@ -29,6 +29,7 @@ mod socket;
 mod statistics;
 mod store;
 mod surroundings;
+mod tally;
 mod timing;
 mod tls;
 mod users;

@@ -48,6 +48,8 @@ struct Evictor {
     /// The shard that is looked at next.
     shard: usize,
     random: u64,
+    /// How many keys have gone.
+    evicted: u64,
 }
 
 impl Ledger {
@@ -104,6 +106,19 @@ impl Ledger {
     }
 }
 
+/// What a command finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// Whether it may use memory.
+    pub(crate) is_there: bool,
+    /// Whether keys had to go, which clients may have been told.
+    pub(crate) evicted: bool,
+}
+
+impl Room {
+    const AMPLE: Self = Self { is_there: true, evicted: false };
+}
+
 /// How evicting went.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Progress {
@@ -116,22 +131,28 @@ enum Progress {
 }
 
 impl Store {
-    /// Begins or ends to keep the ledger, as there is a limit or none.
+    /// Begins or ends to keep the ledger, as there is a limit or none. What is too much by now goes
+    /// in the next turns, without a command that asks for it.
     pub(crate) fn keep_ledger(&self, rules: &Rules) {
         let is_kept = rules.settings.eviction.bytes_max > 0;
         self.ledger().is_kept.store(is_kept, Ordering::Release);
         if is_kept {
             self.recount();
+            let is_over = self.ledger().used() > rules.settings.eviction.bytes_max;
+            self.ledger().unfinished.store(is_over, Ordering::Release);
         }
     }
 
-    /// Makes room for a command if there is too little. `false`: there is none to be made.
+    /// Makes room for a command if there is a limit, and too little room.
     #[inline]
-    pub(crate) fn make_room(&self, rules: &Rules, now: Millis) -> bool {
+    pub(crate) fn make_room(&self, rules: &Rules, now: Millis) -> Room {
+        if rules.settings.eviction.bytes_max == 0 {
+            return Room::AMPLE;
+        }
         let ledger = self.ledger();
         let fits = ledger.used() <= rules.settings.eviction.bytes_max;
         if fits && ledger.exceeded_since.load(Ordering::Relaxed) == 0 {
-            return true;
+            return Room::AMPLE;
         }
         self.evict(rules, now)
     }
@@ -145,18 +166,19 @@ impl Store {
     }
 
     #[cold]
-    fn evict(&self, rules: &Rules, now: Millis) -> bool {
+    fn evict(&self, rules: &Rules, now: Millis) -> Room {
         if self.pause().at(now) != Pause::Nothing {
-            return true;
+            return Room::AMPLE;
         }
         let started = Instant::now();
         // Whoever evicts already makes room for this command as well.
-        let Some(mut evictor) = self.ledger().evictor.try_lock() else { return true };
+        let Some(mut evictor) = self.ledger().evictor.try_lock() else { return Room::AMPLE };
+        let before = evictor.evicted;
         let progress = self.evict_until_it_fits(&mut evictor, rules, started);
         self.ledger().unfinished.store(progress == Progress::UnderWay, Ordering::Release);
         self.ledger().note_exceeded(progress != Progress::Done, now);
         self.slow().note_event("eviction-cycle", started.elapsed(), rules, now);
-        progress != Progress::Stuck
+        Room { is_there: progress != Progress::Stuck, evicted: evictor.evicted != before }
     }
 
     fn evict_until_it_fits(
@@ -180,6 +202,7 @@ impl Store {
             if eviction.policy == Policy::NoEviction || !self.evict_one(evictor) {
                 return Progress::Stuck;
             }
+            evictor.evicted += 1;
             if round % ROUND == 0 && budget.is_some_and(|budget| started.elapsed() > budget) {
                 return Progress::UnderWay;
             }

@@ -11,7 +11,7 @@ use reef_engine::settings::Audience;
 use reef_engine::tracking::Tracking;
 use reef_engine::waiters::Waiter;
 
-use crate::clients::Clients;
+use crate::clients::{Card, Clients};
 use crate::mailbox::{Mailbox, Message};
 
 /// The workers' mailboxes, who is connected, and who hears of what.
@@ -65,6 +65,18 @@ impl Post {
         if self.audience.is_tracking() {
             self.tracking.lock().forget(session.id);
         }
+    }
+
+    /// Ends a connection of whichever worker. From now on it is not listed, and receives nothing.
+    /// `false` if it was ended before.
+    pub(crate) fn dismiss(&self, card: &Card) -> bool {
+        let is_first = self.clients.doom(card);
+        if is_first {
+            self.subscriptions.lock().forget(card.id);
+            self.tracking.lock().forget(card.id);
+            self.mailboxes[card.worker].send(Message::Close(card.id));
+        }
+        is_first
     }
 
     /// Keeps the number of keys that are remembered for clients within its limit.

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use reef_engine::push::Push;
+use reef_engine::push::{Push, Receivers};
 
 use crate::clock::now_ms;
 use crate::connection::Sent;
@@ -13,14 +13,24 @@ use crate::worker::Worker;
 /// Messages for one client are handed to its socket when there are this many bytes, even within a
 /// turn.
 const PUSH_BYTES_MAX: usize = 64 * 1024;
+
 impl Worker {
-    /// Reads the pushes that have come, ahead of other messages: the client under way caused one
-    /// for itself, which belongs between the reply to its command and the next.
+    /// Reads what has come for the client under way, ahead of other messages: it belongs between
+    /// the replies to its commands. For others the order stays: a push may follow a late reply.
     pub(crate) fn read_pushes(&mut self, place: usize) {
+        let Some(connection) = self.connections.get(place) else { return };
+        let own = connection.session.id;
         self.mail.extend(self.mailbox.take());
         for message in std::mem::take(&mut self.mail) {
             match message {
-                Message::Push { clients, push } => self.push(&clients, &push, Some(place)),
+                Message::Push { clients, push } if clients.binary_search(&own).is_ok() => {
+                    self.push(&[own], &push, Some(place));
+                    let others: Receivers =
+                        clients.iter().copied().filter(|id| *id != own).collect();
+                    if !others.is_empty() {
+                        self.mail.push_back(Message::Push { clients: others, push });
+                    }
+                }
                 other => self.mail.push_back(other),
             }
         }

@@ -17,7 +17,7 @@ use reef_engine::clock::Millis;
 use reef_engine::error::Error;
 use reef_engine::settings::Settings;
 
-use crate::clock::now_ms;
+use crate::clock::{now_ms, now_us};
 use crate::link::Link;
 use crate::listener::Listeners;
 use crate::mailbox::Mailbox;
@@ -271,7 +271,9 @@ impl Shared {
         if let Some(tls) = renewed {
             self.tls.store(tls);
         }
+        let keys_max = settings.tracked_keys_max;
         self.store.set_settings(settings);
+        self.post.trim_tracking(keys_max, now_us());
         self.options.store(Arc::new(options));
         Ok(())
     }

@@ -34,7 +34,7 @@ use reef_resp::{Argv, Writer};
 
 use crate::clock::now_ms;
 use crate::huge_pages::HugePages;
-use crate::memory::Ledger;
+use crate::memory::{Ledger, Room};
 use crate::pause::PauseClock;
 use crate::post::Post;
 use crate::reaper::Reaper;
@@ -95,6 +95,7 @@ impl Store {
         let registry = Registry::native();
         let users = Directory::new(&settings.password, settings.users, &registry);
         let rules = Rules::new(seed, shards, settings);
+        let slow = Slow::new(&rules);
         let store = Arc::new(Self {
             shards: (0..rules.shards).map(|_| Locked::default()).collect(),
             rules: ArcSwap::from_pointee(rules),
@@ -107,7 +108,7 @@ impl Store {
             reaper: Reaper::default(),
             huge_pages: HugePages::default(),
             pause: PauseClock::default(),
-            slow: Slow::default(),
+            slow,
         });
         store.keep_ledger(&store.rules());
         store
@@ -173,6 +174,7 @@ impl Store {
             users.set_default_password(&settings.password);
         }
         self.rules.rcu(|rules| rules.with_settings(settings.clone()));
+        self.slow.follow(&self.rules());
         self.keep_ledger(&self.rules());
     }
 
@@ -191,12 +193,32 @@ impl Store {
         }
     }
 
-    /// Runs one command: refuses or queues it, or takes the shards it needs and executes it. The
-    /// reply is written unless it comes later.
+    /// Makes room for a command of this moment, if need be.
     #[inline]
+    pub(crate) fn room(&self, moment: &Moment) -> Room {
+        self.make_room(&moment.rules, moment.now)
+    }
+
+    /// Runs one command, after making room for it.
     pub fn execute(
         &self,
         moment: &Moment,
+        session: &mut Session,
+        argv: Argv<'_>,
+        reply: &mut Writer,
+        host: &mut dyn Host,
+    ) -> Execution {
+        let room = self.room(moment);
+        self.execute_within(moment, room, session, argv, reply, host)
+    }
+
+    /// Runs one command: refuses or queues it, or takes the shards it needs and executes it. The
+    /// reply is written unless it comes later.
+    #[inline]
+    pub(crate) fn execute_within(
+        &self,
+        moment: &Moment,
+        room: Room,
         session: &mut Session,
         argv: Argv<'_>,
         reply: &mut Writer,
@@ -208,9 +230,7 @@ impl Store {
         }
         let mut conditions = *conditions;
         conditions.pause = self.pause.at(*now);
-        if rules.settings.eviction.bytes_max > 0 {
-            conditions.out_of_memory |= !self.make_room(rules, *now);
-        }
+        conditions.out_of_memory |= !room.is_there;
         let admission = step::admit(argv, session, registry, rules, &conditions, reply);
         let (command, shards) = match admission {
             Admission::Postponed => return Execution { postponed: true, ..Default::default() },
@@ -449,10 +469,7 @@ impl Backend for Store {
             plan.make(batch.commands, false, grants, &registry, &rules)?;
             plan.add_keys(batch.guards.keys, grants, &rules)?;
             plan.add_keys(batch.guards.absent, grants, &rules)?;
-            if rules.settings.eviction.bytes_max > 0
-                && !self.make_room(&rules, now_ms())
-                && plan.may_use_memory()
-            {
+            if !self.make_room(&rules, now_ms()).is_there && plan.may_use_memory() {
                 return Err(StepError::OutOfMemory);
             }
             let mut journal = Journal::undoable();

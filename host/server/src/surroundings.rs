@@ -30,7 +30,7 @@ use crate::mailbox::Message;
 use crate::post::Post;
 use crate::server::Shared;
 use crate::socket::Socket;
-use crate::timing::{Slow, Stopwatch};
+use crate::timing::Stopwatch;
 use crate::users_file;
 
 /// The server around a command that a client sent.
@@ -178,11 +178,11 @@ impl Host for WorkerHost<'_> {
             if !filter.matches(&describe(&card, self.shared)) {
                 continue;
             }
-            killed += 1;
             if card.id == self.client {
                 self.close_self = true;
-            } else {
-                self.shared.post.mailboxes[card.worker].send(Message::Close(card.id));
+                killed += 1;
+            } else if self.shared.post.dismiss(&card) {
+                killed += 1;
             }
         }
         killed
@@ -239,9 +239,8 @@ impl Host for WorkerHost<'_> {
             statistics.errors.add(1);
             self.shared.count_error(error);
         }
-        let rules = self.shared.store.rules();
-        if took >= Slow::threshold(&rules) {
-            self.shared.note_slow((command, argv), took, &rules, self.client);
+        if self.shared.store.slow().notes(took) {
+            self.shared.note_slow((command, argv), took, self.client);
         }
         if self.shared.monitors.load(Ordering::Relaxed) > 0
             && let Some(card) = self.shared.post.clients.get(self.client)

@@ -3,6 +3,7 @@
 //! A look at the clock costs as much as a good part of a command, so there is one per command: the
 //! end of one is the beginning of the next of the same turn.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -53,23 +54,43 @@ impl Stopwatch {
 }
 
 /// What took long.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Slow {
     pub(crate) log: Mutex<SlowLog>,
     pub(crate) latencies: Mutex<Latencies>,
+    /// The shortest time that is noted anywhere, in nanoseconds.
+    threshold_ns: AtomicU64,
 }
 
 impl Slow {
-    /// The shortest time that is noted anywhere.
-    pub(crate) fn threshold(rules: &Rules) -> Duration {
+    pub(crate) fn new(rules: &Rules) -> Self {
+        let slow = Self {
+            log: Mutex::default(),
+            latencies: Mutex::default(),
+            threshold_ns: AtomicU64::new(u64::MAX),
+        };
+        slow.follow(rules);
+        slow
+    }
+
+    /// Whether a time is noted anywhere. A CONFIG SET counts for itself already.
+    #[inline]
+    pub(crate) fn notes(&self, took: Duration) -> bool {
+        took.as_nanos() >= u128::from(self.threshold_ns.load(Ordering::Relaxed))
+    }
+
+    /// Goes by these rules from now on.
+    pub(crate) fn follow(&self, rules: &Rules) {
         let settings = &rules.settings;
         let log = u64::try_from(settings.slow_log.threshold_us).ok().map(Duration::from_micros);
         let latency_ms = settings.latency_threshold_ms;
         let latency = (latency_ms > 0).then(|| Duration::from_millis(latency_ms));
-        [log, latency].into_iter().flatten().min().unwrap_or(Duration::MAX)
+        let shortest = [log, latency].into_iter().flatten().min();
+        let ns = shortest.and_then(|shortest| u64::try_from(shortest.as_nanos()).ok());
+        self.threshold_ns.store(ns.unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Notes a command that took at least [`Slow::threshold`].
+    /// Notes a command that took long enough to be noted.
     pub(crate) fn note_command(
         &self,
         (command, argv): (&Command, Argv<'_>),
@@ -106,16 +127,10 @@ impl Slow {
 }
 
 impl Shared {
-    /// Notes a command that took at least [`Slow::threshold`].
+    /// Notes a command that took long enough to be noted.
     #[cold]
-    pub(crate) fn note_slow(
-        &self,
-        what: (&Command, Argv<'_>),
-        took: Duration,
-        rules: &Rules,
-        client: u64,
-    ) {
-        self.store.slow().note_command(what, took, rules, || {
+    pub(crate) fn note_slow(&self, what: (&Command, Argv<'_>), took: Duration, client: u64) {
+        self.store.slow().note_command(what, took, &self.store.rules(), || {
             let Some(card) = self.post.clients.get(client) else { return Default::default() };
             let name = card.labels.lock().name.clone();
             (crate::surroundings::address(card.peer, self), name)

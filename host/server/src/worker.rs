@@ -37,7 +37,8 @@ use crate::server::Shared;
 use crate::statistics::Statistics;
 use crate::store::Moment;
 use crate::surroundings::{WorkerHost, next_random};
-use crate::timing::{Slow, Stopwatch};
+use crate::tally::Tally;
+use crate::timing::Stopwatch;
 
 /// Bytes received at once, and so the most that one connection may have per moment.
 const TURN_BYTES: usize = 64 * 1024;
@@ -74,10 +75,8 @@ pub(crate) struct Worker {
     random: u64,
     /// Times the commands of a moment.
     stopwatch: Stopwatch,
-    /// How long a command must take to be noted as slow.
-    slow_from: Duration,
     /// Whether the times of commands are counted.
-    latency_tracking: bool,
+    pub(crate) latency_tracking: bool,
     /// Clients whose next command waits for the end of a pause.
     postponed: Vec<u64>,
     next_housekeeping: Millis,
@@ -115,7 +114,6 @@ impl Worker {
             reply: Writer::default(),
             random: seed,
             stopwatch: Stopwatch::start(),
-            slow_from: Duration::MAX,
             latency_tracking: true,
             postponed: Vec::new(),
             next_housekeeping: Millis::default(),
@@ -136,7 +134,6 @@ impl Worker {
                 return;
             }
             let moment = self.moment();
-            self.slow_from = Slow::threshold(&moment.rules);
             self.latency_tracking = self.shared.options().latency_tracking;
             self.read_mail(&moment);
             self.shared.store.expire_due(moment.now);
@@ -213,7 +210,7 @@ impl Worker {
         let descriptor = socket.descriptor();
         if let Err(error) = registry.register(&mut SourceFd(&descriptor), Token(place), interest) {
             tracing::warn!("a connection cannot be served: {error}");
-            self.shared.post.clients.remove(id);
+            self.shared.post.clients.dismiss();
             return;
         }
         let card = Arc::new(Card::new(id, self.index, (peer, local), socket, now_ms()));
@@ -228,9 +225,9 @@ impl Worker {
     pub(crate) fn close(&mut self, place: usize) {
         let Some(mut connection) = self.connections.try_remove(place) else { return };
         self.places.remove(&connection.session.id);
-        if let Some(waiter) = connection.forget_wait(&mut self.deadlines) {
+        if let Some(waited) = connection.forget_wait(&mut self.deadlines) {
             // Before the socket closes: who holds the waiter's shards may look at it.
-            self.shared.store.end_wait(&waiter);
+            self.shared.store.end_wait(&waited.waiter);
         }
         self.shared.store.end_session(&mut connection.session);
         let bytes = connection.card.memory_bytes.swap(0, Ordering::Relaxed) as usize;
@@ -282,6 +279,9 @@ impl Worker {
 
     fn take_turn(&mut self, place: usize, moment: &Moment) -> Fate {
         let Some(connection) = self.connections.get(place) else { return Fate::Idle };
+        if connection.card.is_doomed() {
+            return Fate::Closed;
+        }
         if connection.session.closing {
             // Closed as soon as everything is sent.
             return if connection.output.is_empty() { Fate::Closed } else { Fate::Idle };
@@ -457,6 +457,11 @@ impl Worker {
     /// Runs the command that the decoder just found at the head of `bytes`. `false`: it has to wait
     /// for the end of a pause.
     fn command(&mut self, place: usize, bytes: &[u8], moment: &Moment) -> bool {
+        let room = self.shared.store.room(moment);
+        if room.evicted {
+            // Whoever cached what had to go hears so first.
+            self.read_pushes(place);
+        }
         let connection = &mut self.connections[place];
         let argv = connection.decoder.argv(bytes);
         if argv.is_empty() {
@@ -476,8 +481,9 @@ impl Worker {
             told_self: false,
         };
         let session = &mut connection.session;
+        let store = &self.shared.store;
         let execution =
-            self.shared.store.execute(moment, session, argv, &mut self.reply, &mut host);
+            store.execute_within(moment, room, session, argv, &mut self.reply, &mut host);
         if execution.postponed {
             connection.waiting = true;
             connection.postponed = true;
@@ -488,24 +494,12 @@ impl Worker {
         let told_self = host.told_self;
         connection.waiting = !matches!(execution.answer, Answer::Now);
         let took = self.stopwatch.lap_outer();
-        let failed = self.reply.is_error_since(mark);
-        if failed {
-            self.statistics.errors.add(1);
-            self.shared.count_error(self.reply.data_since(mark));
-        }
-        match execution.command.filter(|_| execution.ran) {
-            Some(id) => {
-                self.statistics.count(id, failed, took, self.latency_tracking);
-                if took >= self.slow_from
-                    && let Some(command) = moment.registry.by_id(id)
-                {
-                    let client = connection.session.id;
-                    connection.update_labels();
-                    self.shared.note_slow((command, argv), took, &moment.rules, client);
-                }
-            }
-            None if failed => self.statistics.count_rejected(&moment.registry, argv),
-            None => {}
+        if !matches!(execution.answer, Answer::WhenReady(_)) {
+            // Whoever waits has not got anything yet that could be counted.
+            let error = self.reply.is_error_since(mark).then(|| self.reply.data_since(mark));
+            let run = execution.command.filter(|_| execution.ran);
+            let tally = Tally::of(&self.shared, &self.statistics, self.latency_tracking);
+            tally.count(run, argv, took, error, connection);
         }
         if let Some(command) = execution.command {
             connection.card.command.store(command, Ordering::Relaxed);
@@ -523,7 +517,7 @@ impl Worker {
             self.read_pushes(place);
         }
         if let Answer::WhenReady(waiter) = execution.answer {
-            self.begin_wait(place, waiter);
+            self.begin_wait(place, waiter, took);
         }
         true
     }
@@ -544,7 +538,7 @@ impl Worker {
 
     // ---- waiting for keys ----------------------------------------------------------------
 
-    fn begin_wait(&mut self, place: usize, waiter: Arc<Waiter>) {
+    fn begin_wait(&mut self, place: usize, waiter: Arc<Waiter>, took: Duration) {
         let connection = &mut self.connections[place];
         // From now on, whatever the clock of this turn says: nobody may be told too early.
         let timeout = waiter.timeout_ms.map(Duration::from_millis);
@@ -553,7 +547,7 @@ impl Worker {
             self.deadlines.insert((at, waiter.client));
         }
         *connection.card.waiter.lock() = Some(waiter.clone());
-        connection.waiter = Some(Box::new(Waiting { waiter, deadline }));
+        connection.waiter = Some(Box::new(Waiting { waiter, deadline, took }));
     }
 
     fn end_due_waits(&mut self, moment: &Moment) {
@@ -606,12 +600,15 @@ impl Worker {
             return;
         }
         let connection = &mut self.connections[place];
-        if let Some(waiter) = connection.forget_wait(&mut self.deadlines)
-            && waiter.shards.len() > 1
+        let waited = connection.forget_wait(&mut self.deadlines);
+        if let Some(waiting) = &waited
+            && waiting.waiter.shards.len() > 1
         {
             // Who served it held only some of its queues.
-            self.shared.store.end_wait(&waiter);
+            self.shared.store.end_wait(&waiting.waiter);
         }
+        let tally = Tally::of(&self.shared, &self.statistics, self.latency_tracking);
+        tally.count_late(waited, bytes, connection);
         connection.waiting = false;
         connection.card.waiting.store(false, Ordering::Relaxed);
         self.statistics.bytes_out.add(bytes.len() as u64);
@@ -699,7 +696,7 @@ impl Shared {
         if max == 0 || used() <= max {
             return;
         }
-        let mut cards = self.post.clients.all();
+        let mut cards = self.post.clients.all_with_doomed();
         cards.retain(|card| !card.no_evict.load(Ordering::Relaxed));
         cards.sort_by_key(|card| std::cmp::Reverse(card.memory_bytes.load(Ordering::Relaxed)));
         let mut left = used();
@@ -709,9 +706,8 @@ impl Shared {
             }
             left = left.saturating_sub(card.memory_bytes.load(Ordering::Relaxed) as usize);
             // Who was told before counts as gone.
-            if !card.evicted.swap(true, Ordering::AcqRel) {
+            if self.post.dismiss(&card) {
                 self.evicted_clients.fetch_add(1, Ordering::Relaxed);
-                self.post.mailboxes[card.worker].send(Message::Close(card.id));
             }
         }
     }

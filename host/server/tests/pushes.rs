@@ -1,10 +1,12 @@
 //! Messages that clients did not ask for, over real sockets and several workers: their order, and
 //! what becomes of who does not take them.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+mod client;
+
+use std::io::Read;
 use std::time::{Duration, Instant};
 
+use client::Client;
 use reef_engine::settings::Settings;
 use reef_server::{Options, OutputLimit, OutputLimits, Server, Store};
 
@@ -12,34 +14,6 @@ fn serve(output_limits: OutputLimits) -> Server {
     let settings = Settings::default();
     let options = Options { port_any: true, workers: 2, output_limits, ..Options::default() };
     Server::start(Store::new(1, 8, settings), options, None, None, 1).expect("the server starts")
-}
-
-struct Client(TcpStream);
-
-impl Client {
-    fn new(server: &Server) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", server.port())).expect("connects");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout can be set");
-        Self(stream)
-    }
-
-    /// Sends lines of commands at once.
-    fn send(&mut self, lines: &str) {
-        self.0.write_all(lines.replace('\n', "\r\n").as_bytes()).expect("the server reads");
-    }
-
-    /// Receives as many bytes as the text has, which they must be.
-    fn expect(&mut self, text: &str) {
-        let text = text.replace('\n', "\r\n");
-        let mut received = vec![0; text.len()];
-        self.0.read_exact(&mut received).expect("the server answers");
-        assert_eq!(String::from_utf8_lossy(&received), text);
-    }
-
-    fn ask(&mut self, lines: &str, reply: &str) {
-        self.send(lines);
-        self.expect(reply);
-    }
 }
 
 fn subscribed(server: &Server, channel: &str) -> Client {

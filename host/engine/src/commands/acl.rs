@@ -7,13 +7,14 @@ use alloc::vec::Vec;
 use reef_resp::{OwnedArgv, Writer};
 
 use super::help;
-use crate::acl::{self, Account, Denial, Entry, Reason, Selector};
+use crate::acl::{self, Account, Denial, Entry, Reason, Selector, User};
 use crate::acl_category::{self, CATEGORIES};
 use crate::args::Args;
-use crate::client_info::ClientFilter;
+use crate::client_info::{ClientFilter, ClientKind};
 use crate::clock::Millis;
 use crate::command::{Arity, Command, Flags, Group, Handler, Runner, command, container};
 use crate::error::Error;
+use crate::pubsub::{Subscriptions, TopicKind};
 use crate::registry::CommandRef;
 use crate::step::Cx;
 use crate::types::number;
@@ -262,9 +263,44 @@ fn who_am_i(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
 fn set_user(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let name = args.bytes()?;
     let rules: Vec<&[u8]> = args.rest().collect();
-    cx.host.users().set_user(name, &rules, cx.registry)?;
+    let mut users = cx.host.users();
+    let before = users.get(name).cloned();
+    users.set_user(name, &rules, cx.registry)?;
+    drop(users);
+    if let Some(before) = before {
+        disconnect_subscribers(cx, &before);
+    }
     cx.reply.ok();
     Ok(())
+}
+
+/// Closes the connections of a user, as it was before, that are subscribed to what the user may not
+/// use any more.
+fn disconnect_subscribers(cx: &mut Cx<'_>, before: &Account) {
+    let now = cx.host.users().get(before.name()).cloned();
+    let Some(now) = now.filter(|now| !now.user().allow_channels_of(before.user())) else { return };
+    let user = Some(before.shown().as_bytes().into());
+    let kind = Some(ClientKind::Pubsub);
+    let mut clients = Vec::new();
+    cx.host.list_clients(&ClientFilter { user, kind, ..ClientFilter::default() }, &mut |client| {
+        clients.push(client.id);
+    });
+    cx.host.subscriptions(&mut |all, _| {
+        clients.retain(|client| !may_listen(now.user(), all, *client));
+    });
+    if !clients.is_empty() {
+        let mut filter = ClientFilter::default();
+        filter.set_ids(clients);
+        cx.host.kill_clients(&filter);
+    }
+}
+
+/// Whether a user may have all the subscriptions that a client has.
+fn may_listen(user: &User, all: &Subscriptions, client: u64) -> bool {
+    TopicKind::ALL.into_iter().all(|kind| {
+        let names = all.names_of(kind, client);
+        names.iter().all(|name| user.allow_channel(name, kind == TopicKind::Pattern))
+    })
 }
 
 fn load(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
@@ -272,8 +308,12 @@ fn load(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
     let policy = cx.host.users().policy();
     let users = acl::parse_file(&content, &file, policy, cx.registry);
     let users = users.map_err(|errors| Error::acl_file_refused(&errors))?;
-    let gone = cx.host.users().replace(users, cx.registry);
+    let mut directory = cx.host.users();
+    let before: Vec<_> = directory.iter().cloned().collect();
+    let gone = directory.replace(users, cx.registry);
+    drop(directory);
     gone.iter().for_each(|account| disconnect(cx, account));
+    before.iter().for_each(|account| disconnect_subscribers(cx, account));
     cx.reply.ok();
     Ok(())
 }

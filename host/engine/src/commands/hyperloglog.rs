@@ -24,6 +24,7 @@ pub(super) static TABLE: &[Command] = &[
     command("PFCOUNT", pfcount, -2)
         .group(Group::Hyperloglog)
         .readonly()
+        .flags(Flags::MAY_REPLICATE)
         .keys(KeySpec::ALL)
         .usage("key [key ...]")
         .since("2.8.9", "O(1) with a very small average constant time when called with a single key. O(N) with N being the number of keys, and much bigger constant times, when called with multiple keys.")

@@ -5,6 +5,7 @@ mod acl;
 mod bitmap;
 mod client;
 mod client_tracking;
+mod cluster;
 mod config;
 mod connection;
 mod debug;
@@ -28,6 +29,7 @@ mod latency;
 mod list;
 mod list_blocking;
 mod memory;
+mod module;
 mod monitor;
 mod object;
 mod plugin;
@@ -94,7 +96,9 @@ pub static FAMILIES: &[&[Command]] = &[
     introspection::TABLE,
     monitor::TABLE,
     plugin::TABLE,
+    module::TABLE,
     replication::TABLE,
+    cluster::TABLE,
     server::TABLE,
     memory::TABLE,
     slowlog::TABLE,

@@ -40,6 +40,7 @@ pub(super) static TABLE: &[Command] = &[
         .summary("Stops listening to messages published to channels that match one or more patterns."),
     entry("PUBLISH", publish, 3, ANYTIME)
         .channels(Channels::First)
+        .flags(Flags::MAY_REPLICATE)
         .fast()
         .usage("channel message")
         .since("2.0.0", "O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total number of subscribed patterns (by any client).")
@@ -58,6 +59,7 @@ pub(super) static TABLE: &[Command] = &[
     entry("SPUBLISH", publish_in_shard, 3, ANYTIME)
         .channels(Channels::First)
         .flags(Flags::SHARD_CHANNELS)
+        .flags(Flags::MAY_REPLICATE)
         .fast()
         .usage("shardchannel message")
         .since("7.0.0", "O(N) where N is the number of clients subscribed to the receiving shard channel.")

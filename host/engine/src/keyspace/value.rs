@@ -93,6 +93,7 @@ impl Value {
             Self::Hash(hash) if hash.encoding() == Encoding::HashTable => hash.len(),
             Self::SortedSet(set) if set.encoding() == Encoding::SkipList => set.len(),
             Self::List(list) => list.nodes(),
+            Self::Stream(stream) => stream.parts(),
             _ => 1,
         }
     }

@@ -135,6 +135,14 @@ pub(super) struct ProcessHost<'a> {
     slow_log_limits: SlowLogLimits,
 }
 
+/// Something for clients other than the one whose command runs.
+pub(super) enum Mail {
+    /// The reply that a client waited for.
+    Reply(u64, Vec<u8>),
+    /// What clients have not asked for.
+    Push(Receivers, Arc<Push>),
+}
+
 /// What a step means for other clients.
 #[derive(Default)]
 pub(super) struct Told {
@@ -142,10 +150,8 @@ pub(super) struct Told {
     pub(super) killed: Vec<u64>,
     /// Whose wait ends, and how.
     pub(super) unblocked: Vec<(u64, Ending)>,
-    /// Who was served, with the reply.
-    pub(super) served: Vec<(u64, Vec<u8>)>,
-    /// Who is sent what without having asked.
-    pub(super) pushed: Vec<(Receivers, Arc<Push>)>,
+    /// Who is sent something, in order.
+    pub(super) mail: Vec<Mail>,
     /// Whether a pause ended.
     pub(super) resumed: bool,
 }
@@ -272,20 +278,20 @@ impl Host for ProcessHost<'_> {
     }
 
     fn deliver(&mut self, waiter: &Waiter, reply: Vec<u8>) {
-        self.told.served.push((waiter.client, reply));
+        self.told.mail.push(Mail::Reply(waiter.client, reply));
     }
 
     fn subscriptions(&mut self, act: &mut dyn FnMut(&mut Subscriptions, &mut Send<'_>)) {
-        let pushed = &mut self.told.pushed;
+        let mail = &mut self.told.mail;
         act(&mut self.process.subscriptions, &mut |_, clients, push| {
-            pushed.push((clients.clone(), push.clone()));
+            mail.push(Mail::Push(clients.clone(), push.clone()));
         });
     }
 
     fn tracking(&mut self, act: &mut dyn FnMut(&mut Tracking, &mut Send<'_>)) {
-        let pushed = &mut self.told.pushed;
+        let mail = &mut self.told.mail;
         act(&mut self.process.tracking, &mut |_, clients, push| {
-            pushed.push((clients.clone(), push.clone()));
+            mail.push(Mail::Push(clients.clone(), push.clone()));
         });
     }
 

@@ -148,6 +148,12 @@ impl Stream {
         self.len == 0
     }
 
+    /// How many allocations its end gives back, about.
+    pub fn parts(&self) -> usize {
+        let of_group = |group: &Group| 1 + group.pending_count() + group.consumers().len();
+        self.nodes.len() + self.groups.values().map(of_group).sum::<usize>()
+    }
+
     /// Number of nodes.
     #[must_use]
     pub fn nodes(&self) -> usize {

@@ -1,0 +1,50 @@
+//! MODULE: Reef loads no native code into its process, it has plugins. Who wants to load a module is
+//! told so; who asks which there are hears that there is none.
+
+use super::help;
+use crate::args::Args;
+use crate::command::{Arity, Command, Flags, Group, Handler, command, container};
+use crate::error::Error;
+use crate::step::Cx;
+
+const OPERATOR: Flags = Flags::ADMIN.with(Flags::NOSCRIPT);
+const CHANGE: Flags = OPERATOR.with(Flags::NO_ASYNC_LOADING);
+
+/// The family's entries.
+pub(super) static TABLE: &[Command] = &[container("MODULE", SUBCOMMANDS)
+    .group(Group::Server)
+    .since("4.0.0", "Depends on subcommand.")
+    .summary("A container for module commands.")];
+
+const fn subcommand(name: &'static str, handler: Handler, flags: Flags, arity: Arity) -> Command {
+    command(name, handler, arity).of("MODULE").group(Group::Server).flags(flags)
+}
+
+static SUBCOMMANDS: &[Command] = &[
+    subcommand("LIST", list, OPERATOR, 2)
+        .since("4.0.0", "O(N) where N is the number of loaded modules.")
+        .summary("Returns all loaded modules."),
+    subcommand("LOAD", refuse, CHANGE, -3)
+        .usage("path [arg [arg ...]]")
+        .since("4.0.0", "O(1)")
+        .summary("Loads a module."),
+    subcommand("LOADEX", refuse, CHANGE, -3)
+        .usage("path [CONFIG name value [CONFIG name value ...]] [ARGS arg [arg ...]]")
+        .since("7.0.0", "O(1)")
+        .summary("Loads a module using extended parameters."),
+    subcommand("UNLOAD", refuse, CHANGE, 3)
+        .usage("name")
+        .since("4.0.0", "O(1)")
+        .summary("Unloads a module."),
+    help::entry("MODULE").group(Group::Server),
+];
+
+fn list(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
+    cx.reply.array(0);
+    Ok(())
+}
+
+fn refuse(_cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    args.skip_rest();
+    Err(Error::NO_MODULES)
+}

@@ -230,16 +230,23 @@ impl Worker {
             self.shared.store.end_wait(&waited.waiter);
         }
         self.shared.store.end_session(&mut connection.session);
+        self.shared.post.forget(&connection.session);
         let bytes = connection.card.memory_bytes.swap(0, Ordering::Relaxed) as usize;
         self.shared.store.ledger().client_bytes.fetch_sub(bytes, Ordering::AcqRel);
         if connection.session.monitoring {
             self.shared.monitors.fetch_sub(1, Ordering::AcqRel);
         }
         self.shared.post.clients.remove(connection.session.id);
-        self.shared.post.forget(&connection.session);
         // A socket that cannot be deregistered is closed by being dropped all the same.
         let descriptor = connection.link.socket.descriptor();
         let _ = self.poll.registry().deregister(&mut SourceFd(&descriptor));
+    }
+
+    /// Ends what others could notice of a connection that closes when its last reply is sent.
+    fn take_leave(&mut self, place: usize) {
+        let session = &mut self.connections[place].session;
+        self.shared.store.end_session(session);
+        self.shared.post.forget(session);
     }
 
     fn close_all(&mut self) {
@@ -424,6 +431,9 @@ impl Worker {
         self.connections[place].protocol = self.reply.protocol();
         // Before the replies go out: who has one may ask another worker at once.
         self.connections[place].update_card(moment.now.get());
+        if self.connections[place].session.closing {
+            self.take_leave(place);
+        }
         if fate == Fate::Idle {
             fate = self.send_replies(place);
         }

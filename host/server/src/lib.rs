@@ -11,6 +11,7 @@
 mod clients;
 mod clock;
 mod connection;
+mod housekeeping;
 mod huge_pages;
 mod info;
 mod input;
@@ -18,6 +19,7 @@ mod link;
 mod listener;
 mod mailbox;
 mod memory;
+mod monitors;
 mod pause;
 mod post;
 mod process;
@@ -34,6 +36,7 @@ mod timing;
 mod tls;
 mod users;
 mod users_file;
+mod waits;
 mod worker;
 
 pub use clock::now_ms;

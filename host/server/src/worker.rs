@@ -19,24 +19,22 @@ use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use reef_engine::clock::Millis;
-use reef_engine::command::Flags;
 use reef_engine::gates::{Conditions, Pause};
-use reef_engine::serving::Ending;
 use reef_engine::session::Session;
 use reef_engine::step::{self, Answer};
-use reef_engine::waiters::Waiter;
-use reef_resp::{Argv, Limits, Progress, Writer};
+use reef_resp::{Limits, Progress, Writer};
 use slab::Slab;
 
 use crate::clients::Card;
-use crate::clock::{now_ms, now_us};
-use crate::connection::{Connection, Deadlines, Sent, Waiting};
+use crate::clock::now_ms;
+use crate::connection::{Connection, Deadlines, Sent};
+use crate::housekeeping::HOUSEKEEPING_MS;
 use crate::listener::LISTENERS;
 use crate::mailbox::{Mailbox, Message, Newcomer};
 use crate::server::Shared;
 use crate::statistics::Statistics;
 use crate::store::Moment;
-use crate::surroundings::{WorkerHost, next_random};
+use crate::surroundings::WorkerHost;
 use crate::tally::Tally;
 use crate::timing::Stopwatch;
 
@@ -44,16 +42,12 @@ use crate::timing::Stopwatch;
 const TURN_BYTES: usize = 64 * 1024;
 /// Replies are handed to the socket when there are this many bytes, even within a moment.
 const REPLY_BYTES_MAX: usize = 1024 * 1024;
-/// For how long INFO remembers the largest buffers.
-const PEAK_PERIOD_S: u64 = 4;
-/// How often idle connections and the clock are looked after.
-const HOUSEKEEPING_MS: u64 = 1000;
 
 /// The token of the mailbox; that of the listeners lies below it, connections' start at 0.
 pub(crate) const MAILBOX: Token = Token(usize::MAX);
 
 pub(crate) struct Worker {
-    index: usize,
+    pub(crate) index: usize,
     poll: Poll,
     pub(crate) shared: Arc<Shared>,
     pub(crate) mailbox: Arc<Mailbox>,
@@ -63,7 +57,7 @@ pub(crate) struct Worker {
     /// Where each client is in the slab.
     pub(crate) places: std::collections::HashMap<u64, usize>,
     /// When whose wait is over.
-    deadlines: Deadlines,
+    pub(crate) deadlines: Deadlines,
     /// Connections that have more to receive or execute without a new readiness.
     unfinished: Vec<usize>,
     /// Messages that were taken out of the mailbox and not read yet.
@@ -72,16 +66,16 @@ pub(crate) struct Worker {
     pub(crate) touched: Vec<usize>,
     buffer: Box<[u8]>,
     pub(crate) reply: Writer,
-    random: u64,
+    pub(crate) random: u64,
     /// Times the commands of a moment.
     stopwatch: Stopwatch,
     /// Whether the times of commands are counted.
     pub(crate) latency_tracking: bool,
     /// Clients whose next command waits for the end of a pause.
-    postponed: Vec<u64>,
-    next_housekeeping: Millis,
+    pub(crate) postponed: Vec<u64>,
+    pub(crate) next_housekeeping: Millis,
     /// The period that peaks are counted in.
-    peak_period: u64,
+    pub(crate) peak_period: u64,
     stopping: bool,
 }
 
@@ -269,7 +263,7 @@ impl Worker {
     }
 
     /// Gives a connection its moment.
-    fn serve(&mut self, place: usize, moment: &Moment) {
+    pub(crate) fn serve(&mut self, place: usize, moment: &Moment) {
         match self.take_turn(place, moment) {
             // Whoever waits for a key hears nothing more once it has hung up.
             Fate::Idle if self.is_waiting_corpse(place) => self.close(place),
@@ -532,57 +526,7 @@ impl Worker {
         true
     }
 
-    /// Lets those go on whom a pause stopped, if it is over.
-    fn resume(&mut self, moment: &Moment) {
-        if self.postponed.is_empty() || self.shared.store.pause().at(moment.now) != Pause::Nothing {
-            return;
-        }
-        for client in std::mem::take(&mut self.postponed) {
-            let Some(place) = self.places.get(&client).copied() else { continue };
-            let connection = &mut self.connections[place];
-            connection.waiting = false;
-            connection.postponed = false;
-            self.serve(place, moment);
-        }
-    }
-
-    // ---- waiting for keys ----------------------------------------------------------------
-
-    fn begin_wait(&mut self, place: usize, waiter: Arc<Waiter>, took: Duration) {
-        let connection = &mut self.connections[place];
-        // From now on, whatever the clock of this turn says: nobody may be told too early.
-        let timeout = waiter.timeout_ms.map(Duration::from_millis);
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        if let Some(at) = deadline {
-            self.deadlines.insert((at, waiter.client));
-        }
-        *connection.card.waiter.lock() = Some(waiter.clone());
-        connection.waiter = Some(Box::new(Waiting { waiter, deadline, took }));
-    }
-
-    fn end_due_waits(&mut self, moment: &Moment) {
-        if self.deadlines.is_empty() {
-            return;
-        }
-        let now = Instant::now();
-        while let Some((_, client)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
-            self.deadlines.pop_first();
-            self.end_wait(client, Ending::TimedOut, moment);
-        }
-    }
-
-    /// Ends a wait, unless the client has just been served: then the reply is on its way.
-    fn end_wait(&mut self, client: u64, ending: Ending, moment: &Moment) {
-        let place = self.places.get(&client);
-        let Some(connection) = place.and_then(|place| self.connections.get(*place)) else { return };
-        let Some(waiting) = &connection.waiter else { return };
-        if self.shared.store.end_wait(&waiting.waiter) {
-            let farewell = waiting.waiter.farewell(ending);
-            self.late_reply(client, &farewell, moment);
-        }
-    }
-
-    // ---- mail and housekeeping -----------------------------------------------------------
+    // ---- mail ----------------------------------------------------------------------------
 
     fn read_mail(&mut self, moment: &Moment) {
         self.mail.extend(self.mailbox.take());
@@ -597,98 +541,11 @@ impl Worker {
                     }
                 }
                 Message::Push { clients, push } => self.push(&clients, &push, None),
-                Message::Feed(line) => self.feed(&line),
+                Message::Feed(line) => self.feed_own(&line),
                 Message::Resume => {}
                 Message::Stop => self.stopping = true,
             }
         }
-    }
-
-    fn late_reply(&mut self, client: u64, bytes: &[u8], moment: &Moment) {
-        let Some(place) = self.places.get(&client).copied() else { return };
-        if !self.connections[place].waiting || self.connections[place].postponed {
-            return;
-        }
-        let connection = &mut self.connections[place];
-        let waited = connection.forget_wait(&mut self.deadlines);
-        if let Some(waiting) = &waited
-            && waiting.waiter.shards.len() > 1
-        {
-            // Who served it held only some of its queues.
-            self.shared.store.end_wait(&waiting.waiter);
-        }
-        let tally = Tally::of(&self.shared, &self.statistics, self.latency_tracking);
-        tally.count_late(waited, bytes, connection);
-        connection.waiting = false;
-        connection.card.waiting.store(false, Ordering::Relaxed);
-        self.statistics.bytes_out.add(bytes.len() as u64);
-        if connection.send(bytes) == Sent::Broken {
-            return self.close(place);
-        }
-        self.serve(place, moment);
-    }
-
-    fn feed(&mut self, line: &[u8]) {
-        let mut broken = Vec::new();
-        let (limits, now) = (self.shared.options().output_limits, now_ms());
-        for (place, connection) in &mut self.connections {
-            if connection.session.monitoring
-                && (connection.send(line) == Sent::Broken || connection.is_overfull(&limits, now))
-            {
-                broken.push(place);
-            }
-        }
-        broken.into_iter().for_each(|place| self.close(place));
-    }
-
-    fn keep_house(&mut self, now: Millis) {
-        self.shared.evict_clients();
-        if self.index == 0 && self.shared.rates.lock().is_due(now) {
-            let totals = self.shared.totals();
-            self.shared.rates.lock().add(now, totals);
-        }
-        if now < self.next_housekeeping {
-            return;
-        }
-        self.next_housekeeping = Millis::new(now.get() + HOUSEKEEPING_MS);
-        self.close_overfull(now);
-        self.shared.store.allow_huge_pages();
-        let seed = next_random(&mut self.random);
-        let keys_max = self.shared.store.rules().settings.tracked_keys_max;
-        self.shared.post.trim_tracking(keys_max, seed);
-        if now.seconds() / PEAK_PERIOD_S != self.peak_period {
-            self.peak_period = now.seconds() / PEAK_PERIOD_S;
-            self.statistics.input_peak.turn();
-            self.statistics.output_peak.turn();
-        }
-        let timeout_ms = self.shared.options().timeout_s * 1000;
-        if timeout_ms == 0 {
-            return;
-        }
-        let is_idle = |connection: &Connection| {
-            let active_at = connection.card.active_at.load(Ordering::Relaxed);
-            !connection.waiting
-                && !connection.session.monitoring
-                && !connection.session.subscribed.any()
-                && now.get().saturating_sub(active_at) > timeout_ms
-        };
-        let idle: Vec<usize> =
-            self.connections.iter().filter(|(_, c)| is_idle(c)).map(|(place, _)| place).collect();
-        idle.into_iter().for_each(|place| self.close(place));
-    }
-}
-
-impl Worker {
-    /// Closes who has left too much untaken for too long, without sending anything meanwhile.
-    fn close_overfull(&mut self, now: Millis) {
-        let limits = self.shared.options().output_limits;
-        let overfull = self.connections.iter_mut();
-        let overfull: Vec<usize> = overfull
-            .filter_map(|(place, connection)| {
-                (connection.unsent() > 0 && connection.is_overfull(&limits, now)).then_some(place)
-            })
-            .collect();
-        overfull.into_iter().for_each(|place| self.close(place));
     }
 }
 
@@ -696,60 +553,6 @@ enum Received {
     Nothing,
     End,
     Bytes(usize),
-}
-
-impl Shared {
-    /// Closes the largest connections while all of them take more than they may.
-    fn evict_clients(&self) {
-        let max = self.options().client_bytes_max;
-        let used = || self.store.ledger().client_bytes.load(Ordering::Acquire);
-        if max == 0 || used() <= max {
-            return;
-        }
-        let mut cards = self.post.clients.all_with_doomed();
-        cards.retain(|card| !card.no_evict.load(Ordering::Relaxed));
-        cards.sort_by_key(|card| std::cmp::Reverse(card.memory_bytes.load(Ordering::Relaxed)));
-        let mut left = used();
-        for card in cards {
-            if left <= max {
-                break;
-            }
-            left = left.saturating_sub(card.memory_bytes.load(Ordering::Relaxed) as usize);
-            // Who was told before counts as gone.
-            if self.post.dismiss(&card) {
-                self.evicted_clients.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    }
-
-    /// Shows a command that ran to all clients in MONITOR.
-    #[inline]
-    pub(crate) fn feed_monitors(&self, database: u32, card: &Card, argv: Argv<'_>) {
-        if self.monitors.load(Ordering::Relaxed) > 0 {
-            self.feed(database, card, argv);
-        }
-    }
-
-    fn feed(&self, database: u32, card: &Card, argv: Argv<'_>) {
-        let registry = self.store.registry();
-        let Ok(Some(command)) = registry.resolve(argv) else { return };
-        let hidden = [Flags::SKIP_MONITOR, Flags::ADMIN];
-        if hidden.iter().any(|flag| command.flags.has(*flag)) {
-            return;
-        }
-        let address = crate::surroundings::address(card.peer, self);
-        let line = reef_engine::monitor::monitor_line(now_us(), database, &address, argv);
-        let line: Arc<[u8]> = Arc::from(format!("+{line}\r\n").into_bytes());
-        self.post.broadcast(|| Message::Feed(line.clone()));
-    }
-
-    fn count_monitor(&self, monitoring: bool) {
-        if monitoring {
-            self.monitors.fetch_add(1, Ordering::AcqRel);
-        } else {
-            self.monitors.fetch_sub(1, Ordering::AcqRel);
-        }
-    }
 }
 
 /// Whether an error of `accept` is about the one connection only.

@@ -1,0 +1,93 @@
+//! Clients of a worker that wait: for keys, for the end of a pause, for a late reply.
+//!
+//! The engine keeps who waits for which key; the worker keeps the time, and brings the reply.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use reef_engine::gates::Pause;
+use reef_engine::serving::Ending;
+use reef_engine::waiters::Waiter;
+
+use crate::connection::{Sent, Waiting};
+use crate::store::Moment;
+use crate::tally::Tally;
+use crate::worker::Worker;
+
+impl Worker {
+    /// Keeps the time of a client that has begun to wait.
+    pub(crate) fn begin_wait(&mut self, place: usize, waiter: Arc<Waiter>, took: Duration) {
+        let connection = &mut self.connections[place];
+        // From now on, whatever the clock of this turn says: nobody may be told too early.
+        let timeout = waiter.timeout_ms.map(Duration::from_millis);
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        if let Some(at) = deadline {
+            self.deadlines.insert((at, waiter.client));
+        }
+        *connection.card.waiter.lock() = Some(waiter.clone());
+        connection.waiter = Some(Box::new(Waiting { waiter, deadline, took }));
+    }
+
+    /// Ends the waits whose time is over.
+    pub(crate) fn end_due_waits(&mut self, moment: &Moment) {
+        if self.deadlines.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        while let Some((_, client)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
+            self.deadlines.pop_first();
+            self.end_wait(client, Ending::TimedOut, moment);
+        }
+    }
+
+    /// Ends a wait, unless the client has just been served: then the reply is on its way.
+    pub(crate) fn end_wait(&mut self, client: u64, ending: Ending, moment: &Moment) {
+        let place = self.places.get(&client);
+        let Some(connection) = place.and_then(|place| self.connections.get(*place)) else { return };
+        let Some(waiting) = &connection.waiter else { return };
+        if self.shared.store.end_wait(&waiting.waiter) {
+            let farewell = waiting.waiter.farewell(ending);
+            self.late_reply(client, &farewell, moment);
+        }
+    }
+
+    /// Sends the reply that a client waited for, and lets it go on.
+    pub(crate) fn late_reply(&mut self, client: u64, bytes: &[u8], moment: &Moment) {
+        let Some(place) = self.places.get(&client).copied() else { return };
+        if !self.connections[place].waiting || self.connections[place].postponed {
+            return;
+        }
+        let connection = &mut self.connections[place];
+        let waited = connection.forget_wait(&mut self.deadlines);
+        if let Some(waiting) = &waited
+            && waiting.waiter.shards.len() > 1
+        {
+            // Who served it held only some of its queues.
+            self.shared.store.end_wait(&waiting.waiter);
+        }
+        let tally = Tally::of(&self.shared, &self.statistics, self.latency_tracking);
+        tally.count_late(waited, bytes, connection);
+        connection.waiting = false;
+        connection.card.waiting.store(false, Ordering::Relaxed);
+        self.statistics.bytes_out.add(bytes.len() as u64);
+        if connection.send(bytes) == Sent::Broken {
+            return self.close(place);
+        }
+        self.serve(place, moment);
+    }
+
+    /// Lets those go on whom a pause stopped, if it is over.
+    pub(crate) fn resume(&mut self, moment: &Moment) {
+        if self.postponed.is_empty() || self.shared.store.pause().at(moment.now) != Pause::Nothing {
+            return;
+        }
+        for client in std::mem::take(&mut self.postponed) {
+            let Some(place) = self.places.get(&client).copied() else { continue };
+            let connection = &mut self.connections[place];
+            connection.waiting = false;
+            connection.postponed = false;
+            self.serve(place, moment);
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Sets: members, random members, algebra.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
@@ -312,9 +313,12 @@ fn sets<'k, 'n>(
     names.map(|name| keys.peek_collection(name)).collect()
 }
 
-/// The sets to intersect: none if any is missing, because then nothing is in all of them.
+/// The sets to intersect, each once: none if any is missing, because then nothing is in all of them.
 fn all_or_none(sets: Vec<Option<&Set>>) -> Vec<&Set> {
-    sets.into_iter().collect::<Option<_>>().unwrap_or_default()
+    let mut seen = BTreeSet::new();
+    let mut sets: Vec<&Set> = sets.into_iter().collect::<Option<_>>().unwrap_or_default();
+    sets.retain(|set| seen.insert(core::ptr::from_ref(*set)));
+    sets
 }
 
 fn sinter(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {

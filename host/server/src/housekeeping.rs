@@ -23,12 +23,12 @@ impl Worker {
             let totals = self.shared.totals();
             self.shared.rates.lock().add(now, totals);
         }
+        self.shared.store.allow_huge_pages(now);
         if now < self.next_housekeeping {
             return;
         }
         self.next_housekeeping = Millis::new(now.get() + HOUSEKEEPING_MS);
         self.close_overfull(now);
-        self.shared.store.allow_huge_pages();
         let seed = next_random(&mut self.random);
         let keys_max = self.shared.store.rules().settings.tracked_keys_max;
         self.shared.post.trim_tracking(keys_max, seed);

@@ -4,29 +4,42 @@
 //! saves a quarter of a command's time; with little it only rounds everything up to 2 MiB, and a
 //! server that holds nothing would occupy twice as much. So `reef serve` begins without them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use reef_engine::clock::Millis;
 use rustix::thread::disable_transparent_huge_pages;
 
 /// From how many bytes of data on they pay.
-const LARGE_BYTES: usize = 64 * 1024 * 1024;
+const LARGE_BYTES: usize = 4 * 1024 * 1024;
+/// How often it is asked how much there is: what is there already stays on small pages for long, so
+/// a data set that grows fast must be noticed early.
+const LOOK_EVERY_MS: u64 = 10;
 
 /// Does without huge pages until there is much data. To be called before anything is allocated.
 pub fn postpone_huge_pages() {
     set_disabled(true);
 }
 
-/// Whether the process may have huge pages by now.
+/// Whether the process may have huge pages by now, or when to look again: milliseconds since 1970.
 #[derive(Debug, Default)]
-pub(crate) struct HugePages(AtomicBool);
+pub(crate) struct HugePages(AtomicU64);
+
+/// They are allowed.
+const ALLOWED: u64 = u64::MAX;
 
 impl HugePages {
     /// Allows them if there is enough data, from then on for good.
-    pub(crate) fn allow_for(&self, data_bytes: impl FnOnce() -> usize) {
-        if !self.0.load(Ordering::Relaxed) && data_bytes() >= LARGE_BYTES {
-            set_disabled(false);
-            self.0.store(true, Ordering::Relaxed);
+    #[inline]
+    pub(crate) fn allow_for(&self, now: Millis, data_bytes: impl FnOnce() -> usize) {
+        if now.get() < self.0.load(Ordering::Relaxed) {
+            return;
         }
+        let mut next = now.get() + LOOK_EVERY_MS;
+        if data_bytes() >= LARGE_BYTES {
+            set_disabled(false);
+            next = ALLOWED;
+        }
+        self.0.store(next, Ordering::Relaxed);
     }
 }
 

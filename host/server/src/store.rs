@@ -124,10 +124,11 @@ impl Store {
         &self.reaper
     }
 
-    /// Allows huge pages if there is enough data. Looks at every shard as long as there is not.
-    pub(crate) fn allow_huge_pages(&self) {
+    /// Allows huge pages if there is enough data. Looks at every shard, now and then, as long as there
+    /// is not.
+    pub(crate) fn allow_huge_pages(&self, now: Millis) {
         let bytes = || self.shards.iter().map(|locked| locked.0.lock().heap_bytes()).sum();
-        self.huge_pages.allow_for(bytes);
+        self.huge_pages.allow_for(now, bytes);
     }
 
     /// Which commands wait.

@@ -9,14 +9,15 @@
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::AtomicU8;
 
-use reef_resp::{Argv, Writer};
+use reef_resp::{Argv, OwnedArgv, Writer};
 
 use crate::error::Error;
 use crate::keyspace::{NumberedKey, ShardSet};
 use crate::session::Session;
 use crate::step::{Answer, Cx};
-use crate::waiters::{Place, Wait, Waiter};
+use crate::waiters::{Wait, Waiter};
 
 impl Cx<'_> {
     /// Lets the client wait: there is nothing for it yet. Where nothing may wait (inside EXEC) it
@@ -40,7 +41,7 @@ impl Cx<'_> {
                 reach.insert(rules.shard_of(argv.get(position)));
             }
         });
-        let place = Place {
+        let waiter = Arc::new(Waiter {
             client: self.session.id,
             home: self.host.home(),
             order: rules.next_arrival(),
@@ -49,10 +50,16 @@ impl Cx<'_> {
             user: self.session.user.clone(),
             account: self.session.account().cloned(),
             caching: self.session.caching,
+            command,
+            argv: wait.argv.unwrap_or_else(|| OwnedArgv::from(argv)),
             shards,
+            timeout_ms: wait.timeout_ms,
+            keys: wait.keys,
+            type_name: wait.type_name,
+            hears_of_loss: wait.hears_of_loss,
             reach,
-        };
-        let waiter = Arc::new(Waiter::new(wait, command, argv, place));
+            state: AtomicU8::default(),
+        });
         self.keys.add_waiter(&waiter);
         self.answer = Answer::WhenReady(waiter);
         Ok(())

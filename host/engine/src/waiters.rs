@@ -23,7 +23,7 @@ use alloc::sync::Arc;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use reef_resp::{Argv, OwnedArgv, Protocol, Writer};
+use reef_resp::{OwnedArgv, Protocol, Writer};
 
 use crate::acl::Account;
 use crate::keyspace::ShardSet;
@@ -96,8 +96,9 @@ pub struct Waiter {
     pub(crate) type_name: &'static str,
     pub(crate) hears_of_loss: bool,
     /// The shards that serving it takes, beyond that of the key that is ready.
-    reach: ShardSet,
-    state: AtomicU8,
+    pub(crate) reach: ShardSet,
+    /// Whether it still waits: as made, it does.
+    pub(crate) state: AtomicU8,
 }
 
 /// It waits.
@@ -107,56 +108,7 @@ const CLAIMED: u8 = 1;
 /// It waits no longer.
 const DONE: u8 = 2;
 
-/// Who begins to wait, and where its keys are.
-#[derive(Debug)]
-pub(crate) struct Place {
-    pub(crate) client: u64,
-    pub(crate) home: u32,
-    pub(crate) order: u64,
-    pub(crate) database: u32,
-    pub(crate) protocol: Protocol,
-    pub(crate) user: Arc<str>,
-    pub(crate) account: Option<Arc<Account>>,
-    pub(crate) caching: Option<Caching>,
-    pub(crate) shards: ShardSet,
-    pub(crate) reach: ShardSet,
-}
-
 impl Waiter {
-    pub(crate) fn new(wait: Wait, command: CommandRef, argv: Argv<'_>, place: Place) -> Self {
-        let Place {
-            client,
-            home,
-            order,
-            database,
-            protocol,
-            user,
-            account,
-            caching,
-            shards,
-            reach,
-        } = place;
-        Self {
-            client,
-            home,
-            order,
-            database,
-            protocol,
-            user,
-            account,
-            caching,
-            command,
-            argv: wait.argv.unwrap_or_else(|| OwnedArgv::from(argv)),
-            shards,
-            timeout_ms: wait.timeout_ms,
-            keys: wait.keys,
-            type_name: wait.type_name,
-            hears_of_loss: wait.hears_of_loss,
-            reach,
-            state: AtomicU8::new(WAITING),
-        }
-    }
-
     /// The keys that it waits for.
     pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
         let argv = self.argv.as_argv();

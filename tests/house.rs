@@ -16,8 +16,13 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
     ("host/resp", &[], "resp knows bytes only"),
     ("host/engine", &["reef-resp"], "the engine does no I/O and knows resp's reply writer only"),
     (
+        "host/storage",
+        &["reef-resp"],
+        "storage keeps files; what stands in them is the engine's business",
+    ),
+    (
         "host/server",
-        &["reef-engine", "reef-resp"],
+        &["reef-engine", "reef-resp", "reef-storage"],
         "server and runtime meet through the traits in engine::backend, never each other",
     ),
     (

@@ -1,0 +1,414 @@
+//! The append-only log: effects in their one order, and when they are durable enough to be answered.
+//!
+//! A step appends its effects while it holds its shards, so the log's order agrees with every key's;
+//! that copies bytes in memory and nothing else. Before a reply goes out its worker calls
+//! [`Log::settle`], which writes what everybody has appended and, under `always`, syncs it: whoever
+//! comes while another syncs finds its own done (group commit).
+//!
+//! Invariants:
+//! - bytes reach the file in the order in which they were appended, whole units only;
+//! - `settled` never passes what is written and, under `always`, synced;
+//! - after a failed sync nothing in that file is trusted: only a new base ends the failure.
+//!
+//! Locks: `files` before any shard before `tail`.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::append_files::AppendFiles;
+
+/// When the log is synced (`appendfsync`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fsync {
+    /// Before every reply.
+    Always,
+    /// Once a second.
+    #[default]
+    EverySecond,
+    /// When the operating system likes.
+    No,
+}
+
+/// How the log is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogStatus {
+    /// Why commands could not be written or synced, until they could.
+    pub error: Option<String>,
+    /// Bytes appended and not written yet.
+    pub unwritten: u64,
+    /// Bytes of the base at the last rewrite, or at the start.
+    pub base_bytes: u64,
+    /// Bytes of all files.
+    pub bytes: u64,
+}
+
+/// Commands under way to the file.
+#[derive(Debug, Default)]
+struct Tail {
+    bytes: Vec<u8>,
+    /// The database that the file's reader has selected.
+    database: Option<u32>,
+}
+
+/// The log of one engine.
+#[derive(Debug, Default)]
+pub struct Log {
+    is_on: AtomicBool,
+    fsync: AtomicU8,
+    tail: Mutex<Tail>,
+    /// Bytes ever appended.
+    appended: AtomicU64,
+    /// Bytes of them that are as durable as the policy wants.
+    settled: AtomicU64,
+    is_failing: AtomicBool,
+    files: Mutex<Files>,
+}
+
+#[derive(Debug, Default)]
+struct Files {
+    files: Option<AppendFiles>,
+    /// Bytes ever written.
+    written: u64,
+    /// Bytes known to be synced.
+    synced: u64,
+    error: Option<String>,
+    /// Whether a sync failed, so that written bytes may be lost although a later sync succeeds.
+    is_suspect: bool,
+    /// Kept from write to write for its memory.
+    spare: Vec<u8>,
+    base_bytes: u64,
+}
+
+/// A rewrite under way: a new base is being made.
+#[derive(Debug)]
+pub struct Rewrite {
+    /// The first increment that the new base does not cover.
+    first_increment: u64,
+    /// Where the new base goes. To be synced by the caller.
+    pub path: PathBuf,
+}
+
+/// Whole buffers larger than this are given back after a burst.
+const SPARE_BYTES_MAX: usize = 1024 * 1024;
+
+impl Log {
+    /// Whether effects are to be appended.
+    #[inline]
+    pub fn is_on(&self) -> bool {
+        self.is_on.load(Ordering::Relaxed)
+    }
+
+    /// Sets the policy.
+    pub fn set_fsync(&self, fsync: Fsync) {
+        self.fsync.store(fsync as u8, Ordering::Release);
+    }
+
+    /// The policy.
+    pub fn fsync(&self) -> Fsync {
+        match self.fsync.load(Ordering::Acquire) {
+            0 => Fsync::Always,
+            1 => Fsync::EverySecond,
+            _ => Fsync::No,
+        }
+    }
+
+    /// Whether the last attempt to write or sync failed: writes are to be refused.
+    #[inline]
+    pub fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// Goes on with the files of a log that was loaded. Gives whether they have an increment; if not
+    /// the caller begins with a rewrite.
+    pub fn resume(&self, mut opened: AppendFiles) -> io::Result<bool> {
+        let mut files = self.files.lock();
+        let has_increment = opened.resume()?;
+        files.base_bytes = opened.sizes().1;
+        files.files = Some(opened);
+        self.is_on.store(has_increment, Ordering::Release);
+        Ok(has_increment)
+    }
+
+    /// Appends what must take effect as a whole: commands, each with its database. To be called with
+    /// the shards held that the commands changed.
+    pub fn append<'a>(&self, unit: impl Iterator<Item = (u32, &'a [u8])> + Clone) {
+        let mut tail = self.tail.lock();
+        let before = tail.bytes.len();
+        tail.append(unit);
+        let added = (tail.bytes.len() - before) as u64;
+        self.appended.fetch_add(added, Ordering::Release);
+    }
+
+    /// Whether everything appended so far is as durable as the policy wants.
+    #[inline]
+    pub fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Acquire) == self.appended.load(Ordering::Acquire)
+    }
+
+    /// Makes everything appended so far as durable as the policy wants. After an error what is
+    /// missing stays with the log, to be tried again.
+    pub fn settle(&self) -> io::Result<()> {
+        let target = self.appended.load(Ordering::Acquire);
+        if self.settled.load(Ordering::Acquire) >= target {
+            return Ok(());
+        }
+        let mut files = self.files.lock();
+        if self.settled.load(Ordering::Acquire) >= target {
+            return Ok(());
+        }
+        let result = self.settle_locked(&mut files);
+        self.note(&mut files, result)
+    }
+
+    fn settle_locked(&self, files: &mut Files) -> io::Result<()> {
+        files.check()?;
+        self.write_tail(files)?;
+        if self.fsync() == Fsync::Always {
+            files.sync()?;
+        }
+        self.settled.store(files.written, Ordering::Release);
+        Ok(())
+    }
+
+    /// Hands everything appended so far to the file.
+    fn write_tail(&self, files: &mut Files) -> io::Result<()> {
+        if files.spare.is_empty() {
+            let mut tail = self.tail.lock();
+            std::mem::swap(&mut tail.bytes, &mut files.spare);
+        }
+        while !files.spare.is_empty() {
+            files.write_spare()?;
+            let mut tail = self.tail.lock();
+            std::mem::swap(&mut tail.bytes, &mut files.spare);
+        }
+        Ok(())
+    }
+
+    fn note(&self, files: &mut Files, result: io::Result<()>) -> io::Result<()> {
+        let was_failing = files.error.is_some();
+        match &result {
+            Ok(()) if files.is_suspect => {}
+            Ok(()) => {
+                if files.error.take().is_some() {
+                    tracing::info!("the append-only file can be written again");
+                }
+            }
+            Err(error) => {
+                if !was_failing {
+                    tracing::error!("the append-only file cannot be written: {error}");
+                }
+                files.error = Some(error.to_string());
+            }
+        }
+        self.is_failing.store(files.error.is_some(), Ordering::Release);
+        result
+    }
+
+    /// To be called once a second by a thread of its own: syncs what is written, and tries again what
+    /// failed. Gives whether only a rewrite can help.
+    pub fn tend(&self) -> bool {
+        let mut files = self.files.lock();
+        if files.files.as_ref().is_none_or(|files| !files.is_open()) {
+            return false;
+        }
+        if files.error.is_some() {
+            let result = self.settle_locked(&mut files);
+            // The result is in the status.
+            let _ = self.note(&mut files, result);
+            return files.is_suspect;
+        }
+        if self.fsync() != Fsync::EverySecond || files.synced == files.written {
+            return false;
+        }
+        let written = files.written;
+        let file = files.files.as_ref().and_then(AppendFiles::current);
+        // Others may write meanwhile.
+        drop(files);
+        let result = file.map_or(Ok(()), |file| file.sync());
+        let mut files = self.files.lock();
+        match &result {
+            Ok(()) => files.synced = files.synced.max(written),
+            Err(_) => files.is_suspect = true,
+        }
+        let _ = self.note(&mut files, result);
+        files.is_suspect
+    }
+
+    /// Writes and syncs everything, whatever the policy: before the end.
+    pub fn finish(&self) -> io::Result<()> {
+        let mut files = self.files.lock();
+        if !self.is_on() {
+            return Ok(());
+        }
+        let result = self.write_tail(&mut files).and_then(|()| files.sync());
+        if result.is_ok() {
+            self.settled.store(files.written, Ordering::Release);
+        }
+        self.note(&mut files, result)
+    }
+
+    /// Stops logging. To be called with all shards held, after [`Log::finish`].
+    pub fn turn_off(&self) {
+        self.is_on.store(false, Ordering::Release);
+        self.appended.store(self.settled.load(Ordering::Acquire), Ordering::Release);
+        let mut tail = self.tail.lock();
+        *tail = Tail::default();
+    }
+
+    /// How it is doing.
+    pub fn status(&self) -> LogStatus {
+        let files = self.files.lock();
+        LogStatus {
+            error: files.error.clone(),
+            unwritten: self.appended.load(Ordering::Acquire).saturating_sub(files.written),
+            base_bytes: files.base_bytes,
+            bytes: files.files.as_ref().map_or(0, |files| files.sizes().1),
+        }
+    }
+
+    /// Begins to replace the log by the data at one instant. `freeze` holds all shards, calls what it
+    /// is given, and begins a snapshot: everything appended before the call is in the old files,
+    /// everything after it in a new one. Logging is on from then on.
+    pub fn begin_rewrite<R>(
+        &self,
+        opened: Option<AppendFiles>,
+        freeze: impl FnOnce(&mut dyn FnMut() -> io::Result<()>) -> io::Result<R>,
+    ) -> io::Result<(Rewrite, R)> {
+        let mut guard = self.files.lock();
+        let files = &mut *guard;
+        if opened.is_some() {
+            files.files = opened;
+        }
+        let Some(parts) = &mut files.files else { return Err(io::ErrorKind::NotFound.into()) };
+        let mut next = Some(parts.prepare_increment()?);
+        let rewrite = Rewrite {
+            first_increment: next.as_ref().map_or(0, |next| next.number),
+            path: parts.temporary_base(),
+        };
+        if self.is_on() && !files.is_suspect {
+            // Most of it while nobody is held up.
+            self.write_tail(files)?;
+        }
+        let mut old = None;
+        let is_suspect = files.is_suspect;
+        let frozen = freeze(&mut || {
+            if is_suspect {
+                self.leave_to_base(files);
+            } else if self.is_on() {
+                self.write_tail(files)?;
+            }
+            let (Some(parts), Some(next)) = (&mut files.files, next.take()) else { return Ok(()) };
+            old = parts.switch(next);
+            // The next command in the new file says which database it is for.
+            self.tail.lock().database = None;
+            self.is_on.store(true, Ordering::Release);
+            Ok(())
+        })?;
+        if let Some(old) = old.filter(|_| !is_suspect) {
+            // Before anything in the new file counts as settled.
+            let result = old.sync();
+            files.is_suspect |= result.is_err();
+            self.note(files, result)?;
+        }
+        files.synced = files.written;
+        Ok((rewrite, frozen))
+    }
+
+    /// What was appended and cannot be written any more will be in the new base.
+    fn leave_to_base(&self, files: &mut Files) {
+        let mut tail = self.tail.lock();
+        files.written += (files.spare.len() + tail.bytes.len()) as u64;
+        files.spare.clear();
+        tail.bytes.clear();
+    }
+
+    /// Ends a rewrite: the new base is complete and durable.
+    pub fn finish_rewrite(&self, rewrite: &Rewrite) -> io::Result<()> {
+        let mut files = self.files.lock();
+        let Some(parts) = &mut files.files else { return Err(io::ErrorKind::NotFound.into()) };
+        parts.replace_base(rewrite.first_increment, true)?;
+        files.base_bytes = parts.sizes().1;
+        if files.is_suspect {
+            // What may be lost is in the new base; what came after it is tried now.
+            files.is_suspect = false;
+            let result = self.settle_locked(&mut files);
+            return self.note(&mut files, result);
+        }
+        Ok(())
+    }
+}
+
+impl Files {
+    fn write_spare(&mut self) -> io::Result<()> {
+        let Some(files) = &mut self.files else { return Err(io::ErrorKind::NotConnected.into()) };
+        files.write(&self.spare)?;
+        self.written += self.spare.len() as u64;
+        self.spare.clear();
+        if self.spare.capacity() > SPARE_BYTES_MAX {
+            self.spare = Vec::new();
+        }
+        Ok(())
+    }
+
+    /// Whether the file may be written to.
+    fn check(&self) -> io::Result<()> {
+        if self.is_suspect { Err(io::Error::other("an earlier sync failed")) } else { Ok(()) }
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.check()?;
+        if self.synced == self.written {
+            return Ok(());
+        }
+        let Some(file) = self.files.as_ref().and_then(AppendFiles::current) else { return Ok(()) };
+        let result = file.sync();
+        match &result {
+            Ok(()) => self.synced = self.written,
+            Err(_) => self.is_suspect = true,
+        }
+        result
+    }
+}
+
+impl Tail {
+    /// Appends a unit as RESP, with what its reader must be told besides.
+    fn append<'a>(&mut self, unit: impl Iterator<Item = (u32, &'a [u8])> + Clone) {
+        let Some((first, _)) = unit.clone().next() else { return };
+        self.select(first);
+        let is_several = unit.clone().nth(1).is_some();
+        if is_several {
+            self.bytes.extend_from_slice(b"*1\r\n$5\r\nMULTI\r\n");
+        }
+        for (database, command) in unit {
+            self.select(database);
+            self.bytes.extend_from_slice(command);
+        }
+        if is_several {
+            self.bytes.extend_from_slice(b"*1\r\n$4\r\nEXEC\r\n");
+        }
+    }
+
+    fn select(&mut self, database: u32) {
+        if self.database == Some(database) {
+            return;
+        }
+        self.database = Some(database);
+        let number = database.to_string();
+        let command = format!("*2\r\n$6\r\nSELECT\r\n${}\r\n{number}\r\n", number.len());
+        self.bytes.extend_from_slice(command.as_bytes());
+    }
+}
+
+impl fmt::Display for Fsync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Always => "always",
+            Self::EverySecond => "everysec",
+            Self::No => "no",
+        })
+    }
+}

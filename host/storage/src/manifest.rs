@@ -98,7 +98,7 @@ fn entry(line: &[u8]) -> Result<Entry, &'static str> {
     let mut words = OwnedArgv::new();
     split_line(line, &mut words).ok_or("unbalanced quotes")?;
     let words = words.as_argv();
-    if words.len() % 2 != 0 {
+    if !words.len().is_multiple_of(2) {
         return Err("a word without its value");
     }
     let (mut name, mut number, mut kind) = (None, None, None);

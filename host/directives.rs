@@ -9,10 +9,11 @@ use reef_engine::keyspace::{Lfu, Policy};
 use reef_engine::settings::{Eviction, Lazy, Settings, SlowLogLimits};
 use reef_engine::types::limits::Limits;
 use reef_server::{
-    ClientCertificates, Configuration, Options, OutputLimit, OutputLimits, TlsOptions,
+    ClientCertificates, Configuration, Options, OutputLimit, OutputLimits, PersistenceOptions,
+    TlsOptions,
 };
 
-use crate::config::{Access, BufferLimit, Caller, Config};
+use crate::config::{Access, BufferLimit, Caller, Config, Fsync};
 
 /// The configuration behind CONFIG GET and CONFIG SET.
 pub(crate) struct Directives(Mutex<Config>);
@@ -149,6 +150,29 @@ pub(crate) fn options(config: &Config) -> Options {
         protected_mode: config.protected_mode(),
         config_file: config.file().map(|file| file.display().to_string()).unwrap_or_default(),
         hz: config.hz(),
+        persistence: persistence(config),
+    }
+}
+
+/// What is kept where.
+fn persistence(config: &Config) -> PersistenceOptions {
+    PersistenceOptions {
+        dir: config.dir(),
+        snapshot_name: config.dbfilename(),
+        save_points: config.save_points().iter().map(|p| (p.seconds, p.changes)).collect(),
+        is_compressed: config.rdbcompression(),
+        stops_writes_on_error: config.stop_writes_on_bgsave_error(),
+        append_only: config.appendonly(),
+        fsync: match config.appendfsync() {
+            Fsync::Always => reef_server::Fsync::Always,
+            Fsync::EverySecond => reef_server::Fsync::EverySecond,
+            Fsync::Never => reef_server::Fsync::No,
+        },
+        append_folder: config.appenddirname(),
+        append_name: config.appendfilename(),
+        rewrite_percentage: config.auto_aof_rewrite_percentage().into(),
+        rewrite_bytes_min: config.auto_aof_rewrite_min_size_bytes(),
+        cuts_torn_log: config.aof_load_truncated(),
     }
 }
 

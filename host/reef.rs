@@ -72,13 +72,14 @@ impl Reef {
         load_users(&store, &config).map_err(StartError::Users)?;
         let options = directives::options(&config);
         let configuration = Arc::new(Directives::new(config));
-        let server = Server::start(
+        let mut server = Server::start(
             store,
             options,
             Some(runtime.clone()),
             Some(configuration),
             getrandom::u64().map_err(StartError::Randomness)?,
         )?;
+        server.load()?;
         Ok(Self { server, runtime })
     }
 

@@ -52,9 +52,9 @@ pub(super) fn run(args: ServeArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let stopper = reef.stopper();
     let handle = signals.handle();
     let waiter = std::thread::Builder::new().name("reef-signals".to_owned()).spawn(move || {
-        if let Some(signal) = signals.forever().next() {
+        for signal in signals.forever() {
             tracing::info!("signal {signal}: stopping");
-            stopper.stop();
+            stopper.stop_saved();
         }
     })?;
     reef.join();

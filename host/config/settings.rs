@@ -222,6 +222,8 @@ getters! {
     stop_writes_on_bgsave_error: bool = boolean("stop-writes-on-bgsave-error");
     /// The name of the snapshot within `dir`.
     dbfilename: String = text("dbfilename");
+    /// Whether snapshots are compressed.
+    rdbcompression: bool = boolean("rdbcompression");
     /// The working folder, absolute.
     dir: PathBuf = path_of("dir");
     /// Whether writes are logged.

@@ -123,7 +123,7 @@ pub static TABLE: &[Directive] = &[
     // Snapshots.
     on("save", Kind::Save, "3600 1 300 100 60 10000"),
     on("stop-writes-on-bgsave-error", BOOL, "yes"),
-    on("rdbcompression", BOOL, "yes").ignored(""),
+    on("rdbcompression", BOOL, "yes"),
     on("rdbchecksum", BOOL, "yes").fixed().ignored("snapshots always carry a checksum"),
     on("sanitize-dump-payload", Kind::Choice(&["no", "yes", "clients"]), "no").ignored("payloads are always checked"),
     on("dbfilename", Kind::Text(rule::snapshot_name), "dump.rdb").protected(),

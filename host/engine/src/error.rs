@@ -85,7 +85,6 @@ pub enum Error {
     /// An unknown word behind DEBUG, or a known one with other arguments.
     DebugSubcommand(String),
     DebugRefused,
-    DebugNeedsFiles,
     DebugDatabase,
     DebugThreshold,
     DebugProtocol,
@@ -151,6 +150,20 @@ impl Error {
         "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
     );
     pub const UNBLOCKED: Self = Self::Text("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    pub const NOTHING_KEPT: Self = Self::Text("ERR this server keeps nothing on disk");
+    pub const SAVE_RUNS: Self = Self::Text("ERR Background save already in progress");
+    pub const OTHER_SAVE_RUNS: Self = Self::Text(
+        "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.",
+    );
+    pub const LOG_REWRITE_RUNS: Self =
+        Self::Text("ERR Background append only file rewriting already in progress");
+    pub const DEBUG_RELOAD: Self =
+        Self::Text("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
+    pub const SAVE_FAILED: Self = Self::Text("ERR saving failed; the server's log says why");
+    pub const RELOAD_FAILED: Self =
+        Self::Text("ERR Error trying to load the RDB dump, check server logs.");
+    pub const LOG_RELOAD_FAILED: Self =
+        Self::Text("ERR Error trying to load the AOF files, check server logs.");
     pub const HUNG_UP: Self =
         Self::Text("ERR this connection has hung up, so it cannot wait for anything");
     pub const TIMEOUT_NOT_A_FLOAT: Self = Self::Text("ERR timeout is not a float or out of range");
@@ -289,7 +302,6 @@ impl Error {
     fn debug_text(&self) -> &'static str {
         match self {
             Self::DebugRefused => "ERR this server does not harm itself on request",
-            Self::DebugNeedsFiles => "ERR this server keeps nothing on disk that could be loaded",
             Self::DebugDatabase => "ERR Out of range database",
             Self::DebugThreshold => {
                 "ERR argument must be a memory value bigger than 1 and smaller than 4gb"

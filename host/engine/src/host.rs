@@ -18,7 +18,8 @@ use crate::client_info::ClientInfo;
 use crate::clock::Millis;
 use crate::error::Error;
 use crate::gates::Pause;
-use crate::keyspace::Database;
+use crate::effects::Effects;
+use crate::keyspace::{Database, Keyspace};
 use crate::latencies::Latencies;
 use crate::pubsub::{Send, Subscriptions};
 use crate::registry::CommandRef;
@@ -36,6 +37,36 @@ pub struct Shutdown {
     pub now: bool,
     /// `FORCE`: stops although saving failed.
     pub force: bool,
+}
+
+/// What is to be saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saving {
+    /// A snapshot, and the client waits for it.
+    Now,
+    /// A snapshot, after what is being saved already if it may wait.
+    Background {
+        /// Whether it may wait.
+        may_wait: bool,
+    },
+    /// A new base of the append-only log.
+    Log,
+}
+
+/// Where data that is to be loaded again comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// The snapshot, after one was made if `saves`; the data goes first if `flushes`.
+    Snapshot {
+        /// Whether a snapshot is made first.
+        saves: bool,
+        /// Whether the data goes first.
+        flushes: bool,
+        /// Whether what is loaded takes the place of keys that are there.
+        merges: bool,
+    },
+    /// The append-only log.
+    Log,
 }
 
 /// The users for as long as this is held; nobody else sees or changes them meanwhile.
@@ -213,13 +244,33 @@ pub trait Host {
     /// 64 random bits.
     fn random(&mut self) -> u64;
 
-    /// Starts to stop the process.
-    fn shutdown(&mut self, how: Shutdown) -> Result<(), Error>;
+    /// Starts to stop the process, saving first if that is wanted. The client hears of it if that
+    /// fails, and otherwise by the end of its connection.
+    fn shutdown(&mut self, how: Shutdown) -> Result<CallStatus, Error>;
 
     /// Calls off a shutdown that still waits. Whether there was one.
     fn abort_shutdown(&mut self) -> bool {
         false
     }
+
+    /// Saves the data; says so in the reply, or later.
+    fn save(&mut self, _what: Saving, _reply: &mut Writer) -> Result<CallStatus, Error> {
+        Err(Error::NOTHING_KEPT)
+    }
+
+    /// When the last snapshot was complete.
+    fn saved_at(&self) -> Millis {
+        Millis::default()
+    }
+
+    /// Loads the data again, with all shards held.
+    fn reload(&mut self, _keys: &mut Keyspace<'_>, _from: Reload) -> Result<(), Error> {
+        Err(Error::NOTHING_KEPT)
+    }
+
+    /// Takes the effects of a step, in the order in which they happened; the shards that they are
+    /// about are held. What follows from them is sent afterwards.
+    fn propagate(&mut self, _effects: &Effects) {}
 
     /// Whether keys are removed as soon as they are due, and not only when somebody meets them:
     /// DEBUG SET-ACTIVE-EXPIRE.

@@ -46,6 +46,10 @@ pub(crate) struct Connection {
     pub(crate) clogged: bool,
     /// Whether something was appended to the output that nobody has tried to send.
     pub(crate) touched: bool,
+    /// Whether the output has replies that must not be sent before the log is settled.
+    pub(crate) held: bool,
+    /// Whether it ran something in this turn that may have changed data.
+    pub(crate) wrote: bool,
     pub(crate) card: Arc<Card>,
     /// The user that the card shows.
     shown_user: Arc<str>,
@@ -89,6 +93,8 @@ impl Connection {
             sent: 0,
             clogged: false,
             touched: false,
+            held: false,
+            wrote: false,
             card,
             readable: false,
             missing: 0,
@@ -133,8 +139,17 @@ impl Connection {
         Sent::All
     }
 
-    /// Sends what is kept.
+    /// Keeps `bytes` until the log is settled.
+    pub(crate) fn hold(&mut self, bytes: &[u8]) {
+        self.output.extend_from_slice(bytes);
+        self.held = true;
+    }
+
+    /// Sends what is kept, unless that must wait for the log.
     pub(crate) fn flush(&mut self) -> Sent {
+        if self.held {
+            return Sent::Some;
+        }
         if self.link.flush().is_err() {
             return Sent::Broken;
         }

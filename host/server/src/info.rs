@@ -111,7 +111,7 @@ impl Shared {
         line(out, "mem_replication_backlog", 0);
         line(out, "mem_clients_slaves", 0);
         line(out, "mem_clients_normal", clients);
-        line(out, "mem_aof_buffer", 0);
+        line(out, "mem_aof_buffer", self.store.log().status().unwritten);
         line(out, "mem_allocator", "mimalloc");
         line(out, "lazyfree_pending_objects", self.store.reaper().pending());
         line(out, "lazyfreed_objects", self.store.reaper().freed());
@@ -236,26 +236,6 @@ const ABSENT_STATS: [&str; 8] = [
     "unexpected_error_replies",
 ];
 
-/// Nothing is kept on disk yet: the fields say so.
-fn info_persistence(out: &mut String) {
-    line(out, "loading", 0);
-    line(out, "rdb_changes_since_last_save", 0);
-    line(out, "rdb_bgsave_in_progress", 0);
-    line(out, "rdb_last_save_time", 0);
-    line(out, "rdb_last_bgsave_status", "ok");
-    line(out, "rdb_last_bgsave_time_sec", -1);
-    line(out, "rdb_current_bgsave_time_sec", -1);
-    line(out, "rdb_saves", 0);
-    line(out, "aof_enabled", 0);
-    line(out, "aof_rewrite_in_progress", 0);
-    line(out, "aof_rewrite_scheduled", 0);
-    line(out, "aof_last_rewrite_time_sec", -1);
-    line(out, "aof_current_rewrite_time_sec", -1);
-    line(out, "aof_last_bgrewrite_status", "ok");
-    line(out, "aof_rewrites", 0);
-    line(out, "aof_last_write_status", "ok");
-}
-
 fn info_cpu(out: &mut String) {
     let usage = process::usage();
     for (name, seconds) in [
@@ -268,7 +248,7 @@ fn info_cpu(out: &mut String) {
     }
 }
 
-fn line(out: &mut String, name: &str, value: impl std::fmt::Display) {
+pub(crate) fn line(out: &mut String, name: &str, value: impl std::fmt::Display) {
     // Writing to a string cannot fail.
     let _ = write!(out, "{name}:{value}\r\n");
 }

@@ -50,10 +50,8 @@ impl Worker {
                 continue;
             }
             connection.append(push);
-            if !connection.touched {
-                connection.touched = true;
-                self.touched.push(place);
-            }
+            self.touch(place);
+            let Some(connection) = self.connections.get_mut(place) else { continue };
             if connection.unsent() > PUSH_BYTES_MAX && !connection.clogged {
                 // Whether it is broken or overfull is seen at the end of the turn.
                 connection.flush();
@@ -67,6 +65,7 @@ impl Worker {
         for place in std::mem::take(&mut self.touched) {
             let Some(connection) = self.connections.get_mut(place) else { continue };
             connection.touched = false;
+            connection.wrote = false;
             let before = connection.unsent();
             let is_broken = !connection.clogged && connection.flush() == Sent::Broken;
             self.statistics.writes.add(1);
@@ -77,7 +76,8 @@ impl Worker {
             if is_overfull {
                 tracing::warn!("client {} is closed: it is too slow", connection.session.id);
             }
-            if is_broken || is_overfull {
+            let has_left = connection.session.closing && connection.output.is_empty();
+            if is_broken || is_overfull || has_left {
                 self.close(place);
             }
         }

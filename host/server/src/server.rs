@@ -15,12 +15,14 @@ use reef_engine::backend::Extension;
 use reef_engine::client_info::ClientKind;
 use reef_engine::clock::Millis;
 use reef_engine::error::Error;
+use reef_engine::host::Shutdown;
 use reef_engine::settings::Settings;
 
 use crate::clock::{now_ms, now_us};
 use crate::link::Link;
 use crate::listener::Listeners;
 use crate::mailbox::Mailbox;
+use crate::persistence::{LoadFailure, Loading, PersistenceOptions, Saver};
 use crate::post::Post;
 use crate::rates::Rates;
 use crate::socket::Socket;
@@ -76,6 +78,8 @@ pub struct Options {
     pub config_file: String,
     /// `hz`, for INFO.
     pub hz: u32,
+    /// What is kept on disk.
+    pub persistence: PersistenceOptions,
 }
 
 /// How many bytes a client of some class may leave untaken.
@@ -164,6 +168,7 @@ impl Default for Options {
             protected_mode: true,
             config_file: String::new(),
             hz: 10,
+            persistence: PersistenceOptions::default(),
         }
     }
 }
@@ -198,6 +203,8 @@ pub enum ServerError {
     NoAddress,
     /// TLS cannot be offered.
     Tls(TlsError),
+    /// What was kept cannot be loaded.
+    Load(LoadFailure),
     /// The operating system refused something else.
     System(io::Error),
 }
@@ -210,6 +217,7 @@ impl fmt::Display for ServerError {
             }
             Self::Listen { address, source } => write!(f, "cannot listen on {address}: {source}"),
             Self::Tls(error) => error.fmt(f),
+            Self::Load(error) => error.fmt(f),
             Self::NoAddress => f.write_str("none of the addresses given by 'bind' exists here"),
             Self::System(error) => write!(f, "the operating system refused: {error}"),
         }
@@ -221,6 +229,12 @@ impl std::error::Error for ServerError {}
 impl From<TlsError> for ServerError {
     fn from(error: TlsError) -> Self {
         Self::Tls(error)
+    }
+}
+
+impl From<LoadFailure> for ServerError {
+    fn from(error: LoadFailure) -> Self {
+        Self::Load(error)
     }
 }
 
@@ -253,6 +267,9 @@ pub(crate) struct Shared {
     /// Clients closed because all of them took too much memory.
     pub(crate) evicted_clients: AtomicU64,
     workers_served: AtomicUsize,
+    /// Saves the data.
+    pub(crate) saver: Saver,
+    pub(crate) loading: Loading,
 }
 
 impl Shared {
@@ -347,6 +364,12 @@ impl Stopper {
     pub fn stop(&self) {
         self.0.stop();
     }
+
+    /// Tells the server to save what is to be saved, and then to stop; does not wait. It goes on if
+    /// saving fails.
+    pub fn stop_saved(&self) {
+        self.0.saver.shut_down(Shutdown::default(), None);
+    }
 }
 
 impl Server {
@@ -387,6 +410,8 @@ impl Server {
             rates: Mutex::default(),
             evicted_clients: AtomicU64::new(0),
             workers_served: AtomicUsize::new(0),
+            saver: Saver::new(),
+            loading: Loading::default(),
             options: ArcSwap::from_pointee(options),
             listeners: Mutex::new(listeners),
             tls: ArcSwapOption::new(tls),
@@ -404,6 +429,15 @@ impl Server {
             threads.push(std::thread::Builder::new().name(name).spawn(move || worker.run())?);
         }
         Ok(Self { shared, threads })
+    }
+
+    /// Loads what was kept and begins to keep what is changed. Until then clients hear that the
+    /// server is loading.
+    pub fn load(&mut self) -> Result<(), ServerError> {
+        self.shared.load()?;
+        self.threads.extend(Saver::start(&self.shared)?);
+        self.shared.loading.end();
+        Ok(())
     }
 
     /// The TCP port it listens on.
@@ -426,6 +460,10 @@ impl Server {
             if thread.join().is_err() {
                 tracing::error!("a worker died");
             }
+        }
+        // Nobody changes anything any more.
+        if let Err(error) = self.shared.store.log().finish() {
+            tracing::error!("the end of the append-only file is not written: {error}");
         }
     }
 }

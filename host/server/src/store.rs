@@ -19,7 +19,8 @@ use reef_engine::acl::Directory;
 use reef_engine::backend::{Backend, Batch, Caller, CommandColumns, Items, Outcome, StepError};
 use reef_engine::batch::Plan;
 use reef_engine::clock::Millis;
-use reef_engine::command::Command;
+use reef_engine::command::{Command, Flags};
+use reef_engine::effects::{Audience, Effects};
 use reef_engine::gates::{Conditions, Pause};
 use reef_engine::grants::Grants;
 use reef_engine::host::Host;
@@ -31,6 +32,7 @@ use reef_engine::settings::{Rules, Settings};
 use reef_engine::step::{self, Admission, Answer, Cx};
 use reef_engine::waiters::Waiter;
 use reef_resp::{Argv, Writer};
+use reef_storage::Log;
 
 use crate::clock::now_ms;
 use crate::huge_pages::HugePages;
@@ -65,6 +67,7 @@ pub struct Store {
     huge_pages: HugePages,
     pause: PauseClock,
     slow: Slow,
+    log: Log,
 }
 
 /// What the steps of one turn have in common.
@@ -85,6 +88,8 @@ pub struct Execution {
     pub ran: bool,
     /// Whether it has to be executed again when a pause is over; nothing has happened.
     pub postponed: bool,
+    /// Whether it may have changed data.
+    pub may_write: bool,
     /// When its reply comes.
     pub answer: Answer,
 }
@@ -109,9 +114,34 @@ impl Store {
             huge_pages: HugePages::default(),
             pause: PauseClock::default(),
             slow,
+            log: Log::default(),
         });
         store.keep_ledger(&store.rules());
         store
+    }
+
+    /// The append-only log.
+    pub(crate) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Writes effects down, for the log and for replicas. The shards that they are about are held.
+    pub(crate) fn propagate(&self, effects: &Effects) {
+        if !self.log.is_on() {
+            return;
+        }
+        for unit in effects.units() {
+            let commands = unit.commands().filter(|effect| effect.audience != Audience::ReplicasOnly);
+            self.log.append(commands.map(|effect| (effect.database, effect.bytes)));
+        }
+    }
+
+    /// Keys in all databases.
+    pub(crate) fn len(&self) -> usize {
+        self.freeze(|shards| {
+            let databases = shards.iter().flat_map(|(_, shard)| shard.databases());
+            databases.map(|(_, database)| database.len()).sum()
+        })
     }
 
     /// How much memory is used.
@@ -265,7 +295,8 @@ impl Store {
             answer
         });
         self.sweep(&mut journal);
-        Execution { command: Some(command.id()), ran: true, postponed: false, answer }
+        let may_write = !command.flags.has(Flags::READONLY);
+        Execution { command: Some(command.id()), ran: true, postponed: false, may_write, answer }
     }
 
     /// Hands over what a step leaves to be ended elsewhere. What is left ends with the journal, with
@@ -409,7 +440,11 @@ impl Store {
         let mut session = Session::new(caller.client_id, caller.user.clone(), true);
         session.database = caller.database;
         let mut host =
-            BatchHost { post: self.post.get().map(|post| &**post), users: Some(&self.users) };
+            BatchHost {
+                post: self.post.get().map(|post| &**post),
+                users: Some(&self.users),
+                store: Some(self),
+            };
         let result = self.with_shards(set, |shards| {
             let mut cx = Cx {
                 keys: Keyspace::new(shards, &rules, now_ms(), caller.database, journal),

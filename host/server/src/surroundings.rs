@@ -11,8 +11,9 @@ use reef_engine::client_info::{ClientFilter, ClientInfo};
 use reef_engine::clock::Millis;
 use reef_engine::error::Error;
 use reef_engine::gates::Pause;
-use reef_engine::host::{Host, Shutdown, Users};
-use reef_engine::keyspace::Database;
+use reef_engine::effects::Effects;
+use reef_engine::host::{Host, Reload, Saving, Shutdown, Users};
+use reef_engine::keyspace::{Database, Keyspace};
 use reef_engine::latencies::Latencies;
 use reef_engine::pubsub::{Send, Subscriptions};
 use reef_engine::push::{Push, Receivers};
@@ -30,6 +31,7 @@ use crate::mailbox::Message;
 use crate::post::Post;
 use crate::server::Shared;
 use crate::socket::Socket;
+use crate::store::Store;
 use crate::timing::Stopwatch;
 use crate::users_file;
 
@@ -278,13 +280,27 @@ impl Host for WorkerHost<'_> {
         next_random(self.random)
     }
 
-    fn shutdown(&mut self, how: Shutdown) -> Result<(), Error> {
-        if how.save == Some(true) && !how.force {
-            tracing::warn!("SHUTDOWN SAVE is refused: this server keeps nothing on disk");
-            return Err(Error::ShutdownFailed);
-        }
-        self.shared.stop();
-        Ok(())
+    fn shutdown(&mut self, how: Shutdown) -> Result<CallStatus, Error> {
+        let completion = Self::completion(self.shared, self.client);
+        self.shared.saver.shut_down(how, Some(completion));
+        Ok(CallStatus::Later)
+    }
+
+    fn save(&mut self, what: Saving, reply: &mut Writer) -> Result<CallStatus, Error> {
+        let (shared, client) = (self.shared, self.client);
+        shared.saver.save(what, reply, || Self::completion(shared, client))
+    }
+
+    fn saved_at(&self) -> Millis {
+        self.shared.saver.status.lock().saved_at
+    }
+
+    fn reload(&mut self, keys: &mut Keyspace<'_>, from: Reload) -> Result<(), Error> {
+        self.shared.reload(keys, from)
+    }
+
+    fn propagate(&mut self, effects: &Effects) {
+        self.shared.store.propagate(effects);
     }
 
     fn set_active_expiry(&mut self, on: bool) {
@@ -371,6 +387,7 @@ pub(crate) fn next_random(state: &mut u64) -> u64 {
 pub struct BatchHost<'a> {
     pub(crate) post: Option<&'a Post>,
     pub(crate) users: Option<&'a Mutex<Directory>>,
+    pub(crate) store: Option<&'a Store>,
 }
 
 impl Host for BatchHost<'_> {
@@ -463,8 +480,14 @@ impl Host for BatchHost<'_> {
         })
     }
 
-    fn shutdown(&mut self, _: Shutdown) -> Result<(), Error> {
+    fn shutdown(&mut self, _: Shutdown) -> Result<CallStatus, Error> {
         Err(Error::NoScriptCommand)
+    }
+
+    fn propagate(&mut self, effects: &Effects) {
+        if let Some(store) = self.store {
+            store.propagate(effects);
+        }
     }
 
     fn set_active_expiry(&mut self, _: bool) {}
@@ -476,6 +499,7 @@ impl Shared {
     /// Tells all workers to stop.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
+        self.saver.end();
         self.post.broadcast(|| Message::Stop);
     }
 }

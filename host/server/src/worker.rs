@@ -145,6 +145,7 @@ impl Worker {
                 self.serve(place, &moment);
             }
             self.read_mail(&moment);
+            self.settle();
             self.send_pushes();
             self.keep_house(moment.now);
         }
@@ -435,15 +436,15 @@ impl Worker {
     }
 
     fn send_replies(&mut self, place: usize) -> Fate {
-        let connection = &mut self.connections[place];
         let mut sent = Sent::All;
         if !self.reply.data().is_empty() {
             self.statistics.writes.add(1);
             self.statistics.bytes_out.add(self.reply.data().len() as u64);
-            sent = connection.send(self.reply.data());
             self.statistics.output_peak.note(self.reply.data().len() as u64);
+            sent = self.answer(place);
             self.reply.clear();
         }
+        let connection = &mut self.connections[place];
         connection.update_memory(&self.shared.store.ledger().client_bytes);
         let unsent = connection.unsent();
         let overfull =
@@ -456,6 +457,14 @@ impl Worker {
         }
         let done = connection.session.closing && connection.output.is_empty();
         if sent == Sent::Broken || overfull || done { Fate::Closed } else { Fate::Idle }
+    }
+
+    /// Sends the replies at hand, or keeps them until the log is settled.
+    fn answer(&mut self, place: usize) -> Sent {
+        let reply = std::mem::take(&mut self.reply);
+        let sent = self.answer_with(place, reply.data());
+        self.reply = reply;
+        sent
     }
 
     /// Runs the command that the decoder just found at the head of `bytes`. `false`: it has to wait
@@ -497,6 +506,7 @@ impl Worker {
         session.closing |= host.close_self;
         let told_self = host.told_self;
         connection.waiting = !matches!(execution.answer, Answer::Now);
+        connection.wrote |= execution.may_write;
         let took = self.stopwatch.lap_outer();
         if !matches!(execution.answer, Answer::WhenReady(_)) {
             // Whoever waits has not got anything yet that could be counted.

@@ -12,6 +12,7 @@ use super::help;
 use crate::args::Args;
 use crate::command::{Command, Flags, Group, command};
 use crate::error::Error;
+use crate::host::Reload;
 use crate::keyspace::{Database, Expiry, Slot};
 use crate::step::Cx;
 use crate::types::sha1::hex;
@@ -52,7 +53,7 @@ static WORDS: &[Word] = &[
     ("HTSTATS-KEY", 1, 2, htstats_key),
     ("LEAK", 0, ANY, refuse),
     ("LISTPACK", 1, 1, listpack),
-    ("LOADAOF", 0, ANY, needs_files),
+    ("LOADAOF", 0, 0, loadaof),
     ("OBJECT", 1, 2, object),
     ("OOM", 0, ANY, refuse),
     ("PANIC", 0, ANY, refuse),
@@ -61,7 +62,7 @@ static WORDS: &[Word] = &[
     ("PROTOCOL", 1, 1, protocol),
     ("QUICKLIST", 1, 2, quicklist),
     ("QUICKLIST-PACKED-THRESHOLD", 1, 1, quicklist_packed_threshold),
-    ("RELOAD", 0, ANY, needs_files),
+    ("RELOAD", 0, ANY, reload),
     ("REPLYBUFFER", 2, 2, accept),
     ("RESTART", 0, ANY, refuse),
     ("SDSLEN", 1, 1, sdslen),
@@ -94,8 +95,24 @@ fn refuse(_cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
     Err(Error::DebugRefused)
 }
 
-fn needs_files(_cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
-    Err(Error::DebugNeedsFiles)
+fn loadaof(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
+    cx.host.reload(&mut cx.keys, Reload::Log)?;
+    cx.reply.ok();
+    Ok(())
+}
+
+fn reload(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (mut saves, mut flushes, mut merges) = (true, true, false);
+    while !args.is_done() {
+        match args.one_of(&["MERGE", "NOFLUSH", "NOSAVE"]).ok_or(Error::DEBUG_RELOAD)? {
+            0 => merges = true,
+            1 => flushes = false,
+            _ => saves = false,
+        }
+    }
+    cx.host.reload(&mut cx.keys, Reload::Snapshot { saves, flushes, merges })?;
+    cx.reply.ok();
+    Ok(())
 }
 
 fn digest(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {

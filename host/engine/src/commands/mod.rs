@@ -32,6 +32,7 @@ mod memory;
 mod module;
 mod monitor;
 mod object;
+mod persistence;
 mod plugin;
 mod pop;
 mod pubsub;
@@ -100,6 +101,7 @@ pub static FAMILIES: &[&[Command]] = &[
     replication::TABLE,
     cluster::TABLE,
     server::TABLE,
+    persistence::TABLE,
     memory::TABLE,
     slowlog::TABLE,
     latency::TABLE,

@@ -202,7 +202,7 @@ fn shutdown(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         };
     }
     // Who stops the server hears of it by the end of the connection.
-    cx.host.shutdown(how)?;
-    cx.session.closing = true;
+    let status = cx.host.shutdown(how)?;
+    cx.answer_by(status);
     Ok(())
 }

@@ -1,0 +1,390 @@
+//! Reads the data back: the append-only log if there is one, the snapshot otherwise.
+//!
+//! While that goes on the server answers that it is loading, but for what may be asked then.
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use reef_engine::clock::Millis;
+use reef_engine::keyspace::{Keyspace, Shards, Slot};
+use reef_engine::rdb::{self, Event, FileReader};
+use reef_engine::session::Session;
+use reef_engine::settings::Rules;
+use reef_resp::{Argv, Writer};
+use reef_storage::{LoadError, Loader, load_log};
+
+use crate::clock::now_ms;
+use crate::server::Shared;
+use crate::store::{Moment, Store};
+use crate::surroundings::BatchHost;
+
+/// Why the data cannot be loaded.
+#[derive(Debug)]
+pub enum LoadFailure {
+    /// The snapshot.
+    Snapshot {
+        /// Its file.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The log.
+    Log(LoadError),
+}
+
+impl fmt::Display for LoadFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Snapshot { path, reason } => {
+                write!(f, "the snapshot {} cannot be loaded: {reason}", path.display())
+            }
+            Self::Log(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for LoadFailure {}
+
+/// How far loading has come.
+#[derive(Debug)]
+pub(crate) struct Loading {
+    is_on: AtomicBool,
+    started_at: Millis,
+    bytes: AtomicU64,
+    total: AtomicU64,
+}
+
+impl Default for Loading {
+    /// It has just begun.
+    fn default() -> Self {
+        let is_on = AtomicBool::new(true);
+        Self { is_on, started_at: now_ms(), bytes: AtomicU64::new(0), total: AtomicU64::new(0) }
+    }
+}
+
+impl Loading {
+    /// Whether it goes on.
+    #[inline]
+    pub(crate) fn is_on(&self) -> bool {
+        self.is_on.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn begin(&self) {
+        self.is_on.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn end(&self) {
+        self.is_on.store(false, Ordering::Release);
+    }
+
+    fn note(&self, bytes: u64, total: u64) {
+        self.bytes.store(bytes, Ordering::Relaxed);
+        self.total.store(total, Ordering::Relaxed);
+    }
+
+    /// When it began, how many bytes are loaded, and how many there are.
+    pub(crate) fn position(&self) -> (Millis, u64, u64) {
+        let (bytes, total) = (&self.bytes, &self.total);
+        (self.started_at, bytes.load(Ordering::Relaxed), total.load(Ordering::Relaxed))
+    }
+}
+
+/// What a snapshot told of itself, and how many keys it had.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Summary {
+    pub(crate) keys: u64,
+    /// Keys that had expired.
+    pub(crate) passed_over: u64,
+    /// The fields of its header.
+    pub(crate) aux: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Summary {
+    /// A field of the header.
+    pub(crate) fn field(&self, name: &str) -> Option<&[u8]> {
+        let found = self.aux.iter().find(|(field, _)| field == name.as_bytes());
+        found.map(|(_, value)| value.as_slice())
+    }
+}
+
+/// Bytes that are decoded before others may have the shards.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// How keys of a snapshot meet those that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meeting {
+    /// There are none: a key that is there twice is an error.
+    Refused,
+    /// They take their place.
+    Replacing,
+}
+
+/// Reads a snapshot to its end. `insert` takes what was read so far.
+pub(crate) fn read_snapshot(
+    reader: &mut dyn BufRead,
+    rules: &Rules,
+    drops_expired: bool,
+    insert: &mut dyn FnMut(&mut Vec<(u32, Slot)>) -> Result<(), String>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Summary, String> {
+    let mut file = FileReader::new(rdb::Loading { now: now_ms(), drops_expired });
+    let mut summary = Summary::default();
+    let mut batch = Vec::new();
+    loop {
+        let chunk = reader.fill_buf().map_err(|error| error.to_string())?;
+        let count = chunk.len().min(CHUNK_BYTES);
+        if count == 0 {
+            file.finish();
+        }
+        file.feed(&chunk[..count]);
+        let mut has_ended = false;
+        while let Some(event) = file.next(rules).map_err(|failure| failure.to_string())? {
+            match event {
+                Event::Key { database, slot } => batch.push((database, slot)),
+                Event::Aux(name, value) => summary.aux.push((name, value)),
+                Event::Function(_) => {
+                    tracing::warn!("a library of functions is passed over: plugins take their place");
+                }
+                Event::ModulePassedOver(name) => {
+                    tracing::warn!("data of the module {name} is passed over");
+                }
+                Event::Sizes { .. } => {}
+                Event::End => has_ended = true,
+            }
+        }
+        summary.keys += batch.len() as u64;
+        insert(&mut batch)?;
+        // What follows the snapshot is left to others.
+        let used = if has_ended { count - file.rest().len() } else { count };
+        reader.consume(used);
+        progress(file.offset());
+        if has_ended {
+            summary.passed_over = file.passed_over();
+            return Ok(summary);
+        }
+        if count == 0 {
+            return Err("it ends too early".to_owned());
+        }
+    }
+}
+
+impl Store {
+    /// Puts keys of a snapshot in, shard by shard.
+    pub(crate) fn insert_loaded(
+        &self,
+        batch: &mut Vec<(u32, Slot)>,
+        meeting: Meeting,
+    ) -> Result<(), String> {
+        let rules = self.rules();
+        self.freeze(|mut shards| insert_into(&mut shards, &rules, batch, meeting))?;
+        // Whoever wakes next removes what is due.
+        self.note_expiry(now_ms());
+        Ok(())
+    }
+}
+
+/// Puts keys of a snapshot into shards that are all held.
+pub(crate) fn insert_into(
+    shards: &mut Shards<'_>,
+    rules: &Rules,
+    batch: &mut Vec<(u32, Slot)>,
+    meeting: Meeting,
+) -> Result<(), String> {
+    for (database, slot) in batch.drain(..) {
+        let Some(shard) = shards.get_mut(rules.shard_of(slot.key())) else { continue };
+        match meeting {
+            Meeting::Replacing => drop(shard.load_over(database, slot, &rules.hasher)),
+            Meeting::Refused => {
+                let key = slot.key().to_vec();
+                if !shard.load(database, slot, &rules.hasher) {
+                    let key = String::from_utf8_lossy(&key).into_owned();
+                    return Err(format!("the key '{key}' is there twice"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Shared {
+    /// Loads what the server kept, and goes on keeping it. Expired keys are passed over unless the
+    /// server is a replica.
+    pub(crate) fn load(&self) -> Result<(), LoadFailure> {
+        let options = self.options().persistence.clone();
+        let started = Instant::now();
+        self.store.log().set_fsync(options.fsync);
+        self.remove_leftovers(&options.dir);
+        let keys = if options.append_only { self.load_log()? } else { self.load_snapshot()? };
+        if let Some((keys, passed_over)) = keys {
+            let took = started.elapsed().as_secs_f64();
+            tracing::info!(
+                "DB loaded: {keys} keys in {took:.3} seconds, {passed_over} had expired"
+            );
+            self.saver.status.lock().loaded = (keys, passed_over);
+        }
+        let mut status = self.saver.status.lock();
+        status.saved_changes = self.store.changes();
+        Ok(())
+    }
+
+    fn load_snapshot(&self) -> Result<Option<(u64, u64)>, LoadFailure> {
+        let path = self.options().persistence.snapshot_path();
+        let failure = |reason: String| LoadFailure::Snapshot { path: path.clone(), reason };
+        let reader = match self.saver.disk.read(&path) {
+            Ok(reader) => reader,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failure(error.to_string())),
+        };
+        let total = self.saver.disk.len(&path).unwrap_or(0);
+        let mut reader = BufReader::with_capacity(CHUNK_BYTES, reader);
+        let mut progress = Progress::new(self, total);
+        let summary = read_snapshot(
+            &mut reader,
+            &self.store.rules(),
+            self.drops_expired(),
+            &mut |batch| self.store.insert_loaded(batch, Meeting::Refused),
+            &mut |bytes| progress.at(bytes),
+        )
+        .map_err(failure)?;
+        self.note_origin(&summary);
+        Ok(Some((summary.keys, summary.passed_over)))
+    }
+
+    fn load_log(&self) -> Result<Option<(u64, u64)>, LoadFailure> {
+        let options = self.options().persistence.clone();
+        let (log, disk) = (self.store.log(), &self.saver.disk);
+        let opened = options.open_log(disk);
+        let files = opened.map_err(|error| LoadFailure::Log(LoadError::Files(error)))?;
+        let mut keys = None;
+        if !files.is_new() {
+            let mut replay = Replay::new(self);
+            let loaded = load_log(disk, &files, options.cuts_torn_log, &mut replay);
+            let loaded = loaded.map_err(LoadFailure::Log)?;
+            if let Some(cut) = loaded.cut {
+                tracing::warn!(
+                    "the append only file {} ended within a command: {} bytes behind byte {} are \
+                     cut off",
+                    cut.name,
+                    cut.lost,
+                    cut.good
+                );
+            }
+            keys = Some((self.store.len() as u64, replay.passed_over));
+        }
+        let resumed = log.resume(files).map_err(|e| LoadFailure::Log(LoadError::Files(e)))?;
+        if resumed {
+            self.store.freeze(|_| self.store.rules().propagation().set_on(true));
+        } else {
+            // There is no file to write to yet.
+            self.rewrite_log();
+        }
+        Ok(keys)
+    }
+
+    /// Loads the data again in the place of what is there. All shards are held by `keys`.
+    pub(crate) fn reload(
+        &self,
+        keys: &mut Keyspace<'_>,
+        reader: &mut dyn BufRead,
+        meeting: Meeting,
+    ) -> Result<(), String> {
+        let rules = self.store.rules();
+        read_snapshot(
+            reader,
+            &rules,
+            self.drops_expired(),
+            &mut |batch| keys.with_all_shards(|shards| insert_into(shards, &rules, batch, meeting)),
+            &mut |_| {},
+        )?;
+        self.store.note_expiry(now_ms());
+        Ok(())
+    }
+}
+
+/// Runs the commands of a log.
+struct Replay<'a> {
+    shared: &'a Shared,
+    session: Session,
+    moment: Moment,
+    reply: Writer,
+    progress: Progress<'a>,
+    passed_over: u64,
+}
+
+impl<'a> Replay<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        let session = Session::obeying();
+        let moment = shared.store.moment(now_ms(), Default::default());
+        let progress = Progress::new(shared, 0);
+        Self { shared, session, moment, reply: Writer::default(), progress, passed_over: 0 }
+    }
+}
+
+impl Loader for Replay<'_> {
+    fn snapshot(&mut self, reader: &mut dyn BufRead) -> Result<(), String> {
+        let store = &self.shared.store;
+        let summary = read_snapshot(
+            reader,
+            &store.rules(),
+            // Commands that follow may be about keys that have expired since.
+            false,
+            &mut |batch| store.insert_loaded(batch, Meeting::Refused),
+            &mut |_| {},
+        )?;
+        self.passed_over += summary.passed_over;
+        self.shared.note_origin(&summary);
+        Ok(())
+    }
+
+    fn command(&mut self, argv: Argv<'_>) -> Result<(), String> {
+        let mut host = BatchHost::default();
+        self.reply.clear();
+        let mark = self.reply.mark();
+        let Self { session, moment, reply, .. } = self;
+        self.shared.store.execute(moment, session, argv, reply, &mut host);
+        if self.reply.is_error_since(mark) {
+            let text = String::from_utf8_lossy(self.reply.data_since(mark));
+            // What failed when it was run first fails again; what is unknown is damage.
+            if text.starts_with("-ERR unknown command") {
+                return Err(text.trim_start_matches('-').trim_end().to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn forget_transaction(&mut self) {
+        self.session = Session::obeying();
+    }
+
+    fn progress(&mut self, bytes: u64, total: u64) {
+        self.moment = self.shared.store.moment(now_ms(), Default::default());
+        self.progress.total = total;
+        self.progress.at(bytes);
+    }
+}
+
+/// Tells how far loading has come, in INFO and now and then in the log.
+struct Progress<'a> {
+    shared: &'a Shared,
+    total: u64,
+    started: Instant,
+    told_s: u64,
+}
+
+impl<'a> Progress<'a> {
+    fn new(shared: &'a Shared, total: u64) -> Self {
+        Self { shared, total, started: Instant::now(), told_s: 0 }
+    }
+
+    fn at(&mut self, bytes: u64) {
+        self.shared.loading.note(bytes, self.total);
+        let seconds = self.started.elapsed().as_secs();
+        if seconds > self.told_s {
+            self.told_s = seconds;
+            let per_cent = bytes.saturating_mul(100) / self.total.max(1);
+            tracing::info!("loading: {per_cent} % of {} MB", self.total / 1_000_000);
+        }
+    }
+}

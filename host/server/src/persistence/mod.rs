@@ -1,0 +1,90 @@
+//! What the server keeps on disk: when it is saved, what is under way, how it went.
+//!
+//! - `snapshots.rs` writes the data of one instant while it changes;
+//! - `saver.rs` is the thread that does so: snapshots, rewrites of the log, the last save before the
+//!   end;
+//! - `loading.rs` reads all of it back.
+//!
+//! The files themselves are the business of `reef-storage`.
+
+mod loading;
+mod saver;
+mod snapshots;
+mod status;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use reef_storage::{AppendFiles, Fsync, RealDisk, SharedDisk};
+
+pub use loading::LoadFailure;
+pub(crate) use loading::Loading;
+pub(crate) use saver::Saver;
+pub(crate) use snapshots::Sink;
+
+/// What is kept where, and how well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersistenceOptions {
+    /// The folder of all files (`dir`).
+    pub dir: PathBuf,
+    /// The snapshot's name (`dbfilename`).
+    pub snapshot_name: String,
+    /// After how many seconds with how many changes a snapshot is made (`save`).
+    pub save_points: Vec<(u64, u64)>,
+    /// Whether snapshots are compressed (`rdbcompression`).
+    pub is_compressed: bool,
+    /// Whether writes are refused after a snapshot failed (`stop-writes-on-bgsave-error`).
+    pub stops_writes_on_error: bool,
+    /// Whether there is a log (`appendonly`).
+    pub append_only: bool,
+    /// When it is synced (`appendfsync`).
+    pub fsync: Fsync,
+    /// The log's folder within `dir` (`appenddirname`).
+    pub append_folder: String,
+    /// What the names of its files begin with (`appendfilename`).
+    pub append_name: String,
+    /// By how many per cent the log may grow before it is rewritten; 0: it is not
+    /// (`auto-aof-rewrite-percentage`).
+    pub rewrite_percentage: u64,
+    /// Smaller logs are left alone (`auto-aof-rewrite-min-size`).
+    pub rewrite_bytes_min: u64,
+    /// Whether a torn end of the log is cut off at the start (`aof-load-truncated`).
+    pub cuts_torn_log: bool,
+}
+
+impl Default for PersistenceOptions {
+    /// Nothing is kept.
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("."),
+            snapshot_name: "dump.rdb".to_owned(),
+            save_points: Vec::new(),
+            is_compressed: true,
+            stops_writes_on_error: true,
+            append_only: false,
+            fsync: Fsync::EverySecond,
+            append_folder: "appendonlydir".to_owned(),
+            append_name: "appendonly.aof".to_owned(),
+            rewrite_percentage: 100,
+            rewrite_bytes_min: 64 * 1024 * 1024,
+            cuts_torn_log: true,
+        }
+    }
+}
+
+impl PersistenceOptions {
+    /// Where the snapshot is.
+    pub(crate) fn snapshot_path(&self) -> PathBuf {
+        self.dir.join(&self.snapshot_name)
+    }
+
+    /// The files of the log.
+    pub(crate) fn open_log(&self, disk: &SharedDisk) -> std::io::Result<AppendFiles> {
+        AppendFiles::open(disk.clone(), &self.dir, &self.append_folder, &self.append_name)
+    }
+}
+
+/// The disk that a server uses.
+pub(crate) fn real_disk() -> SharedDisk {
+    Arc::new(RealDisk)
+}

@@ -16,9 +16,9 @@ use crate::backend::{CallStatus, Caller, PluginCommand};
 pub use crate::client_info::ClientFilter;
 use crate::client_info::ClientInfo;
 use crate::clock::Millis;
+use crate::effects::Effects;
 use crate::error::Error;
 use crate::gates::Pause;
-use crate::effects::Effects;
 use crate::keyspace::{Database, Keyspace};
 use crate::latencies::Latencies;
 use crate::pubsub::{Send, Subscriptions};
@@ -67,6 +67,15 @@ pub enum Reload {
     },
     /// The append-only log.
     Log,
+}
+
+/// What the shards know of all data.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DataFigures {
+    /// Bytes that it occupies, tables included.
+    pub bytes: u64,
+    /// How often it changed so far.
+    pub changes: u64,
 }
 
 /// The users for as long as this is held; nobody else sees or changes them meanwhile.
@@ -143,8 +152,8 @@ pub trait Host {
     ///
     /// The rest (`cluster`, `keyspace`, hits, misses, expired keys, the size of the data) the engine
     /// counts itself. All shards are held meanwhile, so the host must not ask for them; the bytes that
-    /// the data occupies, tables included, are `data_bytes`.
-    fn info(&self, section: &str, data_bytes: u64, out: &mut String);
+    /// the data occupies, tables included, and how often it changed are in `data`.
+    fn info(&self, section: &str, data: DataFigures, out: &mut String);
 
     /// Calls `show` with every client that passes the filter, the oldest first. Of the caller the
     /// session's own values are shown, however old the host's are.
@@ -268,9 +277,9 @@ pub trait Host {
         Err(Error::NOTHING_KEPT)
     }
 
-    /// Takes the effects of a step, in the order in which they happened; the shards that they are
-    /// about are held. What follows from them is sent afterwards.
-    fn propagate(&mut self, _effects: &Effects) {}
+    /// Takes the effects of a step, in the order in which they happened, while the shards are held
+    /// that they are about. What follows from them is sent to clients afterwards.
+    fn propagate(&mut self, _effects: &mut Effects) {}
 
     /// Whether keys are removed as soon as they are due, and not only when somebody meets them:
     /// DEBUG SET-ACTIVE-EXPIRE.

@@ -70,6 +70,7 @@ impl Cx<'_> {
     /// [`Shards::reach`](crate::keyspace::Shards::reach)).
     #[inline]
     pub fn settle(&mut self) {
+        self.propagate();
         self.tell_happenings();
         loop {
             let ready = self.keys.take_ready();
@@ -79,6 +80,20 @@ impl Cx<'_> {
             ready.iter().for_each(|key| self.serve_queue(key));
         }
         self.tell_broadcasts();
+    }
+
+    /// Hands the effects so far to the host, as a unit that is complete: before anybody hears of what
+    /// they come from.
+    #[inline]
+    fn propagate(&mut self) {
+        if self.keys.propagates() {
+            let effects = self.keys.effects();
+            effects.end_unit();
+            if !effects.is_empty() {
+                self.host.propagate(effects);
+                effects.clear();
+            }
+        }
     }
 
     /// Offers a key to those who wait for it, in order of arrival.
@@ -131,6 +146,7 @@ impl Cx<'_> {
         };
         step.run_if_permitted(&waiter.command, waiter.argv.as_argv());
         let is_served = matches!(step.answer, Answer::Now);
+        step.propagate();
         if is_served {
             // Ahead of what the client causes for itself.
             step.host.deliver(waiter, step.reply.take_data());

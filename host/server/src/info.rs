@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
 use reef_engine::acl::Reason;
+use reef_engine::host::DataFigures;
 use reef_engine::types::histogram::Histogram;
 
 use crate::clock::{now_ms, now_us};
@@ -17,12 +18,12 @@ use crate::statistics::{CommandCounters, Statistics};
 
 impl Shared {
     /// Appends the lines of a section. The shards are held by the caller, who knows their size.
-    pub(crate) fn info(&self, section: &str, data_bytes: u64, out: &mut String) {
+    pub(crate) fn info(&self, section: &str, data: DataFigures, out: &mut String) {
         match section {
             "server" => self.info_server(out),
             "clients" => self.info_clients(out),
-            "memory" => self.info_memory(data_bytes, out),
-            "persistence" => info_persistence(out),
+            "memory" => self.info_memory(data.bytes, out),
+            "persistence" => self.info_persistence(data.changes, out),
             "stats" => self.info_stats(out),
             "replication" => self.info_replication(out),
             "cpu" => info_cpu(out),

@@ -27,6 +27,7 @@ mod process;
 mod pushes;
 mod rates;
 mod reaper;
+mod replication;
 mod server;
 mod settling;
 mod socket;

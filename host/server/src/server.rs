@@ -288,6 +288,7 @@ impl Shared {
         if let Some(tls) = renewed {
             self.tls.store(tls);
         }
+        self.follow_persistence(&options.persistence);
         let keys_max = settings.tracked_keys_max;
         self.store.set_settings(settings);
         self.post.trim_tracking(keys_max, now_us());

@@ -20,7 +20,7 @@ use reef_engine::backend::{Backend, Batch, Caller, CommandColumns, Items, Outcom
 use reef_engine::batch::Plan;
 use reef_engine::clock::Millis;
 use reef_engine::command::{Command, Flags};
-use reef_engine::effects::{Audience, Effects};
+use reef_engine::effects::{Audience, Effect, Effects};
 use reef_engine::gates::{Conditions, Pause};
 use reef_engine::grants::Grants;
 use reef_engine::host::Host;
@@ -131,9 +131,16 @@ impl Store {
             return;
         }
         for unit in effects.units() {
-            let commands = unit.commands().filter(|effect| effect.audience != Audience::ReplicasOnly);
-            self.log.append(commands.map(|effect| (effect.database, effect.bytes)));
+            self.log.append(|| {
+                let logged = |effect: &Effect<'_>| effect.audience != Audience::ReplicasOnly;
+                unit.commands().filter(logged).map(|effect| (effect.database, effect.bytes))
+            });
         }
+    }
+
+    /// Lets steps say their effects as long as somebody keeps a copy of the data.
+    pub(crate) fn follow_copies(&self) {
+        self.freeze(|_| self.rules().propagation().set_on(self.log.is_on()));
     }
 
     /// Keys in all databases.
@@ -439,12 +446,11 @@ impl Store {
         let (rules, registry) = (self.rules.load(), self.registry.load());
         let mut session = Session::new(caller.client_id, caller.user.clone(), true);
         session.database = caller.database;
-        let mut host =
-            BatchHost {
-                post: self.post.get().map(|post| &**post),
-                users: Some(&self.users),
-                store: Some(self),
-            };
+        let mut host = BatchHost {
+            post: self.post.get().map(|post| &**post),
+            users: Some(&self.users),
+            store: Some(self),
+        };
         let result = self.with_shards(set, |shards| {
             let mut cx = Cx {
                 keys: Keyspace::new(shards, &rules, now_ms(), caller.database, journal),

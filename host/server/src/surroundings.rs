@@ -9,10 +9,10 @@ use reef_engine::acl::{Directory, Policy};
 use reef_engine::backend::{CallStatus, Caller, Completion, Extension, PluginCommand};
 use reef_engine::client_info::{ClientFilter, ClientInfo};
 use reef_engine::clock::Millis;
+use reef_engine::effects::Effects;
 use reef_engine::error::Error;
 use reef_engine::gates::Pause;
-use reef_engine::effects::Effects;
-use reef_engine::host::{Host, Reload, Saving, Shutdown, Users};
+use reef_engine::host::{DataFigures, Host, Reload, Saving, Shutdown, Users};
 use reef_engine::keyspace::{Database, Keyspace};
 use reef_engine::latencies::Latencies;
 use reef_engine::pubsub::{Send, Subscriptions};
@@ -160,8 +160,8 @@ impl Host for WorkerHost<'_> {
         self.shared.post.clients.reset();
     }
 
-    fn info(&self, section: &str, data_bytes: u64, out: &mut String) {
-        self.shared.info(section, data_bytes, out);
+    fn info(&self, section: &str, data: DataFigures, out: &mut String) {
+        self.shared.info(section, data, out);
     }
 
     fn list_clients(&self, filter: &ClientFilter, show: &mut dyn FnMut(ClientInfo)) {
@@ -299,7 +299,7 @@ impl Host for WorkerHost<'_> {
         self.shared.reload(keys, from)
     }
 
-    fn propagate(&mut self, effects: &Effects) {
+    fn propagate(&mut self, effects: &mut Effects) {
         self.shared.store.propagate(effects);
     }
 
@@ -433,7 +433,7 @@ impl Host for BatchHost<'_> {
 
     fn reset_stats(&mut self) {}
 
-    fn info(&self, _: &str, _: u64, _: &mut String) {}
+    fn info(&self, _: &str, _: DataFigures, _: &mut String) {}
 
     fn list_clients(&self, _: &ClientFilter, _: &mut dyn FnMut(ClientInfo)) {}
 
@@ -484,7 +484,7 @@ impl Host for BatchHost<'_> {
         Err(Error::NoScriptCommand)
     }
 
-    fn propagate(&mut self, effects: &Effects) {
+    fn propagate(&mut self, effects: &mut Effects) {
         if let Some(store) = self.store {
             store.propagate(effects);
         }

@@ -19,7 +19,7 @@ use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use reef_engine::clock::Millis;
-use reef_engine::gates::{Conditions, Pause};
+use reef_engine::gates::Pause;
 use reef_engine::session::Session;
 use reef_engine::step::{self, Answer};
 use reef_resp::{Limits, Progress, Writer};
@@ -154,7 +154,7 @@ impl Worker {
 
     fn moment(&self) -> Moment {
         let now = now_ms();
-        self.shared.store.moment(now, Conditions::default())
+        self.shared.store.moment(now, self.shared.conditions())
     }
 
     fn timeout(&self) -> Duration {

@@ -172,16 +172,29 @@ impl AppendFiles {
         Some(self.current.as_ref()?.file.clone())
     }
 
-    /// Makes the next increment and names it in the manifest.
-    pub(crate) fn prepare_increment(&mut self) -> io::Result<NextIncrement> {
-        let number = self.manifest.increments.last().map_or(1, |last| last.number + 1);
+    /// Makes the next increment. If the log goes on, the manifest names it; if it begins anew,
+    /// only the manifest that has the new base will, and what is there now will be history.
+    pub(crate) fn prepare_increment(&mut self, goes_on: bool) -> io::Result<NextIncrement> {
+        let number = self.next_number();
         let name = format!("{}.{number}.incr.aof", self.name);
         let file = self.disk.create(&self.folder.join(&name))?;
-        let mut manifest = self.manifest.clone();
-        manifest.increments.push(Entry { name, number, kind: Kind::Increment });
-        self.write_manifest(&manifest)?;
-        self.manifest = manifest;
+        let entry = Entry { name, number, kind: Kind::Increment };
+        if goes_on {
+            let mut manifest = self.manifest.clone();
+            manifest.increments.push(entry);
+            self.write_manifest(&manifest)?;
+            self.manifest = manifest;
+        } else {
+            let old = std::mem::take(&mut self.manifest);
+            self.manifest.history = old.entries().cloned().collect();
+            self.manifest.increments.push(entry);
+        }
         Ok(NextIncrement { file, number })
+    }
+
+    /// A number that no file of the log has.
+    fn next_number(&self) -> u64 {
+        self.manifest.entries().map(|entry| entry.number).max().unwrap_or(0) + 1
     }
 
     /// Writes to `next` from now on; gives what was written to before.
@@ -198,7 +211,7 @@ impl AppendFiles {
     /// Puts the temporary base, which is durable, in the place of the old one and of all increments
     /// before `first_increment`.
     pub(crate) fn replace_base(&mut self, first_increment: u64, is_rdb: bool) -> io::Result<()> {
-        let number = self.manifest.base.as_ref().map_or(1, |base| base.number + 1);
+        let number = first_increment;
         let ending = if is_rdb { "rdb" } else { "aof" };
         let name = format!("{}.{number}.base.{ending}", self.name);
         self.disk.rename(&self.temporary_base(), &self.folder.join(&name))?;

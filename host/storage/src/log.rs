@@ -76,6 +76,7 @@ struct Files {
     /// Bytes known to be synced.
     synced: u64,
     error: Option<String>,
+    failure: Option<io::ErrorKind>,
     /// Whether a sync failed, so that written bytes may be lost although a later sync succeeds.
     is_suspect: bool,
     /// Kept from write to write for its memory.
@@ -122,6 +123,18 @@ impl Log {
         self.is_failing.load(Ordering::Relaxed)
     }
 
+    /// Why the last attempt to write or sync failed, if it did, in the system's words.
+    pub fn failure(&self) -> Option<&'static str> {
+        self.is_failing().then(|| match self.files.lock().failure {
+            Some(io::ErrorKind::StorageFull) => "No space left on device",
+            Some(io::ErrorKind::PermissionDenied) => "Permission denied",
+            Some(io::ErrorKind::ReadOnlyFilesystem) => "Read-only file system",
+            Some(io::ErrorKind::QuotaExceeded) => "Disk quota exceeded",
+            Some(io::ErrorKind::FileTooLarge) => "File too large",
+            _ => "Input/output error",
+        })
+    }
+
     /// Goes on with the files of a log that was loaded. Gives whether they have an increment; if not
     /// the caller begins with a rewrite.
     pub fn resume(&self, mut opened: AppendFiles) -> io::Result<bool> {
@@ -133,9 +146,9 @@ impl Log {
         Ok(has_increment)
     }
 
-    /// Appends what must take effect as a whole: commands, each with its database. To be called with
-    /// the shards held that the commands changed.
-    pub fn append<'a>(&self, unit: impl Iterator<Item = (u32, &'a [u8])> + Clone) {
+    /// Appends what must take effect as a whole: commands, each with its database. `unit` lists them,
+    /// any number of times. To be called with the shards held that the commands changed.
+    pub fn append<'a, C: Iterator<Item = (u32, &'a [u8])>>(&self, unit: impl Fn() -> C) {
         let mut tail = self.tail.lock();
         let before = tail.bytes.len();
         tail.append(unit);
@@ -202,6 +215,7 @@ impl Log {
                     tracing::error!("the append-only file cannot be written: {error}");
                 }
                 files.error = Some(error.to_string());
+                files.failure = Some(error.kind());
             }
         }
         self.is_failing.store(files.error.is_some(), Ordering::Release);
@@ -284,7 +298,7 @@ impl Log {
             files.files = opened;
         }
         let Some(parts) = &mut files.files else { return Err(io::ErrorKind::NotFound.into()) };
-        let mut next = Some(parts.prepare_increment()?);
+        let mut next = Some(parts.prepare_increment(self.is_on())?);
         let rewrite = Rewrite {
             first_increment: next.as_ref().map_or(0, |next| next.number),
             path: parts.temporary_base(),
@@ -376,14 +390,14 @@ impl Files {
 
 impl Tail {
     /// Appends a unit as RESP, with what its reader must be told besides.
-    fn append<'a>(&mut self, unit: impl Iterator<Item = (u32, &'a [u8])> + Clone) {
-        let Some((first, _)) = unit.clone().next() else { return };
+    fn append<'a, C: Iterator<Item = (u32, &'a [u8])>>(&mut self, unit: impl Fn() -> C) {
+        let Some((first, _)) = unit().next() else { return };
         self.select(first);
-        let is_several = unit.clone().nth(1).is_some();
+        let is_several = unit().nth(1).is_some();
         if is_several {
             self.bytes.extend_from_slice(b"*1\r\n$5\r\nMULTI\r\n");
         }
-        for (database, command) in unit {
+        for (database, command) in unit() {
             self.select(database);
             self.bytes.extend_from_slice(command);
         }

@@ -14,7 +14,7 @@ const ANYTIME: Flags = Flags::LOADING.with(Flags::STALE).with(Flags::FAST);
 const STRANGER: Flags = Flags::NOSCRIPT.with(Flags::NO_AUTH).with(Flags::ALLOW_BUSY).with(ANYTIME);
 
 /// The version of Redis whose commands and replies Reef speaks.
-pub(super) const REDIS_VERSION: &str = "7.2.4";
+pub const REDIS_VERSION: &str = "7.2.4";
 
 /// The family's entries.
 pub(super) static TABLE: &[Command] = &[
@@ -22,6 +22,7 @@ pub(super) static TABLE: &[Command] = &[
         .group(Group::Connection)
         .flags(Flags::FAST)
         .flags(Flags::WHILE_SUBSCRIBED)
+        .flags(Flags::TELLS_OF_DISK)
         .usage("[message]")
         .since("1.0.0", "O(1)")
         .summary("Returns the server's liveliness response."),

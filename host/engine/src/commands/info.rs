@@ -13,6 +13,7 @@ use super::info_fields::{REPLICAS, SECTIONS, Section};
 use crate::args::Args;
 use crate::command::{Command, Flags, Group, command};
 use crate::error::Error;
+use crate::host::DataFigures;
 use crate::keyspace::{Counters, Keyspace, Shard};
 use crate::step::Cx;
 
@@ -65,13 +66,17 @@ fn say_section(cx: &Cx<'_>, section: &Section, out: &mut String) {
         say_databases(&cx.keys, out);
     }
     let mut told = String::new();
-    let data_bytes = cx.keys.shards().iter().map(|(_, shard)| shard.heap_bytes() as u64).sum();
-    cx.host.info(section.name, data_bytes, &mut told);
+    let mut data = DataFigures::default();
+    for (_, shard) in cx.keys.shards().iter() {
+        data.bytes += shard.heap_bytes() as u64;
+        data.changes += shard.changes();
+    }
+    cx.host.info(section.name, data, &mut told);
     let lines: Vec<(&str, &str)> =
         told.split("\r\n").filter_map(|line| line.split_once(':')).collect();
     let known: BTreeMap<&str, &str> = lines.iter().copied().collect();
     let derived = match section.name {
-        "memory" => derive_memory(data_bytes, &known),
+        "memory" => derive_memory(data.bytes, &known),
         "stats" => derive_stats(&cx.keys),
         _ => BTreeMap::new(),
     };

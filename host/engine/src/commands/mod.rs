@@ -49,12 +49,15 @@ mod sorted_set_blocking;
 mod sorted_set_range;
 mod stream;
 mod stream_claim;
+mod stream_effects;
 mod stream_entry;
 mod stream_group;
 mod stream_info;
 mod stream_read;
 mod string;
 mod transactions;
+
+pub use connection::REDIS_VERSION;
 
 use crate::args::Args;
 use crate::command::Command;

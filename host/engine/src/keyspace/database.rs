@@ -7,6 +7,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 
 use super::access::Access;
 use super::slot::Slot;
@@ -35,8 +36,8 @@ pub struct DueFields {
     pub key: Box<[u8]>,
     /// Its hash.
     pub hash: u64,
-    /// How many fields went.
-    pub removed: usize,
+    /// The fields that went.
+    pub fields: Vec<Vec<u8>>,
     /// Whether the slot went with its last field.
     pub emptied: bool,
 }
@@ -228,11 +229,11 @@ impl Database {
             |slot: &Slot| slot.next_field_expiry() == Some(at) && hasher.hash(slot.key()) == hash;
         let key: Box<[u8]> = self.table.find(hash, due)?.key().into();
         let remove = |slot: &mut Slot| slot.remove_due_fields(hasher, now, budget);
-        let (removed, emptied) = self.change(hash, &key, hasher, remove)?;
+        let (fields, emptied) = self.change(hash, &key, hasher, remove)?;
         if emptied {
             self.remove(hash, &key, hasher);
         }
-        Some(DueFields { key, hash, removed, emptied })
+        Some(DueFields { key, hash, fields, emptied })
     }
 
     /// Shows up to `count` slots that expire, in order, from `from` on.

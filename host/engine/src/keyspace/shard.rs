@@ -37,6 +37,8 @@ pub struct Shard {
     watched: BTreeMap<u32, BTreeMap<Box<[u8]>, Watched>>,
     /// Who waits for keys of this shard.
     pub waiters: Waiters,
+    /// How often the data changed.
+    changes: u64,
     /// The snapshot that runs.
     pub(super) snapshot: Option<Box<Snapshot>>,
 }
@@ -87,6 +89,18 @@ impl Shard {
             self.databases.resize_with(index + 1, || None);
         }
         self.databases[index].get_or_insert_default()
+    }
+
+    /// How often the data changed so far.
+    #[inline]
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Counts changes of the data.
+    #[inline]
+    pub(super) fn count_changes(&mut self, changes: u64) {
+        self.changes += changes;
     }
 
     /// Puts in a slot that was loaded: nobody is told, nothing can be undone. `false` if the key is

@@ -102,6 +102,7 @@ impl Keyspace<'_> {
         for shard in self.shards.iter_mut() {
             shard.bump_database(database, hasher);
             let (keys, part) = shard.flush_database(database);
+            shard.count_changes(keys as u64);
             self.journal.changes += keys as u64;
             parts.extend(part);
             self.journal.note_all_ready(database, &shard.waiters);
@@ -135,6 +136,7 @@ impl Keyspace<'_> {
             self.journal.note_all_ready(first, &shard.waiters);
             self.journal.note_all_ready(second, &shard.waiters);
         }
+        self.shards.iter_mut().take(1).for_each(|shard| shard.count_changes(1));
         self.journal.changes += 1;
     }
 }

@@ -195,7 +195,7 @@ impl Keyspace<'_> {
         let place = self.place(key);
         let (rules, now, lfu) = (self.rules, self.now, self.rules.settings.lfu);
         let undoable = self.journal.is_undoable() && !created;
-        let draw = self.draw(place);
+        let (draw, horizon) = (self.draw(place), self.horizon);
         let no_touch = self.no_touch;
         let edited = self.database_at_mut(place.shard).and_then(|database| {
             database.change(place.hash, key, &rules.hasher, |slot| {
@@ -203,7 +203,7 @@ impl Keyspace<'_> {
                     slot.set_access(slot.access().used(now, lfu, draw));
                 }
                 // Whoever is live keeps a field that is not due.
-                let (expired, _) = slot.remove_due_fields(&rules.hasher, now, usize::MAX);
+                let (expired, _) = slot.remove_due_fields(&rules.hasher, horizon, usize::MAX);
                 let value = T::of_mut(slot.as_value_mut()?)?;
                 let mut edit = Edit::new(value, rules, undoable);
                 let result = change(&mut edit);
@@ -219,8 +219,8 @@ impl Keyspace<'_> {
         else {
             return Err(Error::WrongType);
         };
-        if expired > 0 {
-            self.told_of_fields(place, key, false);
+        if !expired.is_empty() {
+            self.told_of_fields(place, key, expired, false);
         }
         self.journal.note_expiry(next);
         let database = self.database;

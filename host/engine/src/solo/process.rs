@@ -19,9 +19,10 @@ use crate::backend::{CallStatus, Caller, PluginCommand};
 use crate::client_info::{ClientFilter, ClientInfo};
 use crate::clock::Millis;
 use crate::command::Flags;
+use crate::effects::Effects;
 use crate::error::Error;
 use crate::gates::Pause;
-use crate::host::{Host, Shutdown, Users};
+use crate::host::{DataFigures, Host, Shutdown, Users};
 use crate::latencies::Latencies;
 use crate::pubsub::{Send, Subscriptions};
 use crate::push::{Push, Receivers};
@@ -51,6 +52,8 @@ pub(super) struct Process {
     latencies: Latencies,
     /// Which commands wait, and until when.
     pause: (Pause, Millis),
+    /// What copies of the data have to run that they have not been given yet.
+    pub(super) effects: Effects,
 }
 
 impl Process {
@@ -70,6 +73,7 @@ impl Process {
             slept_us: 0,
             latencies: Latencies::default(),
             pause: (Pause::Nothing, Millis::default()),
+            effects: Effects::default(),
         }
     }
 }
@@ -231,7 +235,7 @@ impl Host for ProcessHost<'_> {
         self.process.users.log_mut().reset_counts();
     }
 
-    fn info(&self, section: &str, data_bytes: u64, out: &mut String) {
+    fn info(&self, section: &str, data: DataFigures, out: &mut String) {
         // Writing to a string cannot fail.
         let mut line = |name: &str, value: u64| {
             let _ = write!(out, "{name}:{value}\r\n");
@@ -249,7 +253,7 @@ impl Host for ProcessHost<'_> {
                 line("connected_clients", self.others.len() as u64 + me);
                 line("tracking_clients", self.process.tracking.totals().clients as u64);
             }
-            "memory" => line("used_memory", data_bytes),
+            "memory" => line("used_memory", data.bytes),
             "stats" => {
                 line("total_commands_processed", self.process.commands);
                 for (name, reason) in Reason::COUNTERS {
@@ -353,8 +357,12 @@ impl Host for ProcessHost<'_> {
         z ^ z >> 31
     }
 
-    fn shutdown(&mut self, _: Shutdown) -> Result<(), Error> {
+    fn shutdown(&mut self, _: Shutdown) -> Result<CallStatus, Error> {
         Err(Error::ShutdownFailed)
+    }
+
+    fn propagate(&mut self, effects: &mut Effects) {
+        self.process.effects.append(effects);
     }
 
     fn set_active_expiry(&mut self, on: bool) {

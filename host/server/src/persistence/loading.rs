@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use reef_engine::clock::Millis;
-use reef_engine::keyspace::{Keyspace, Shards, Slot};
+use reef_engine::gates::Conditions;
+use reef_engine::keyspace::{Shards, Slot};
 use reef_engine::rdb::{self, Event, FileReader};
 use reef_engine::session::Session;
 use reef_engine::settings::Rules;
@@ -17,7 +18,7 @@ use reef_storage::{LoadError, Loader, load_log};
 
 use crate::clock::now_ms;
 use crate::server::Shared;
-use crate::store::{Moment, Store};
+use crate::store::Store;
 use crate::surroundings::BatchHost;
 
 /// Why the data cannot be loaded.
@@ -126,7 +127,7 @@ pub(crate) fn read_snapshot(
     reader: &mut dyn BufRead,
     rules: &Rules,
     drops_expired: bool,
-    insert: &mut dyn FnMut(&mut Vec<(u32, Slot)>) -> Result<(), String>,
+    insert: &mut Insert<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Summary, String> {
     let mut file = FileReader::new(rdb::Loading { now: now_ms(), drops_expired });
@@ -145,7 +146,9 @@ pub(crate) fn read_snapshot(
                 Event::Key { database, slot } => batch.push((database, slot)),
                 Event::Aux(name, value) => summary.aux.push((name, value)),
                 Event::Function(_) => {
-                    tracing::warn!("a library of functions is passed over: plugins take their place");
+                    tracing::warn!(
+                        "a library of functions is passed over: plugins take their place"
+                    );
                 }
                 Event::ModulePassedOver(name) => {
                     tracing::warn!("data of the module {name} is passed over");
@@ -259,7 +262,13 @@ impl Shared {
         let files = opened.map_err(|error| LoadFailure::Log(LoadError::Files(error)))?;
         let mut keys = None;
         if !files.is_new() {
-            let mut replay = Replay::new(self);
+            let store = &self.store;
+            let mut insert = |batch: &mut Vec<_>| store.insert_loaded(batch, Meeting::Refused);
+            let mut run = |session: &mut Session, argv: Argv<'_>, reply: &mut Writer| {
+                let moment = store.moment(now_ms(), Conditions::default());
+                store.execute(&moment, session, argv, reply, &mut BatchHost::default());
+            };
+            let mut replay = Replay::new(self, &mut insert, &mut run);
             let loaded = load_log(disk, &files, options.cuts_torn_log, &mut replay);
             let loaded = loaded.map_err(LoadFailure::Log)?;
             if let Some(cut) = loaded.cut {
@@ -271,79 +280,59 @@ impl Shared {
                     cut.good
                 );
             }
-            keys = Some((self.store.len() as u64, replay.passed_over));
+            keys = Some((self.store.len() as u64, 0));
         }
         let resumed = log.resume(files).map_err(|e| LoadFailure::Log(LoadError::Files(e)))?;
         if resumed {
-            self.store.freeze(|_| self.store.rules().propagation().set_on(true));
+            self.store.follow_copies();
         } else {
             // There is no file to write to yet.
             self.rewrite_log();
         }
         Ok(keys)
     }
-
-    /// Loads the data again in the place of what is there. All shards are held by `keys`.
-    pub(crate) fn reload(
-        &self,
-        keys: &mut Keyspace<'_>,
-        reader: &mut dyn BufRead,
-        meeting: Meeting,
-    ) -> Result<(), String> {
-        let rules = self.store.rules();
-        read_snapshot(
-            reader,
-            &rules,
-            self.drops_expired(),
-            &mut |batch| keys.with_all_shards(|shards| insert_into(shards, &rules, batch, meeting)),
-            &mut |_| {},
-        )?;
-        self.store.note_expiry(now_ms());
-        Ok(())
-    }
 }
 
-/// Runs the commands of a log.
-struct Replay<'a> {
+/// Runs a command of a log.
+pub(crate) type Run<'a> = dyn FnMut(&mut Session, Argv<'_>, &mut Writer) + 'a;
+/// Puts keys of a snapshot in.
+pub(crate) type Insert<'a> = dyn FnMut(&mut Vec<(u32, Slot)>) -> Result<(), String> + 'a;
+
+/// Takes a log in.
+pub(crate) struct Replay<'a> {
     shared: &'a Shared,
     session: Session,
-    moment: Moment,
     reply: Writer,
     progress: Progress<'a>,
-    passed_over: u64,
+    insert: &'a mut Insert<'a>,
+    run: &'a mut Run<'a>,
 }
 
 impl<'a> Replay<'a> {
-    fn new(shared: &'a Shared) -> Self {
-        let session = Session::obeying();
-        let moment = shared.store.moment(now_ms(), Default::default());
+    pub(crate) fn new(
+        shared: &'a Shared,
+        insert: &'a mut Insert<'a>,
+        run: &'a mut Run<'a>,
+    ) -> Self {
         let progress = Progress::new(shared, 0);
-        Self { shared, session, moment, reply: Writer::default(), progress, passed_over: 0 }
+        let session = Session::obeying();
+        Self { shared, session, reply: Writer::default(), progress, insert, run }
     }
 }
 
 impl Loader for Replay<'_> {
     fn snapshot(&mut self, reader: &mut dyn BufRead) -> Result<(), String> {
-        let store = &self.shared.store;
-        let summary = read_snapshot(
-            reader,
-            &store.rules(),
-            // Commands that follow may be about keys that have expired since.
-            false,
-            &mut |batch| store.insert_loaded(batch, Meeting::Refused),
-            &mut |_| {},
-        )?;
-        self.passed_over += summary.passed_over;
+        // Commands that follow may be about keys that have expired since, so none is passed over.
+        let rules = self.shared.store.rules();
+        let summary = read_snapshot(reader, &rules, false, self.insert, &mut |_| {})?;
         self.shared.note_origin(&summary);
         Ok(())
     }
 
     fn command(&mut self, argv: Argv<'_>) -> Result<(), String> {
-        let mut host = BatchHost::default();
         self.reply.clear();
         let mark = self.reply.mark();
-        let Self { session, moment, reply, .. } = self;
-        self.shared.store.execute(moment, session, argv, reply, &mut host);
+        (self.run)(&mut self.session, argv, &mut self.reply);
         if self.reply.is_error_since(mark) {
             let text = String::from_utf8_lossy(self.reply.data_since(mark));
             // What failed when it was run first fails again; what is unknown is damage.
@@ -359,7 +348,6 @@ impl Loader for Replay<'_> {
     }
 
     fn progress(&mut self, bytes: u64, total: u64) {
-        self.moment = self.shared.store.moment(now_ms(), Default::default());
         self.progress.total = total;
         self.progress.at(bytes);
     }

@@ -3,11 +3,12 @@
 //! - `snapshots.rs` writes the data of one instant while it changes;
 //! - `saver.rs` is the thread that does so: snapshots, rewrites of the log, the last save before the
 //!   end;
-//! - `loading.rs` reads all of it back.
+//! - `loading.rs` reads all of it back, `reloading.rs` for DEBUG.
 //!
 //! The files themselves are the business of `reef-storage`.
 
 mod loading;
+mod reloading;
 mod saver;
 mod snapshots;
 mod status;
@@ -15,12 +16,14 @@ mod status;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use reef_engine::gates::DiskFailure;
 use reef_storage::{AppendFiles, Fsync, RealDisk, SharedDisk};
 
 pub use loading::LoadFailure;
-pub(crate) use loading::Loading;
+pub(crate) use loading::{Loading, Summary};
 pub(crate) use saver::Saver;
-pub(crate) use snapshots::Sink;
+
+use crate::server::Shared;
 
 /// What is kept where, and how well.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,4 +90,41 @@ impl PersistenceOptions {
 /// The disk that a server uses.
 pub(crate) fn real_disk() -> SharedDisk {
     Arc::new(RealDisk)
+}
+
+impl Shared {
+    /// What stands in the way of commands, as far as the disk is concerned.
+    pub(crate) fn disk_failure(&self) -> Option<DiskFailure> {
+        if self.store.log().is_failing() {
+            return self.store.log().failure().map(DiskFailure::Log);
+        }
+        if !self.saver.is_failing() {
+            return None;
+        }
+        let options = self.options();
+        let matters = options.persistence.stops_writes_on_error
+            && !options.persistence.save_points.is_empty();
+        matters.then_some(DiskFailure::Snapshot)
+    }
+
+    /// Puts changed directives into effect, before they are the server's options.
+    pub(crate) fn follow_persistence(&self, new: &PersistenceOptions) {
+        let was_on = self.options().persistence.append_only;
+        self.store.log().set_fsync(new.fsync);
+        if new.append_only && !was_on {
+            self.saver.want_rewrite();
+        } else if !new.append_only && was_on {
+            self.saver.want_no_log();
+        }
+    }
+
+    /// Ends the log.
+    pub(crate) fn end_log(&self) {
+        let log = self.store.log();
+        if let Err(error) = log.finish() {
+            tracing::error!("the end of the append-only file is not written: {error}");
+        }
+        self.store.freeze(|_| log.turn_off());
+        self.store.follow_copies();
+    }
 }

@@ -33,6 +33,7 @@ const RETRY_MS: u64 = 5000;
 enum Job {
     Save { then: Option<Completion> },
     Rewrite,
+    EndLog,
     Stop { how: Shutdown, then: Option<Completion> },
     Synchronise(Box<dyn FnOnce(&Shared) + Send>),
 }
@@ -46,6 +47,7 @@ pub(crate) struct Saver {
     /// Whether what is under way is to end early.
     is_cancelled: AtomicBool,
     is_ending: AtomicBool,
+    is_failing: AtomicBool,
 }
 
 impl Saver {
@@ -57,6 +59,7 @@ impl Saver {
             wake: Condvar::new(),
             is_cancelled: AtomicBool::new(false),
             is_ending: AtomicBool::new(false),
+            is_failing: AtomicBool::new(false),
         }
     }
 
@@ -133,7 +136,11 @@ impl Saver {
                     status.active = Some((Task::Snapshot, now_ms()));
                 }
                 self.ask(Job::Save { then: None });
-                reply.status(if waits { "Background saving scheduled" } else { "Background saving started" });
+                reply.status(if waits {
+                    "Background saving scheduled"
+                } else {
+                    "Background saving started"
+                });
             }
             Saving::Log if active == Some(Task::Rewrite) => return Err(Error::LOG_REWRITE_RUNS),
             Saving::Log => {
@@ -153,6 +160,12 @@ impl Saver {
         Ok(CallStatus::Done)
     }
 
+    /// Whether the last snapshot failed.
+    #[inline]
+    pub(crate) fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+    }
+
     /// Asks for a rewrite of the log, unless one is under way or will be.
     pub(crate) fn want_rewrite(&self) {
         let mut status = self.status.lock();
@@ -162,11 +175,28 @@ impl Saver {
         }
     }
 
+    /// Ends the log. Later, because whoever asks may hold shards.
+    pub(crate) fn want_no_log(&self) {
+        self.ask(Job::EndLog);
+    }
+
     /// Saves what is to be saved and stops the server. The client hears if that fails.
     pub(crate) fn shut_down(&self, how: Shutdown, then: Option<Completion>) {
         // Nobody needs what is under way any more.
-        self.is_cancelled.store(true, Ordering::Release);
+        self.call_off();
         self.ask(Job::Stop { how, then });
+    }
+
+    /// Lets what is under way end early.
+    pub(crate) fn call_off(&self) {
+        self.is_cancelled.store(true, Ordering::Release);
+    }
+
+    /// Notes that a snapshot is complete, and which changes it holds.
+    pub(crate) fn note_saved(&self, changes: u64) {
+        let mut status = self.status.lock();
+        status.saved_at = now_ms();
+        status.saved_changes = changes;
     }
 
     fn begin(&self, task: Task) -> Instant {
@@ -205,6 +235,7 @@ impl Shared {
                 }
             }
             Job::Rewrite => self.rewrite_log(),
+            Job::EndLog => self.end_log(),
             Job::Stop { how, then } => self.stop_saved(how, then),
             Job::Synchronise(run) => {
                 self.saver.begin(Task::Synchronisation);
@@ -233,6 +264,7 @@ impl Shared {
         let mut status = self.saver.status.lock();
         status.active = None;
         status.snapshots.note(result.is_ok(), started.elapsed());
+        self.saver.is_failing.store(result.is_err(), Ordering::Relaxed);
         match result {
             Ok(changes) => {
                 tracing::info!("DB saved on disk");

@@ -6,6 +6,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use reef_engine::commands::REDIS_VERSION;
 use reef_engine::keyspace::{Shard, ShardSet, Shards};
 use reef_engine::rdb::{self, Crc64, Form};
 
@@ -47,10 +48,10 @@ impl Store {
         let mut form = Form::for_shards(held(), &rules, now);
         form.is_compressed = is_compressed;
         let mut header = Vec::new();
-        let used = self.ledger().used_bytes().to_string();
+        let used = held().map(Shard::heap_bytes).sum::<usize>().to_string();
         let seconds = now.seconds().to_string();
         let mut fields: Vec<(&str, &[u8])> = vec![
-            ("redis-ver", rdb::REDIS_VERSION.as_bytes()),
+            ("redis-ver", REDIS_VERSION.as_bytes()),
             ("redis-bits", b"64"),
             ("ctime", seconds.as_bytes()),
             ("used-mem", used.as_bytes()),
@@ -70,17 +71,39 @@ impl Store {
         is_cancelled: &AtomicBool,
         sink: &mut Sink<'_>,
     ) -> io::Result<()> {
-        let result = self.write_pieces(begun, is_cancelled, sink);
+        let mut write_piece =
+            |index: usize, out: &mut Vec<u8>| match is_cancelled.load(Ordering::Relaxed) {
+                true => Err(io::Error::other("it was called off")),
+                false => Ok(self.write_piece(index, out)),
+            };
+        let result = self.write_pieces(begun, &mut write_piece, sink);
         if result.is_err() {
             self.abandon_snapshot();
         }
         result
     }
 
+    /// Writes a snapshot that has begun while all shards are held.
+    pub(crate) fn write_held_snapshot(
+        &self,
+        begun: &Begun,
+        shards: &mut Shards<'_>,
+        sink: &mut Sink<'_>,
+    ) -> io::Result<()> {
+        let rules = self.rules();
+        let mut write_piece = |index: usize, out: &mut Vec<u8>| {
+            let piece =
+                shards.get_mut(index).map(|shard| shard.snapshot_piece(&rules, PIECE_BYTES, out));
+            Ok(piece.is_none_or(|piece| piece.is_last))
+        };
+        self.write_pieces(begun, &mut write_piece, sink)
+    }
+
+    /// `write_piece` appends a piece of a shard, and tells whether it was the last.
     fn write_pieces(
         &self,
         begun: &Begun,
-        is_cancelled: &AtomicBool,
+        write_piece: &mut dyn FnMut(usize, &mut Vec<u8>) -> io::Result<bool>,
         sink: &mut Sink<'_>,
     ) -> io::Result<()> {
         let (mut crc, mut out) = (Crc64::new(), Vec::with_capacity(BATCH_BYTES + PIECE_BYTES));
@@ -88,10 +111,13 @@ impl Store {
         let mut left: Vec<usize> = (0..self.shard_count()).collect();
         while !left.is_empty() {
             // In turns, so that no shard keeps what was written ahead for long.
-            left.retain(|index| !self.write_piece(*index, &mut out));
-            if is_cancelled.load(Ordering::Relaxed) {
-                return Err(io::Error::other("it was called off"));
+            let mut rest = Vec::with_capacity(left.len());
+            for index in left {
+                if !write_piece(index, &mut out)? {
+                    rest.push(index);
+                }
             }
+            left = rest;
             if out.len() >= BATCH_BYTES {
                 crc.update(&out);
                 sink(&out)?;

@@ -82,7 +82,7 @@ impl Shared {
         line(out, "rdb_saves", status.snapshots.count);
         line(out, "rdb_last_load_keys_loaded", status.loaded.0);
         line(out, "rdb_last_load_keys_expired", status.loaded.1);
-        line(out, "aof_enabled", u8::from(self.store.log().is_on()));
+        line(out, "aof_enabled", u8::from(self.options().persistence.append_only));
         line(out, "aof_rewrite_in_progress", runs(Task::Rewrite));
         line(out, "aof_rewrite_scheduled", u8::from(status.rewrite_is_scheduled));
         line(out, "aof_last_rewrite_time_sec", seconds(status.rewrites.took));
@@ -117,7 +117,11 @@ impl Shared {
         line(out, "loading_start_time", started_at.seconds());
         line(out, "loading_total_bytes", total);
         line(out, "loading_loaded_bytes", bytes);
-        line(out, "loading_loaded_perc", format_args!("{:.2}", bytes as f64 * 100.0 / total.max(1) as f64));
+        line(
+            out,
+            "loading_loaded_perc",
+            format_args!("{:.2}", bytes as f64 * 100.0 / total.max(1) as f64),
+        );
         line(out, "loading_eta_seconds", left_s);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Texts and codes are Redis 7's. Handlers name a variant; only this file knows the words.
 
+use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
@@ -98,6 +99,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// A word of REPLCONF that nobody knows.
+    pub fn unknown_replconf(name: &[u8]) -> Self {
+        Self::Owned(format!("ERR Unrecognized REPLCONF option: {}", String::from_utf8_lossy(name)))
+    }
+
     /// The arity error of a command.
     pub fn wrong_arity(command: &Command) -> Self {
         Self::WrongArity(command.full_name())
@@ -148,6 +154,36 @@ impl Error {
         "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
     );
     pub const UNBLOCKED: Self = Self::Text("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    pub const INVALID_PRIMARY_PORT: Self = Self::Text("ERR Invalid master port");
+    pub const WAIT_ON_REPLICA: Self = Self::Text(
+        "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.",
+    );
+    pub const WAITAOF_ON_REPLICA: Self = Self::Text(
+        "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated.",
+    );
+    pub const WAITAOF_WITHOUT_LOG: Self = Self::Text(
+        "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
+    );
+    pub const NO_PRIMARY_LINK: Self =
+        Self::Text("NOMASTERLINK Can't SYNC while not connected with my master");
+    pub const FAILOVER_TIMEOUT: Self = Self::Text("ERR FAILOVER timeout must be greater than 0");
+    pub const FAILOVER_FORCE: Self = Self::Text(
+        "ERR FAILOVER with force option requires both a timeout and target HOST and IP.",
+    );
+    pub const FAILOVER_RUNS: Self = Self::Text("ERR FAILOVER already in progress.");
+    pub const NO_FAILOVER: Self = Self::Text("ERR No failover in progress.");
+    pub const FAILOVER_ON_REPLICA: Self =
+        Self::Text("ERR FAILOVER is not valid when server is a replica.");
+    pub const FAILOVER_WITHOUT_REPLICAS: Self =
+        Self::Text("ERR FAILOVER requires connected replicas.");
+    pub const FAILOVER_TARGET: Self =
+        Self::Text("ERR FAILOVER target HOST and PORT is not a replica.");
+    pub const FAILOVER_TARGET_OFFLINE: Self =
+        Self::Text("ERR FAILOVER target replica is not online.");
+    pub const FOLLOW_WHILE_FAILOVER: Self =
+        Self::Text("ERR REPLICAOF not allowed while failing over.");
+    pub const FAILOVER_ID: Self =
+        Self::Text("ERR PSYNC FAILOVER replid must match my replid.");
     pub const NOTHING_KEPT: Self = Self::Text("ERR this server keeps nothing on disk");
     pub const SAVE_RUNS: Self = Self::Text("ERR Background save already in progress");
     pub const OTHER_SAVE_RUNS: Self = Self::Text(

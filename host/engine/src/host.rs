@@ -23,6 +23,7 @@ use crate::keyspace::{Database, Keyspace};
 use crate::latencies::Latencies;
 use crate::pubsub::{Send, Subscriptions};
 use crate::registry::CommandRef;
+use crate::replication::Replication;
 use crate::slow_log::SlowLog;
 use crate::tracking::Tracking;
 use crate::types::histogram::Histogram;
@@ -265,6 +266,11 @@ pub trait Host {
     /// Saves the data; says so in the reply, or later.
     fn save(&mut self, _what: Saving, _reply: &mut Writer) -> Result<CallStatus, Error> {
         Err(Error::NOTHING_KEPT)
+    }
+
+    /// Replication, for the client that asks.
+    fn replication(&mut self) -> Option<&mut dyn Replication> {
+        None
     }
 
     /// When the last snapshot was complete.

@@ -41,6 +41,7 @@ pub mod pubsub;
 pub mod push;
 pub mod rdb;
 pub mod registry;
+pub mod replication;
 pub mod serving;
 pub mod session;
 pub mod settings;

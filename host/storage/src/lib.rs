@@ -14,6 +14,7 @@
 
 mod append_files;
 mod disk;
+mod encoder;
 mod loading;
 mod log;
 mod manifest;
@@ -23,6 +24,7 @@ mod snapshot_file;
 
 pub use append_files::{AppendFiles, Part};
 pub use disk::{Disk, DiskFile, RealDisk, SharedDisk};
+pub use encoder::Encoder;
 pub use loading::{Cut, LoadError, Loaded, Loader, load_log};
 pub use log::{Fsync, Log, LogStatus, Rewrite};
 pub use manifest::{Damage as ManifestDamage, Entry, Kind, Manifest};

@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::append_files::AppendFiles;
+use crate::encoder::Encoder;
 
 /// When the log is synced (`appendfsync`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,20 +47,13 @@ pub struct LogStatus {
     pub bytes: u64,
 }
 
-/// Commands under way to the file.
-#[derive(Debug, Default)]
-struct Tail {
-    bytes: Vec<u8>,
-    /// The database that the file's reader has selected.
-    database: Option<u32>,
-}
-
 /// The log of one engine.
 #[derive(Debug, Default)]
 pub struct Log {
     is_on: AtomicBool,
     fsync: AtomicU8,
-    tail: Mutex<Tail>,
+    /// Commands under way to the file.
+    tail: Mutex<Encoder>,
     /// Bytes ever appended.
     appended: AtomicU64,
     /// Bytes of them that are as durable as the policy wants.
@@ -150,10 +144,18 @@ impl Log {
     /// any number of times. To be called with the shards held that the commands changed.
     pub fn append<'a, C: Iterator<Item = (u32, &'a [u8])>>(&self, unit: impl Fn() -> C) {
         let mut tail = self.tail.lock();
-        let before = tail.bytes.len();
-        tail.append(unit);
-        let added = (tail.bytes.len() - before) as u64;
+        let added = tail.append(unit) as u64;
         self.appended.fetch_add(added, Ordering::Release);
+    }
+
+    /// Bytes ever appended.
+    pub fn appended(&self) -> u64 {
+        self.appended.load(Ordering::Acquire)
+    }
+
+    /// Bytes of them that are known to be synced.
+    pub fn synced(&self) -> u64 {
+        self.files.lock().synced
     }
 
     /// Whether everything appended so far is as durable as the policy wants.
@@ -190,13 +192,11 @@ impl Log {
     /// Hands everything appended so far to the file.
     fn write_tail(&self, files: &mut Files) -> io::Result<()> {
         if files.spare.is_empty() {
-            let mut tail = self.tail.lock();
-            std::mem::swap(&mut tail.bytes, &mut files.spare);
+            self.tail.lock().swap(&mut files.spare);
         }
         while !files.spare.is_empty() {
             files.write_spare()?;
-            let mut tail = self.tail.lock();
-            std::mem::swap(&mut tail.bytes, &mut files.spare);
+            self.tail.lock().swap(&mut files.spare);
         }
         Ok(())
     }
@@ -269,8 +269,7 @@ impl Log {
     pub fn turn_off(&self) {
         self.is_on.store(false, Ordering::Release);
         self.appended.store(self.settled.load(Ordering::Acquire), Ordering::Release);
-        let mut tail = self.tail.lock();
-        *tail = Tail::default();
+        *self.tail.lock() = Encoder::default();
     }
 
     /// How it is doing.
@@ -318,7 +317,7 @@ impl Log {
             let (Some(parts), Some(next)) = (&mut files.files, next.take()) else { return Ok(()) };
             old = parts.switch(next);
             // The next command in the new file says which database it is for.
-            self.tail.lock().database = None;
+            self.tail.lock().forget_database();
             self.is_on.store(true, Ordering::Release);
             Ok(())
         })?;
@@ -335,9 +334,8 @@ impl Log {
     /// What was appended and cannot be written any more will be in the new base.
     fn leave_to_base(&self, files: &mut Files) {
         let mut tail = self.tail.lock();
-        files.written += (files.spare.len() + tail.bytes.len()) as u64;
+        files.written += (files.spare.len() + tail.take().len()) as u64;
         files.spare.clear();
-        tail.bytes.clear();
     }
 
     /// Ends a rewrite: the new base is complete and durable.
@@ -385,35 +383,6 @@ impl Files {
             Err(_) => self.is_suspect = true,
         }
         result
-    }
-}
-
-impl Tail {
-    /// Appends a unit as RESP, with what its reader must be told besides.
-    fn append<'a, C: Iterator<Item = (u32, &'a [u8])>>(&mut self, unit: impl Fn() -> C) {
-        let Some((first, _)) = unit().next() else { return };
-        self.select(first);
-        let is_several = unit().nth(1).is_some();
-        if is_several {
-            self.bytes.extend_from_slice(b"*1\r\n$5\r\nMULTI\r\n");
-        }
-        for (database, command) in unit() {
-            self.select(database);
-            self.bytes.extend_from_slice(command);
-        }
-        if is_several {
-            self.bytes.extend_from_slice(b"*1\r\n$4\r\nEXEC\r\n");
-        }
-    }
-
-    fn select(&mut self, database: u32) {
-        if self.database == Some(database) {
-            return;
-        }
-        self.database = Some(database);
-        let number = database.to_string();
-        let command = format!("*2\r\n$6\r\nSELECT\r\n${}\r\n{number}\r\n", number.len());
-        self.bytes.extend_from_slice(command.as_bytes());
     }
 }
 

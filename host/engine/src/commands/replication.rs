@@ -1,25 +1,276 @@
-//! Replication as clients see it.
+//! Replication as clients and other servers see it. Who copies whom is the host's business.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
 
 use crate::args::Args;
 use crate::command::{Command, Flags, Group, command};
 use crate::error::Error;
+use crate::replication::{CopiesWanted, CopyFrom, Failover, Introduction, Replication, Role};
 use crate::step::Cx;
 
-/// The family's entries.
-pub(super) static TABLE: &[Command] = &[command("ROLE", role, 1)
-    .group(Group::Server)
-    .flags(Flags::NOSCRIPT)
-    .flags(Flags::LOADING)
-    .flags(Flags::STALE)
-    .flags(Flags::FAST)
-    .since("2.8.12", "O(1)")
-    .summary("Returns the replication role.")];
+const ADMIN: Flags = Flags::ADMIN.with(Flags::NOSCRIPT);
+const ANYTIME: Flags = Flags::LOADING.with(Flags::STALE);
 
-/// A server without replicas: it is the master, has sent nothing, and nobody listens.
+/// The family's entries.
+pub(super) static TABLE: &[Command] = &[
+    command("ROLE", role, 1)
+        .group(Group::Server)
+        .flags(Flags::NOSCRIPT)
+        .flags(ANYTIME)
+        .fast()
+        .since("2.8.12", "O(1)")
+        .summary("Returns the replication role."),
+    command("REPLICAOF", replicaof, 3)
+        .group(Group::Server)
+        .flags(ADMIN)
+        .flags(Flags::STALE)
+        .flags(Flags::NO_ASYNC_LOADING)
+        .usage("host port")
+        .since("5.0.0", "O(1)")
+        .summary("Configures a server as replica of another, or promotes it to a master."),
+    command("SLAVEOF", replicaof, 3)
+        .group(Group::Server)
+        .flags(ADMIN)
+        .flags(Flags::STALE)
+        .flags(Flags::NO_ASYNC_LOADING)
+        .usage("host port")
+        .since("1.0.0", "O(1)")
+        .summary("Sets a Redis server as a replica of another, or promotes it to being a master."),
+    command("PSYNC", psync, -3)
+        .group(Group::Server)
+        .flags(ADMIN)
+        .flags(Flags::NO_MULTI)
+        .flags(Flags::NO_ASYNC_LOADING)
+        .usage("replicationid offset")
+        .since("2.8.0", "")
+        .summary("An internal command used in replication."),
+    command("SYNC", sync, 1)
+        .group(Group::Server)
+        .flags(ADMIN)
+        .flags(Flags::NO_MULTI)
+        .flags(Flags::NO_ASYNC_LOADING)
+        .since("1.0.0", "")
+        .summary("An internal command used in replication."),
+    command("REPLCONF", replconf, -1)
+        .group(Group::Server)
+        .flags(ADMIN)
+        .flags(ANYTIME)
+        .flags(Flags::ALLOW_BUSY)
+        .since("3.0.0", "O(1)")
+        .summary("An internal configuration command for replication."),
+    command("WAIT", wait, 3)
+        .group(Group::Generic)
+        .flags(Flags::BLOCKING)
+        .usage("numreplicas timeout")
+        .since("3.0.0", "O(1)")
+        .summary("Blocks until the asynchronous replication of all preceding write commands sent by the connection is completed."),
+    command("WAITAOF", waitaof, 4)
+        .group(Group::Generic)
+        .flags(Flags::BLOCKING)
+        .usage("numlocal numreplicas timeout")
+        .since("7.2.0", "O(1)")
+        .summary("Blocks until all of the preceding write commands sent by the connection are written to the append-only file of the master and/or replicas."),
+    command("FAILOVER", failover, -1)
+        .group(Group::Server)
+        .flags(ADMIN)
+        .flags(Flags::STALE)
+        .usage("[TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]")
+        .since("6.2.0", "O(1)")
+        .summary("Starts a coordinated failover from a server to one of its replicas."),
+];
+
+fn host<'a>(cx: &'a mut Cx<'_>) -> Result<&'a mut dyn Replication, Error> {
+    cx.host.replication().ok_or(Error::NoScriptCommand)
+}
+
 fn role(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
-    cx.reply.array(3);
-    cx.reply.bulk(b"master");
-    cx.reply.integer(0);
-    cx.reply.array(0);
+    let role = host(cx)?.role();
+    match role {
+        Role::Primary { offset, replicas } => {
+            cx.reply.array(3);
+            cx.reply.bulk(b"master");
+            cx.reply.integer(offset as i64);
+            cx.reply.array(replicas.len());
+            for (address, port, offset) in replicas {
+                cx.reply.array(3);
+                cx.reply.bulk(address.as_bytes());
+                cx.reply.bulk_integer(port.into());
+                cx.reply.bulk_integer(offset as i64);
+            }
+        }
+        Role::Replica { host, port, state, offset } => {
+            cx.reply.array(5);
+            cx.reply.bulk(b"slave");
+            cx.reply.bulk(host.as_bytes());
+            cx.reply.integer(port.into());
+            cx.reply.bulk(state.as_bytes());
+            cx.reply.integer(offset.map_or(-1, |offset| offset as i64));
+        }
+    }
+    Ok(())
+}
+
+fn replicaof(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (address, port) = (args.bytes()?, args.bytes()?);
+    if address.eq_ignore_ascii_case(b"NO") && port.eq_ignore_ascii_case(b"ONE") {
+        host(cx)?.follow(None)?;
+        cx.reply.ok();
+        return Ok(());
+    }
+    let port = port_of(port).ok_or(Error::INVALID_PRIMARY_PORT)?;
+    match host(cx)?.follow(Some((address, port)))? {
+        true => cx.reply.ok(),
+        false => cx.reply.status("OK Already connected to specified master"),
+    }
+    Ok(())
+}
+
+fn port_of(text: &[u8]) -> Option<u16> {
+    core::str::from_utf8(text).ok()?.parse().ok()
+}
+
+fn psync(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let id = args.bytes()?;
+    let offset = args.integer()?;
+    let takes_over = args.keyword("FAILOVER");
+    args.end()?;
+    let from = match id {
+        b"?" => CopyFrom::Start,
+        id => CopyFrom::History { id, offset, takes_over },
+    };
+    let status = host(cx)?.synchronise(from)?;
+    cx.answer_by(status);
+    Ok(())
+}
+
+fn sync(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
+    let status = host(cx)?.synchronise(CopyFrom::Nowhere)?;
+    cx.answer_by(status);
+    Ok(())
+}
+
+fn replconf(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    if !args.left().is_multiple_of(2) {
+        return Err(Error::Syntax);
+    }
+    let mut is_answered = true;
+    while let Some(name) = args.maybe() {
+        is_answered &= introduce(host(cx)?, name, args)?;
+    }
+    if is_answered {
+        cx.reply.ok();
+    }
+    Ok(())
+}
+
+/// Takes what a replica says. Whether it is answered.
+fn introduce(
+    host: &mut dyn Replication,
+    name: &[u8],
+    args: &mut Args<'_>,
+) -> Result<bool, Error> {
+    let is = |word: &str| name.eq_ignore_ascii_case(word.as_bytes());
+    let introduction = if is("listening-port") {
+        let port = args.integer()?;
+        Introduction::Port(u16::try_from(port).map_err(|_| Error::INVALID_PRIMARY_PORT)?)
+    } else if is("ip-address") {
+        Introduction::Address(args.bytes()?)
+    } else if is("capa") {
+        match args.bytes()? {
+            capa if capa.eq_ignore_ascii_case(b"eof") => Introduction::EndMark,
+            capa if capa.eq_ignore_ascii_case(b"psync2") => Introduction::SecondId,
+            _ => Introduction::Other,
+        }
+    } else if is("ack") {
+        let offset = args.integer()?;
+        let logged = if args.keyword("FACK") { Some(args.integer()?) } else { None };
+        let at = |offset: i64| u64::try_from(offset).unwrap_or(0);
+        host.acknowledge(at(offset), logged.map(at));
+        return Ok(false);
+    } else if is("getack") {
+        args.skip_rest();
+        return Ok(false);
+    } else if is("rdb-only") {
+        Introduction::SnapshotOnly(args.integer()? != 0)
+    } else if is("rdb-filter-only") || is("version") {
+        args.bytes()?;
+        Introduction::Other
+    } else {
+        return Err(Error::unknown_replconf(name));
+    };
+    host.introduce(introduction);
+    Ok(true)
+}
+
+fn wait(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let replicas = args.integer()?;
+    let timeout_ms = args.timeout_ms()?;
+    let wanted = CopiesWanted {
+        local_log: None,
+        replicas: u64::try_from(replicas).unwrap_or(0),
+        logged: false,
+        timeout_ms,
+        may_wait: !cx.session.executing,
+    };
+    ask_for_copies(cx, wanted, Error::WAIT_ON_REPLICA)
+}
+
+fn waitaof(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let local = args.integer_in(0, 1, "value")?;
+    let replicas = args.integer_in(0, i64::MAX, "value")?;
+    let timeout_ms = args.timeout_ms()?;
+    let wanted = CopiesWanted {
+        local_log: Some(local == 1),
+        replicas: u64::try_from(replicas).unwrap_or(0),
+        logged: true,
+        timeout_ms,
+        may_wait: !cx.session.executing,
+    };
+    ask_for_copies(cx, wanted, Error::WAITAOF_ON_REPLICA)
+}
+
+fn ask_for_copies(cx: &mut Cx<'_>, wanted: CopiesWanted, refusal: Error) -> Result<(), Error> {
+    let replication = cx.host.replication().ok_or(Error::NoScriptCommand)?;
+    if matches!(replication.role(), Role::Replica { .. }) {
+        return Err(refusal);
+    }
+    let status = replication.wait_for_copies(wanted, cx.reply)?;
+    cx.answer_by(status);
+    Ok(())
+}
+
+fn failover(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (mut how, mut aborts, mut words) = (Failover::default(), false, 0);
+    while !args.is_done() {
+        words += 1;
+        match args.one_of(&["TO", "FORCE", "ABORT", "TIMEOUT"]).ok_or(Error::Syntax)? {
+            0 if how.to.is_none() => {
+                let address = String::from_utf8_lossy(args.bytes()?).into_owned();
+                let port = args.integer()?;
+                let port = u16::try_from(port).map_err(|_| Error::INVALID_PRIMARY_PORT)?;
+                how.to = Some((address.to_owned(), port));
+            }
+            1 if !how.force => how.force = true,
+            2 if !aborts => aborts = true,
+            3 if how.timeout_ms.is_none() => {
+                let timeout = args.integer()?;
+                let timeout = u64::try_from(timeout).ok().filter(|timeout| *timeout > 0);
+                how.timeout_ms = Some(timeout.ok_or(Error::FAILOVER_TIMEOUT)?);
+            }
+            _ => return Err(Error::Syntax),
+        }
+    }
+    if aborts && words > 1 {
+        return Err(Error::Syntax);
+    }
+    if how.force && (how.to.is_none() || how.timeout_ms.is_none()) {
+        return Err(Error::FAILOVER_FORCE);
+    }
+    match aborts {
+        true => host(cx)?.abort_failover()?,
+        false => host(cx)?.fail_over(how)?,
+    }
+    cx.reply.ok();
     Ok(())
 }

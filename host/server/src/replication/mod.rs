@@ -1,0 +1,265 @@
+//! Who copies whom: this server's replicas, and the primary that it may be a replica of.
+//!
+//! - `backlog.rs` and `stream.rs`: the stream of effects and who is told it;
+//! - `synchronisation.rs`: snapshots for replicas that have nothing;
+//! - `feeding.rs`: what a worker does for the replicas that it serves;
+//! - `requests.rs`: the commands, for the client that asks;
+//! - `copies.rs`: clients that wait for copies;
+//! - `primary_link.rs` and `handshake.rs`: the link to the primary, a thread of its own;
+//! - `handover.rs`: a primary that gives its place to a replica;
+//! - `status.rs`: INFO.
+//!
+//! Invariant: a snapshot and the place in the stream that goes with it are of one instant: all shards
+//! are held, and nothing that the primary said is half-way (`applying`).
+
+mod backlog;
+mod copies;
+mod feeding;
+mod handover;
+mod handshake;
+mod primary_link;
+mod requests;
+mod status;
+mod stream;
+mod synchronisation;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use reef_engine::clock::Millis;
+use reef_engine::gates::Conditions;
+
+use crate::clock::now_ms;
+use crate::persistence::Summary;
+use crate::post::Post;
+use crate::server::{Shared, run_id};
+
+pub(crate) use handover::Handover;
+pub(crate) use primary_link::{LinkState, Primary};
+pub(crate) use requests::ReplicaRequest;
+pub(crate) use stream::Stream;
+
+/// What is configured about replication.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicationOptions {
+    /// The primary (`replicaof`).
+    pub primary: Option<(String, u16)>,
+    /// The user name that the primary knows (`masteruser`); empty: none.
+    pub user: String,
+    /// The password for the primary (`masterauth`); empty: none.
+    pub password: Vec<u8>,
+    /// Whether clients of a replica may not write (`replica-read-only`).
+    pub is_readonly: bool,
+    /// Whether a replica answers while its link is down (`replica-serve-stale-data`).
+    pub serves_stale_data: bool,
+    /// `replica-priority`, for who chooses another primary.
+    pub priority: u32,
+    /// `replica-announced`.
+    pub is_announced: bool,
+    /// The address that others reach this server by (`replica-announce-ip`); empty: its own.
+    pub announced_address: String,
+    /// The port that others reach this server by (`replica-announce-port`); 0: its own.
+    pub announced_port: u16,
+    /// Whether a replica leaves eviction to its primary (`replica-ignore-maxmemory`).
+    pub ignores_memory_limit: bool,
+    /// Seconds between pings to replicas (`repl-ping-replica-period`).
+    pub ping_period_s: u64,
+    /// Seconds of silence after which a link is broken off (`repl-timeout`).
+    pub timeout_s: u64,
+    /// Bytes of the stream kept for those who come back (`repl-backlog-size`).
+    pub backlog_bytes: u64,
+    /// Seconds after which that is let go when nobody copies (`repl-backlog-ttl`); 0: never.
+    pub backlog_ttl_s: u64,
+    /// Without so many good replicas writes are refused (`min-replicas-to-write`); 0: never.
+    pub replicas_min: u64,
+    /// Seconds of silence up to which a replica is good (`min-replicas-max-lag`).
+    pub lag_max_s: u64,
+}
+
+impl Default for ReplicationOptions {
+    fn default() -> Self {
+        Self {
+            primary: None,
+            user: String::new(),
+            password: Vec::new(),
+            is_readonly: true,
+            serves_stale_data: true,
+            priority: 100,
+            is_announced: true,
+            announced_address: String::new(),
+            announced_port: 0,
+            ignores_memory_limit: true,
+            ping_period_s: 10,
+            timeout_s: 60,
+            backlog_bytes: 1 << 20,
+            backlog_ttl_s: 3600,
+            replicas_min: 0,
+            lag_max_s: 10,
+        }
+    }
+}
+
+/// Replication of one server.
+pub(crate) struct Replication {
+    pub(crate) stream: Stream,
+    /// The primary, and the link to it.
+    pub(crate) primary: Mutex<Option<Primary>>,
+    is_replica: AtomicBool,
+    /// Whether the link to the primary is up.
+    is_linked: AtomicBool,
+    /// Held while what a primary says is applied and relayed.
+    pub(crate) applying: Mutex<()>,
+    /// Replicas that are good enough for `min-replicas-to-write`.
+    good_replicas: AtomicU64,
+    /// Whether somebody waits for copies.
+    has_waits: AtomicBool,
+    pub(crate) handover: Mutex<Handover>,
+    pinged_at: AtomicU64,
+}
+
+impl Replication {
+    pub(crate) fn new(seed: &mut u64, post: Arc<Post>) -> Self {
+        Self {
+            stream: Stream::new(run_id(seed), post),
+            primary: Mutex::default(),
+            is_replica: AtomicBool::new(false),
+            is_linked: AtomicBool::new(false),
+            applying: Mutex::default(),
+            good_replicas: AtomicU64::new(0),
+            has_waits: AtomicBool::new(false),
+            handover: Mutex::default(),
+            pinged_at: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether this server is a replica.
+    #[inline]
+    pub(crate) fn is_replica(&self) -> bool {
+        self.is_replica.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    /// What stands in the way of commands now.
+    #[inline]
+    pub(crate) fn conditions(&self) -> Conditions {
+        let mut conditions = Conditions {
+            loading: self.loading.is_on(),
+            disk_failure: self.disk_failure(),
+            ..Conditions::default()
+        };
+        if self.replication.is_replica() {
+            let options = self.options();
+            let is_linked = self.replication.is_linked.load(Ordering::Relaxed);
+            conditions.is_replica = true;
+            conditions.readonly_replica = options.replication.is_readonly;
+            conditions.stale_replica = !is_linked && !options.replication.serves_stale_data;
+        } else {
+            conditions.replicas_missing = self.are_replicas_missing();
+        }
+        conditions
+    }
+
+    fn are_replicas_missing(&self) -> bool {
+        let options = self.options();
+        let least = options.replication.replicas_min;
+        least > 0 && self.replication.good_replicas.load(Ordering::Relaxed) < least
+    }
+
+    /// Whether keys that have expired are gone although nobody removed them: not on a replica.
+    pub(crate) fn drops_expired(&self) -> bool {
+        !self.replication.is_replica()
+    }
+
+    /// What a snapshot tells of the history that it belongs to. The history is held.
+    pub(crate) fn origin(&self, id: &str, position: u64) -> [(&'static str, Vec<u8>); 3] {
+        [
+            ("repl-stream-db", b"0".to_vec()),
+            ("repl-id", id.as_bytes().to_vec()),
+            ("repl-offset", position.to_string().into_bytes()),
+        ]
+    }
+
+    /// Remembers where the data of a snapshot comes from: its replicas and its primary may go on
+    /// from there.
+    pub(crate) fn note_origin(&self, summary: &Summary) {
+        let id = summary.field("repl-id").map(|id| String::from_utf8_lossy(id).into_owned());
+        let offset = summary.field("repl-offset").and_then(|text| {
+            std::str::from_utf8(text).ok().and_then(|text| text.parse().ok())
+        });
+        let (Some(id), Some(offset)) = (id.filter(|id| id.len() == 40), offset) else { return };
+        if self.replication.is_replica() {
+            let mut history = self.replication.stream.history();
+            self.replication.stream.take_over(&mut history, id, offset);
+        }
+    }
+
+    /// Puts changed directives into effect, before they are the server's options.
+    pub(crate) fn follow_replication(&self, new: &ReplicationOptions, replica_limit: usize) {
+        let limits = &self.replication.stream.limits;
+        limits.kept.store(new.backlog_bytes, Ordering::Relaxed);
+        limits.behind.store(replica_limit as u64, Ordering::Relaxed);
+    }
+
+    /// To be called once a second: pings, replicas that are silent, those who wait for copies.
+    pub(crate) fn tend_replication(&self) {
+        let options = self.options().replication.clone();
+        let now = now_ms();
+        self.count_good_replicas(now, options.lag_max_s);
+        self.check_waits();
+        if self.replication.is_replica() {
+            return;
+        }
+        let pinged_at = Millis::new(self.replication.pinged_at.load(Ordering::Relaxed));
+        if self.replication.stream.is_on() && now.since(pinged_at) >= options.ping_period_s * 1000 {
+            self.replication.pinged_at.store(now.get(), Ordering::Relaxed);
+            self.replication.stream.say(b"*1\r\n$4\r\nPING\r\n");
+        }
+        self.dismiss_silent(now, options.timeout_s);
+        self.forget_deserted(now, options.backlog_ttl_s);
+    }
+
+    fn count_good_replicas(&self, now: Millis, lag_max_s: u64) {
+        let history = self.replication.stream.history();
+        let is_good = |copier: &&stream::Copier| {
+            copier.phase == stream::Phase::Online
+                && now.since(copier.heard_at) / 1000 <= lag_max_s
+        };
+        let good = history.copiers.values().filter(is_good).count() as u64;
+        self.replication.good_replicas.store(good, Ordering::Relaxed);
+    }
+
+    fn dismiss_silent(&self, now: Millis, timeout_s: u64) {
+        let history = self.replication.stream.history();
+        for (client, copier) in &history.copiers {
+            let is_told = matches!(copier.phase, stream::Phase::Online);
+            if is_told && now.since(copier.heard_at) > timeout_s * 1000 {
+                tracing::warn!("the replica {} is silent", copier.shown_address());
+                self.post.tell(*client, crate::mailbox::Message::Close);
+            }
+        }
+    }
+
+    /// Lets the stream go that nobody has been told for long.
+    fn forget_deserted(&self, now: Millis, ttl_s: u64) {
+        let stream = &self.replication.stream;
+        let is_deserted = |history: &stream::History| {
+            history.copiers.is_empty() && now.since(history.deserted_at) > ttl_s * 1000
+        };
+        if ttl_s == 0 || !stream.is_on() || !is_deserted(&stream.history()) {
+            return;
+        }
+        self.store.freeze(|_| {
+            let mut history = stream.history();
+            if is_deserted(&history) {
+                stream.cease(&mut history);
+                // What is missing from now on must not be passed over.
+                let mut seed = now.get();
+                history.id = run_id(&mut seed);
+                history.second = None;
+            }
+        });
+        self.store.follow_copies();
+    }
+}

@@ -1,0 +1,73 @@
+//! Effects as the bytes of a log or a replication stream.
+//!
+//! Whoever reads them back has one database selected, so a command for another is told first; what
+//! must take effect as a whole stands between MULTI and EXEC.
+
+/// Bytes that larger buffers give back.
+const SPARE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Writes effects down.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    bytes: Vec<u8>,
+    /// The database that the reader has selected.
+    database: Option<u32>,
+}
+
+impl Encoder {
+    /// Appends what must take effect as a whole: commands, each with its database. `unit` lists
+    /// them, any number of times. Gives how many bytes that are.
+    pub fn append<'a, C: Iterator<Item = (u32, &'a [u8])>>(
+        &mut self,
+        unit: impl Fn() -> C,
+    ) -> usize {
+        let before = self.bytes.len();
+        let Some((first, _)) = unit().next() else { return 0 };
+        self.select(first);
+        let is_several = unit().nth(1).is_some();
+        if is_several {
+            self.bytes.extend_from_slice(b"*1\r\n$5\r\nMULTI\r\n");
+        }
+        for (database, command) in unit() {
+            self.select(database);
+            self.bytes.extend_from_slice(command);
+        }
+        if is_several {
+            self.bytes.extend_from_slice(b"*1\r\n$4\r\nEXEC\r\n");
+        }
+        self.bytes.len() - before
+    }
+
+    fn select(&mut self, database: u32) {
+        if self.database == Some(database) {
+            return;
+        }
+        self.database = Some(database);
+        let number = database.to_string();
+        let command = format!("*2\r\n$6\r\nSELECT\r\n${}\r\n{number}\r\n", number.len());
+        self.bytes.extend_from_slice(command.as_bytes());
+    }
+
+    /// The next command says which database it is for.
+    pub fn forget_database(&mut self) {
+        self.database = None;
+    }
+
+    /// Exchanges what was written with another, empty buffer.
+    pub fn swap(&mut self, buffer: &mut Vec<u8>) {
+        std::mem::swap(&mut self.bytes, buffer);
+    }
+
+    /// Takes what was written.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+
+    /// Takes a buffer back for its memory.
+    pub fn give_back(&mut self, mut buffer: Vec<u8>) {
+        if self.bytes.is_empty() && buffer.capacity() <= SPARE_BYTES_MAX {
+            buffer.clear();
+            self.bytes = buffer;
+        }
+    }
+}

@@ -10,7 +10,7 @@ use reef_engine::settings::{Eviction, Lazy, Settings, SlowLogLimits};
 use reef_engine::types::limits::Limits;
 use reef_server::{
     ClientCertificates, Configuration, Options, OutputLimit, OutputLimits, PersistenceOptions,
-    TlsOptions,
+    ReplicationOptions, TlsOptions,
 };
 
 use crate::config::{Access, BufferLimit, Caller, Config, Fsync};
@@ -42,6 +42,11 @@ impl Configuration for Directives {
         apply(settings(&changed), options(&changed))?;
         *config = changed;
         Ok(())
+    }
+
+    fn note_primary(&self, primary: Option<&(String, u16)>) {
+        let primary = primary.map(|(host, port)| (host.clone().into_bytes(), *port));
+        self.0.lock().set_primary(primary);
     }
 
     fn rewrite(&self, users: &[String]) -> Result<(), String> {
@@ -151,6 +156,30 @@ pub(crate) fn options(config: &Config) -> Options {
         config_file: config.file().map(|file| file.display().to_string()).unwrap_or_default(),
         hz: config.hz(),
         persistence: persistence(config),
+        replication: replication(config),
+    }
+}
+
+/// Who copies whom.
+fn replication(config: &Config) -> ReplicationOptions {
+    let seconds = |duration: Option<std::time::Duration>| duration.map_or(0, |d| d.as_secs());
+    ReplicationOptions {
+        primary: config.replicaof(),
+        user: String::from_utf8_lossy(&config.masteruser()).into_owned(),
+        password: config.masterauth(),
+        is_readonly: config.replica_read_only(),
+        serves_stale_data: config.replica_serve_stale_data(),
+        priority: config.replica_priority(),
+        is_announced: config.replica_announced(),
+        announced_address: config.replica_announce_ip(),
+        announced_port: config.replica_announce_port().unwrap_or(0),
+        ignores_memory_limit: config.replica_ignore_maxmemory(),
+        ping_period_s: seconds(config.repl_ping_replica_period()),
+        timeout_s: seconds(config.repl_timeout()),
+        backlog_bytes: config.repl_backlog_size_bytes(),
+        backlog_ttl_s: seconds(config.repl_backlog_ttl()),
+        replicas_min: config.min_replicas_to_write().into(),
+        lag_max_s: seconds(config.min_replicas_max_lag()),
     }
 }
 

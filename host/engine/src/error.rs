@@ -154,6 +154,9 @@ impl Error {
         "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
     );
     pub const UNBLOCKED: Self = Self::Text("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    pub const UNBLOCKED_BY_ROLE: Self = Self::Text(
+        "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+    );
     pub const INVALID_PRIMARY_PORT: Self = Self::Text("ERR Invalid master port");
     pub const WAIT_ON_REPLICA: Self = Self::Text(
         "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.",
@@ -161,9 +164,8 @@ impl Error {
     pub const WAITAOF_ON_REPLICA: Self = Self::Text(
         "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated.",
     );
-    pub const WAITAOF_WITHOUT_LOG: Self = Self::Text(
-        "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
-    );
+    pub const WAITAOF_WITHOUT_LOG: Self =
+        Self::Text("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
     pub const NO_PRIMARY_LINK: Self =
         Self::Text("NOMASTERLINK Can't SYNC while not connected with my master");
     pub const FAILOVER_TIMEOUT: Self = Self::Text("ERR FAILOVER timeout must be greater than 0");
@@ -182,8 +184,7 @@ impl Error {
         Self::Text("ERR FAILOVER target replica is not online.");
     pub const FOLLOW_WHILE_FAILOVER: Self =
         Self::Text("ERR REPLICAOF not allowed while failing over.");
-    pub const FAILOVER_ID: Self =
-        Self::Text("ERR PSYNC FAILOVER replid must match my replid.");
+    pub const FAILOVER_ID: Self = Self::Text("ERR PSYNC FAILOVER replid must match my replid.");
     pub const NOTHING_KEPT: Self = Self::Text("ERR this server keeps nothing on disk");
     pub const SAVE_RUNS: Self = Self::Text("ERR Background save already in progress");
     pub const OTHER_SAVE_RUNS: Self = Self::Text(

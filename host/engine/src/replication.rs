@@ -110,8 +110,11 @@ pub trait Replication {
     fn acknowledge(&mut self, offset: u64, logged: Option<u64>);
 
     /// Says at once how many copies there are, or later.
-    fn wait_for_copies(&mut self, wanted: CopiesWanted, reply: &mut Writer)
-    -> Result<CallStatus, Error>;
+    fn wait_for_copies(
+        &mut self,
+        wanted: CopiesWanted,
+        reply: &mut Writer,
+    ) -> Result<CallStatus, Error>;
 
     /// Begins to hand over to a replica.
     fn fail_over(&mut self, how: Failover) -> Result<(), Error>;

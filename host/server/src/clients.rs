@@ -33,6 +33,8 @@ pub(crate) struct Card {
     pub(crate) queued: AtomicU32,
     pub(crate) watching: AtomicU32,
     pub(crate) monitoring: AtomicBool,
+    /// Whether it copies this server.
+    pub(crate) is_copier: AtomicBool,
     pub(crate) waiting: AtomicBool,
     pub(crate) no_evict: AtomicBool,
     pub(crate) no_touch: AtomicBool,
@@ -86,6 +88,7 @@ impl Card {
             queued: AtomicU32::new(0),
             watching: AtomicU32::new(0),
             monitoring: AtomicBool::new(false),
+            is_copier: AtomicBool::new(false),
             waiting: AtomicBool::new(false),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),

@@ -67,6 +67,10 @@ pub(crate) struct Connection {
     pub(crate) hung_up: bool,
     /// Where it waits, if for a key.
     pub(crate) waiter: Option<Box<Waiting>>,
+    /// Until when it waits for copies of what it wrote, if it does so with a limit.
+    pub(crate) copies_until: Option<Instant>,
+    /// Whether it copies this server.
+    pub(crate) is_copier: bool,
 }
 
 /// How sending went.
@@ -103,12 +107,17 @@ impl Connection {
             soft_since: 0,
             hung_up: false,
             waiter: None,
+            copies_until: None,
+            is_copier: false,
         }
     }
 
     /// Ends the wait as far as the connection is concerned; what the queues know is the caller's
     /// business.
     pub(crate) fn forget_wait(&mut self, deadlines: &mut Deadlines) -> Option<Waiting> {
+        if let Some(at) = self.copies_until.take() {
+            deadlines.remove(&(at, self.session.id));
+        }
         let waiting = *self.waiter.take()?;
         if let Some(at) = waiting.deadline {
             deadlines.remove(&(at, waiting.waiter.client));
@@ -192,7 +201,12 @@ impl Connection {
 
     /// What it is for, as far as limits care.
     pub(crate) fn kind(&self) -> ClientKind {
-        if self.session.subscribed.any() { ClientKind::Pubsub } else { ClientKind::Normal }
+        match self.session.subscribed.any() {
+            // How far it may be behind is the stream's business.
+            _ if self.is_copier => ClientKind::Primary,
+            true => ClientKind::Pubsub,
+            false => ClientKind::Normal,
+        }
     }
 
     /// Whether it has left too much untaken.

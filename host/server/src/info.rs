@@ -109,7 +109,7 @@ impl Shared {
         line(out, "total_system_memory", process::total_memory_bytes());
         line(out, "maxmemory", options.memory_bytes_max);
         line(out, "maxmemory_policy", &options.memory_policy);
-        line(out, "mem_replication_backlog", 0);
+        line(out, "mem_replication_backlog", self.replication.backlog_bytes());
         line(out, "mem_clients_slaves", 0);
         line(out, "mem_clients_normal", clients);
         line(out, "mem_aof_buffer", self.store.log().status().unwritten);
@@ -119,6 +119,11 @@ impl Shared {
     }
 
     fn info_stats(&self, out: &mut String) {
+        let stream = &self.replication.stream;
+        line(out, "sync_full", stream.full.load(Ordering::Relaxed));
+        line(out, "sync_partial_ok", stream.partial.load(Ordering::Relaxed));
+        line(out, "sync_partial_err", stream.partial_refused.load(Ordering::Relaxed));
+        line(out, "total_net_repl_output_bytes", stream.bytes_out.load(Ordering::Relaxed));
         line(out, "total_connections_received", self.post.clients.accepted.load(Ordering::Relaxed));
         line(out, "total_commands_processed", self.sum(|s| s.commands.get()));
         let now = now_ms();
@@ -149,20 +154,6 @@ impl Shared {
         for name in ABSENT_STATS {
             line(out, name, 0);
         }
-    }
-
-    fn info_replication(&self, out: &mut String) {
-        line(out, "role", "master");
-        line(out, "connected_slaves", 0);
-        line(out, "master_failover_state", "no-failover");
-        line(out, "master_replid", &self.run_id);
-        line(out, "master_replid2", "0".repeat(40));
-        line(out, "master_repl_offset", 0);
-        line(out, "second_repl_offset", -1);
-        line(out, "repl_backlog_active", 0);
-        line(out, "repl_backlog_size", 1024 * 1024);
-        line(out, "repl_backlog_first_byte_offset", 0);
-        line(out, "repl_backlog_histlen", 0);
     }
 
     /// All workers' totals.
@@ -226,12 +217,8 @@ impl Shared {
 }
 
 /// Counters of what this server does not do, so they stay at zero. Clients look for them.
-const ABSENT_STATS: [&str; 8] = [
+const ABSENT_STATS: [&str; 4] = [
     "total_net_repl_input_bytes",
-    "total_net_repl_output_bytes",
-    "sync_full",
-    "sync_partial_ok",
-    "sync_partial_err",
     "latest_fork_usec",
     "total_forks",
     "unexpected_error_replies",

@@ -46,6 +46,7 @@ pub use clock::now_ms;
 pub use huge_pages::postpone_huge_pages;
 pub use persistence::{LoadFailure, PersistenceOptions};
 pub use reef_storage::Fsync;
+pub use replication::ReplicationOptions;
 pub use server::{Configuration, Options, OutputLimit, OutputLimits, Server, ServerError, Stopper};
 pub use store::{Execution, Moment, Store};
 pub use surroundings::BatchHost;

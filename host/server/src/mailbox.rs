@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use reef_engine::push::{Push, Receivers};
 use reef_engine::serving::Ending;
 
+use crate::replication::Parcel;
 use crate::socket::Socket;
 
 /// What a worker can be told.
@@ -45,6 +46,15 @@ pub(crate) enum Message {
     Feed(Arc<[u8]>),
     /// Look whether commands are still paused.
     Resume,
+    /// There is more of the stream for a replica.
+    Replicate(u64),
+    /// Part of a snapshot for a replica.
+    Parcel {
+        /// The replica.
+        client: u64,
+        /// The part.
+        parcel: Parcel,
+    },
     /// Stop.
     Stop,
 }

@@ -30,6 +30,8 @@ pub(crate) struct Ledger {
     /// Whether there is a limit, so that somebody reads the figure.
     is_kept: AtomicBool,
     data_bytes: AtomicUsize,
+    /// Whether a replica leaves eviction to its primary.
+    is_left_to_primary: AtomicBool,
     /// Connections with their buffers.
     pub(crate) client_bytes: AtomicUsize,
     /// Whether a command left something over for others to evict.
@@ -53,6 +55,11 @@ struct Evictor {
 }
 
 impl Ledger {
+    /// Says whether a replica leaves eviction to its primary.
+    pub(crate) fn leave_to_primary(&self, leave: bool) {
+        self.is_left_to_primary.store(leave, Ordering::Relaxed);
+    }
+
     /// Whether growth is noted.
     #[inline]
     pub(crate) fn is_kept(&self) -> bool {
@@ -146,7 +153,7 @@ impl Store {
     /// Makes room for a command if there is a limit, and too little room.
     #[inline]
     pub(crate) fn make_room(&self, rules: &Rules, now: Millis) -> Room {
-        if rules.settings.eviction.bytes_max == 0 {
+        if rules.settings.eviction.bytes_max == 0 || self.leaves_eviction() {
             return Room::AMPLE;
         }
         let ledger = self.ledger();
@@ -155,6 +162,11 @@ impl Store {
             return Room::AMPLE;
         }
         self.evict(rules, now)
+    }
+
+    /// Whether the primary decides what gives way (`replica-ignore-maxmemory`).
+    fn leaves_eviction(&self) -> bool {
+        self.is_replica() && self.ledger().is_left_to_primary.load(Ordering::Relaxed)
     }
 
     /// Goes on with what commands had no time for.

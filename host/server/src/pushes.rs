@@ -79,6 +79,9 @@ impl Worker {
             let has_left = connection.session.closing && connection.output.is_empty();
             if is_broken || is_overfull || has_left {
                 self.close(place);
+            } else if connection.is_copier {
+                let client = connection.session.id;
+                self.feed_replica(client);
             }
         }
     }

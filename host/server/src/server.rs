@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -25,6 +25,7 @@ use crate::mailbox::Mailbox;
 use crate::persistence::{LoadFailure, Loading, PersistenceOptions, Saver};
 use crate::post::Post;
 use crate::rates::Rates;
+use crate::replication::{Replication, ReplicationOptions};
 use crate::socket::Socket;
 use crate::statistics::Statistics;
 use crate::store::Store;
@@ -80,6 +81,8 @@ pub struct Options {
     pub hz: u32,
     /// What is kept on disk.
     pub persistence: PersistenceOptions,
+    /// Who copies whom.
+    pub replication: ReplicationOptions,
 }
 
 /// How many bytes a client of some class may leave untaken.
@@ -169,6 +172,7 @@ impl Default for Options {
             config_file: String::new(),
             hz: 10,
             persistence: PersistenceOptions::default(),
+            replication: ReplicationOptions::default(),
         }
     }
 }
@@ -184,6 +188,8 @@ pub trait Configuration: Send + Sync {
         pairs: &[(&[u8], &[u8])],
         apply: &mut dyn FnMut(Settings, Options) -> Result<(), Error>,
     ) -> Result<(), Error>;
+    /// Keeps whom the server follows, as `replicaof` has it.
+    fn note_primary(&self, primary: Option<&(String, u16)>);
     /// Writes the configuration back to its file. `users` are all users as in lines `user ...`,
     /// without that word.
     fn rewrite(&self, users: &[String]) -> Result<(), String>;
@@ -270,6 +276,8 @@ pub(crate) struct Shared {
     /// Saves the data.
     pub(crate) saver: Saver,
     pub(crate) loading: Loading,
+    pub(crate) replication: Arc<Replication>,
+    me: Weak<Self>,
 }
 
 impl Shared {
@@ -289,6 +297,7 @@ impl Shared {
             self.tls.store(tls);
         }
         self.follow_persistence(&options.persistence);
+        self.follow_replication(&options);
         let keys_max = settings.tracked_keys_max;
         self.store.set_settings(settings);
         self.post.trim_tracking(keys_max, now_us());
@@ -320,6 +329,11 @@ impl Shared {
         Link::encrypted(socket, config)
             .inspect_err(|error| tracing::warn!("a TLS connection cannot be served: {error}"))
             .ok()
+    }
+
+    /// Itself, for threads that outlive a command.
+    pub(crate) fn me(&self) -> Arc<Self> {
+        self.me.upgrade().expect("whoever asks is held by somebody")
     }
 
     pub(crate) fn configuration(&self) -> Option<&Arc<dyn Configuration>> {
@@ -395,7 +409,9 @@ impl Server {
         let post = Arc::new(Post::new(mailboxes, seed, store.rules().audience()));
         store.set_post(post.clone());
         let mut run_id_state = seed ^ now_ms().get();
-        let shared = Arc::new(Shared {
+        let replication = Arc::new(Replication::new(&mut run_id_state, post.clone()));
+        store.set_replication(replication.clone());
+        let shared = Arc::new_cyclic(|me| Shared {
             store,
             configuration,
             extension: OnceLock::new(),
@@ -413,10 +429,13 @@ impl Server {
             workers_served: AtomicUsize::new(0),
             saver: Saver::new(),
             loading: Loading::default(),
+            replication: replication.clone(),
+            me: me.clone(),
             options: ArcSwap::from_pointee(options),
             listeners: Mutex::new(listeners),
             tls: ArcSwapOption::new(tls),
         });
+        shared.follow_replication(&shared.options());
         if let Some(extension) = extension {
             // The cell is new, so it is empty.
             let _ = shared.extension.set(extension);
@@ -435,9 +454,14 @@ impl Server {
     /// Loads what was kept and begins to keep what is changed. Until then clients hear that the
     /// server is loading.
     pub fn load(&mut self) -> Result<(), ServerError> {
+        let primary = self.shared.options().replication.primary.clone();
+        self.shared.store.set_replica(primary.is_some());
         self.shared.load()?;
         self.threads.extend(Saver::start(&self.shared)?);
         self.shared.loading.end();
+        if primary.is_some() {
+            self.shared.follow(primary, false);
+        }
         Ok(())
     }
 
@@ -477,7 +501,7 @@ impl Drop for Server {
 }
 
 /// Forty hexadecimal digits that name this run of the server.
-fn run_id(state: &mut u64) -> String {
+pub(crate) fn run_id(state: &mut u64) -> String {
     let mut id = String::with_capacity(48);
     while id.len() < 40 {
         id.push_str(&format!("{:016x}", crate::surroundings::next_random(state)));

@@ -37,6 +37,7 @@ impl Worker {
             return;
         }
         let is_settled = log.is_settled() || log.settle().is_ok();
+        self.shared.check_waits();
         let mut unsettled = Vec::new();
         for place in &self.touched {
             let Some(connection) = self.connections.get_mut(*place) else { continue };

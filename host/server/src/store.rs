@@ -40,6 +40,7 @@ use crate::memory::{Ledger, Room};
 use crate::pause::PauseClock;
 use crate::post::Post;
 use crate::reaper::Reaper;
+use crate::replication::{Replication, Stream};
 use crate::surroundings::BatchHost;
 use crate::timing::Slow;
 
@@ -68,6 +69,10 @@ pub struct Store {
     pause: PauseClock,
     slow: Slow,
     log: Log,
+    /// What replicas are told, once there is a server.
+    replication: OnceLock<Arc<Replication>>,
+    /// Whether another server decides when keys expire and give way.
+    is_replica: AtomicBool,
 }
 
 /// What the steps of one turn have in common.
@@ -115,6 +120,8 @@ impl Store {
             pause: PauseClock::default(),
             slow,
             log: Log::default(),
+            replication: OnceLock::new(),
+            is_replica: AtomicBool::new(false),
         });
         store.keep_ledger(&store.rules());
         store
@@ -127,6 +134,25 @@ impl Store {
 
     /// Writes effects down, for the log and for replicas. The shards that they are about are held.
     pub(crate) fn propagate(&self, effects: &Effects) {
+        self.write_log(effects);
+        if let Some(stream) = self.stream() {
+            stream.append(effects);
+        }
+    }
+
+    /// Writes effects of what a primary said down: the log has them, replicas what was said.
+    pub(crate) fn relay(&self, (unit, generation): (&[u8], u64), effects: &Effects) {
+        self.write_log(effects);
+        if let Some(replication) = self.replication.get() {
+            replication.stream.append_relayed(unit, generation, effects);
+        }
+    }
+
+    fn stream(&self) -> Option<&Stream> {
+        self.replication.get().map(|replication| &replication.stream).filter(|s| s.is_on())
+    }
+
+    fn write_log(&self, effects: &Effects) {
         if !self.log.is_on() {
             return;
         }
@@ -140,7 +166,47 @@ impl Store {
 
     /// Lets steps say their effects as long as somebody keeps a copy of the data.
     pub(crate) fn follow_copies(&self) {
-        self.freeze(|_| self.rules().propagation().set_on(self.log.is_on()));
+        self.freeze(|_| {
+            let is_followed = self.log.is_on() || self.stream().is_some() || self.is_replica();
+            self.rules().propagation().set_on(is_followed);
+        });
+    }
+
+    /// Says who replicas are. Only the first server is heard.
+    pub(crate) fn set_replication(&self, replication: Arc<Replication>) {
+        let _ = self.replication.set(replication);
+    }
+
+    /// Says whether another server decides when keys expire and give way.
+    pub(crate) fn set_replica(&self, is_replica: bool) {
+        self.is_replica.store(is_replica, Ordering::Release);
+    }
+
+    /// Whether another server decides when keys expire and give way.
+    #[inline]
+    pub(crate) fn is_replica(&self) -> bool {
+        self.is_replica.load(Ordering::Relaxed)
+    }
+
+    /// Empties all databases.
+    pub(crate) fn empty(&self) {
+        let rules = self.rules();
+        let parts = self.freeze(|shards| {
+            let mut journal = Journal::new();
+            let mut keys = Keyspace::new(shards, &rules, now_ms(), 0, &mut journal);
+            (0..rules.settings.databases).flat_map(|number| keys.flush(number)).collect()
+        });
+        self.reaper.take_databases(parts, false);
+    }
+
+    /// Nobody around a step, but those whom it reaches.
+    pub(crate) fn batch_host(&self) -> BatchHost<'_> {
+        BatchHost {
+            post: self.post.get().map(|post| &**post),
+            users: Some(&self.users),
+            store: Some(self),
+            relayed: None,
+        }
     }
 
     /// Keys in all databases.
@@ -292,7 +358,7 @@ impl Store {
                 answer: Answer::Now,
                 rerun: false,
             };
-            cx.keys.keep_expired = conditions.pause != Pause::Nothing;
+            cx.keys.keep_expired = conditions.pause != Pause::Nothing || self.is_replica();
             cx.run(&command, argv);
             cx.settle();
             let answer = std::mem::take(&mut cx.answer);
@@ -382,7 +448,7 @@ impl Store {
     /// When the next key expires.
     pub(crate) fn next_expiry(&self) -> Option<Millis> {
         let at = self.next_expiry.load(Ordering::Acquire);
-        let active = self.active_expiry.load(Ordering::Relaxed);
+        let active = self.active_expiry.load(Ordering::Relaxed) && !self.is_replica();
         (active && at != u64::MAX).then(|| Millis::new(at))
     }
 
@@ -395,7 +461,7 @@ impl Store {
     pub(crate) fn expire_due(&self, now: Millis) {
         const BUDGET_PER_SHARD: usize = 500;
         let is_due = self.next_expiry().is_some_and(|at| at <= now);
-        if !is_due || self.pause.at(now) != Pause::Nothing {
+        if !is_due || self.pause.at(now) != Pause::Nothing || self.is_replica() {
             return;
         }
         let started = Instant::now();
@@ -446,11 +512,7 @@ impl Store {
         let (rules, registry) = (self.rules.load(), self.registry.load());
         let mut session = Session::new(caller.client_id, caller.user.clone(), true);
         session.database = caller.database;
-        let mut host = BatchHost {
-            post: self.post.get().map(|post| &**post),
-            users: Some(&self.users),
-            store: Some(self),
-        };
+        let mut host = self.batch_host();
         let result = self.with_shards(set, |shards| {
             let mut cx = Cx {
                 keys: Keyspace::new(shards, &rules, now_ms(), caller.database, journal),

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use reef_engine::acl::{Directory, Policy};
 use reef_engine::backend::{CallStatus, Caller, Completion, Extension, PluginCommand};
-use reef_engine::client_info::{ClientFilter, ClientInfo};
+use reef_engine::client_info::{ClientFilter, ClientInfo, ClientKind};
 use reef_engine::clock::Millis;
 use reef_engine::effects::Effects;
 use reef_engine::error::Error;
@@ -18,6 +19,7 @@ use reef_engine::latencies::Latencies;
 use reef_engine::pubsub::{Send, Subscriptions};
 use reef_engine::push::{Push, Receivers};
 use reef_engine::registry::{CommandRef, Registry};
+use reef_engine::replication::Replication;
 use reef_engine::serving::Ending;
 use reef_engine::slow_log::SlowLog;
 use reef_engine::tracking::Tracking;
@@ -51,6 +53,10 @@ pub(crate) struct WorkerHost<'a> {
     pub(crate) close_self: bool,
     /// Whether the client caused a push for itself.
     pub(crate) told_self: bool,
+    /// Whether the client copies this server.
+    pub(crate) became_copier: bool,
+    /// Until when the client waits for copies, if not for ever.
+    pub(crate) waits_until: Option<Instant>,
 }
 
 impl WorkerHost<'_> {
@@ -291,6 +297,10 @@ impl Host for WorkerHost<'_> {
         shared.saver.save(what, reply, || Self::completion(shared, client))
     }
 
+    fn replication(&mut self) -> Option<&mut dyn Replication> {
+        Some(self)
+    }
+
     fn saved_at(&self) -> Millis {
         self.shared.saver.status.lock().saved_at
     }
@@ -354,6 +364,11 @@ fn describe(card: &Card, shared: &Shared) -> ClientInfo {
         library_name: labels.library_name,
         library_version: labels.library_version,
         tracking: shared.post.tracking.lock().state_of(card.id),
+        kind: if card.is_copier.load(Ordering::Relaxed) {
+            ClientKind::Replica
+        } else {
+            ClientKind::Normal
+        },
         ..ClientInfo::default()
     };
     client.set_subscribed(shared.post.subscriptions.lock().counts_of(card.id));
@@ -388,6 +403,8 @@ pub struct BatchHost<'a> {
     pub(crate) post: Option<&'a Post>,
     pub(crate) users: Option<&'a Mutex<Directory>>,
     pub(crate) store: Option<&'a Store>,
+    /// What a primary said, if it is the client, and on which link.
+    pub(crate) relayed: Option<(&'a [u8], u64)>,
 }
 
 impl Host for BatchHost<'_> {
@@ -485,8 +502,10 @@ impl Host for BatchHost<'_> {
     }
 
     fn propagate(&mut self, effects: &mut Effects) {
-        if let Some(store) = self.store {
-            store.propagate(effects);
+        let Some(store) = self.store else { return };
+        match self.relayed.take() {
+            Some(unit) => store.relay(unit, effects),
+            None => store.propagate(effects),
         }
     }
 

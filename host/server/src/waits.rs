@@ -45,7 +45,12 @@ impl Worker {
     pub(crate) fn end_wait(&mut self, client: u64, ending: Ending, moment: &Moment) {
         let place = self.places.get(&client);
         let Some(connection) = place.and_then(|place| self.connections.get(*place)) else { return };
-        let Some(waiting) = &connection.waiter else { return };
+        let Some(waiting) = &connection.waiter else {
+            if let Some(farewell) = self.shared.end_copy_wait(client) {
+                self.late_reply(client, &farewell, moment);
+            }
+            return;
+        };
         if self.shared.store.end_wait(&waiting.waiter) {
             let farewell = waiting.waiter.farewell(ending);
             self.late_reply(client, &farewell, moment);

@@ -226,6 +226,9 @@ impl Worker {
         }
         self.shared.store.end_session(&mut connection.session);
         self.shared.post.forget(&connection.session);
+        if connection.is_copier || connection.waiting {
+            self.shared.replication.stream.forget(connection.session.id);
+        }
         let bytes = connection.card.memory_bytes.swap(0, Ordering::Relaxed) as usize;
         self.shared.store.ledger().client_bytes.fetch_sub(bytes, Ordering::AcqRel);
         if connection.session.monitoring {
@@ -260,6 +263,10 @@ impl Worker {
             return self.close(place);
         }
         connection.readable = true;
+        if connection.is_copier && event.is_writable() {
+            let client = connection.session.id;
+            self.feed_replica(client);
+        }
         self.serve(place, moment);
     }
 
@@ -492,6 +499,8 @@ impl Worker {
             stopwatch: &mut self.stopwatch,
             close_self: false,
             told_self: false,
+            became_copier: false,
+            waits_until: None,
         };
         let session = &mut connection.session;
         let store = &self.shared.store;
@@ -505,6 +514,14 @@ impl Worker {
         }
         session.closing |= host.close_self;
         let told_self = host.told_self;
+        if host.became_copier {
+            connection.is_copier = true;
+            connection.card.is_copier.store(true, Ordering::Relaxed);
+        }
+        if let Some(at) = host.waits_until {
+            connection.copies_until = Some(at);
+            self.deadlines.insert((at, session.id));
+        }
         connection.waiting = !matches!(execution.answer, Answer::Now);
         connection.wrote |= execution.may_write;
         let took = self.stopwatch.lap_outer();
@@ -553,6 +570,8 @@ impl Worker {
                 Message::Push { clients, push } => self.push(&clients, &push, None),
                 Message::Feed(line) => self.feed_own(&line),
                 Message::Resume => {}
+                Message::Replicate(client) => self.feed_replica(client),
+                Message::Parcel { client, parcel } => self.pass_on(client, &parcel),
                 Message::Stop => self.stopping = true,
             }
         }

@@ -165,11 +165,7 @@ fn replconf(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 }
 
 /// Takes what a replica says. Whether it is answered.
-fn introduce(
-    host: &mut dyn Replication,
-    name: &[u8],
-    args: &mut Args<'_>,
-) -> Result<bool, Error> {
+fn introduce(host: &mut dyn Replication, name: &[u8], args: &mut Args<'_>) -> Result<bool, Error> {
     let is = |word: &str| name.eq_ignore_ascii_case(word.as_bytes());
     let introduction = if is("listening-port") {
         let port = args.integer()?;

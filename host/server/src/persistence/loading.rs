@@ -72,7 +72,9 @@ impl Loading {
         self.is_on.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn begin(&self) {
+    pub(crate) fn begin(&self, total: u64) {
+        self.note(0);
+        self.total.store(total, Ordering::Relaxed);
         self.is_on.store(true, Ordering::Release);
     }
 
@@ -80,9 +82,9 @@ impl Loading {
         self.is_on.store(false, Ordering::Release);
     }
 
-    fn note(&self, bytes: u64, total: u64) {
+    /// So many bytes are loaded.
+    pub(crate) fn note(&self, bytes: u64) {
         self.bytes.store(bytes, Ordering::Relaxed);
-        self.total.store(total, Ordering::Relaxed);
     }
 
     /// When it began, how many bytes are loaded, and how many there are.
@@ -367,7 +369,8 @@ impl<'a> Progress<'a> {
     }
 
     fn at(&mut self, bytes: u64) {
-        self.shared.loading.note(bytes, self.total);
+        self.shared.loading.begin(self.total);
+        self.shared.loading.note(bytes);
         let seconds = self.started.elapsed().as_secs();
         if seconds > self.told_s {
             self.told_s = seconds;

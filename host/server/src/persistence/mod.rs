@@ -20,8 +20,9 @@ use reef_engine::gates::DiskFailure;
 use reef_storage::{AppendFiles, Fsync, RealDisk, SharedDisk};
 
 pub use loading::LoadFailure;
-pub(crate) use loading::{Loading, Summary};
+pub(crate) use loading::{Loading, Meeting, Summary, read_snapshot};
 pub(crate) use saver::Saver;
+pub(crate) use snapshots::Begun;
 
 use crate::server::Shared;
 

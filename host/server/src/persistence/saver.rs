@@ -253,6 +253,7 @@ impl Shared {
             if self.store.log().tend() {
                 self.saver.want_rewrite();
             }
+            self.tend_replication();
         }
     }
 

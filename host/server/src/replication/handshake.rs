@@ -26,14 +26,9 @@ pub(super) struct Wire {
 #[derive(Debug)]
 pub(super) enum Offer {
     /// Everything, from this place of this history on.
-    Everything {
-        id: String,
-        position: u64,
-    },
+    Everything { id: String, position: u64 },
     /// To go on, perhaps under a new name.
-    Continuation {
-        id: Option<String>,
-    },
+    Continuation { id: Option<String> },
 }
 
 /// Who wants to copy.
@@ -139,7 +134,8 @@ impl Wire {
     ) -> io::Result<Offer> {
         let greeting = self.ask(&[b"PING"], goes_on)?;
         let is_stranger = ["-NOAUTH", "-NOPERM", "-ERR operation not permitted"];
-        if !greeting.starts_with('+') && !is_stranger.iter().any(|text| greeting.starts_with(text)) {
+        if !greeting.starts_with('+') && !is_stranger.iter().any(|text| greeting.starts_with(text))
+        {
             return Err(refused("PING", &greeting));
         }
         let ReplicationOptions { user, password, .. } = who.options;

@@ -10,7 +10,7 @@
 //! - `status.rs`: INFO.
 //!
 //! Invariant: a snapshot and the place in the stream that goes with it are of one instant: all shards
-//! are held, and nothing that the primary said is half-way (`applying`).
+//! are held, and what a primary says is appended in the step that runs it.
 
 mod backlog;
 mod copies;
@@ -33,11 +33,11 @@ use reef_engine::gates::Conditions;
 use crate::clock::now_ms;
 use crate::persistence::Summary;
 use crate::post::Post;
-use crate::server::{Shared, run_id};
+use crate::server::{Options, Shared, run_id};
 
+pub(crate) use feeding::Parcel;
 pub(crate) use handover::Handover;
 pub(crate) use primary_link::{LinkState, Primary};
-pub(crate) use requests::ReplicaRequest;
 pub(crate) use stream::Stream;
 
 /// What is configured about replication.
@@ -108,8 +108,6 @@ pub(crate) struct Replication {
     is_replica: AtomicBool,
     /// Whether the link to the primary is up.
     is_linked: AtomicBool,
-    /// Held while what a primary says is applied and relayed.
-    pub(crate) applying: Mutex<()>,
     /// Replicas that are good enough for `min-replicas-to-write`.
     good_replicas: AtomicU64,
     /// Whether somebody waits for copies.
@@ -125,12 +123,16 @@ impl Replication {
             primary: Mutex::default(),
             is_replica: AtomicBool::new(false),
             is_linked: AtomicBool::new(false),
-            applying: Mutex::default(),
             good_replicas: AtomicU64::new(0),
             has_waits: AtomicBool::new(false),
             handover: Mutex::default(),
             pinged_at: AtomicU64::new(0),
         }
+    }
+
+    /// Bytes of the stream that are kept.
+    pub(crate) fn backlog_bytes(&self) -> u64 {
+        self.stream.history().backlog.as_ref().map_or(0, |backlog| backlog.len())
     }
 
     /// Whether this server is a replica.
@@ -152,7 +154,6 @@ impl Shared {
         if self.replication.is_replica() {
             let options = self.options();
             let is_linked = self.replication.is_linked.load(Ordering::Relaxed);
-            conditions.is_replica = true;
             conditions.readonly_replica = options.replication.is_readonly;
             conditions.stale_replica = !is_linked && !options.replication.serves_stale_data;
         } else {
@@ -185,9 +186,9 @@ impl Shared {
     /// from there.
     pub(crate) fn note_origin(&self, summary: &Summary) {
         let id = summary.field("repl-id").map(|id| String::from_utf8_lossy(id).into_owned());
-        let offset = summary.field("repl-offset").and_then(|text| {
-            std::str::from_utf8(text).ok().and_then(|text| text.parse().ok())
-        });
+        let offset = summary
+            .field("repl-offset")
+            .and_then(|text| std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()));
         let (Some(id), Some(offset)) = (id.filter(|id| id.len() == 40), offset) else { return };
         if self.replication.is_replica() {
             let mut history = self.replication.stream.history();
@@ -196,10 +197,17 @@ impl Shared {
     }
 
     /// Puts changed directives into effect, before they are the server's options.
-    pub(crate) fn follow_replication(&self, new: &ReplicationOptions, replica_limit: usize) {
+    pub(crate) fn follow_replication(&self, new: &Options) {
         let limits = &self.replication.stream.limits;
-        limits.kept.store(new.backlog_bytes, Ordering::Relaxed);
-        limits.behind.store(replica_limit as u64, Ordering::Relaxed);
+        limits.kept.store(new.replication.backlog_bytes, Ordering::Relaxed);
+        limits.behind.store(new.output_limits.replica.hard_bytes as u64, Ordering::Relaxed);
+        self.store.ledger().leave_to_primary(new.replication.ignores_memory_limit);
+    }
+
+    /// Up to where in the stream the log is synced, if there is one.
+    pub(crate) fn logged_position(&self) -> Option<u64> {
+        let log = self.store.log();
+        (log.is_on() && log.synced() == log.appended()).then(|| self.replication.stream.end())
     }
 
     /// To be called once a second: pings, replicas that are silent, those who wait for copies.
@@ -223,8 +231,7 @@ impl Shared {
     fn count_good_replicas(&self, now: Millis, lag_max_s: u64) {
         let history = self.replication.stream.history();
         let is_good = |copier: &&stream::Copier| {
-            copier.phase == stream::Phase::Online
-                && now.since(copier.heard_at) / 1000 <= lag_max_s
+            copier.phase == stream::Phase::Online && now.since(copier.heard_at) / 1000 <= lag_max_s
         };
         let good = history.copiers.values().filter(is_good).count() as u64;
         self.replication.good_replicas.store(good, Ordering::Relaxed);

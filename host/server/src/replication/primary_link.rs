@@ -7,7 +7,7 @@
 
 use std::io::{self, BufReader};
 use std::net::{Shutdown, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -164,7 +164,9 @@ impl Follower {
     fn note(&self, change: impl FnOnce(&mut Primary)) {
         let mut primary = self.shared.replication.primary.lock();
         let own = primary.as_mut().filter(|primary| Arc::ptr_eq(&primary.is_over, &self.is_over));
-        own.into_iter().for_each(change);
+        if let Some(own) = own {
+            change(own);
+        }
     }
 
     fn run_link(&mut self) -> io::Result<()> {
@@ -301,7 +303,7 @@ impl Follower {
     }
 
     /// Puts a snapshot in the place of all data.
-    fn load(&self, path: &PathBuf) -> io::Result<()> {
+    fn load(&self, path: &Path) -> io::Result<()> {
         let shared = &self.shared;
         let reader = shared.saver.disk.read(path)?;
         if !self.goes_on() {

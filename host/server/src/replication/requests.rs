@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 
 use reef_engine::backend::CallStatus;
 use reef_engine::error::Error;
-use reef_engine::replication::{
-    CopiesWanted, CopyFrom, Failover, Introduction, Replication, Role,
-};
+use reef_engine::replication::{CopiesWanted, CopyFrom, Failover, Introduction, Replication, Role};
 use reef_resp::Writer;
 
 use super::primary_link::LinkState;
@@ -35,7 +33,8 @@ impl Replication for WorkerHost<'_> {
         if self.shared.replication.handover.lock().is_on() {
             return Err(Error::FOLLOW_WHILE_FAILOVER);
         }
-        let primary = primary.map(|(host, port)| (String::from_utf8_lossy(host).into_owned(), port));
+        let primary =
+            primary.map(|(host, port)| (String::from_utf8_lossy(host).into_owned(), port));
         let changes = self.shared.follow(primary.clone(), false);
         if changes {
             self.shared.note_primary(primary.as_ref());
@@ -142,7 +141,9 @@ impl WorkerHost<'_> {
             false => "+CONTINUE\r\n".to_owned(),
         };
         let bytes = line.into_bytes();
-        self.shared.post.tell(self.client, |client| crate::mailbox::Message::Reply { client, bytes });
+        self.shared
+            .post
+            .tell(self.client, |client| crate::mailbox::Message::Reply { client, bytes });
         stream.go_online(&mut history, self.client);
         stream.partial.fetch_add(1, Ordering::Relaxed);
         true
@@ -213,6 +214,7 @@ impl Shared {
         history.generation += 1;
         self.replication.is_linked.store(false, Ordering::Release);
         self.replication.is_replica.store(true, Ordering::Release);
+        self.store.set_replica(true);
     }
 
     fn become_primary(&self) {
@@ -225,6 +227,7 @@ impl Shared {
         stream.forget_database(&mut history);
         stream.dismiss_all(&mut history);
         self.replication.is_replica.store(false, Ordering::Release);
+        self.store.set_replica(false);
         tracing::info!("this server is a primary now");
     }
 }

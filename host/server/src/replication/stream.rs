@@ -126,6 +126,8 @@ pub(crate) struct History {
     encoder: Encoder,
     /// Whether the stream is what a primary says, so that our own effects are no part of it.
     pub(crate) is_relayed: bool,
+    /// Counts changes of whom this server follows: a link that is not of this generation is over.
+    pub(crate) generation: u64,
     /// Since when nobody has been told anything.
     pub(crate) deserted_at: Millis,
 }
@@ -176,6 +178,7 @@ impl Stream {
             waits: Vec::new(),
             encoder: Encoder::default(),
             is_relayed: false,
+            generation: 0,
             deserted_at: now_ms(),
         };
         Self {
@@ -235,11 +238,28 @@ impl Stream {
         self.end.store(position, Ordering::Release);
     }
 
-    /// Appends effects of a step; the shards that they are about are held.
+    /// Appends effects of a step; the shards that they are about are held. On a replica they are no
+    /// part of the stream: what the primary said takes their place.
     pub(crate) fn append(&self, effects: &Effects) {
-        let mut guard = self.history.lock();
-        let history = &mut *guard;
-        if history.is_relayed || history.backlog.is_none() {
+        let mut history = self.history.lock();
+        if !history.is_relayed {
+            self.append_own(&mut history, effects);
+        }
+    }
+
+    /// Appends what the primary said, word for word, in the step that ran it; or what came of it, if
+    /// that link is over and this server is its own primary.
+    pub(crate) fn append_relayed(&self, unit: &[u8], generation: u64, effects: &Effects) {
+        let mut history = self.history.lock();
+        if history.generation == generation {
+            self.push(&mut history, unit);
+        } else if !history.is_relayed {
+            self.append_own(&mut history, effects);
+        }
+    }
+
+    fn append_own(&self, history: &mut History, effects: &Effects) {
+        if history.backlog.is_none() {
             return;
         }
         for unit in effects.units() {
@@ -254,10 +274,17 @@ impl Stream {
         history.encoder.give_back(bytes);
     }
 
-    /// Appends what the primary said, word for word.
-    pub(crate) fn relay(&self, bytes: &[u8]) {
+    /// Appends what the primary said and what changed nothing.
+    pub(crate) fn relay(&self, bytes: &[u8], generation: u64) {
         let mut history = self.history.lock();
-        self.push(&mut history, bytes);
+        if history.generation == generation {
+            self.push(&mut history, bytes);
+        }
+    }
+
+    /// The next effect says which database it is for.
+    pub(crate) fn forget_database(&self, history: &mut History) {
+        history.encoder.forget_database();
     }
 
     /// Appends a command that is no effect.
@@ -300,7 +327,8 @@ impl Stream {
         let history = &mut *guard;
         let Some(copier) = history.copiers.get_mut(&client) else { return Portion::Nothing };
         copier.is_woken = false;
-        let Some(backlog) = history.backlog.as_ref().filter(|_| copier.phase == Phase::Online) else {
+        let Some(backlog) = history.backlog.as_ref().filter(|_| copier.phase == Phase::Online)
+        else {
             return Portion::Nothing;
         };
         if !backlog.read(copier.position, bytes_max, out) {
@@ -347,9 +375,10 @@ impl History {
     /// Whether who knows this history up to `position` can be told the rest.
     pub(crate) fn has(&self, id: &[u8], position: u64) -> bool {
         let is_known = id == self.id.as_bytes()
-            || self.second.as_ref().is_some_and(|(second, until)| {
-                id == second.as_bytes() && position <= *until
-            });
+            || self
+                .second
+                .as_ref()
+                .is_some_and(|(second, until)| id == second.as_bytes() && position <= *until);
         let backlog = self.backlog.as_ref();
         is_known && backlog.is_some_and(|log| (log.start()..=log.end()).contains(&position))
     }

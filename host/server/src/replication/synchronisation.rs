@@ -92,7 +92,6 @@ impl Shared {
         is_compressed: bool,
     ) -> crate::persistence::Begun {
         let replication = &self.replication;
-        let _applying = replication.applying.lock();
         let begun = self.store.freeze(|shards| {
             let mut history = replication.stream.history();
             replication.stream.begin(&mut history);

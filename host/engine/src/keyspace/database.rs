@@ -101,6 +101,12 @@ impl Database {
         self.table.find(hash, |slot| slot.key() == key)
     }
 
+    /// A slot that is most likely that of the key with this hash, if the key is there.
+    #[inline]
+    pub(super) fn candidate(&self, hash: u64) -> Option<&Slot> {
+        self.table.candidate(hash)
+    }
+
     /// The slot of `key` for changes that leave its size and expiry alone.
     #[inline]
     pub fn find_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut Slot> {

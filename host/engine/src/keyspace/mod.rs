@@ -23,6 +23,7 @@ mod text;
 mod undo;
 mod value;
 mod waiting;
+mod warming;
 mod watching;
 mod whole;
 mod writing;
@@ -38,6 +39,7 @@ pub use slot::{Description, Slot, TextKind, allocated};
 pub use text::{SILENT, TextEdit};
 pub use undo::{EditInverse, Inverse, Journal, NumberedKey};
 pub use value::{Collection, Value};
+pub use warming::Wanted;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

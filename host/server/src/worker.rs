@@ -317,8 +317,11 @@ impl Worker {
     fn take_turn_kept(&mut self, place: usize, moment: &Moment) -> Fate {
         let mut input = std::mem::take(&mut self.connections[place].input);
         let (mut used, mut fate) = self.execute(place, input.received(), moment);
-        if fate == Fate::Idle && self.connections[place].readable {
-            let missing = self.connections[place].missing;
+        let connection = &self.connections[place];
+        // What comes behind a command that waits stays where it is.
+        let may_go_on = !connection.waiting && !connection.session.closing;
+        if fate == Fate::Idle && connection.readable && may_go_on {
+            let missing = connection.missing;
             input.consume(used);
             used = 0;
             match self.receive(place, input.room(missing)) {

@@ -222,3 +222,31 @@ fn what_a_client_may_send_is_decided_at_each_commands_turn() {
     // And the other way round.
     assert_eq!(run(&[&get, &twelve, &right]), format!("{no_auth}{too_many}"));
 }
+
+/// A moment in which the server receives what was sent.
+fn let_it_arrive() {
+    std::thread::sleep(Duration::from_millis(50));
+}
+
+#[test]
+fn what_comes_behind_a_command_that_waits_or_ends_does_not_overtake_it() {
+    let server = serve(1, "");
+    let (mut client, mut other) = (Client::new(&server), Client::new(&server));
+    // The second wait is with the server already when the first one ends, the last command is not.
+    client.send("BLPOP a 0\nBLPOP b 0\nPING\n");
+    let_it_arrive();
+    client.send("ECHO late\n");
+    let_it_arrive();
+    other.ask("RPUSH a x\n", ":1\n");
+    client.expect("*2\n$1\na\n$1\nx\n");
+    let_it_arrive();
+    other.ask("RPUSH b y\n", ":1\n");
+    client.expect("*2\n$1\nb\n$1\ny\n+PONG\n$4\nlate\n");
+    client.send("BLPOP a 0\nQUIT\n");
+    let_it_arrive();
+    client.send("SET k v\n");
+    let_it_arrive();
+    other.ask("RPUSH a x\n", ":1\n");
+    client.expect("*2\n$1\na\n$1\nx\n+OK\n");
+    other.ask("GET k\n", "$-1\n");
+}

@@ -3,7 +3,7 @@
 //! Most of a look-up in a large table is waiting for memory: for the table, the slot, the key. One
 //! command after the other waits for each in turn; here many keys are looked up in lockstep, step
 //! by step, with nothing in between that depends on what came, so that the processor waits for all
-//! of them at the same time. What is read here is only read: no result depends on it.
+//! of them at the same time. No result depends on what is read here, and nothing is counted.
 
 use core::hint::black_box;
 
@@ -48,6 +48,7 @@ impl Shard {
         if database.heap_bytes() < DATABASE_BYTES_MIN {
             return;
         }
+        // Three steps, each for all keys: the table, the slots, what they point to.
         let mut slots = [None; KEYS_MAX];
         for (slot, hash) in slots.iter_mut().zip(wanted.hashes()) {
             *slot = database.candidate(*hash);

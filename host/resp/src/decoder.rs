@@ -135,6 +135,24 @@ impl Decoder {
         if self.is_inline { self.inline.as_argv() } else { Argv::new(buffer, &self.spans) }
     }
 
+    /// The command that [`decode`](Self::decode) just found, unless it is an inline one.
+    #[inline]
+    pub(crate) fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
+    /// The words of the command that [`decode`](Self::decode) just found, if it is an inline one.
+    #[inline]
+    pub(crate) fn inline_words(&mut self) -> Option<&mut OwnedArgv> {
+        self.is_inline.then_some(&mut self.inline)
+    }
+
+    /// Forgets a command that has begun but not ended: the next call may show other bytes.
+    #[inline]
+    pub fn restart(&mut self) {
+        self.remaining = 0;
+    }
+
     /// Gives back memory that an unusually large command left behind.
     pub fn shrink(&mut self) {
         if self.remaining == 0 {

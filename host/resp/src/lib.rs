@@ -1,6 +1,7 @@
 //! RESP, the wire protocol of Redis: bytes in, commands out; replies in, bytes out.
 //!
 //! - [`Decoder`] finds the next command in a receive buffer without copying it;
+//! - [`Pipeline`] is the commands that arrived together;
 //! - [`Argv`] is a command's arguments as spans of somebody else's bytes;
 //! - [`Writer`] says a reply as RESP2, RESP3 or columns for a plugin.
 //!
@@ -15,9 +16,11 @@ extern crate std;
 mod argv;
 mod decoder;
 mod inline;
+mod pipeline;
 mod writer;
 
 pub use argv::{Argv, OwnedArgv, Span};
 pub use decoder::{Decoder, Limits, Progress, ProtocolError};
 pub use inline::split_line;
+pub use pipeline::{COMMANDS_MAX, Pipeline, Tail};
 pub use writer::{Mark, Node, Protocol, Writer};

@@ -217,12 +217,8 @@ impl Shared {
 }
 
 /// Counters of what this server does not do, so they stay at zero. Clients look for them.
-const ABSENT_STATS: [&str; 4] = [
-    "total_net_repl_input_bytes",
-    "latest_fork_usec",
-    "total_forks",
-    "unexpected_error_replies",
-];
+const ABSENT_STATS: [&str; 4] =
+    ["total_net_repl_input_bytes", "latest_fork_usec", "total_forks", "unexpected_error_replies"];
 
 fn info_cpu(out: &mut String) {
     let usage = process::usage();

@@ -24,7 +24,7 @@ use reef_engine::effects::{Audience, Effect, Effects};
 use reef_engine::gates::{Conditions, Pause};
 use reef_engine::grants::Grants;
 use reef_engine::host::Host;
-use reef_engine::keyspace::{self, Journal, Keyspace, Shard, ShardSet, Shards};
+use reef_engine::keyspace::{self, Journal, Keyspace, Shard, ShardSet, Shards, Wanted};
 use reef_engine::permission::note_denial;
 use reef_engine::registry::Registry;
 use reef_engine::session::Session;
@@ -301,6 +301,19 @@ impl Store {
     #[inline]
     pub(crate) fn room(&self, moment: &Moment) -> Room {
         self.make_room(&moment.rules, moment.now)
+    }
+
+    /// Whether fetching what commands look for ahead of them pays: with one shard it takes one lock.
+    #[inline]
+    pub(crate) fn is_warmable(&self) -> bool {
+        self.shards.len() == 1
+    }
+
+    /// Fetches what commands to come are likely to look for.
+    pub(crate) fn warm(&self, database: u32, wanted: &Wanted) {
+        if let [Locked(shard, _)] = &*self.shards {
+            shard.lock().warm(database, wanted);
+        }
     }
 
     /// Runs one command, after making room for it.

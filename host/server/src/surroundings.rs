@@ -59,7 +59,29 @@ pub(crate) struct WorkerHost<'a> {
     pub(crate) waits_until: Option<Instant>,
 }
 
-impl WorkerHost<'_> {
+impl<'a> WorkerHost<'a> {
+    /// The server around a command: its client with its connection, and what its worker lends.
+    #[inline]
+    pub(crate) fn new(
+        shared: &'a Arc<Shared>,
+        (client, socket, hung_up): (u64, &'a Socket, bool),
+        (worker, random, stopwatch): (u32, &'a mut u64, &'a mut Stopwatch),
+    ) -> Self {
+        Self {
+            shared,
+            client,
+            socket,
+            hung_up,
+            worker,
+            random,
+            stopwatch,
+            close_self: false,
+            told_self: false,
+            became_copier: false,
+            waits_until: None,
+        }
+    }
+
     /// Sends with `send`, and notes what goes to the client itself.
     fn noting_own<'s>(
         &'s mut self,

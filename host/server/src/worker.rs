@@ -21,8 +21,7 @@ use mio::{Events, Interest, Poll, Token};
 use reef_engine::clock::Millis;
 use reef_engine::gates::Pause;
 use reef_engine::session::Session;
-use reef_engine::step::{self, Answer};
-use reef_resp::{Limits, Progress, Writer};
+use reef_resp::{Pipeline, Writer};
 use slab::Slab;
 
 use crate::clients::Card;
@@ -34,14 +33,10 @@ use crate::mailbox::{Mailbox, Message, Newcomer};
 use crate::server::Shared;
 use crate::statistics::Statistics;
 use crate::store::Moment;
-use crate::surroundings::WorkerHost;
-use crate::tally::Tally;
 use crate::timing::Stopwatch;
 
 /// Bytes received at once, and so the most that one connection may have per moment.
 const TURN_BYTES: usize = 64 * 1024;
-/// Replies are handed to the socket when there are this many bytes, even within a moment.
-const REPLY_BYTES_MAX: usize = 1024 * 1024;
 
 /// The token of the mailbox; that of the listeners lies below it, connections' start at 0.
 pub(crate) const MAILBOX: Token = Token(usize::MAX);
@@ -65,10 +60,12 @@ pub(crate) struct Worker {
     /// Connections to whose output something was appended.
     pub(crate) touched: Vec<usize>,
     buffer: Box<[u8]>,
+    /// The commands at hand; empty between moments.
+    pub(crate) pipeline: Pipeline,
     pub(crate) reply: Writer,
     pub(crate) random: u64,
     /// Times the commands of a moment.
-    stopwatch: Stopwatch,
+    pub(crate) stopwatch: Stopwatch,
     /// Whether the times of commands are counted.
     pub(crate) latency_tracking: bool,
     /// Clients whose next command waits for the end of a pause.
@@ -81,7 +78,7 @@ pub(crate) struct Worker {
 
 /// What becomes of a connection after its moment.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
+pub(crate) enum Fate {
     /// It waits for readiness.
     Idle,
     /// It has more to do at once.
@@ -105,6 +102,7 @@ impl Worker {
             mail: VecDeque::new(),
             touched: Vec::new(),
             buffer: vec![0; TURN_BYTES].into_boxed_slice(),
+            pipeline: Pipeline::default(),
             reply: Writer::default(),
             random: seed,
             stopwatch: Stopwatch::start(),
@@ -241,7 +239,7 @@ impl Worker {
     }
 
     /// Ends what others could notice of a connection that closes when its last reply is sent.
-    fn take_leave(&mut self, place: usize) {
+    pub(crate) fn take_leave(&mut self, place: usize) {
         let session = &mut self.connections[place].session;
         self.shared.store.end_session(session);
         self.shared.post.forget(session);
@@ -327,8 +325,11 @@ impl Worker {
     fn take_turn_kept(&mut self, place: usize, moment: &Moment) -> Fate {
         let mut input = std::mem::take(&mut self.connections[place].input);
         let (mut used, mut fate) = self.execute(place, input.received(), moment);
-        if fate == Fate::Idle && self.connections[place].readable {
-            let missing = self.connections[place].missing;
+        let connection = &self.connections[place];
+        // What comes behind a command that waits stays where it is.
+        let may_go_on = !connection.waiting && !connection.session.closing;
+        if fate == Fate::Idle && connection.readable && may_go_on {
+            let missing = connection.missing;
             input.consume(used);
             used = 0;
             match self.receive(place, input.room(missing)) {
@@ -384,173 +385,6 @@ impl Worker {
                 Err(_) => return Received::End,
             }
         }
-    }
-
-    // ---- commands ------------------------------------------------------------------------
-
-    /// Executes the complete commands at the head of `bytes` and sends their replies. Gives how
-    /// many bytes are done with.
-    fn execute(&mut self, place: usize, bytes: &[u8], moment: &Moment) -> (usize, Fate) {
-        let mut used = 0;
-        let mut fate = Fate::Idle;
-        self.reply.clear();
-        self.reply.set_protocol(self.connections[place].protocol);
-        self.stopwatch = Stopwatch::start();
-        self.connections[place].card.input_bytes.store(bytes.len() as u32, Ordering::Relaxed);
-        while fate == Fate::Idle {
-            let connection = &mut self.connections[place];
-            let limits = Limits {
-                bulk_bytes_max: moment.rules.settings.string_bytes_max as i64,
-                authenticated: connection.session.authenticated,
-            };
-            match connection.decoder.decode(&bytes[used..], &limits) {
-                Ok(Progress::Command { used: command_bytes }) => {
-                    let command = &bytes[used..];
-                    if !self.command(place, command, moment) {
-                        break;
-                    }
-                    used += command_bytes;
-                    let connection = &self.connections[place];
-                    if connection.waiting || connection.session.closing {
-                        break;
-                    }
-                    if self.reply.data().len() > REPLY_BYTES_MAX {
-                        fate = self.send_replies(place);
-                    }
-                }
-                Ok(Progress::Incomplete { missing }) => {
-                    connection.missing = missing;
-                    break;
-                }
-                Err(error) => {
-                    self.reply.error(&format!("ERR Protocol error: {error}"));
-                    connection.session.closing = true;
-                    used = bytes.len();
-                    break;
-                }
-            }
-        }
-        self.connections[place].protocol = self.reply.protocol();
-        // Before the replies go out: who has one may ask another worker at once.
-        self.connections[place].update_card(moment.now.get());
-        if self.connections[place].session.closing {
-            self.take_leave(place);
-        }
-        if fate == Fate::Idle {
-            fate = self.send_replies(place);
-        }
-        (used, fate)
-    }
-
-    fn send_replies(&mut self, place: usize) -> Fate {
-        let mut sent = Sent::All;
-        if !self.reply.data().is_empty() {
-            self.statistics.writes.add(1);
-            self.statistics.bytes_out.add(self.reply.data().len() as u64);
-            self.statistics.output_peak.note(self.reply.data().len() as u64);
-            sent = self.answer(place);
-            self.reply.clear();
-        }
-        let connection = &mut self.connections[place];
-        connection.update_memory(&self.shared.store.ledger().client_bytes);
-        let unsent = connection.unsent();
-        let overfull =
-            unsent > 0 && connection.is_overfull(&self.shared.options().output_limits, now_ms());
-        if overfull {
-            tracing::warn!(
-                "client {} is closed: its output exceeds the limit",
-                connection.session.id
-            );
-        }
-        let done = connection.session.closing && connection.output.is_empty();
-        if sent == Sent::Broken || overfull || done { Fate::Closed } else { Fate::Idle }
-    }
-
-    /// Sends the replies at hand, or keeps them until the log is settled.
-    fn answer(&mut self, place: usize) -> Sent {
-        let reply = std::mem::take(&mut self.reply);
-        let sent = self.answer_with(place, reply.data());
-        self.reply = reply;
-        sent
-    }
-
-    /// Runs the command that the decoder just found at the head of `bytes`. `false`: it has to wait
-    /// for the end of a pause.
-    fn command(&mut self, place: usize, bytes: &[u8], moment: &Moment) -> bool {
-        let room = self.shared.store.room(moment);
-        if room.evicted {
-            // Whoever cached what had to go hears so first.
-            self.read_pushes(place);
-        }
-        let connection = &mut self.connections[place];
-        let argv = connection.decoder.argv(bytes);
-        if argv.is_empty() {
-            return true;
-        }
-        let mark = self.reply.mark();
-        let was_monitoring = connection.session.monitoring;
-        let mut host = WorkerHost {
-            shared: &self.shared,
-            client: connection.session.id,
-            socket: &connection.link.socket,
-            hung_up: connection.hung_up,
-            worker: self.index as u32,
-            random: &mut self.random,
-            stopwatch: &mut self.stopwatch,
-            close_self: false,
-            told_self: false,
-            became_copier: false,
-            waits_until: None,
-        };
-        let session = &mut connection.session;
-        let store = &self.shared.store;
-        let execution =
-            store.execute_within(moment, room, session, argv, &mut self.reply, &mut host);
-        if execution.postponed {
-            connection.waiting = true;
-            connection.postponed = true;
-            self.postponed.push(connection.session.id);
-            return false;
-        }
-        session.closing |= host.close_self;
-        let told_self = host.told_self;
-        if host.became_copier {
-            connection.is_copier = true;
-            connection.card.is_copier.store(true, Ordering::Relaxed);
-        }
-        if let Some(at) = host.waits_until {
-            connection.copies_until = Some(at);
-            self.deadlines.insert((at, session.id));
-        }
-        connection.waiting = !matches!(execution.answer, Answer::Now);
-        connection.wrote |= execution.may_write;
-        let took = self.stopwatch.lap_outer();
-        if !matches!(execution.answer, Answer::WhenReady(_)) {
-            // Whoever waits has not got anything yet that could be counted.
-            let error = self.reply.is_error_since(mark).then(|| self.reply.data_since(mark));
-            let run = execution.command.filter(|_| execution.ran);
-            let tally = Tally::of(&self.shared, &self.statistics, self.latency_tracking);
-            tally.count(run, argv, took, error, connection);
-        }
-        if let Some(command) = execution.command {
-            connection.card.command.store(command, Ordering::Relaxed);
-        }
-        if execution.ran {
-            self.shared.feed_monitors(connection.session.database, &connection.card, argv);
-        }
-        if was_monitoring != connection.session.monitoring {
-            self.shared.count_monitor(connection.session.monitoring);
-        }
-        if !step::is_reply_sent(&mut connection.session) {
-            self.reply.rewind(mark);
-        }
-        if told_self {
-            self.read_pushes(place);
-        }
-        if let Answer::WhenReady(waiter) = execution.answer {
-            self.begin_wait(place, waiter, took);
-        }
-        true
     }
 
     // ---- mail ----------------------------------------------------------------------------

@@ -112,6 +112,12 @@ impl Database {
         self.table.find(hash, |slot| slot.key() == key)
     }
 
+    /// A slot that is most likely that of the key with this hash, if the key is there.
+    #[inline]
+    pub(super) fn candidate(&self, hash: u64) -> Option<&Slot> {
+        self.table.candidate(hash)
+    }
+
     /// The slot of `key`, its access clock set to what `used` makes of it.
     #[inline]
     pub fn touch(

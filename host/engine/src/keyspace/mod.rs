@@ -25,6 +25,7 @@ mod text;
 mod undo;
 mod value;
 mod waiting;
+mod warming;
 mod watching;
 mod whole;
 mod writing;
@@ -41,6 +42,7 @@ pub use snapshot::Piece;
 pub use text::{SILENT, TextEdit};
 pub use undo::{EditInverse, Inverse, Journal, NumberedKey};
 pub use value::{Collection, Value};
+pub use warming::Wanted;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -177,6 +177,13 @@ impl<T> Segmented<T> {
         }
     }
 
+    /// The first element that may have this hash, as far as a look at the table tells without one at
+    /// its elements.
+    #[inline]
+    pub fn candidate(&self, hash: u64) -> Option<&T> {
+        self.table(hash).iter_hash(hash).next()
+    }
+
     /// Inserts an element that is not there yet (the caller has looked). `rehash` tells the hash
     /// of elements that have to move.
     pub fn insert(&mut self, hash: u64, value: T, rehash: impl Fn(&T) -> u64) -> &mut T {

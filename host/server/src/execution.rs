@@ -1,0 +1,241 @@
+//! Running what a connection sent: the commands that arrived together, one after the other.
+//!
+//! All complete commands at the head of what was received are found before the first of them runs,
+//! so that what they will look for can be fetched from memory at once. Nothing else is done ahead
+//! of a command's turn: it runs, or does not, exactly as if it had come alone.
+
+use std::sync::atomic::Ordering;
+
+use reef_engine::keyspace::Wanted;
+use reef_engine::step::{self, Answer};
+use reef_resp::{Argv, Limits, Pipeline, Tail};
+
+use crate::clock::now_ms;
+use crate::connection::Sent;
+use crate::store::Moment;
+use crate::surroundings::WorkerHost;
+use crate::tally::Tally;
+use crate::timing::Stopwatch;
+use crate::worker::{Fate, Worker};
+
+/// Replies are handed to the socket when there are this many bytes, even within a moment.
+const REPLY_BYTES_MAX: usize = 1024 * 1024;
+
+/// How far the commands of a pipeline ran.
+enum Ran {
+    All,
+    /// Not the last ones: they were found under limits that hold no more.
+    UnderOtherLimits,
+    /// Not the last ones: nothing more may run in this moment.
+    Until(Fate),
+}
+
+impl Worker {
+    /// Executes the complete commands at the head of `bytes` and sends their replies. Gives how
+    /// many bytes are done with.
+    pub(crate) fn execute(&mut self, place: usize, bytes: &[u8], moment: &Moment) -> (usize, Fate) {
+        let mut used = 0;
+        let mut fate = Fate::Idle;
+        self.reply.clear();
+        self.reply.set_protocol(self.connections[place].protocol);
+        self.stopwatch = Stopwatch::start();
+        self.connections[place].card.input_bytes.store(bytes.len() as u32, Ordering::Relaxed);
+        let mut pipeline = std::mem::take(&mut self.pipeline);
+        loop {
+            let (rest, limits) = (&bytes[used..], self.limits(place, moment));
+            let tail = pipeline.find(&mut self.connections[place].decoder, rest, &limits);
+            self.warm(place, &pipeline, rest, moment);
+            let (done, ran) = self.run_found(place, &pipeline, rest, moment);
+            used += done;
+            let connection = &mut self.connections[place];
+            match (ran, tail) {
+                (Ran::All, Tail::Unknown) => {}
+                (Ran::All, Tail::Incomplete { missing }) => {
+                    connection.missing = missing;
+                    break;
+                }
+                (Ran::All, Tail::Malformed(error)) => {
+                    self.reply.error(&format!("ERR Protocol error: {error}"));
+                    connection.session.closing = true;
+                    used = bytes.len();
+                    break;
+                }
+                (Ran::UnderOtherLimits, _) => connection.decoder.restart(),
+                (Ran::Until(then), _) => {
+                    connection.decoder.restart();
+                    fate = then;
+                    break;
+                }
+            }
+        }
+        self.pipeline = pipeline;
+        self.connections[place].protocol = self.reply.protocol();
+        // Before the replies go out: who has one may ask another worker at once.
+        self.connections[place].update_card(moment.now.get());
+        if self.connections[place].session.closing {
+            self.take_leave(place);
+        }
+        if fate == Fate::Idle {
+            fate = self.send_replies(place);
+        }
+        (used, fate)
+    }
+
+    /// What the client may send at this moment.
+    #[inline]
+    fn limits(&self, place: usize, moment: &Moment) -> Limits {
+        Limits {
+            bulk_bytes_max: moment.rules.settings.string_bytes_max as i64,
+            authenticated: self.connections[place].session.authenticated,
+        }
+    }
+
+    /// Fetches the first keys of commands that came together. Whether an argument is a key matters
+    /// little: nothing depends on it.
+    #[inline]
+    fn warm(&self, place: usize, pipeline: &Pipeline, bytes: &[u8], moment: &Moment) {
+        if pipeline.len() < 2 || !self.shared.store.is_warmable() {
+            return;
+        }
+        let mut wanted = Wanted::default();
+        for index in 0..pipeline.len() {
+            wanted.add(pipeline.argv(index, bytes).get(1), &moment.rules.hasher);
+        }
+        self.shared.store.warm(self.connections[place].session.database, &wanted);
+    }
+
+    /// Runs the commands of a pipeline, which is found in `bytes`. Gives how many bytes are done
+    /// with.
+    fn run_found(
+        &mut self,
+        place: usize,
+        pipeline: &Pipeline,
+        bytes: &[u8],
+        moment: &Moment,
+    ) -> (usize, Ran) {
+        let was_authenticated = self.connections[place].session.authenticated;
+        let mut used = 0;
+        for index in 0..pipeline.len() {
+            if !self.command(place, pipeline.argv(index, bytes), moment) {
+                return (used, Ran::Until(Fate::Idle));
+            }
+            used = pipeline.end(index);
+            let connection = &self.connections[place];
+            if connection.waiting || connection.session.closing {
+                return (used, Ran::Until(Fate::Idle));
+            }
+            let is_authenticated = connection.session.authenticated;
+            if self.reply.data().len() > REPLY_BYTES_MAX {
+                let fate = self.send_replies(place);
+                if fate != Fate::Idle {
+                    return (used, Ran::Until(fate));
+                }
+            }
+            if is_authenticated != was_authenticated {
+                return (used, Ran::UnderOtherLimits);
+            }
+        }
+        (used, Ran::All)
+    }
+
+    fn send_replies(&mut self, place: usize) -> Fate {
+        let mut sent = Sent::All;
+        if !self.reply.data().is_empty() {
+            self.statistics.writes.add(1);
+            self.statistics.bytes_out.add(self.reply.data().len() as u64);
+            self.statistics.output_peak.note(self.reply.data().len() as u64);
+            sent = self.answer(place);
+            self.reply.clear();
+        }
+        let connection = &mut self.connections[place];
+        connection.update_memory(&self.shared.store.ledger().client_bytes);
+        let unsent = connection.unsent();
+        let overfull =
+            unsent > 0 && connection.is_overfull(&self.shared.options().output_limits, now_ms());
+        if overfull {
+            tracing::warn!(
+                "client {} is closed: its output exceeds the limit",
+                connection.session.id
+            );
+        }
+        let done = connection.session.closing && connection.output.is_empty();
+        if sent == Sent::Broken || overfull || done { Fate::Closed } else { Fate::Idle }
+    }
+
+    /// Sends the replies at hand, or keeps them until the log is settled.
+    fn answer(&mut self, place: usize) -> Sent {
+        let reply = std::mem::take(&mut self.reply);
+        let sent = self.answer_with(place, reply.data());
+        self.reply = reply;
+        sent
+    }
+
+    /// Runs a command. `false`: it has to wait for the end of a pause.
+    fn command(&mut self, place: usize, argv: Argv<'_>, moment: &Moment) -> bool {
+        let room = self.shared.store.room(moment);
+        if room.evicted {
+            // Whoever cached what had to go hears so first.
+            self.read_pushes(place);
+        }
+        let connection = &mut self.connections[place];
+        if argv.is_empty() {
+            return true;
+        }
+        let mark = self.reply.mark();
+        let was_monitoring = connection.session.monitoring;
+        let mut host = WorkerHost::new(
+            &self.shared,
+            (connection.session.id, &connection.link.socket, connection.hung_up),
+            (self.index as u32, &mut self.random, &mut self.stopwatch),
+        );
+        let session = &mut connection.session;
+        let store = &self.shared.store;
+        let execution =
+            store.execute_within(moment, room, session, argv, &mut self.reply, &mut host);
+        if execution.postponed {
+            connection.waiting = true;
+            connection.postponed = true;
+            self.postponed.push(connection.session.id);
+            return false;
+        }
+        session.closing |= host.close_self;
+        let (told_self, waits_until) = (host.told_self, host.waits_until);
+        if host.became_copier {
+            connection.is_copier = true;
+            connection.card.is_copier.store(true, Ordering::Relaxed);
+        }
+        if let Some(at) = waits_until {
+            connection.copies_until = Some(at);
+            self.deadlines.insert((at, connection.session.id));
+        }
+        connection.wrote |= execution.may_write;
+        connection.waiting = !matches!(execution.answer, Answer::Now);
+        let took = self.stopwatch.lap_outer();
+        if !matches!(execution.answer, Answer::WhenReady(_)) {
+            // Whoever waits has not got anything yet that could be counted.
+            let error = self.reply.is_error_since(mark).then(|| self.reply.data_since(mark));
+            let run = execution.command.filter(|_| execution.ran);
+            let tally = Tally::of(&self.shared, &self.statistics, self.latency_tracking);
+            tally.count(run, argv, took, error, connection);
+        }
+        if let Some(command) = execution.command {
+            connection.card.command.store(command, Ordering::Relaxed);
+        }
+        if execution.ran {
+            self.shared.feed_monitors(connection.session.database, &connection.card, argv);
+        }
+        if was_monitoring != connection.session.monitoring {
+            self.shared.count_monitor(connection.session.monitoring);
+        }
+        if !step::is_reply_sent(&mut connection.session) {
+            self.reply.rewind(mark);
+        }
+        if told_self {
+            self.read_pushes(place);
+        }
+        if let Answer::WhenReady(waiter) = execution.answer {
+            self.begin_wait(place, waiter, took);
+        }
+        true
+    }
+}

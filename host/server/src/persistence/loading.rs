@@ -166,7 +166,7 @@ pub(crate) fn read_snapshot(
         reader.consume(used);
         progress(file.offset());
         if has_ended {
-            summary.passed_over = file.passed_over();
+            summary.passed_over = file.expired_keys();
             return Ok(summary);
         }
         if count == 0 {

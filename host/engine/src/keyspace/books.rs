@@ -134,7 +134,9 @@ impl Keyspace<'_> {
         let (rules, now) = (self.rules, self.now);
         let Some(database) = self.database_at_mut(place.shard) else { return false };
         let remove = |slot: &mut Slot| slot.remove_due_fields(&rules.hasher, now, usize::MAX);
-        let Some((_, emptied)) = database.change(place.hash, key, remove) else { return false };
+        let Some((_, emptied)) = database.change(place.hash, key, &rules.hasher, remove) else {
+            return false;
+        };
         if emptied {
             database.remove(place.hash, key, &rules.hasher);
         }
@@ -233,12 +235,12 @@ impl Keyspace<'_> {
             }
             Inverse::Expiry { database, key, expires_at } => {
                 self.on_undo(database, &key, |part, hash| {
-                    part.change(hash, &key, |slot| slot.set_expires_at(expires_at));
+                    part.change(hash, &key, &rules.hasher, |slot| slot.set_expires_at(expires_at));
                 });
             }
             Inverse::Edit { database, key, steps } => {
                 self.on_undo(database, &key, |part, hash| {
-                    part.change(hash, &key, |slot| {
+                    part.change(hash, &key, &rules.hasher, |slot| {
                         let Some(value) = slot.as_value_mut() else { return };
                         steps.into_iter().rev().for_each(|step| edit::undo(value, step, rules));
                     });
@@ -246,7 +248,7 @@ impl Keyspace<'_> {
             }
             Inverse::Text { database, key, len, offset, bytes } => {
                 self.on_undo(database, &key, |part, hash| {
-                    part.change(hash, &key, |slot| {
+                    part.change(hash, &key, &rules.hasher, |slot| {
                         let Some(text) = slot.text_buffer() else { return };
                         text.resize(len, 0);
                         text[offset.min(len)..][..bytes.len()].copy_from_slice(&bytes);

@@ -1,12 +1,16 @@
 //! One numbered database inside one shard: the table of slots and the order in which they expire.
 //!
 //! Invariants: a slot has an entry in `expires` exactly if it has an expiry, and one in
-//! `field_expires` exactly if a field of its hash has one; `bytes` is the sum of the slots' heap bytes. The database does not report changes: the keyspace does.
+//! `field_expires` exactly if a field of its hash has one; `bytes` is the sum of the slots' heap bytes;
+//! no slot changes, moves or goes before a snapshot has it, if one is owed it (`snapshot.rs`): every
+//! method that changes a slot sees to that. The database does not report changes: the keyspace does.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 
+use super::access::Access;
 use super::slot::Slot;
+use super::snapshot::Epoch;
 use crate::clock::Millis;
 use crate::types::hasher::Hasher;
 use crate::types::random::{Random, below};
@@ -21,6 +25,7 @@ pub struct Database {
     /// When which hash loses a field for the first time.
     field_expires: BTreeSet<(Millis, u64)>,
     bytes: usize,
+    pub(super) epoch: Epoch,
 }
 
 /// What happened to a slot whose fields were due.
@@ -65,6 +70,11 @@ impl Database {
         self.expires.len()
     }
 
+    /// Whether there is a hash with a field that will expire.
+    pub fn has_expiring_fields(&self) -> bool {
+        !self.field_expires.is_empty()
+    }
+
     /// When the next key or field expires.
     pub fn next_expiry(&self) -> Option<Millis> {
         let firsts = [self.expires.first(), self.field_expires.first()];
@@ -101,10 +111,37 @@ impl Database {
         self.table.find(hash, |slot| slot.key() == key)
     }
 
-    /// The slot of `key` for changes that leave its size and expiry alone.
+    /// The slot of `key`, its access clock set to what `used` makes of it.
     #[inline]
-    pub fn find_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut Slot> {
-        self.table.find_mut(hash, |slot| slot.key() == key)
+    pub fn touch(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        used: impl FnOnce(Access) -> Access,
+    ) -> Option<&Slot> {
+        let slot = self.table.find_mut(hash, |slot| slot.key() == key)?;
+        slot.set_access(used(slot.access()));
+        Some(slot)
+    }
+
+    /// Overwrites the packed string of `key` where it stands, if it has as many bytes as the new one
+    /// and expires at `expires_at`. Whether it did.
+    #[inline]
+    pub fn overwrite(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        (text, expires_at, access): (&[u8], Option<Millis>, Access),
+        hasher: &Hasher,
+    ) -> bool {
+        let found = self.table.find_mut(hash, |slot| slot.key() == key);
+        let Some(slot) = found.filter(|slot| slot.expires_at() == expires_at) else { return false };
+        self.epoch.keep(slot, hasher);
+        let done = slot.overwrite_text(text);
+        if done {
+            slot.set_access(access);
+        }
+        done
     }
 
     /// Changes a slot in place and keeps the books: size, and expiry if it changed.
@@ -112,11 +149,15 @@ impl Database {
         &mut self,
         hash: u64,
         key: &[u8],
+        hasher: &Hasher,
         change: impl FnOnce(&mut Slot) -> R,
     ) -> Option<R> {
         let slot = self.table.find_mut(hash, |slot| slot.key() == key)?;
+        self.epoch.keep(slot, hasher);
         let (bytes, before) = (slot.heap_bytes(), times(slot));
         let result = change(slot);
+        // It may have become another allocation.
+        self.epoch.mark(slot);
         let (bytes_after, after) = (slot.heap_bytes(), times(slot));
         self.bytes = self.bytes + bytes_after - bytes;
         self.reschedule(hash, before, after);
@@ -124,19 +165,22 @@ impl Database {
     }
 
     /// Puts a slot whose key is not there.
-    pub fn insert(&mut self, hash: u64, slot: Slot, hasher: &Hasher) {
+    pub fn insert(&mut self, hash: u64, mut slot: Slot, hasher: &Hasher) {
         debug_assert!(self.find(hash, slot.key()).is_none(), "a key has one slot");
+        self.epoch.mark(&mut slot);
         self.bytes += slot.heap_bytes();
         self.reschedule(hash, [None; 2], times(&slot));
         self.table.insert(hash, slot, |slot| hasher.hash(slot.key()));
     }
 
     /// Puts a slot in place of the one with the same key, which is returned.
-    pub fn replace(&mut self, hash: u64, slot: Slot, hasher: &Hasher) -> Option<Slot> {
+    pub fn replace(&mut self, hash: u64, mut slot: Slot, hasher: &Hasher) -> Option<Slot> {
         let Some(place) = self.table.find_mut(hash, |old| old.key() == slot.key()) else {
             self.insert(hash, slot, hasher);
             return None;
         };
+        self.epoch.keep(place, hasher);
+        self.epoch.mark(&mut slot);
         let (bytes_after, after) = (slot.heap_bytes(), times(&slot));
         let old = core::mem::replace(place, slot);
         self.bytes = self.bytes + bytes_after - old.heap_bytes();
@@ -146,8 +190,9 @@ impl Database {
 
     /// Takes a slot out.
     pub fn remove(&mut self, hash: u64, key: &[u8], hasher: &Hasher) -> Option<Slot> {
-        let slot =
+        let mut slot =
             self.table.remove(hash, |slot| slot.key() == key, |slot| hasher.hash(slot.key()))?;
+        self.epoch.keep(&mut slot, hasher);
         self.bytes -= slot.heap_bytes();
         self.reschedule(hash, times(&slot), [None; 2]);
         Some(slot)
@@ -164,7 +209,8 @@ impl Database {
         let slot = self.table.remove(hash, due, |slot| hasher.hash(slot.key()));
         debug_assert!(slot.is_some(), "each entry in `expires` has its slot");
         self.expires.remove(&(at, hash));
-        let slot = slot?;
+        let mut slot = slot?;
+        self.epoch.keep(&mut slot, hasher);
         self.bytes -= slot.heap_bytes();
         self.reschedule(hash, [None, slot.next_field_expiry()], [None; 2]);
         Some((hash, slot))
@@ -182,7 +228,7 @@ impl Database {
             |slot: &Slot| slot.next_field_expiry() == Some(at) && hasher.hash(slot.key()) == hash;
         let key: Box<[u8]> = self.table.find(hash, due)?.key().into();
         let remove = |slot: &mut Slot| slot.remove_due_fields(hasher, now, budget);
-        let (removed, emptied) = self.change(hash, &key, remove)?;
+        let (removed, emptied) = self.change(hash, &key, hasher, remove)?;
         if emptied {
             self.remove(hash, &key, hasher);
         }
@@ -235,8 +281,18 @@ impl Database {
         self.table.random(random)
     }
 
+    /// The slots of the segment that owns this position of the table, and where the next begins.
+    pub(super) fn segment_mut(
+        &mut self,
+        position: u64,
+    ) -> Option<(impl Iterator<Item = &mut Slot>, &mut Epoch, u64)> {
+        let (slots, end) = self.table.segment_mut(position)?;
+        Some((slots, &mut self.epoch, end))
+    }
+
     /// Recounts what the database claims about itself; panics on a contradiction.
     pub fn check(&self, hasher: &Hasher) {
+        self.epoch.check(self.table.iter(), hasher);
         self.table.check(|slot| hasher.hash(slot.key()));
         let bytes: usize = self.iter().map(Slot::heap_bytes).sum();
         assert_eq!(bytes, self.bytes, "bytes of the slots");

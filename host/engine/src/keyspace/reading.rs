@@ -2,7 +2,7 @@
 //!
 //! An expired key is never seen; who meets one removes it.
 
-use super::{Collection, Keyspace, Slot, collection_of};
+use super::{Access, Collection, Keyspace, Slot, collection_of};
 use crate::clock::Millis;
 use crate::error::Error;
 
@@ -32,11 +32,8 @@ impl Keyspace<'_> {
         let shard = self.shards.get_mut(place.shard)?;
         shard.counters.hits += 1;
         let draw = shard.counters.hits;
-        let slot = shard.database_mut(self.database)?.find_mut(place.hash, key)?;
-        if !no_touch {
-            slot.set_access(slot.access().used(now, lfu, draw));
-        }
-        Some(slot)
+        let used = |access: Access| if no_touch { access } else { access.used(now, lfu, draw) };
+        shard.database_mut(self.database)?.touch(place.hash, key, used)
     }
 
     /// The slot of a key, counted as hit or miss, its access clock left alone: for commands that

@@ -8,6 +8,8 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::database::Database;
+use super::slot::Slot;
+use super::snapshot::Snapshot;
 use crate::types::hasher::Hasher;
 use crate::waiters::Waiters;
 
@@ -35,6 +37,8 @@ pub struct Shard {
     watched: BTreeMap<u32, BTreeMap<Box<[u8]>, Watched>>,
     /// Who waits for keys of this shard.
     pub waiters: Waiters,
+    /// The snapshot that runs.
+    pub(super) snapshot: Option<Box<Snapshot>>,
 }
 
 /// A key that somebody watches: changes so far, and how many watch.
@@ -85,6 +89,24 @@ impl Shard {
         self.databases[index].get_or_insert_default()
     }
 
+    /// Puts in a slot that was loaded: nobody is told, nothing can be undone. `false` if the key is
+    /// there already; then nothing was done.
+    pub fn load(&mut self, number: u32, slot: Slot, hasher: &Hasher) -> bool {
+        let hash = hasher.hash(slot.key());
+        let database = self.database_or_new(number);
+        let is_new = database.find(hash, slot.key()).is_none();
+        if is_new {
+            database.insert(hash, slot, hasher);
+        }
+        is_new
+    }
+
+    /// The same, but what is loaded takes the place of what is there, which is returned.
+    pub fn load_over(&mut self, number: u32, slot: Slot, hasher: &Hasher) -> Option<Slot> {
+        let hash = hasher.hash(slot.key());
+        self.database_or_new(number).replace(hash, slot, hasher)
+    }
+
     /// All databases with their numbers.
     pub fn databases(&self) -> impl Iterator<Item = (u32, &Database)> {
         (0..)
@@ -92,13 +114,20 @@ impl Shard {
             .filter_map(|(number, database)| Some((number, database.as_deref()?)))
     }
 
+    /// All databases with their numbers, for changing.
+    pub(super) fn databases_mut(&mut self) -> impl Iterator<Item = (u32, &mut Database)> {
+        (0..)
+            .zip(&mut self.databases)
+            .filter_map(|(number, database)| Some((number, database.as_deref_mut()?)))
+    }
+
     /// Takes a database out, leaving an empty one.
-    pub fn take_database(&mut self, number: u32) -> Option<Box<Database>> {
+    pub(super) fn take_database(&mut self, number: u32) -> Option<Box<Database>> {
         self.databases.get_mut(number as usize)?.take()
     }
 
     /// Puts a database in.
-    pub fn put_database(&mut self, number: u32, database: Option<Box<Database>>) {
+    pub(super) fn put_database(&mut self, number: u32, database: Option<Box<Database>>) {
         let index = number as usize;
         if self.databases.len() <= index {
             self.databases.resize_with(index + 1, || None);

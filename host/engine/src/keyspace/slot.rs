@@ -29,6 +29,7 @@ pub struct Object {
     key: Box<[u8]>,
     expires_at: Option<Millis>,
     access: Access,
+    epoch: u8,
     value: Value,
 }
 
@@ -54,7 +55,7 @@ pub enum TextKind {
     Raw,
 }
 
-/// A string and its key in one allocation: a flag byte, three bytes of access clock, the key's
+/// A string and its key in one allocation: a byte of flags and epoch, three bytes of access clock, the key's
 /// length (1 or 5 bytes), the expiry (8 bytes, if any), the key, the string.
 #[derive(Debug)]
 pub struct Packed(Box<[u8]>);
@@ -62,6 +63,11 @@ pub struct Packed(Box<[u8]>);
 const FLAG_EXPIRES: u8 = 1;
 const FLAG_INTEGER: u8 = 1 << 1;
 const FLAG_LONG_KEY: u8 = 1 << 2;
+/// The bits above the flags are the epoch.
+const EPOCH_SHIFT: u32 = 3;
+
+/// How many epochs there are; after the last comes the first again.
+pub(super) const EPOCHS: u8 = 1 << (u8::BITS - EPOCH_SHIFT);
 
 /// Strings longer than this are not packed: changing one byte would copy all of it.
 const PACKED_BYTES_MAX: usize = 16 * 1024;
@@ -139,6 +145,12 @@ impl Packed {
         Access::from_bits(u32::from_le_bytes([self.0[1], self.0[2], self.0[3], 0]))
     }
 
+    #[inline]
+    fn set_epoch(&mut self, epoch: u8) {
+        let flags = self.flags() & ((1 << EPOCH_SHIFT) - 1);
+        self.0[0] = flags | epoch << EPOCH_SHIFT;
+    }
+
     fn set_access(&mut self, access: Access) {
         self.0[1..4].copy_from_slice(&access.bits().to_le_bytes()[..3]);
     }
@@ -176,7 +188,7 @@ impl Slot {
 
     /// A slot with any value.
     pub fn object(key: &[u8], value: Value, expires_at: Option<Millis>, access: Access) -> Self {
-        Self::Object(Box::new(Object { key: key.into(), expires_at, access, value }))
+        Self::Object(Box::new(Object { key: key.into(), expires_at, access, epoch: 0, value }))
     }
 
     /// The key.
@@ -307,6 +319,24 @@ impl Slot {
         match self {
             Self::Packed(packed) => packed.set_access(access),
             Self::Object(object) => object.access = access,
+        }
+    }
+
+    /// The epoch in which the slot was written last, by a change or by a snapshot; below [`EPOCHS`].
+    #[inline]
+    pub(super) fn epoch(&self) -> u8 {
+        match self {
+            Self::Packed(packed) => packed.flags() >> EPOCH_SHIFT,
+            Self::Object(object) => object.epoch,
+        }
+    }
+
+    /// Sets the epoch.
+    #[inline]
+    pub(super) fn set_epoch(&mut self, epoch: u8) {
+        match self {
+            Self::Packed(packed) => packed.set_epoch(epoch),
+            Self::Object(object) => object.epoch = epoch,
         }
     }
 

@@ -129,7 +129,8 @@ impl Keyspace<'_> {
         change: impl FnOnce(&mut TextEdit<'_>) -> Result<R, Error>,
     ) -> Result<R, Error> {
         let place = self.place(key);
-        let (now, lfu, no_touch) = (self.now, self.rules.settings.lfu, self.no_touch);
+        let (now, rules, no_touch) = (self.now, self.rules, self.no_touch);
+        let lfu = rules.settings.lfu;
         let draw = self.draw(place);
         let undoable = self.journal.is_undoable();
         // A packed string is put back as it was, so that not even its encoding tells of the step.
@@ -137,7 +138,7 @@ impl Keyspace<'_> {
         let packed = packed.map(|slot| slot.copy_as(key, slot.access()));
         let stepwise = undoable && packed.is_none();
         let edited = self.database_at_mut(place.shard).and_then(|database| {
-            database.change(place.hash, key, |slot| {
+            database.change(place.hash, key, &rules.hasher, |slot| {
                 if !no_touch {
                     slot.set_access(Access::used(slot.access(), now, lfu, draw));
                 }

@@ -90,7 +90,8 @@ impl Keyspace<'_> {
         self.shards.iter().filter_map(move |(i, shard)| Some((i, shard.database(database)?)))
     }
 
-    /// Empties a database; gives its parts, whose end may take long. Not undone by a roll-back:
+    /// Empties a database; gives its parts, whose end may take long, but for
+    /// those that a snapshot still needs. Not undone by a roll-back:
     /// batches may not do it.
     pub fn flush(&mut self, database: u32) -> Vec<Database> {
         if self.is_followed {
@@ -100,10 +101,11 @@ impl Keyspace<'_> {
         let mut parts = Vec::new();
         for shard in self.shards.iter_mut() {
             shard.bump_database(database, hasher);
-            parts.extend(shard.take_database(database).map(|part| *part));
+            let (keys, part) = shard.flush_database(database);
+            self.journal.changes += keys as u64;
+            parts.extend(part);
             self.journal.note_all_ready(database, &shard.waiters);
         }
-        self.journal.changes += parts.iter().map(|part| part.len() as u64).sum::<u64>();
         parts
     }
 

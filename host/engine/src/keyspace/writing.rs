@@ -22,19 +22,17 @@ impl Keyspace<'_> {
             _ => None,
         };
         let undoable = self.journal.is_undoable();
-        let database = self.database_at_mut(place.shard);
-        if let Some(slot) = database.and_then(|database| database.find_mut(place.hash, key)) {
-            let before = slot.expires_at();
-            if expiry == Expiry::Keep {
-                expires_at = before.filter(|at| *at > now);
-            }
-            // The most frequent write, a new value as long as the old one, allocates nothing.
-            if before == expires_at && !undoable && slot.overwrite_text(text) {
-                slot.set_access(access);
-                self.changed(place, key, event, 1);
-                self.set_with(key, expiry);
-                return;
-            }
+        if expiry == Expiry::Keep {
+            expires_at = self.peek(key).and_then(Slot::expires_at);
+        }
+        // The most frequent write, a new value as long as the old one, allocates nothing.
+        if !undoable
+            && let Some(database) = self.database_at_mut(place.shard)
+            && database.overwrite(place.hash, key, (text, expires_at, access), &rules.hasher)
+        {
+            self.changed(place, key, event, 1);
+            self.set_with(key, expiry);
+            return;
         }
         self.journal.note_expiry(expires_at);
         self.remove_expired(place, key);
@@ -72,7 +70,8 @@ impl Keyspace<'_> {
         };
         let len = len.ok_or(Error::WrongType)?;
         let place = self.place(key);
-        let (now, lfu, no_touch) = (self.now, self.rules.settings.lfu, self.no_touch);
+        let (now, rules, no_touch) = (self.now, self.rules, self.no_touch);
+        let lfu = rules.settings.lfu;
         let draw = self.draw(place);
         let undoable = self.journal.is_undoable();
         // A packed string is put back as it was, so that not even its encoding tells of the step.
@@ -81,7 +80,7 @@ impl Keyspace<'_> {
         let mut overwritten = Vec::new();
         let mut len_after = len;
         if let Some(database) = self.database_at_mut(place.shard) {
-            database.change(place.hash, key, |slot| {
+            database.change(place.hash, key, &rules.hasher, |slot| {
                 if !no_touch {
                     slot.set_access(slot.access().used(now, lfu, draw));
                 }
@@ -199,7 +198,7 @@ impl Keyspace<'_> {
         let draw = self.draw(place);
         let no_touch = self.no_touch;
         let edited = self.database_at_mut(place.shard).and_then(|database| {
-            database.change(place.hash, key, |slot| {
+            database.change(place.hash, key, &rules.hasher, |slot| {
                 if !no_touch {
                     slot.set_access(slot.access().used(now, lfu, draw));
                 }
@@ -354,9 +353,10 @@ impl Keyspace<'_> {
     pub fn set_expiry(&mut self, key: &[u8], expires_at: Option<Millis>, event: Event) -> bool {
         let Some(before) = self.expiry(key) else { return false };
         self.journal.note_expiry(expires_at);
-        let place = self.place(key);
+        let (place, rules) = (self.place(key), self.rules);
         if let Some(database) = self.database_at_mut(place.shard) {
-            database.change(place.hash, key, |slot| slot.set_expires_at(expires_at));
+            let hasher = &rules.hasher;
+            database.change(place.hash, key, hasher, |slot| slot.set_expires_at(expires_at));
         }
         let database = self.database;
         self.journal.undo_by(|| Inverse::Expiry { database, key: key.into(), expires_at: before });

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::form::Form;
 use super::marks::{HASH, HASH_LISTPACK, HASH_ZIPLIST, HASH_ZIPMAP};
 use super::read::{Malformed, Reader};
 use super::write::{write_element, write_length, write_string};
@@ -18,14 +19,14 @@ pub(super) fn kind(hash: &Hash) -> u8 {
 }
 
 /// Writes a hash.
-pub(super) fn write(out: &mut Vec<u8>, hash: &Hash) {
+pub(super) fn write(out: &mut Vec<u8>, hash: &Hash, form: Form) {
     if let Some(packed) = hash.as_packed() {
-        return write_string(out, packed.as_bytes());
+        return write_string(out, packed.as_bytes(), form);
     }
     write_length(out, hash.len() as u64);
     for (field, value) in hash.iter() {
-        write_element(out, field);
-        write_element(out, value);
+        write_element(out, field, form);
+        write_element(out, value, form);
     }
 }
 

@@ -4,6 +4,7 @@
 
 use alloc::vec::Vec;
 
+use super::form::Form;
 use super::hash;
 use super::marks::{HASH_LISTPACK_TIMES, HASH_LISTPACK_TIMES_EARLY, HASH_TIMES, HASH_TIMES_EARLY};
 use super::read::{Malformed, Reader};
@@ -25,18 +26,18 @@ pub(super) fn kind(hash: &Hash) -> u8 {
 }
 
 /// Writes a hash whose first field expires at `first`.
-pub(super) fn write(out: &mut Vec<u8>, hash: &Hash, first: Millis, hasher: &Hasher) {
+pub(super) fn write(out: &mut Vec<u8>, hash: &Hash, first: Millis, hasher: &Hasher, form: Form) {
     out.extend_from_slice(&first.get().to_le_bytes());
     let time_of = |field: Element<'_>| field.with(|field| hash.expiry(hasher, field));
     if hash.as_packed().is_some() {
         let timed = hash.iter().map(|(field, value)| (time_of(field), field, value));
-        return write_string(out, listpack(timed.collect()).as_bytes());
+        return write_string(out, listpack(timed.collect()).as_bytes(), form);
     }
     write_length(out, hash.len() as u64);
     for (field, value) in hash.iter() {
         write_length(out, time_of(field).map_or(0, |at| at.since(first) + 1));
-        write_element(out, field);
-        write_element(out, value);
+        write_element(out, field, form);
+        write_element(out, value, form);
     }
 }
 
@@ -74,6 +75,20 @@ pub(super) fn read(kind: u8, reader: &mut Reader<'_>, rules: &Rules) -> Result<H
         }
     }
     if hash.is_empty() { Err(Malformed) } else { Ok(hash) }
+}
+
+/// Reads a hash whose fields may expire as Valkey writes it: field by field, each with its time or
+/// less than nothing.
+pub(super) fn read_valkey(reader: &mut Reader<'_>, rules: &Rules) -> Result<Hash, Malformed> {
+    let mut hash = Hash::new();
+    for _ in 0..reader.count()? {
+        let (field, value) = (reader.string()?, reader.string()?);
+        let at = i64::from_le_bytes(reader.array()?);
+        // What was due at the beginning of time is due a moment later, too.
+        let at = u64::try_from(at).map_or(0, |at| at.max(1));
+        put(&mut hash, &field, &value, at, rules)?;
+    }
+    Ok(hash)
 }
 
 fn read_listpack(hash: &mut Hash, packed: &Packed, rules: &Rules) -> Result<(), Malformed> {

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::form::Form;
 use super::marks::{LIST, LIST_QUICKLIST, LIST_QUICKLIST_2, LIST_ZIPLIST, NODE_LARGE, NODE_PACKED};
 use super::read::{Malformed, Reader};
 use super::write::{write_length, write_string};
@@ -14,17 +15,17 @@ use crate::types::listpack::Packed;
 pub(super) const KIND: u8 = LIST_QUICKLIST_2;
 
 /// Writes a list.
-pub(super) fn write(out: &mut Vec<u8>, list: &List) {
+pub(super) fn write(out: &mut Vec<u8>, list: &List, form: Form) {
     write_length(out, list.pieces().count() as u64);
     for piece in list.pieces() {
         match piece {
             Piece::Packed(packed) => {
                 write_length(out, NODE_PACKED);
-                write_string(out, packed.as_bytes());
+                write_string(out, packed.as_bytes(), form);
             }
             Piece::Large(element) => {
                 write_length(out, NODE_LARGE);
-                write_string(out, element);
+                write_string(out, element, form);
             }
         }
     }

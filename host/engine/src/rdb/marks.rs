@@ -13,6 +13,10 @@ pub(super) const SORTED_SET: u8 = 3;
 pub(super) const HASH: u8 = 4;
 /// A sorted set with scores of eight bytes.
 pub(super) const SORTED_SET_2: u8 = 5;
+/// A value of a module as candidates of Redis 4.0 wrote it.
+pub(super) const MODULE: u8 = 6;
+/// A value of a module.
+pub(super) const MODULE_2: u8 = 7;
 /// A hash as a zipmap.
 pub(super) const HASH_ZIPMAP: u8 = 9;
 /// A list as a ziplist.

@@ -1,18 +1,22 @@
-//! Values as bytes, in the format of Redis's RDB files, and back: what DUMP gives and RESTORE takes.
+//! Values as bytes, in the format of Redis's RDB files, and back: what DUMP gives and RESTORE takes,
+//! and whole files of them (`file/`).
 //!
-//! Pure: values in, bytes out. Nothing here knows keys, files or connections. One file per type says
-//! how it is written (the newest form that Redis 7.2 knows) and read (every form that Redis ever
-//! wrote); a further type is one more file and its lines in this one.
+//! Pure: values in, bytes out. Nothing here opens files or knows connections. One file per type says
+//! how it is written (as [`Form`] wants it) and read (every form that Redis ever wrote); a further
+//! type is one more file and its lines in this one.
 //!
 //! What is read may be hostile: whatever the bytes say, the outcome is a sound value or
 //! [`Malformed`], and memory is taken for what is there, never for what is promised.
 
 mod crc64;
+mod file;
+mod form;
 mod hash;
 mod hash_times;
 mod list;
 mod lzf;
 mod marks;
+mod module;
 mod read;
 mod set;
 mod sorted_set;
@@ -21,7 +25,12 @@ mod write;
 mod ziplist;
 mod zipmap;
 
-pub use crc64::crc64;
+pub use crc64::{Crc64, crc64};
+pub use file::{
+    Event, Failure, FileReader, Loading, Reason, write_aux, write_footer, write_header,
+    write_record, write_select, write_sizes,
+};
+pub use form::{Form, Uses};
 pub use read::{Malformed, Reader};
 pub use write::{write_length, write_string};
 
@@ -60,31 +69,36 @@ impl From<Malformed> for Refusal {
 
 /// The byte that says which type follows, and in which form.
 #[must_use]
-pub fn type_of(slot: &Slot) -> u8 {
+pub fn type_of(slot: &Slot, form: Form) -> u8 {
     match slot.as_value() {
         None | Some(Value::Text(_)) => marks::STRING,
         Some(Value::List(_)) => list::KIND,
-        Some(Value::Set(value)) => set::kind(value),
+        Some(Value::Set(value)) => set::kind(value, form),
         Some(Value::Hash(value)) if value.next_expiry().is_some() => hash_times::kind(value),
         Some(Value::Hash(value)) => hash::kind(value),
         Some(Value::SortedSet(value)) => sorted_set::kind(value),
-        Some(Value::Stream(_)) => stream::KIND,
+        Some(Value::Stream(_)) => stream::kind(form),
     }
 }
 
 /// Appends the value of a slot, without its type.
-pub fn write_value(out: &mut Vec<u8>, slot: &Slot, hasher: &Hasher) {
+pub fn write_value(out: &mut Vec<u8>, slot: &Slot, hasher: &Hasher, form: Form) {
     match slot.as_value() {
-        None | Some(Value::Text(_)) => write_string(out, slot.as_text().unwrap_or_default()),
-        Some(Value::List(value)) => list::write(out, value),
-        Some(Value::Set(value)) => set::write(out, value),
+        None | Some(Value::Text(_)) => write_string(out, slot.as_text().unwrap_or_default(), form),
+        Some(Value::List(value)) => list::write(out, value, form),
+        Some(Value::Set(value)) => set::write(out, value, form),
         Some(Value::Hash(value)) => match value.next_expiry() {
-            Some(first) => hash_times::write(out, value, first, hasher),
-            None => hash::write(out, value),
+            Some(first) => hash_times::write(out, value, first, hasher, form),
+            None => hash::write(out, value, form),
         },
-        Some(Value::SortedSet(value)) => sorted_set::write(out, value),
-        Some(Value::Stream(value)) => stream::write(out, value),
+        Some(Value::SortedSet(value)) => sorted_set::write(out, value, form),
+        Some(Value::Stream(value)) => stream::write(out, value, form),
     }
+}
+
+/// Whether there is such a type of value, of modules included.
+fn is_known(kind: u8) -> bool {
+    kind <= marks::MODULE_2 || (marks::HASH_ZIPMAP..=marks::HASH_LISTPACK_TIMES).contains(&kind)
 }
 
 /// Reads a value of the type that [`type_of`] told.
@@ -120,12 +134,11 @@ pub fn read_value(kind: u8, reader: &mut Reader<'_>, rules: &Rules) -> Result<Va
 /// The value of a slot as one payload: type, value, version, checksum.
 #[must_use]
 pub fn dump(slot: &Slot, hasher: &Hasher) -> Vec<u8> {
+    let form = Form::of_dump(slot);
     let mut out = Vec::new();
-    out.push(type_of(slot));
-    write_value(&mut out, slot, hasher);
-    let is_newer = slot.next_field_expiry().is_some();
-    let version = if is_newer { VERSION_FIELD_TIMES } else { VERSION };
-    out.extend_from_slice(&version.to_le_bytes());
+    out.push(type_of(slot, form));
+    write_value(&mut out, slot, hasher, form);
+    out.extend_from_slice(&form.version.to_le_bytes());
     let sum = crc64(&out);
     out.extend_from_slice(&sum.to_le_bytes());
     out

@@ -10,6 +10,9 @@ use super::lzf;
 use super::marks::{COMPRESSED, INT8, INT16, INT32, LENGTH_32_BITS, LENGTH_64_BITS};
 use crate::types::number;
 
+/// The longest text of an integer of 32 bits.
+const INTEGER_TEXT_BYTES_MAX: usize = 11;
+
 /// The data is not what it claims to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
@@ -19,19 +22,37 @@ pub struct Malformed;
 pub struct Reader<'a> {
     rest: &'a [u8],
     string_bytes_max: usize,
+    /// How many bytes more would have been read.
+    missing: Option<usize>,
 }
 
 impl<'a> Reader<'a> {
     /// At the start of `bytes`; no string may come out longer than `string_bytes_max`.
     #[must_use]
     pub fn new(bytes: &'a [u8], string_bytes_max: usize) -> Self {
-        Self { rest: bytes, string_bytes_max }
+        Self { rest: bytes, string_bytes_max, missing: None }
     }
 
     /// What has not been read.
     #[must_use]
     pub fn rest(&self) -> &'a [u8] {
         self.rest
+    }
+
+    /// How many bytes more the last reading needed, if that was what it failed for.
+    pub(super) fn missing(&self) -> Option<usize> {
+        self.missing
+    }
+
+    /// Remembers that so many bytes are not there, if that many may come at all.
+    #[cold]
+    fn lacks(&mut self, count: usize) -> Malformed {
+        /// What Redis allows a string to have at most, and what lies in memory as one besides.
+        const BYTES_MAX: usize = 1 << 30;
+        if count <= self.string_bytes_max.max(BYTES_MAX) {
+            self.missing = Some(count - self.rest.len());
+        }
+        Malformed
     }
 
     /// The next byte.
@@ -42,7 +63,7 @@ impl<'a> Reader<'a> {
 
     /// The next `N` bytes.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        let (array, rest) = self.rest.split_first_chunk().ok_or(Malformed)?;
+        let Some((array, rest)) = self.rest.split_first_chunk() else { return Err(self.lacks(N)) };
         self.rest = rest;
         Ok(*array)
     }
@@ -50,7 +71,9 @@ impl<'a> Reader<'a> {
     /// The next `count` bytes.
     pub fn bytes(&mut self, count: u64) -> Result<&'a [u8], Malformed> {
         let count = usize::try_from(count).map_err(|_| Malformed)?;
-        let (bytes, rest) = self.rest.split_at_checked(count).ok_or(Malformed)?;
+        let Some((bytes, rest)) = self.rest.split_at_checked(count) else {
+            return Err(self.lacks(count));
+        };
         self.rest = rest;
         Ok(bytes)
     }
@@ -74,7 +97,8 @@ impl<'a> Reader<'a> {
 
     /// A string, whichever form it has.
     pub fn string(&mut self) -> Result<Cow<'a, [u8]>, Malformed> {
-        let integer = match self.rest.first().ok_or(Malformed)? {
+        let Some(first) = self.rest.first() else { return Err(self.lacks(1)) };
+        let integer = match first {
             mark @ (&INT8 | &INT16 | &INT32) => {
                 self.byte()?;
                 match *mark {
@@ -92,7 +116,7 @@ impl<'a> Reader<'a> {
                 return self.bytes(length).map(Cow::Borrowed);
             }
         };
-        let mut text = Vec::new();
+        let mut text = Vec::with_capacity(INTEGER_TEXT_BYTES_MAX);
         number::write_i64(&mut text, integer);
         Ok(Cow::Owned(text))
     }

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::form::Form;
 use super::marks::{SET, SET_INTSET, SET_LISTPACK};
 use super::read::{Malformed, Reader};
 use super::write::{write_element, write_length, write_string};
@@ -11,22 +12,23 @@ use crate::types::listpack::Packed;
 use crate::types::set::Set;
 
 /// The type under which a set is written.
-pub(super) fn kind(set: &Set) -> u8 {
+pub(super) fn kind(set: &Set, form: Form) -> u8 {
     match (set.as_ints(), set.as_packed()) {
         (Some(_), _) => SET_INTSET,
-        (_, Some(_)) => SET_LISTPACK,
+        (_, Some(_)) if form.knows_7_2() => SET_LISTPACK,
         _ => SET,
     }
 }
 
 /// Writes a set.
-pub(super) fn write(out: &mut Vec<u8>, set: &Set) {
+pub(super) fn write(out: &mut Vec<u8>, set: &Set, form: Form) {
     let ints = set.as_ints().map(IntSet::as_bytes);
-    if let Some(bytes) = ints.or(set.as_packed().map(Packed::as_bytes)) {
-        return write_string(out, bytes);
+    let packed = set.as_packed().filter(|_| form.knows_7_2()).map(Packed::as_bytes);
+    if let Some(bytes) = ints.or(packed) {
+        return write_string(out, bytes, form);
     }
     write_length(out, set.len() as u64);
-    set.iter().for_each(|member| write_element(out, member));
+    set.iter().for_each(|member| write_element(out, member, form));
 }
 
 /// Reads a set of this type.

@@ -3,6 +3,7 @@
 
 use alloc::vec::Vec;
 
+use super::form::Form;
 use super::marks::{SORTED_SET, SORTED_SET_2, SORTED_SET_LISTPACK, SORTED_SET_ZIPLIST};
 use super::read::{Malformed, Reader};
 use super::write::{write_double, write_element, write_length, write_string};
@@ -20,13 +21,13 @@ pub(super) fn kind(set: &SortedSet) -> u8 {
 }
 
 /// Writes a sorted set; the last member comes first, as from Redis.
-pub(super) fn write(out: &mut Vec<u8>, set: &SortedSet) {
+pub(super) fn write(out: &mut Vec<u8>, set: &SortedSet, form: Form) {
     if kind(set) == SORTED_SET_LISTPACK {
-        return write_string(out, listpack(set).as_bytes());
+        return write_string(out, listpack(set).as_bytes(), form);
     }
     write_length(out, set.len() as u64);
     for (member, score) in set.iter().rev() {
-        write_element(out, member);
+        write_element(out, member, form);
         write_double(out, score);
     }
 }

@@ -6,6 +6,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::form::Form;
 use super::marks;
 use super::read::{Malformed, Reader};
 use super::write::{write_length, write_string};
@@ -15,17 +16,19 @@ use crate::types::stream_group::{Consumer, Cursor, Group, Pending, Times};
 use crate::types::stream_id::Id;
 use crate::types::stream_node::Node;
 
-/// The form that is written.
-pub(super) const KIND: u8 = marks::STREAM_3;
+/// The type under which a stream is written.
+pub(super) fn kind(form: Form) -> u8 {
+    if form.knows_7_2() { marks::STREAM_3 } else { marks::STREAM_2 }
+}
 
 /// What stands for the time of something that never happened, or for a count that nobody knows.
 const NONE: u64 = u64::MAX;
 
-pub(super) fn write(out: &mut Vec<u8>, stream: &Stream) {
+pub(super) fn write(out: &mut Vec<u8>, stream: &Stream, form: Form) {
     write_length(out, stream.nodes() as u64);
     for (node_id, node) in stream.packed() {
-        write_string(out, &raw(node_id));
-        write_string(out, node.as_bytes());
+        write_string(out, &raw(node_id), form);
+        write_string(out, node.as_bytes(), form);
     }
     let Marks { first_id, last_id, max_deleted_id, entries_added } = *stream.marks();
     write_length(out, stream.len());
@@ -33,7 +36,7 @@ pub(super) fn write(out: &mut Vec<u8>, stream: &Stream) {
     write_length(out, entries_added);
     write_length(out, stream.groups().len() as u64);
     for (name, group) in stream.groups() {
-        write_string(out, name);
+        write_string(out, name, form);
         write_id(out, group.cursor.last_id);
         write_length(out, group.cursor.entries_read.unwrap_or(NONE));
         write_length(out, group.pending_count() as u64);
@@ -43,15 +46,17 @@ pub(super) fn write(out: &mut Vec<u8>, stream: &Stream) {
             write_length(out, pending.deliveries);
         }
         write_length(out, group.consumers().len() as u64);
-        group.consumers().flatten().for_each(|consumer| write_consumer(out, consumer));
+        group.consumers().flatten().for_each(|consumer| write_consumer(out, consumer, form));
     }
 }
 
-fn write_consumer(out: &mut Vec<u8>, consumer: &Consumer) {
+fn write_consumer(out: &mut Vec<u8>, consumer: &Consumer, form: Form) {
     let Times { seen_at, active_at } = consumer.times;
-    write_string(out, consumer.name());
+    write_string(out, consumer.name(), form);
     out.extend_from_slice(&seen_at.get().to_le_bytes());
-    out.extend_from_slice(&active_at.map_or(NONE, Millis::get).to_le_bytes());
+    if form.knows_7_2() {
+        out.extend_from_slice(&active_at.map_or(NONE, Millis::get).to_le_bytes());
+    }
     write_length(out, consumer.pending().len() as u64);
     consumer.pending().iter().for_each(|id| out.extend_from_slice(&raw(*id)));
 }

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::form::Form;
 use super::lzf;
 use super::marks::{
     COMPRESSED, INT8, INT16, INT32, LENGTH_14_BITS, LENGTH_32_BITS, LENGTH_64_BITS,
@@ -34,14 +35,15 @@ pub fn write_length(out: &mut Vec<u8>, length: u64) {
 
 /// Writes a string: as an integer if it is the canonical text of one, compressed if that is
 /// shorter, or as it is.
-pub fn write_string(out: &mut Vec<u8>, text: &[u8]) {
+pub fn write_string(out: &mut Vec<u8>, text: &[u8], form: Form) {
     if text.len() <= INTEGER_TEXT_BYTES_MAX
         && let Some(value) = number::parse_i64(text)
         && write_integer(out, value)
     {
         return;
     }
-    if text.len() > UNCOMPRESSED_BYTES_MAX
+    if form.is_compressed
+        && text.len() > UNCOMPRESSED_BYTES_MAX
         && let Some(compressed) = lzf::compress(text, text.len() - GAIN_BYTES_MIN)
     {
         out.push(COMPRESSED);
@@ -55,8 +57,8 @@ pub fn write_string(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// Writes an element of a collection as a string.
-pub(super) fn write_element(out: &mut Vec<u8>, element: Element<'_>) {
-    element.with(|text| write_string(out, text));
+pub(super) fn write_element(out: &mut Vec<u8>, element: Element<'_>, form: Form) {
+    element.with(|text| write_string(out, text, form));
 }
 
 /// Writes an integer that fits into 32 bits; whether it does.

@@ -270,6 +270,24 @@ impl<T> Segmented<T> {
         one.into_iter().chain(many).flat_map(HashTable::iter_mut)
     }
 
+    /// The elements of the segment that owns `position`, for changing them without their hashes, and
+    /// the first position behind it: a walk that goes on there misses nothing that stays. `None`
+    /// behind the last segment.
+    pub fn segment_mut(&mut self, position: u64) -> Option<(impl Iterator<Item = &mut T>, u64)> {
+        if position >= POSITION_END {
+            return None;
+        }
+        let (_, _, end) = self.interval(position);
+        let table = match &mut self.shape {
+            Shape::One(table) => table,
+            Shape::Many(many) => {
+                let entry = (position >> (POSITION_BITS - many.depth)) as usize;
+                &mut many.segments[many.directory[entry] as usize].table
+            }
+        };
+        Some((table.iter_mut(), end))
+    }
+
     /// Shows about `count` elements, from the position `cursor` on, and returns the cursor to go on
     /// with: 0 after the last element. An element that is inside from the first to the last call of
     /// a walk is shown at least once, and at most once if its hash is unique.

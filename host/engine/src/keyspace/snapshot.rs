@@ -1,0 +1,259 @@
+//! Snapshots: all keys as they were at one instant, written piece by piece while they change.
+//!
+//! Each slot carries the number of the *epoch* in which it was written last, by a change or by a
+//! snapshot. A snapshot begins by giving its database the next epoch, in constant time: every slot of
+//! an older epoch is now owed to it, and every new one is not. A walk over the table writes what is
+//! owed, in pieces that hold the shard for as long as the caller allows; whatever is about to change
+//! or to go meanwhile is written first ([`Epoch::keep`], called by the methods of [`Database`]
+//! themselves, so that nobody can forget it). Each slot is thus written exactly once, as it was when
+//! the snapshot began.
+//!
+//! A database that is emptied moves into the snapshot as it is, walk and all; one that is exchanged
+//! keeps its walk, and the number that it had.
+//!
+//! An abandoned snapshot leaves slots of several epochs behind. That does no harm: each of them is
+//! older than the next one. Only before epochs would meet again, after [`EPOCHS`] less one abandoned
+//! snapshots in a row, does a beginning cost a look at every slot.
+//!
+//! What it does not do: a value is written in one go, however large it is, and so is one that
+//! changes; pieces are bounded in bytes only up to the value that crosses the bound. What was
+//! written ahead waits in memory until the next piece is taken ([`Shard::snapshot_bytes`]).
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::database::Database;
+use super::shard::Shard;
+use super::slot::{EPOCHS, Slot};
+use crate::rdb::{self, Form};
+use crate::settings::Rules;
+use crate::types::hasher::Hasher;
+use crate::types::segmented::position;
+
+/// The epoch of a database, and what it owes to a snapshot.
+#[derive(Debug, Default)]
+pub(super) struct Epoch {
+    current: u8,
+    /// How many epochs a slot may be behind: one while a snapshot runs, more after abandoned ones.
+    behind: u8,
+    owed: Option<Box<Owed>>,
+}
+
+/// What a database owes to the snapshot that runs.
+#[derive(Debug)]
+struct Owed {
+    form: Form,
+    /// The number of the database when the snapshot began.
+    number: u32,
+    /// Up to where the walk over the table came.
+    position: u64,
+    /// Records of slots that changed before the walk came to them.
+    ahead: Vec<u8>,
+}
+
+/// What a call of [`Shard::snapshot_piece`] gave.
+#[derive(Debug)]
+pub struct Piece {
+    /// Whether the snapshot of this shard is complete.
+    pub is_last: bool,
+    /// Databases that were emptied while the snapshot needed them; their end may take long.
+    pub waste: Vec<Database>,
+}
+
+/// A shard's part in a snapshot.
+#[derive(Debug, Default)]
+pub(super) struct Snapshot {
+    /// Databases that were emptied since it began.
+    detached: Vec<Box<Database>>,
+}
+
+impl Epoch {
+    /// Writes a slot that is about to change or has just gone, if a snapshot is owed it.
+    #[inline]
+    pub(super) fn keep(&mut self, slot: &mut Slot, hasher: &Hasher) {
+        if let Some(owed) = &mut self.owed
+            && slot.epoch() != self.current
+        {
+            owed.write_ahead(slot, hasher);
+            slot.set_epoch(self.current);
+        }
+    }
+
+    /// Marks a slot as one that no snapshot is owed.
+    #[inline]
+    pub(super) fn mark(&self, slot: &mut Slot) {
+        slot.set_epoch(self.current);
+    }
+
+    /// Whether a snapshot is owed something.
+    pub(super) fn is_owed(&self) -> bool {
+        self.owed.is_some()
+    }
+
+    /// Panics if a slot is of an epoch that cannot be, or was passed over by the walk.
+    pub(super) fn check<'s>(&self, slots: impl Iterator<Item = &'s Slot>, hasher: &Hasher) {
+        for slot in slots {
+            let behind = (self.current + EPOCHS - slot.epoch()) % EPOCHS;
+            assert!(behind <= self.behind, "a slot of the epoch before the last {}", self.behind);
+            if let Some(owed) = &self.owed
+                && position(hasher.hash(slot.key())) < owed.position
+            {
+                assert_eq!(behind, 0, "the walk has passed over a slot");
+            }
+        }
+    }
+}
+
+impl Owed {
+    #[cold]
+    fn write_ahead(&mut self, slot: &Slot, hasher: &Hasher) {
+        if self.ahead.is_empty() {
+            rdb::write_select(&mut self.ahead, self.number);
+        }
+        rdb::write_record(&mut self.ahead, slot, hasher, self.form);
+    }
+}
+
+impl Database {
+    fn begin_snapshot(&mut self, number: u32, form: Form) {
+        if self.epoch.behind == EPOCHS - 1 {
+            let mut at = 0;
+            while let Some((slots, epoch, end)) = self.segment_mut(at) {
+                slots.for_each(|slot| epoch.mark(slot));
+                at = end;
+            }
+            self.epoch.behind = 0;
+        }
+        self.epoch.current = (self.epoch.current + 1) % EPOCHS;
+        self.epoch.behind += 1;
+        self.epoch.owed = Some(Box::new(Owed { form, number, position: 0, ahead: Vec::new() }));
+    }
+
+    /// Gives away what was written ahead.
+    fn take_ahead(&mut self, out: &mut Vec<u8>) {
+        let Some(owed) = &mut self.epoch.owed else { return };
+        if out.is_empty() {
+            core::mem::swap(out, &mut owed.ahead);
+        } else {
+            out.append(&mut owed.ahead);
+        }
+        owed.ahead = Vec::new();
+    }
+
+    /// Walks on until `out` has about `bytes_max` bytes. Whether the walk is at its end.
+    fn walk(&mut self, hasher: &Hasher, bytes_max: usize, out: &mut Vec<u8>) -> bool {
+        /// What looking at a slot is worth, in bytes that are written in the same time.
+        const LOOK_BYTES: usize = 16;
+        let Some(owed) = &self.epoch.owed else { return true };
+        let (form, number, mut at) = (owed.form, owed.number, owed.position);
+        let (mut is_selected, mut looked) = (false, 0);
+        while out.len() + looked * LOOK_BYTES < bytes_max {
+            let Some((slots, epoch, end)) = self.segment_mut(at) else {
+                self.epoch.owed = None;
+                self.epoch.behind = 0;
+                return true;
+            };
+            looked += 1;
+            for slot in slots {
+                if slot.epoch() == epoch.current {
+                    looked += 1;
+                    continue;
+                }
+                if out.len() >= bytes_max {
+                    // The next piece begins with this segment again and passes over what it wrote.
+                    return false;
+                }
+                if !is_selected {
+                    rdb::write_select(out, number);
+                    is_selected = true;
+                }
+                rdb::write_record(out, slot, hasher, form);
+                epoch.mark(slot);
+            }
+            at = end;
+            if let Some(owed) = &mut epoch.owed {
+                owed.position = at;
+            }
+        }
+        false
+    }
+}
+
+impl Shard {
+    /// Begins a snapshot of all databases in constant time for each; to be called on all shards
+    /// while all are held. One that runs is abandoned.
+    pub fn begin_snapshot(&mut self, form: Form) {
+        for (number, database) in self.databases_mut() {
+            if !database.is_empty() {
+                database.begin_snapshot(number, form);
+            }
+        }
+        self.snapshot = Some(Box::default());
+    }
+
+    /// Whether a snapshot runs.
+    pub fn has_snapshot(&self) -> bool {
+        self.snapshot.is_some()
+    }
+
+    /// Appends what was written ahead, then walks on until that is about `budget_bytes`. The
+    /// records stand for themselves: they say which database they belong to.
+    pub fn snapshot_piece(
+        &mut self,
+        rules: &Rules,
+        budget_bytes: usize,
+        out: &mut Vec<u8>,
+    ) -> Piece {
+        let Some(mut snapshot) = self.snapshot.take() else {
+            return Piece { is_last: true, waste: Vec::new() };
+        };
+        let mut is_last = true;
+        let bytes_max = out.len().saturating_add(budget_bytes.max(1));
+        let attached = self.databases_mut().map(|(_, database)| database);
+        let detached = snapshot.detached.iter_mut().map(|database| &mut **database);
+        for database in attached.chain(detached) {
+            database.take_ahead(out);
+            is_last &= database.walk(&rules.hasher, bytes_max, out);
+        }
+        let done = snapshot.detached.extract_if(.., |database| !database.epoch.is_owed());
+        let waste = done.map(|database| *database).collect();
+        if !is_last {
+            self.snapshot = Some(snapshot);
+        }
+        Piece { is_last, waste }
+    }
+
+    /// Ends a snapshot that nobody wants any more; gives the databases that only it still had, whose
+    /// end may take long.
+    pub fn abandon_snapshot(&mut self) -> Vec<Database> {
+        self.databases_mut().for_each(|(_, database)| database.epoch.owed = None);
+        let snapshot = self.snapshot.take().unwrap_or_default();
+        snapshot.detached.into_iter().map(|database| *database).collect()
+    }
+
+    /// Bytes that the snapshot holds in memory: what was written ahead, and databases that were
+    /// emptied meanwhile.
+    pub fn snapshot_bytes(&self) -> usize {
+        let Some(snapshot) = &self.snapshot else { return 0 };
+        let ahead = |database: &Database| {
+            database.epoch.owed.as_ref().map_or(0, |owed| owed.ahead.capacity())
+        };
+        let attached: usize = self.databases().map(|(_, database)| ahead(database)).sum();
+        let detached = snapshot.detached.iter();
+        attached + detached.map(|part| ahead(part) + part.heap_bytes()).sum::<usize>()
+    }
+
+    /// Empties a database. Gives how many keys it had, and what they were unless a snapshot still
+    /// needs it.
+    pub(super) fn flush_database(&mut self, number: u32) -> (usize, Option<Database>) {
+        let Some(database) = self.take_database(number) else { return (0, None) };
+        let keys = database.len();
+        match &mut self.snapshot {
+            Some(snapshot) if database.epoch.is_owed() => {
+                snapshot.detached.push(database);
+                (keys, None)
+            }
+            _ => (keys, Some(*database)),
+        }
+    }
+}

@@ -6,6 +6,7 @@
 
 mod configuration;
 mod process;
+mod snapshot;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
@@ -14,6 +15,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use reef_resp::{Argv, OwnedArgv, Protocol, Writer};
+
+pub use self::snapshot::end_file;
 
 use self::process::{Mail, Process, ProcessHost, Told};
 use crate::backend::{Batch, Caller, CommandColumns, Items, Outcome, StepError};

@@ -10,6 +10,7 @@ mod measures;
 mod oracle;
 mod peer;
 mod refusals;
+mod snapshot;
 mod table;
 mod traffic;
 mod transcripts;

@@ -181,8 +181,9 @@ impl Database {
 
 impl Shard {
     /// Begins a snapshot of all databases in constant time for each; to be called on all shards
-    /// while all are held. One that runs is abandoned.
+    /// while all are held. One that runs is abandoned, and what only it still had ends here.
     pub fn begin_snapshot(&mut self, form: Form) {
+        drop(self.abandon_snapshot());
         for (number, database) in self.databases_mut() {
             if !database.is_empty() {
                 database.begin_snapshot(number, form);

@@ -16,7 +16,7 @@
 //! snapshots in a row, does a beginning cost a look at every slot.
 //!
 //! What it does not do: a value is written in one go, however large it is, and so is one that
-//! changes; pieces are bounded in bytes only up to the value that crosses the bound. What was
+//! changes; pieces are bounded only up to the value that crosses the bound, and by a segment of the table. What was
 //! written ahead waits in memory until the next piece is taken ([`Shard::snapshot_bytes`]).
 
 use alloc::boxed::Box;
@@ -132,44 +132,48 @@ impl Database {
     /// Gives away what was written ahead.
     fn take_ahead(&mut self, out: &mut Vec<u8>) {
         let Some(owed) = &mut self.epoch.owed else { return };
+        let mut ahead = core::mem::take(&mut owed.ahead);
         if out.is_empty() {
-            core::mem::swap(out, &mut owed.ahead);
+            core::mem::swap(out, &mut ahead);
         } else {
-            out.append(&mut owed.ahead);
+            out.append(&mut ahead);
         }
-        owed.ahead = Vec::new();
     }
 
-    /// Walks on until `out` has about `bytes_max` bytes. Whether the walk is at its end.
-    fn walk(&mut self, hasher: &Hasher, bytes_max: usize, out: &mut Vec<u8>) -> bool {
+    /// Walks on until the records and the looks at slots are worth `budget_bytes`. Whether the walk
+    /// is at its end.
+    fn walk(&mut self, hasher: &Hasher, budget_bytes: usize, out: &mut Vec<u8>) -> bool {
         /// What looking at a slot is worth, in bytes that are written in the same time.
-        const LOOK_BYTES: usize = 16;
+        const LOOK_BYTES: usize = 32;
         let Some(owed) = &self.epoch.owed else { return true };
         let (form, number, mut at) = (owed.form, owed.number, owed.position);
-        let (mut is_selected, mut looked) = (false, 0);
-        while out.len() + looked * LOOK_BYTES < bytes_max {
+        let (start, mut looked, mut is_selected) = (out.len(), 0, false);
+        while out.len() - start + looked * LOOK_BYTES < budget_bytes {
             let Some((slots, epoch, end)) = self.segment_mut(at) else {
                 self.epoch.owed = None;
                 self.epoch.behind = 0;
                 return true;
             };
-            looked += 1;
+            // First all of them, so that the processor fetches many at once.
+            let look = |slot: &&mut Slot| {
+                looked += 1;
+                slot.epoch() != epoch.current
+            };
+            let slots: Vec<&mut Slot> = slots.filter(look).collect();
+            if !slots.is_empty() && !is_selected {
+                rdb::write_select(out, number);
+                is_selected = true;
+            }
             for slot in slots {
-                if slot.epoch() == epoch.current {
-                    looked += 1;
-                    continue;
-                }
-                if out.len() >= bytes_max {
-                    // The next piece begins with this segment again and passes over what it wrote.
+                // The next piece would begin with this segment again and pass over what was written.
+                if out.len() - start >= budget_bytes {
                     return false;
-                }
-                if !is_selected {
-                    rdb::write_select(out, number);
-                    is_selected = true;
                 }
                 rdb::write_record(out, slot, hasher, form);
                 epoch.mark(slot);
             }
+            // An empty segment takes time, too.
+            looked += 1;
             at = end;
             if let Some(owed) = &mut epoch.owed {
                 owed.position = at;
@@ -208,13 +212,13 @@ impl Shard {
         let Some(mut snapshot) = self.snapshot.take() else {
             return Piece { is_last: true, waste: Vec::new() };
         };
-        let mut is_last = true;
-        let bytes_max = out.len().saturating_add(budget_bytes.max(1));
+        let (start, mut is_last) = (out.len(), true);
         let attached = self.databases_mut().map(|(_, database)| database);
         let detached = snapshot.detached.iter_mut().map(|database| &mut **database);
         for database in attached.chain(detached) {
             database.take_ahead(out);
-            is_last &= database.walk(&rules.hasher, bytes_max, out);
+            let left = budget_bytes.max(1).saturating_sub(out.len() - start);
+            is_last &= database.walk(&rules.hasher, left, out);
         }
         let done = snapshot.detached.extract_if(.., |database| !database.epoch.is_owed());
         let waste = done.map(|database| *database).collect();

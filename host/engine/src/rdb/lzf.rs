@@ -22,7 +22,7 @@ pub(super) fn compress(text: &[u8], bytes_max: usize) -> Option<Vec<u8>> {
         return None;
     }
     // Where a text of three bytes was seen last, plus one. Small texts need no large table.
-    let bits = text.len().next_power_of_two().ilog2().clamp(8, 14);
+    let bits = text.len().next_power_of_two().ilog2().clamp(6, 14);
     let mut seen = vec![0_u32; 1 << bits];
     let mut out = Vec::with_capacity(text.len() / 2);
     let (mut at, mut literals_from) = (0, 0);

@@ -4,6 +4,7 @@
 mod atomicity;
 mod clients;
 mod dump;
+mod files;
 mod introspection;
 mod judge;
 mod measures;

@@ -26,6 +26,11 @@ impl SoloPeer {
         Self { solo: Solo::new(7, shards, settings), clients: Vec::new() }
     }
 
+    /// The engine, for what no client may ask.
+    pub(crate) fn solo(&mut self) -> &mut Solo {
+        &mut self.solo
+    }
+
     /// Recounts what the engine claims about itself; panics on a contradiction.
     pub(crate) fn check(&self) {
         self.solo.check();

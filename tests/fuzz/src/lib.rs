@@ -18,6 +18,7 @@ pub mod frames;
 pub mod measure;
 pub mod parsers;
 pub mod payloads;
+pub mod rdb_file;
 pub mod runner;
 pub mod users;
 pub mod walk;
@@ -31,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     ("frames", frames::run),
     ("commands", commands::run),
     ("payloads", payloads::run),
+    ("rdb_file", rdb_file::run),
     ("users", users::run),
     ("parsers", parsers::run),
 ];

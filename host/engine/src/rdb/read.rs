@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::write;
+    use super::super::{Form, write};
     use super::*;
 
     const MAX: usize = 1 << 20;
@@ -176,7 +176,7 @@ mod tests {
     fn strings_read_back_and_are_short() {
         let check = |text: &[u8], bytes: usize| {
             let mut out = Vec::new();
-            write::write_string(&mut out, text);
+            write::write_string(&mut out, text, Form::DUMP);
             assert_eq!(out.len(), bytes, "{text:?}");
             let mut reader = Reader::new(&out, MAX);
             assert_eq!(reader.string().as_deref(), Ok(text));
@@ -201,7 +201,7 @@ mod tests {
         let huge = [COMPRESSED, 2, LENGTH_64_BITS, 0, 0, 0, 1, 0, 0, 0, 0, 0, b'a'];
         assert_eq!(Reader::new(&huge, usize::MAX).string(), Err(Malformed));
         let mut out = Vec::new();
-        write::write_string(&mut out, &[b'a'; 1000]);
+        write::write_string(&mut out, &[b'a'; 1000], Form::DUMP);
         assert_eq!(Reader::new(&out, 999).string(), Err(Malformed));
         assert_eq!(
             Reader::new(&[LENGTH_32_BITS, 255, 255, 255, 255, 1], MAX).string(),

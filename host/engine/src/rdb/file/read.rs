@@ -155,6 +155,12 @@ impl FileReader {
         &self.window[self.at..]
     }
 
+    /// Bytes that the window takes.
+    #[must_use]
+    pub fn window_bytes(&self) -> usize {
+        self.window.capacity()
+    }
+
     /// Keys that were passed over because they have expired.
     #[must_use]
     pub fn passed_over(&self) -> u64 {

@@ -47,7 +47,7 @@ pub(super) fn read(kind: u8, reader: &mut Reader<'_>, rules: &Rules) -> Result<H
         }
         _ => return Err(Malformed),
     }
-    if hash.is_empty() { Err(Malformed) } else { Ok(hash) }
+    if hash.is_empty() { Err(reader.empty()) } else { Ok(hash) }
 }
 
 /// Puts fields and values that come in turn.

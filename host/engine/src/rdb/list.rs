@@ -57,5 +57,5 @@ pub(super) fn read(kind: u8, reader: &mut Reader<'_>, rules: &Rules) -> Result<L
             _ => return Err(Malformed),
         }
     }
-    if list.is_empty() { Err(Malformed) } else { Ok(list) }
+    if list.is_empty() { Err(reader.empty()) } else { Ok(list) }
 }

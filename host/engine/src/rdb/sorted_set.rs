@@ -67,7 +67,7 @@ pub(super) fn read(
         }
         _ => return Err(Malformed),
     }
-    if set.is_empty() { Err(Malformed) } else { Ok(set) }
+    if set.is_empty() { Err(reader.empty()) } else { Ok(set) }
 }
 
 /// Puts members and scores that come in turn.

@@ -221,6 +221,24 @@ fn expired_keys_are_passed_over_if_wanted() {
     assert_eq!(read_with(&file, 7, true).unwrap().len(), 2);
 }
 
+/// Redis had mistakes by which it wrote such.
+#[test]
+fn empty_collections_are_passed_over() {
+    let records = [
+        &[1, 1, b'a', 0, 2, 1, b'b', 0, 4, 1, b'c', 0, 5, 1, b'd', 0, 14, 1, b'e', 0][..],
+        b"\x0d\x01f\x0b\x0b\x00\x00\x00\x0a\x00\x00\x00\x00\x00\xff",
+        b"\x10\x01g\x07\x07\x00\x00\x00\x00\x00\xff",
+        b"\x0b\x01h\x08\x02\x00\x00\x00\x00\x00\x00\x00",
+        b"\x12\x01i\x01\x02\x07\x07\x00\x00\x00\x00\x00\xff",
+        b"\x00\x01k\x01v",
+    ]
+    .concat();
+    let file = file_of(b"REDIS0010", &records);
+    for chunk_bytes in [1, 3, 1000] {
+        assert_eq!(read_with(&file, chunk_bytes, false).unwrap(), ["0 k None v", "End"]);
+    }
+}
+
 #[test]
 fn what_is_not_known_is_named_with_its_place() {
     let file = |records: &[u8]| file_of(b"REDIS0011", records);
@@ -233,7 +251,7 @@ fn what_is_not_known_is_named_with_its_place() {
     assert_eq!(reason(&file(&[246])), (9, Reason::UnknownType(246)));
     assert_eq!(reason(&file(&[8])), (9, Reason::UnknownType(8)));
     assert_eq!(reason(&file(&[SELECT, 16])), (9, Reason::Database(16)));
-    assert_eq!(reason(&file(&[1, 1, b'k', 0])), (9, Reason::Malformed(1)));
+    assert_eq!(reason(&file(&[2, 1, b'k', 2, 1, b'a', 1, b'a'])), (9, Reason::Malformed(2)));
     let module = [&[7, 1, b'k', 0x81][..], &(2_u64 << 10).to_be_bytes(), &[0]].concat();
     assert_eq!(reason(&file(&module)), (9, Reason::Module("AAAAAAAAC".into())));
     let failure = read(&file(&module)).unwrap_err();

@@ -110,7 +110,7 @@ fn told(side: &mut Side<'_>, databases: usize, is_7_0: bool) -> Vec<String> {
     for number in 0..databases {
         side.ok(&[b"SELECT", number.to_string().as_bytes()]);
         let Reply::Array(mut keys) = side.send(&[b"KEYS", b"*"]) else { panic!("KEYS lists") };
-        keys.sort_by_key(|key| format_reply(key));
+        keys.sort_by_key(format_reply);
         for key in keys {
             let Reply::Bulk(key) = key else { panic!("keys are strings") };
             let expiry = side.send(&[b"PEXPIRETIME", &key]);

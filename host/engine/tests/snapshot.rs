@@ -181,7 +181,7 @@ fn story(seed: u64, shards: usize, tally: &mut Tally) {
                 eagerness = *world.traffic.rng.pick(&[&1, &5, &50]);
             }
             None => {}
-            Some(_) if world.traffic.rng.below(200) == 0 => {
+            Some(_) if world.traffic.rng.below(60) == 0 => {
                 if world.traffic.rng.below(3) > 0 {
                     world.solo.abandon_snapshot();
                 } else {

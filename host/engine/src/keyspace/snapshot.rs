@@ -64,7 +64,7 @@ pub struct Piece {
 #[derive(Debug, Default)]
 pub(super) struct Snapshot {
     /// Databases that were emptied since it began.
-    detached: Vec<Box<Database>>,
+    detached: Vec<Database>,
 }
 
 impl Epoch {
@@ -214,14 +214,13 @@ impl Shard {
         };
         let (start, mut is_last) = (out.len(), true);
         let attached = self.databases_mut().map(|(_, database)| database);
-        let detached = snapshot.detached.iter_mut().map(|database| &mut **database);
-        for database in attached.chain(detached) {
+        for database in attached.chain(&mut snapshot.detached) {
             database.take_ahead(out);
             let left = budget_bytes.max(1).saturating_sub(out.len() - start);
             is_last &= database.walk(&rules.hasher, left, out);
         }
         let done = snapshot.detached.extract_if(.., |database| !database.epoch.is_owed());
-        let waste = done.map(|database| *database).collect();
+        let waste = done.collect();
         if !is_last {
             self.snapshot = Some(snapshot);
         }
@@ -232,8 +231,7 @@ impl Shard {
     /// end may take long.
     pub fn abandon_snapshot(&mut self) -> Vec<Database> {
         self.databases_mut().for_each(|(_, database)| database.epoch.owed = None);
-        let snapshot = self.snapshot.take().unwrap_or_default();
-        snapshot.detached.into_iter().map(|database| *database).collect()
+        self.snapshot.take().map(|snapshot| snapshot.detached).unwrap_or_default()
     }
 
     /// Bytes that the snapshot holds in memory: what was written ahead, and databases that were
@@ -255,7 +253,7 @@ impl Shard {
         let keys = database.len();
         match &mut self.snapshot {
             Some(snapshot) if database.epoch.is_owed() => {
-                snapshot.detached.push(database);
+                snapshot.detached.push(*database);
                 (keys, None)
             }
             _ => (keys, Some(*database)),

@@ -7,9 +7,15 @@ use std::time::Instant;
 
 use mimalloc::MiMalloc;
 use reef_engine::clock::Millis;
-use reef_engine::keyspace::{Access, Shard, Slot};
+use reef_engine::keyspace::{Access, Shard, Slot, Value};
 use reef_engine::rdb::{self, Crc64, Event, FileReader, Form, Loading};
 use reef_engine::settings::{Rules, Settings};
+use reef_engine::types::hash::Hash;
+use reef_engine::types::hasher::Hasher;
+use reef_engine::types::limits::Limits;
+use reef_engine::types::list::List;
+use reef_engine::types::set::Set;
+use reef_engine::types::sorted_set::SortedSet;
 
 /// What the server uses.
 #[global_allocator]
@@ -24,7 +30,7 @@ const CHUNK_BYTES: usize = 256 << 10;
 /// Keys by their number.
 type Make = fn(usize) -> Slot;
 
-const KINDS: [(&str, Make); 4] = [
+const KINDS: [(&str, Make); 8] = [
     ("3 bytes", |i| text(i, b"xxx", None)),
     ("64 bytes", |i| text(i, format!("{i:032x}{:032x}", !i).as_bytes(), None)),
     ("64 bytes of one kind", |i| text(i, &[b'x'; 64], None)),
@@ -33,7 +39,42 @@ const KINDS: [(&str, Make); 4] = [
         let at = (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 30;
         text(i, b"xxx", Some(Millis::new(4_000_000_000_000 + at)))
     }),
+    ("a list of 20", |i| {
+        let mut list = List::new();
+        elements(|_, element| list.push_back(element, &Limits::default()));
+        object(i, Value::List(list))
+    }),
+    ("a set of 20", |i| {
+        let mut set = Set::new();
+        elements(|_, element| {
+            set.add(&Hasher::new(1), element, &Limits::default());
+        });
+        object(i, Value::Set(set))
+    }),
+    ("a hash of 20", |i| {
+        let mut hash = Hash::new();
+        elements(|_, field| {
+            hash.set(&Hasher::new(1), field, b"value", &Limits::default());
+        });
+        object(i, Value::Hash(hash))
+    }),
+    ("a sorted set of 20", |i| {
+        let mut set = SortedSet::new();
+        elements(|at, member| {
+            set.insert(&Hasher::new(1), member, at as f64, &Limits::default());
+        });
+        object(i, Value::SortedSet(set))
+    }),
 ];
+
+fn elements(mut take: impl FnMut(usize, &[u8])) {
+    (0..20).for_each(|at| take(at, format!("element {at}").as_bytes()));
+}
+
+fn object(number: usize, value: Value) -> Slot {
+    let key = format!("key:{number:012}");
+    Slot::object(key.as_bytes(), value, None, Access::default())
+}
 
 fn text(number: usize, text: &[u8], expires_at: Option<Millis>) -> Slot {
     Slot::text(format!("key:{number:012}").as_bytes(), text, expires_at, Access::default())
@@ -45,7 +86,9 @@ fn main() {
     for (name, make) in KINDS {
         for form in [Form::FILE.uncompressed(), Form::FILE] {
             let compressed = if form.is_compressed { ", compressed" } else { "" };
-            println!("{keys} strings of {name}{compressed}");
+            // Collections are fewer.
+            let keys = if name.starts_with("a ") { keys / 10 } else { keys };
+            println!("{keys} times {name}{compressed}");
             measure(&rules, form, keys, make);
         }
     }

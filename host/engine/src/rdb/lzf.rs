@@ -12,6 +12,9 @@ const DISTANCE_MAX: usize = 1 << 13;
 const REPETITION_MIN: usize = 3;
 const REPETITION_MAX: usize = 264;
 
+/// Tables of up to so many bits need no allocation.
+const SMALL_BITS: u32 = 8;
+
 /// What three bytes can become at most: the longest repetition.
 const EXPANSION_MAX: usize = REPETITION_MAX;
 
@@ -23,7 +26,14 @@ pub(super) fn compress(text: &[u8], bytes_max: usize) -> Option<Vec<u8>> {
     }
     // Where a text of three bytes was seen last, plus one. Small texts need no large table.
     let bits = text.len().next_power_of_two().ilog2().clamp(6, 14);
-    let mut seen = vec![0_u32; 1 << bits];
+    let (mut small, mut large) = ([0_u32; 1 << SMALL_BITS], Vec::new());
+    let seen = match bits {
+        0..=SMALL_BITS => &mut small[..1 << bits],
+        _ => {
+            large = vec![0; 1 << bits];
+            &mut large[..]
+        }
+    };
     let mut out = Vec::with_capacity(text.len() / 2);
     let (mut at, mut literals_from) = (0, 0);
     while at + REPETITION_MIN <= text.len() && out.len() < bytes_max {

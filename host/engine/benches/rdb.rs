@@ -22,8 +22,8 @@ use reef_engine::types::sorted_set::SortedSet;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 const SHARDS: usize = 64;
-/// What a piece of a snapshot has at most.
-const PIECE_BYTES: usize = 32 << 10;
+/// What a piece of a snapshot may cost.
+const PIECE_BYTES: usize = 64 << 10;
 /// How a file is read.
 const CHUNK_BYTES: usize = 256 << 10;
 

@@ -26,14 +26,10 @@ pub(super) fn compress(text: &[u8], bytes_max: usize) -> Option<Vec<u8>> {
     }
     // Where a text of three bytes was seen last, plus one. Small texts need no large table.
     let bits = text.len().next_power_of_two().ilog2().clamp(6, 14);
-    let (mut small, mut large) = ([0_u32; 1 << SMALL_BITS], Vec::new());
-    let seen = match bits {
-        0..=SMALL_BITS => &mut small[..1 << bits],
-        _ => {
-            large = vec![0; 1 << bits];
-            &mut large[..]
-        }
-    };
+    let is_small = bits <= SMALL_BITS;
+    let mut small = [0_u32; 1 << SMALL_BITS];
+    let mut large = vec![0_u32; if is_small { 0 } else { 1 << bits }];
+    let seen = if is_small { &mut small[..1 << bits] } else { &mut large[..] };
     let mut out = Vec::with_capacity(text.len() / 2);
     let (mut at, mut literals_from) = (0, 0);
     while at + REPETITION_MIN <= text.len() && out.len() < bytes_max {

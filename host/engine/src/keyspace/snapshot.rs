@@ -264,3 +264,92 @@ impl Shard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+
+    use super::super::access::Access;
+    use super::super::{Journal, Keyspace, Shards};
+    use super::*;
+    use crate::clock::Millis;
+    use crate::settings::Settings;
+
+    const KEYS: usize = 2000;
+
+    fn filled() -> (Shard, Rules) {
+        let rules = Rules::new(7, 1, Settings::default());
+        let mut shard = Shard::new();
+        for number in 0..KEYS {
+            let key = format!("key:{number}");
+            let slot = Slot::text(key.as_bytes(), b"some text", None, Access::default());
+            assert!(shard.load(0, slot, &rules.hasher));
+        }
+        shard.begin_snapshot(Form::FILE);
+        (shard, rules)
+    }
+
+    /// The pieces to the end: how many they were, and what they gave back.
+    fn walk(shard: &mut Shard, rules: &Rules, budget_bytes: usize) -> (usize, Vec<Database>) {
+        let (mut count, mut waste) = (0, Vec::new());
+        loop {
+            let mut out = Vec::new();
+            let piece = shard.snapshot_piece(rules, budget_bytes, &mut out);
+            assert!(out.len() <= budget_bytes + 50, "{} bytes", out.len());
+            count += 1;
+            waste.extend(piece.waste);
+            shard.check(&rules.hasher);
+            if piece.is_last {
+                return (count, waste);
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_are_small_and_end() {
+        let (mut shard, rules) = filled();
+        assert!(shard.has_snapshot());
+        let (count, waste) = walk(&mut shard, &rules, 1000);
+        assert!(count > KEYS * 25 / 1000 && waste.is_empty(), "{count} pieces");
+        assert!(!shard.has_snapshot());
+        assert!(shard.snapshot_piece(&rules, 1000, &mut Vec::new()).is_last);
+    }
+
+    #[test]
+    fn what_is_only_used_is_not_written_ahead() {
+        let (mut shard, rules) = filled();
+        let now = Millis::new(1 << 40);
+        let mut journal = Journal::new();
+        let mut keys = Keyspace::new(Shards::One(&mut shard), &rules, now, 0, &mut journal);
+        assert!(keys.read(b"key:1").is_some());
+        assert!(!keys.exists(b"nothing"));
+        assert_eq!(shard.snapshot_bytes(), 0);
+        let mut keys = Keyspace::new(Shards::One(&mut shard), &rules, now, 0, &mut journal);
+        assert!(keys.remove(b"key:1"));
+        assert!(shard.snapshot_bytes() > 0);
+        shard.abandon_snapshot();
+        assert_eq!(shard.snapshot_bytes(), 0);
+    }
+
+    #[test]
+    fn an_emptied_database_is_given_back_when_it_was_written() {
+        let (mut shard, rules) = filled();
+        let mut journal = Journal::new();
+        let now = Millis::new(1 << 40);
+        let mut keys = Keyspace::new(Shards::One(&mut shard), &rules, now, 0, &mut journal);
+        assert!(keys.flush(0).is_empty(), "the snapshot still needs it");
+        assert!(keys.is_empty());
+        assert_eq!(keys.changes(), KEYS as u64);
+        assert!(shard.snapshot_bytes() > KEYS * 16);
+        let (_, waste) = walk(&mut shard, &rules, 1000);
+        assert_eq!(waste.iter().map(Database::len).collect::<Vec<_>>(), [KEYS]);
+
+        let (mut shard, rules) = filled();
+        shard.flush_database(0);
+        assert_eq!(shard.abandon_snapshot().len(), 1);
+        let (mut shard, rules) = (filled().0, rules);
+        walk(&mut shard, &rules, 10_000);
+        let (keys, part) = shard.flush_database(0);
+        assert_eq!((keys, part.map(|part| part.len())), (KEYS, Some(KEYS)));
+    }
+}

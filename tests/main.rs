@@ -3,8 +3,10 @@
 mod cli;
 mod compat;
 mod config;
+mod crashes;
 mod house;
 mod operations;
+mod persistence;
 mod readme;
 mod redis_cli;
 mod served;

@@ -286,11 +286,16 @@ fn rates_and_times_are_told() {
 }
 
 #[test]
-fn a_server_that_keeps_nothing_refuses_to_save_and_stops_otherwise() {
-    let server = Served::start(&[]);
+fn a_server_that_cannot_save_goes_on_unless_it_is_forced() {
+    let server = Served::start(&["--dbfilename", "dump.rdb"]);
     let mut connection = server.connect();
+    // A folder stands where the snapshot is to be.
+    let dir: Vec<String> =
+        redis::cmd("CONFIG").arg("GET").arg("dir").query(&mut connection).expect("CONFIG GET");
+    std::fs::create_dir_all(format!("{}/dump.rdb/x", dir[1])).expect("a folder");
     let refused = try_run(&mut connection, "SHUTDOWN SAVE").expect_err("nothing can be saved");
     assert!(refused.to_string().contains("Errors trying to SHUTDOWN"), "{refused}");
+    run(&mut connection, "SET k v");
     let refused = try_run(&mut connection, "SHUTDOWN ABORT").expect_err("nothing to abort");
     assert!(refused.to_string().contains("No shutdown in progress"), "{refused}");
     let mut stream = raw(&server);

@@ -10,7 +10,8 @@
 //! - `settled` never passes what is written and, under `always`, synced;
 //! - after a failed sync nothing in that file is trusted: only a new base ends the failure.
 //!
-//! Locks: `files` before any shard before `tail`.
+//! Locks: `files` before any shard before `tail` and `seen`. So nothing that steps ask may lock `files`: they
+//! are told what was `seen` last.
 
 use std::fmt;
 use std::io;
@@ -60,6 +61,17 @@ pub struct Log {
     settled: AtomicU64,
     is_failing: AtomicBool,
     files: Mutex<Files>,
+    seen: Mutex<Seen>,
+}
+
+/// How the files were when somebody last worked on them.
+#[derive(Debug, Default)]
+struct Seen {
+    written: u64,
+    error: Option<String>,
+    failure: Option<io::ErrorKind>,
+    base_bytes: u64,
+    bytes: u64,
 }
 
 #[derive(Debug, Default)]
@@ -76,6 +88,8 @@ struct Files {
     /// Kept from write to write for its memory.
     spare: Vec<u8>,
     base_bytes: u64,
+    /// Bytes of all files when they were measured last, and what was written until then.
+    measured: (u64, u64),
 }
 
 /// A rewrite under way: a new base is being made.
@@ -117,9 +131,10 @@ impl Log {
         self.is_failing.load(Ordering::Relaxed)
     }
 
-    /// Why the last attempt to write or sync failed, if it did, in the system's words.
+    /// Why the last attempt to write or sync failed, if it did, in the system's words. Shards may be
+    /// held.
     pub fn failure(&self) -> Option<&'static str> {
-        self.is_failing().then(|| match self.files.lock().failure {
+        self.is_failing().then(|| match self.seen.lock().failure {
             Some(io::ErrorKind::StorageFull) => "No space left on device",
             Some(io::ErrorKind::PermissionDenied) => "Permission denied",
             Some(io::ErrorKind::ReadOnlyFilesystem) => "Read-only file system",
@@ -134,8 +149,10 @@ impl Log {
     pub fn resume(&self, mut opened: AppendFiles) -> io::Result<bool> {
         let mut files = self.files.lock();
         let has_increment = opened.resume()?;
-        files.base_bytes = opened.sizes().1;
         files.files = Some(opened);
+        files.measure();
+        files.base_bytes = files.bytes();
+        self.show(&files);
         self.is_on.store(has_increment, Ordering::Release);
         Ok(has_increment)
     }
@@ -218,8 +235,19 @@ impl Log {
                 files.failure = Some(error.kind());
             }
         }
+        self.show(files);
         self.is_failing.store(files.error.is_some(), Ordering::Release);
         result
+    }
+
+    /// Lets everybody see how the files are.
+    fn show(&self, files: &Files) {
+        let mut seen = self.seen.lock();
+        seen.written = files.written;
+        seen.error.clone_from(&files.error);
+        seen.failure = files.failure;
+        seen.base_bytes = files.base_bytes;
+        seen.bytes = files.bytes();
     }
 
     /// To be called once a second by a thread of its own: syncs what is written, and tries again what
@@ -272,14 +300,14 @@ impl Log {
         *self.tail.lock() = Encoder::default();
     }
 
-    /// How it is doing.
+    /// How it is doing. Shards may be held.
     pub fn status(&self) -> LogStatus {
-        let files = self.files.lock();
+        let seen = self.seen.lock();
         LogStatus {
-            error: files.error.clone(),
-            unwritten: self.appended.load(Ordering::Acquire).saturating_sub(files.written),
-            base_bytes: files.base_bytes,
-            bytes: files.files.as_ref().map_or(0, |files| files.sizes().1),
+            error: seen.error.clone(),
+            unwritten: self.appended.load(Ordering::Acquire).saturating_sub(seen.written),
+            base_bytes: seen.base_bytes,
+            bytes: seen.bytes,
         }
     }
 
@@ -328,6 +356,8 @@ impl Log {
             self.note(files, result)?;
         }
         files.synced = files.written;
+        files.measure();
+        self.show(files);
         Ok((rewrite, frozen))
     }
 
@@ -343,18 +373,32 @@ impl Log {
         let mut files = self.files.lock();
         let Some(parts) = &mut files.files else { return Err(io::ErrorKind::NotFound.into()) };
         parts.replace_base(rewrite.first_increment, true)?;
-        files.base_bytes = parts.sizes().1;
+        files.measure();
+        files.base_bytes = files.bytes();
         if files.is_suspect {
             // What may be lost is in the new base; what came after it is tried now.
             files.is_suspect = false;
             let result = self.settle_locked(&mut files);
             return self.note(&mut files, result);
         }
+        self.show(&files);
         Ok(())
     }
 }
 
 impl Files {
+    /// Looks how large the files are, which takes a call to the system for each.
+    fn measure(&mut self) {
+        let bytes = self.files.as_ref().map_or(0, |files| files.sizes().1);
+        self.measured = (bytes, self.written);
+    }
+
+    /// Bytes of all files, by what was written since they were measured.
+    fn bytes(&self) -> u64 {
+        let (bytes, written) = self.measured;
+        bytes + self.written.saturating_sub(written)
+    }
+
     fn write_spare(&mut self) -> io::Result<()> {
         let Some(files) = &mut self.files else { return Err(io::ErrorKind::NotConnected.into()) };
         files.write(&self.spare)?;

@@ -31,6 +31,7 @@ use crate::clients::Card;
 use crate::clock::{now_ms, now_us};
 use crate::mailbox::Message;
 use crate::post::Post;
+use crate::replication::Said;
 use crate::server::Shared;
 use crate::socket::Socket;
 use crate::store::Store;
@@ -425,8 +426,8 @@ pub struct BatchHost<'a> {
     pub(crate) post: Option<&'a Post>,
     pub(crate) users: Option<&'a Mutex<Directory>>,
     pub(crate) store: Option<&'a Store>,
-    /// What a primary said, if it is the client, and on which link.
-    pub(crate) relayed: Option<(&'a [u8], u64)>,
+    /// What a primary said, if it is the client.
+    pub(crate) relayed: Option<Said<'a>>,
 }
 
 impl Host for BatchHost<'_> {
@@ -526,7 +527,7 @@ impl Host for BatchHost<'_> {
     fn propagate(&mut self, effects: &mut Effects) {
         let Some(store) = self.store else { return };
         match self.relayed.take() {
-            Some(unit) => store.relay(unit, effects),
+            Some(said) => store.relay(said, effects),
             None => store.propagate(effects),
         }
     }

@@ -326,8 +326,8 @@ impl Loader for Replay<'_> {
     fn snapshot(&mut self, reader: &mut dyn BufRead) -> Result<(), String> {
         // Commands that follow may be about keys that have expired since, so none is passed over.
         let rules = self.shared.store.rules();
-        let summary = read_snapshot(reader, &rules, false, self.insert, &mut |_| {})?;
-        self.shared.note_origin(&summary);
+        // Where it comes from does not matter: commands follow that it does not know of.
+        read_snapshot(reader, &rules, false, self.insert, &mut |_| {})?;
         Ok(())
     }
 

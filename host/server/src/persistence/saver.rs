@@ -283,9 +283,12 @@ impl Shared {
     fn write_snapshot_file(&self, options: &PersistenceOptions) -> io::Result<u64> {
         let temporary = options.dir.join(format!("temp-{}.rdb", std::process::id()));
         let mut file = SnapshotFile::create(self.saver.disk.clone(), temporary)?;
-        let begun = self
-            .store
-            .freeze(|shards| self.store.begin_snapshot(shards, options.is_compressed, &[]));
+        let begun = self.store.freeze(|shards| {
+            let stream = &self.replication.stream;
+            let aux = stream.origin(&mut stream.history());
+            let aux: Vec<(&str, &[u8])> = aux.iter().map(|(n, v)| (*n, v.as_slice())).collect();
+            self.store.begin_snapshot(shards, options.is_compressed, &aux)
+        });
         let mut sink = |bytes: &[u8]| file.write(bytes);
         self.store.write_snapshot(&begun, self.saver.cancelled(), &mut sink)?;
         file.finish_as(&options.snapshot_path())?;

@@ -38,7 +38,7 @@ use crate::server::{Options, Shared, run_id};
 pub(crate) use feeding::Parcel;
 pub(crate) use handover::Handover;
 pub(crate) use primary_link::{LinkState, Primary};
-pub(crate) use stream::Stream;
+pub(crate) use stream::{Said, Stream};
 
 /// What is configured about replication.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,26 +173,17 @@ impl Shared {
         !self.replication.is_replica()
     }
 
-    /// What a snapshot tells of the history that it belongs to. The history is held.
-    pub(crate) fn origin(&self, id: &str, position: u64) -> [(&'static str, Vec<u8>); 3] {
-        [
-            ("repl-stream-db", b"0".to_vec()),
-            ("repl-id", id.as_bytes().to_vec()),
-            ("repl-offset", position.to_string().into_bytes()),
-        ]
-    }
-
-    /// Remembers where the data of a snapshot comes from: its replicas and its primary may go on
-    /// from there.
+    /// Remembers where the data of a snapshot comes from: a replica that starts goes on from there.
     pub(crate) fn note_origin(&self, summary: &Summary) {
         let id = summary.field("repl-id").map(|id| String::from_utf8_lossy(id).into_owned());
         let offset = summary
             .field("repl-offset")
             .and_then(|text| std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()));
         let (Some(id), Some(offset)) = (id.filter(|id| id.len() == 40), offset) else { return };
-        if self.replication.is_replica() {
-            let mut history = self.replication.stream.history();
-            self.replication.stream.take_over(&mut history, id, offset);
+        let starts_as_replica = self.store.is_replica() && !self.replication.is_replica();
+        if starts_as_replica {
+            let stream = &self.replication.stream;
+            stream.take_over(&mut stream.history(), (id, offset), selected_database(summary));
         }
     }
 
@@ -202,6 +193,7 @@ impl Shared {
         limits.kept.store(new.replication.backlog_bytes, Ordering::Relaxed);
         limits.behind.store(new.output_limits.replica.hard_bytes as u64, Ordering::Relaxed);
         self.store.ledger().leave_to_primary(new.replication.ignores_memory_limit);
+        self.count_good_replicas(now_ms(), new.replication.lag_max_s);
     }
 
     /// Up to where in the stream the log is synced, if there is one.
@@ -226,6 +218,12 @@ impl Shared {
         }
         self.dismiss_silent(now, options.timeout_s);
         self.forget_deserted(now, options.backlog_ttl_s);
+    }
+
+    /// Forgets a client that may have been a replica.
+    pub(crate) fn forget_replica(&self, client: u64) {
+        self.replication.stream.forget(client);
+        self.count_good_replicas(now_ms(), self.options().replication.lag_max_s);
     }
 
     fn count_good_replicas(&self, now: Millis, lag_max_s: u64) {
@@ -269,4 +267,10 @@ impl Shared {
         });
         self.store.follow_copies();
     }
+}
+
+/// The database that is selected in the stream where a snapshot belongs to it.
+fn selected_database(summary: &Summary) -> u32 {
+    let field = summary.field("repl-stream-db").and_then(|text| std::str::from_utf8(text).ok());
+    field.and_then(|text| text.parse().ok()).unwrap_or(0)
 }

@@ -19,6 +19,7 @@ use reef_resp::{Argv, Decoder, Limits, Progress, Writer};
 use reef_storage::SnapshotFile;
 
 use super::handshake::{Introduction, Offer, Wire};
+use super::stream::Said;
 use crate::clock::now_ms;
 use crate::persistence::{Meeting, read_snapshot};
 use crate::server::Shared;
@@ -85,6 +86,7 @@ impl Primary {
             is_over: is_over.clone(),
             takes_over,
             session: Session::obeying(),
+            database: 0,
             unit: Vec::new(),
         };
         let thread = std::thread::Builder::new().name("reef-primary".to_owned());
@@ -127,8 +129,10 @@ struct Follower {
     generation: u64,
     is_over: Arc<AtomicBool>,
     takes_over: bool,
-    /// Whoever says what the primary says: its database stays from link to link.
+    /// Whoever says what the primary says.
     session: Session,
+    /// The database that the primary has selected, if need be by what is not complete yet.
+    database: u32,
     /// What has been said since the last unit was complete.
     unit: Vec<u8>,
 }
@@ -180,12 +184,13 @@ impl Follower {
             primary.socket = Some(clone);
         });
         let history = self.shared.replication.stream.history();
-        let known = (history.id.clone(), history.end);
+        // Nobody else can know a stream that has never been one.
+        let known = (history.end > 0 || self.takes_over).then(|| (history.id.clone(), history.end));
         drop(history);
         let introduction = Introduction {
             options: &options,
             port: self.shared.port.load(Ordering::Relaxed) as u16,
-            history: Some(known),
+            history: known,
             takes_over: std::mem::take(&mut self.takes_over),
         };
         let offer = wire.shake_hands(&introduction, &|| self.goes_on());
@@ -207,15 +212,26 @@ impl Follower {
     fn go_on_as(&mut self, id: Option<String>) {
         // What was said of a unit that was not complete is said again.
         self.unit.clear();
-        let database = self.session.database;
         self.session = Session::obeying();
-        self.session.database = database;
         let stream = &self.shared.replication.stream;
         let mut history = stream.history();
+        self.database = history.database;
+        self.session.database = history.database;
         if let Some(id) = id.filter(|id| *id != history.id) {
             history.rename(id);
             // They must hear of it.
             stream.dismiss_all(&mut history);
+        }
+        drop(history);
+        self.keep_stream();
+    }
+
+    /// Keeps what the primary says for others: they go on from here if it is gone.
+    fn keep_stream(&self) {
+        let stream = &self.shared.replication.stream;
+        if !stream.is_on() {
+            self.shared.store.freeze(|_| stream.begin(&mut stream.history()));
+            self.shared.store.follow_copies();
         }
     }
 
@@ -231,16 +247,18 @@ impl Follower {
         self.receive_snapshot(wire, &path)?;
         let loaded = self.load(&path);
         self.shared.loading.end();
-        loaded?;
+        self.database = loaded?;
         // The snapshot is this server's own from now on.
         self.shared.saver.disk.rename(&path, &options.snapshot_path())?;
         self.unit.clear();
         self.session = Session::obeying();
+        self.session.database = self.database;
         let stream = &self.shared.replication.stream;
         let mut history = stream.history();
         stream.dismiss_all(&mut history);
-        stream.take_over(&mut history, id, position);
+        stream.take_over(&mut history, (id, position), self.database);
         drop(history);
+        self.keep_stream();
         if self.shared.store.log().is_on() {
             self.shared.saver.want_rewrite();
         }
@@ -302,8 +320,8 @@ impl Follower {
         }
     }
 
-    /// Puts a snapshot in the place of all data.
-    fn load(&self, path: &Path) -> io::Result<()> {
+    /// Puts a snapshot in the place of all data. Gives the database that is selected where it ends.
+    fn load(&self, path: &Path) -> io::Result<u32> {
         let shared = &self.shared;
         let reader = shared.saver.disk.read(path)?;
         if !self.goes_on() {
@@ -322,7 +340,7 @@ impl Follower {
         .map_err(io::Error::other)?;
         let took = started.elapsed().as_secs_f64();
         tracing::info!("{} keys from the primary loaded in {took:.3} seconds", summary.keys);
-        Ok(())
+        Ok(super::selected_database(&summary))
     }
 
     // ---- the stream ----------------------------------------------------------------------
@@ -392,9 +410,14 @@ impl Follower {
     fn run_command(&mut self, argv: Argv<'_>, bytes: &[u8], reply: &mut Writer) {
         let store = &self.shared.store;
         self.unit.extend_from_slice(bytes);
+        if let Some(database) = selected(argv) {
+            self.database = database;
+        }
+        let (generation, database) = (self.generation, self.database);
+        let said = Said { unit: &self.unit, generation, database };
         let mut host = store.batch_host();
         if !argv.is_empty() && !argv.get(0).eq_ignore_ascii_case(b"REPLCONF") {
-            host.relayed = Some((&self.unit, self.generation));
+            host.relayed = Some(said);
             reply.clear();
             let mark = reply.mark();
             let moment = store.moment(now_ms(), Conditions::default());
@@ -409,10 +432,16 @@ impl Follower {
         }
         if host.relayed.is_some() || argv.get(0).eq_ignore_ascii_case(b"REPLCONF") {
             // It had no effect.
-            self.shared.replication.stream.relay(&self.unit, self.generation);
+            self.shared.replication.stream.relay(said);
         }
         self.unit.clear();
     }
+}
+
+/// The database that a SELECT is for.
+fn selected(argv: Argv<'_>) -> Option<u32> {
+    let is_select = argv.len() == 2 && argv.get(0).eq_ignore_ascii_case(b"SELECT");
+    is_select.then(|| std::str::from_utf8(argv.get(1)).ok()?.parse().ok()).flatten()
 }
 
 fn is_getack(argv: Argv<'_>) -> bool {

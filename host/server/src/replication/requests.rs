@@ -224,6 +224,7 @@ impl Shared {
         history.rename(crate::server::run_id(&mut seed));
         history.is_relayed = false;
         history.generation += 1;
+        history.deserted_at = now_ms();
         stream.forget_database(&mut history);
         stream.dismiss_all(&mut history);
         self.replication.is_replica.store(false, Ordering::Release);

@@ -111,6 +111,16 @@ pub(crate) struct CopyWait {
     pub(crate) wanted: CopiesWanted,
 }
 
+/// A unit of commands as a primary said it, word for word.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Said<'a> {
+    pub(crate) unit: &'a [u8],
+    /// On which link.
+    pub(crate) generation: u64,
+    /// The database that is selected after it.
+    pub(crate) database: u32,
+}
+
 /// A stream and its history.
 #[derive(Debug)]
 pub(crate) struct History {
@@ -124,6 +134,9 @@ pub(crate) struct History {
     pub(crate) copiers: BTreeMap<u64, Copier>,
     pub(crate) waits: Vec<CopyWait>,
     encoder: Encoder,
+    /// The database that a primary has selected where the stream ends. Whoever goes on from there
+    /// must know it.
+    pub(crate) database: u32,
     /// Whether the stream is what a primary says, so that our own effects are no part of it.
     pub(crate) is_relayed: bool,
     /// Counts changes of whom this server follows: a link that is not of this generation is over.
@@ -177,6 +190,7 @@ impl Stream {
             copiers: BTreeMap::new(),
             waits: Vec::new(),
             encoder: Encoder::default(),
+            database: 0,
             is_relayed: false,
             generation: 0,
             deserted_at: now_ms(),
@@ -221,14 +235,41 @@ impl Stream {
         history.encoder.forget_database();
     }
 
+    /// What a snapshot tells of its place in the stream, for those who may go on from there: nothing,
+    /// if none is kept. All shards are held.
+    pub(crate) fn origin(&self, history: &mut History) -> Vec<(&'static str, Vec<u8>)> {
+        if !self.is_on() {
+            return Vec::new();
+        }
+        let database = match history.is_relayed {
+            true => history.database,
+            false => {
+                // What follows says it again.
+                history.encoder.forget_database();
+                0
+            }
+        };
+        vec![
+            ("repl-stream-db", database.to_string().into_bytes()),
+            ("repl-id", history.id.as_bytes().to_vec()),
+            ("repl-offset", history.end.to_string().into_bytes()),
+        ]
+    }
+
     /// Keeps the stream no more. All shards are held.
     pub(crate) fn cease(&self, history: &mut History) {
         history.backlog = None;
         self.is_on.store(false, Ordering::Release);
     }
 
-    /// Goes on with the history of another stream.
-    pub(crate) fn take_over(&self, history: &mut History, id: String, position: u64) {
+    /// Goes on with the history of another stream, in which a database is selected.
+    pub(crate) fn take_over(
+        &self,
+        history: &mut History,
+        (id, position): (String, u64),
+        database: u32,
+    ) {
+        history.database = database;
         history.id = id;
         history.second = None;
         history.end = position;
@@ -249,10 +290,11 @@ impl Stream {
 
     /// Appends what the primary said, word for word, in the step that ran it; or what came of it, if
     /// that link is over and this server is its own primary.
-    pub(crate) fn append_relayed(&self, unit: &[u8], generation: u64, effects: &Effects) {
+    pub(crate) fn append_relayed(&self, said: Said<'_>, effects: &Effects) {
         let mut history = self.history.lock();
-        if history.generation == generation {
-            self.push(&mut history, unit);
+        if history.generation == said.generation {
+            history.database = said.database;
+            self.push(&mut history, said.unit);
         } else if !history.is_relayed {
             self.append_own(&mut history, effects);
         }
@@ -275,10 +317,11 @@ impl Stream {
     }
 
     /// Appends what the primary said and what changed nothing.
-    pub(crate) fn relay(&self, bytes: &[u8], generation: u64) {
+    pub(crate) fn relay(&self, said: Said<'_>) {
         let mut history = self.history.lock();
-        if history.generation == generation {
-            self.push(&mut history, bytes);
+        if history.generation == said.generation {
+            history.database = said.database;
+            self.push(&mut history, said.unit);
         }
     }
 

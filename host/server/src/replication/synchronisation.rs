@@ -107,8 +107,8 @@ impl Shared {
                 };
                 self.post.tell(*client, |client| Message::Reply { client, bytes });
             }
+            let aux = replication.stream.origin(&mut history);
             drop(history);
-            let aux = self.origin(&id, end);
             let aux: Vec<(&str, &[u8])> = aux.iter().map(|(n, v)| (*n, v.as_slice())).collect();
             self.store.begin_snapshot(shards, is_compressed, &aux)
         });

@@ -4,6 +4,7 @@ mod cli;
 mod compat;
 mod config;
 mod crashes;
+mod following;
 mod house;
 mod operations;
 mod persistence;

@@ -15,13 +15,16 @@ use tempfile::TempDir;
 
 use crate::cli::Failure;
 use crate::cli::client::{Client, ClientError, Server};
+use crate::cli::progress;
 
 /// Between finding a free port and listening on it somebody else may take it.
 const ATTEMPTS: usize = 5;
 /// The first start on a machine compiles the plugins.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 /// How often something that is waited for is looked at.
 const GLANCE: Duration = Duration::from_millis(10);
+/// What lasts longer shows that it does.
+const BAR_AFTER: Duration = Duration::from_secs(1);
 /// What the processes' output goes to.
 const LOG: &str = "log";
 
@@ -220,13 +223,23 @@ fn free_place() -> Result<(u16, Server), Failure> {
 /// Waits until something is so; gives whether it was within the time.
 pub(super) fn within(limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     let began = Instant::now();
-    loop {
+    let mut bar = None;
+    let held = loop {
         if is_so() {
-            return true;
+            break true;
         }
-        if began.elapsed() > limit {
-            return false;
+        let waited = began.elapsed();
+        if waited > limit {
+            break false;
+        }
+        if waited >= BAR_AFTER {
+            let bar = bar.get_or_insert_with(|| progress::bar(limit.as_secs()));
+            bar.set_position(waited.as_secs());
         }
         std::thread::sleep(GLANCE);
+    };
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
     }
+    held
 }

@@ -80,7 +80,7 @@ impl Trio {
     fn check_equal(&self, stage: &mut Stage<'_>, client: &mut Client) -> Result<(), Failure> {
         let replicas = self.replicas();
         let reached: u64 = stage.ask(client, &["WAIT", &replicas.to_string(), WAIT_MS])?;
-        let sentence = format!("WAIT: {} have all of it", counted(reached, "replica"));
+        let sentence = format!("WAIT: all of it has reached {}", counted(reached, "replica"));
         stage.check(reached == replicas, &sentence)?;
         let digest = self.primary.digest()?;
         let mut equal = self.replica.digest()? == digest;
@@ -298,7 +298,10 @@ fn old_primary_returns(
     stage.check(linked, "it follows the new primary; what only it knew, nobody was promised")?;
     let replicas = trio.replicas();
     let reached: u64 = stage.ask(&mut client, &["WAIT", &replicas.to_string(), WAIT_MS])?;
-    stage.check(reached == replicas, &format!("WAIT: {}", counted(reached, "replica")))?;
+    stage.check(
+        reached == replicas,
+        &format!("WAIT: all of it has reached {}", counted(reached, "replica")),
+    )?;
     let equal = trio.primary.digest()? == trio.replica.digest()?;
     stage.check(equal, "old and new primary have the same digest")?;
     let mut old = trio.primary.connect()?;

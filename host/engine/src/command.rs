@@ -85,6 +85,8 @@ pub struct Flags(u32);
 impl Flags {
     /// No flag.
     pub const NONE: Self = Self(0);
+    /// Every flag.
+    pub const ALL: Self = Self(u32::MAX);
     /// May change data.
     pub const WRITE: Self = Self(1);
     /// Never changes data.
@@ -123,6 +125,8 @@ impl Flags {
     pub const NO_ASYNC_LOADING: Self = Self(1 << 17);
     /// Its number of keys may be zero.
     pub const NO_MANDATORY_KEYS: Self = Self(1 << 18);
+    /// Refused like a write while data cannot be written to disk (PING): not shown.
+    pub const TELLS_OF_DISK: Self = Self(1 << 19);
     /// Needs every shard (FLUSHALL, KEYS, DBSIZE): not a Redis flag, not shown.
     pub const ALL_SHARDS: Self = Self(1 << 24);
     /// Needs the shards of the session's watches and queue (EXEC, UNWATCH): not shown.
@@ -169,6 +173,11 @@ impl Flags {
     #[inline]
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// The flags that are in both.
+    pub const fn common(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     /// These flags and those of `other`.

@@ -77,8 +77,6 @@ pub enum Error {
     ExecAbort,
     /// EXEC with arguments.
     ExecRefused,
-    /// EXEC of a command that may use memory, when there is none.
-    ExecOutOfMemory,
     OutOfMemory,
     NoScriptCommand,
     DebugDisabled,
@@ -273,9 +271,6 @@ impl Error {
             Self::ExecRefused => {
                 "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command"
             }
-            Self::ExecOutOfMemory => {
-                "EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'."
-            }
             Self::OutOfMemory => "OOM command not allowed when used memory > 'maxmemory'.",
             Self::NoScriptCommand => "ERR This Redis command is not allowed from script",
             Self::DebugDisabled => {
@@ -415,6 +410,16 @@ fn shown(sent: &[u8]) -> alloc::borrow::Cow<'_, str> {
 /// Texts of CLIENT, COMMAND and the commands that Reef leaves to plugins.
 #[expect(missing_docs, reason = "the texts say what each means")]
 impl Error {
+    pub const NO_REPLICAS: Self = Self::Text("NOREPLICAS Not enough good replicas to write.");
+    pub const READONLY_REPLICA: Self =
+        Self::Text("READONLY You can't write against a read only replica.");
+    pub const MASTER_DOWN: Self = Self::Text(
+        "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    );
+    pub const LOADING: Self = Self::Text("LOADING Redis is loading the dataset in memory");
+    pub const SNAPSHOTS_FAIL: Self = Self::Text(
+        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
+    );
     pub const NO_CONFIG_FILE: Self = Self::Text("ERR The server is running without a config file");
     pub const EXEC_NO_AUTH: Self =
         Self::Text("EXECABORT Transaction discarded because of: NOAUTH Authentication required.");
@@ -658,6 +663,10 @@ impl Error {
     }
 
     /// EXEC that was refused for this reason, with which the transaction ends.
+    pub fn log_fails(reason: &str) -> Self {
+        Self::Owned(alloc::format!("MISCONF Errors writing to the AOF file: {reason}"))
+    }
+
     pub fn exec_refused(reason: &Self) -> Self {
         Self::Owned(alloc::format!("EXECABORT Transaction discarded because of: {reason}"))
     }

@@ -1,8 +1,8 @@
 //! Who may not run, and why: one gate per reason, in the order in which Redis refuses.
 //!
-//! Existence, arity, protection, authentication, MULTI rules, permissions, memory, subscriptions. A
-//! gate looks at the entry's
-//! flags, never at a command's name.
+//! Existence, arity, protection, authentication, MULTI rules, permissions, memory, disk, replicas,
+//! being a replica, subscriptions, the link to the primary, loading. A gate looks at the entry's
+//! flags, never at a command's name. EXEC is refused for what its queue would be refused for.
 
 use alloc::format;
 use alloc::string::String;
@@ -21,8 +21,104 @@ use crate::settings::Rules;
 pub struct Conditions {
     /// `maxmemory` is reached and nothing can be evicted.
     pub out_of_memory: bool,
+    /// Data cannot be written to disk, and writes are to be refused then.
+    pub disk_failure: Option<DiskFailure>,
+    /// Fewer replicas are up to date than there must be (`min-replicas-to-write`).
+    pub replicas_missing: bool,
+    /// It is a replica, and only its primary writes (`replica-read-only`).
+    pub readonly_replica: bool,
+    /// It is a replica without a link to its primary, and old data is not to be shown
+    /// (`replica-serve-stale-data no`).
+    pub stale_replica: bool,
+    /// Data is being loaded.
+    pub loading: bool,
     /// Which commands have to wait.
     pub pause: Pause,
+}
+
+impl Conditions {
+    /// Whether nothing stands in the way of any command.
+    #[inline]
+    fn are_good(&self) -> bool {
+        let bad = self.out_of_memory
+            | self.disk_failure.is_some()
+            | self.replicas_missing
+            | self.readonly_replica
+            | self.stale_replica
+            | self.loading;
+        !bad
+    }
+
+    /// Why a command with these flags is refused before subscriptions are looked at.
+    fn refuse_change(&self, asked: Asked) -> Option<Error> {
+        if self.out_of_memory && (asked.any.has(Flags::DENYOOM) || asked.is_queued) {
+            return Some(Error::OutOfMemory);
+        }
+        let is_write = asked.any.has(Flags::WRITE);
+        if let Some(failure) = self.disk_failure
+            && (is_write || asked.any.has(Flags::TELLS_OF_DISK))
+        {
+            return Some(failure.error());
+        }
+        if !is_write {
+            return None;
+        }
+        if self.replicas_missing {
+            return Some(Error::NO_REPLICAS);
+        }
+        self.readonly_replica.then_some(Error::READONLY_REPLICA)
+    }
+
+    /// Why a command with these flags is refused after that.
+    fn refuse_sight(&self, asked: Asked) -> Option<Error> {
+        if self.stale_replica && !asked.all.has(Flags::STALE) {
+            return Some(Error::MASTER_DOWN);
+        }
+        (self.loading && !asked.all.has(Flags::LOADING)).then_some(Error::LOADING)
+    }
+
+    /// Why EXEC is refused: for what stands in the way of a command of its queue.
+    pub fn refuse_queue(&self, session: &Session) -> Option<Error> {
+        if self.are_good() || session.obeys_primary {
+            return None;
+        }
+        let queue = &session.transaction()?.queue;
+        let asked = Asked {
+            any: queue.iter().fold(Flags::NONE, |any, (command, _)| any.with(command.flags)),
+            all: queue.iter().fold(Flags::ALL, |all, (command, _)| all.common(command.flags)),
+            is_queued: false,
+        };
+        self.refuse_change(asked).or_else(|| self.refuse_sight(asked))
+    }
+}
+
+/// What is asked of the server at once.
+#[derive(Clone, Copy)]
+struct Asked {
+    /// The flags that any of its commands has.
+    any: Flags,
+    /// The flags that all of its commands have.
+    all: Flags,
+    /// Whether it is kept for later, which takes memory.
+    is_queued: bool,
+}
+
+/// Why data cannot be written to disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskFailure {
+    /// The last snapshot failed.
+    Snapshot,
+    /// The append-only file cannot be written, for this reason of the system's.
+    Log(&'static str),
+}
+
+impl DiskFailure {
+    fn error(self) -> Error {
+        match self {
+            Self::Snapshot => Error::SNAPSHOTS_FAIL,
+            Self::Log(reason) => Error::log_fails(reason),
+        }
+    }
 }
 
 /// Which commands have to wait (`CLIENT PAUSE`).
@@ -97,10 +193,12 @@ pub fn pass(
         permit(&command, argv, session)
             .map_err(|denial| Refusal::Denied(command.clone(), denial))?;
     }
+    let is_hindered = !conditions.are_good() && !session.obeys_primary;
     // Queuing takes memory too.
     let is_queued = session.transaction().is_some() && !runs_inside_multi(&command);
-    if conditions.out_of_memory && (flags.has(Flags::DENYOOM) || is_queued) {
-        return Err(Error::OutOfMemory.into());
+    let asked = Asked { any: flags, all: flags, is_queued };
+    if is_hindered && let Some(error) = conditions.refuse_change(asked) {
+        return Err(error.into());
     }
     // RESP3 tells replies and messages apart.
     if session.subscribed.any()
@@ -108,6 +206,9 @@ pub fn pass(
         && !flags.has(Flags::WHILE_SUBSCRIBED)
     {
         return Err(Error::subscribed_only(&command).into());
+    }
+    if is_hindered && let Some(error) = conditions.refuse_sight(asked) {
+        return Err(error.into());
     }
     Ok(command)
 }

@@ -26,6 +26,7 @@ pub mod clock;
 pub mod command;
 mod command_set;
 pub mod commands;
+pub mod effects;
 pub mod error;
 pub mod gates;
 pub mod grants;

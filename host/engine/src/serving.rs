@@ -71,6 +71,7 @@ impl Cx<'_> {
     #[inline]
     pub fn settle(&mut self) {
         self.tell_happenings();
+        self.keys.end_unit();
         loop {
             let ready = self.keys.take_ready();
             if ready.is_empty() {
@@ -136,6 +137,7 @@ impl Cx<'_> {
             step.host.deliver(waiter, step.reply.take_data());
         }
         step.tell_happenings();
+        step.keys.end_unit();
         is_served
     }
 }

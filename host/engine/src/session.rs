@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use reef_resp::OwnedArgv;
 
 use crate::acl::Account;
-use crate::command::Flags;
+use crate::error::Error;
 use crate::keyspace::ShardSet;
 use crate::pubsub::SubscriptionCounts;
 use crate::registry::CommandRef;
@@ -79,6 +79,10 @@ pub struct Session {
     pub caching: Option<Caching>,
     /// Whether EXEC runs its queue just now, where nothing may wait.
     pub executing: bool,
+    /// Whether it runs what a primary, or a log, says: nothing has expired but what the primary
+    /// removes, no state of the server is a reason to refuse anything, and nobody waits for
+    /// replies.
+    pub obeys_primary: bool,
     /// The user's name.
     pub user: Arc<str>,
     /// The user; without one everything is allowed.
@@ -106,8 +110,8 @@ pub struct Transaction {
     pub queue: Vec<(CommandRef, OwnedArgv)>,
     /// Whether a command was refused, so that EXEC must be.
     pub aborted: bool,
-    /// Whether EXEC comes when memory is exhausted and a command would take more.
-    pub out_of_memory: bool,
+    /// Why EXEC must fail: it comes when a command of the queue would be refused.
+    pub refusal: Option<Error>,
 }
 
 /// A watched key.
@@ -119,6 +123,8 @@ pub struct Watch {
     pub key: Box<[u8]>,
     /// How often it had changed when the watch began.
     pub version: u64,
+    /// Whether it had expired by then, and was kept.
+    pub had_expired: bool,
 }
 
 impl Session {
@@ -137,6 +143,7 @@ impl Session {
             reply_is_push: false,
             caching: None,
             executing: false,
+            obeys_primary: false,
             user,
             account: None,
             labels: None,
@@ -223,11 +230,10 @@ impl Session {
         }
     }
 
-    /// Makes EXEC fail if a queued command may use memory: there is none.
-    pub fn refuse_memory(&mut self) {
+    /// Makes EXEC fail for this reason, if a transaction is open.
+    pub fn refuse(&mut self, error: Error) {
         if let Some(transaction) = &mut self.transaction {
-            let mut queue = transaction.queue.iter();
-            transaction.out_of_memory = queue.any(|(command, _)| command.flags.has(Flags::DENYOOM));
+            transaction.refusal = Some(error);
         }
     }
 

@@ -138,33 +138,64 @@ pub struct Rules {
     arrivals: Arc<AtomicU64>,
     /// Whether anybody listens.
     audience: Audience,
+    /// Whether steps say their effects.
+    propagation: Propagation,
+}
+
+/// Looked at by every step, so they lie together.
+#[derive(Debug, Default)]
+struct Signals {
+    subscribed: AtomicBool,
+    tracking: AtomicBool,
+    propagation: AtomicBool,
 }
 
 /// Whether anybody listens: what steps look at before they gather what happens. Clones are one.
 #[derive(Clone, Debug, Default)]
 pub struct Audience {
-    flags: Arc<(AtomicBool, AtomicBool)>,
+    signals: Arc<Signals>,
+}
+
+/// Whether steps leave their [effects](crate::effects): somebody keeps a copy of the data, a
+/// replica or a log. Clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct Propagation {
+    signals: Arc<Signals>,
+}
+
+impl Propagation {
+    /// Whether they do.
+    #[inline]
+    pub fn is_on(&self) -> bool {
+        self.signals.propagation.load(Ordering::Relaxed)
+    }
+
+    /// Lets steps say their effects, or not. A step looks once, when it begins: whoever wants all
+    /// effects from some instant on holds all shards meanwhile.
+    pub fn set_on(&self, on: bool) {
+        self.signals.propagation.store(on, Ordering::Release);
+    }
 }
 
 impl Audience {
     /// Whether anybody is subscribed to anything.
     #[inline]
     pub fn is_subscribed(&self) -> bool {
-        self.flags.0.load(Ordering::Relaxed)
+        self.signals.subscribed.load(Ordering::Relaxed)
     }
 
     /// Whether anybody tracks keys.
     #[inline]
     pub fn is_tracking(&self) -> bool {
-        self.flags.1.load(Ordering::Relaxed)
+        self.signals.tracking.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_subscribed(&self, any: bool) {
-        self.flags.0.store(any, Ordering::Release);
+        self.signals.subscribed.store(any, Ordering::Release);
     }
 
     pub(crate) fn set_tracking(&self, any: bool) {
-        self.flags.1.store(any, Ordering::Release);
+        self.signals.tracking.store(any, Ordering::Release);
     }
 }
 
@@ -173,12 +204,14 @@ impl Rules {
     /// [`SHARDS_MAX`](crate::keyspace::SHARDS_MAX)).
     pub fn new(seed: u64, shards: usize, settings: Settings) -> Self {
         let shards = shards.clamp(1, crate::keyspace::SHARDS_MAX).next_power_of_two();
+        let signals = Arc::<Signals>::default();
         Self {
             hasher: Hasher::new(seed),
             shards,
             settings,
             arrivals: Arc::default(),
-            audience: Audience::default(),
+            audience: Audience { signals: signals.clone() },
+            propagation: Propagation { signals },
         }
     }
 
@@ -190,6 +223,11 @@ impl Rules {
     /// Whether anybody listens.
     pub fn audience(&self) -> &Audience {
         &self.audience
+    }
+
+    /// Whether steps say their effects.
+    pub fn propagation(&self) -> &Propagation {
+        &self.propagation
     }
 
     /// Whether steps must gather what happens to keys.

@@ -21,6 +21,7 @@ use crate::batch::Plan;
 use crate::client_info::ClientInfo;
 use crate::clock::Millis;
 use crate::command::Flags;
+use crate::effects::Effects;
 use crate::gates::{Conditions, Pause};
 use crate::grants::Grants;
 use crate::keyspace::{self, Journal, Keyspace, Shard, ShardSet, Shards, Slot};
@@ -45,6 +46,8 @@ pub struct Solo {
     monitors: BTreeSet<u64>,
     process: Process,
     conditions: Conditions,
+    /// What copies of the data have to run that they have not been given yet.
+    effects: Effects,
 }
 
 struct Client {
@@ -88,6 +91,9 @@ fn address(id: u64) -> String {
     format!("127.0.0.1:{}", 10_000 + id % 50_000)
 }
 
+/// What each key of each database holds.
+pub type Digest = BTreeMap<(u32, Vec<u8>), keyspace::Description>;
+
 /// When a solo engine's clock starts: 2026-01-01.
 pub const START: Millis = Millis::new(1_767_225_600_000);
 
@@ -106,7 +112,40 @@ impl Solo {
             monitors: BTreeSet::new(),
             process,
             conditions: Conditions::default(),
+            effects: Effects::default(),
         }
+    }
+
+    /// Lets steps leave their effects from now on.
+    pub fn keep_effects(&mut self) {
+        self.rules.propagation().set_on(true);
+    }
+
+    /// Takes the effects since they were taken last.
+    pub fn take_effects(&mut self) -> Effects {
+        core::mem::take(&mut self.effects)
+    }
+
+    /// Makes a client one that says what a primary does, or a log.
+    pub fn obey(&mut self, id: u64) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.session.obeys_primary = true;
+        }
+    }
+
+    /// Lets some key give way to others, as the policy has it. Whether one did.
+    pub fn evict(&mut self) -> bool {
+        let all = ShardSet::all(self.rules.shards);
+        self.run_planned(&nobody(), Journal::new(), all, &mut Writer::default(), |cx| {
+            let host = &mut *cx.host;
+            let candidate = cx.keys.random_candidate(0, &mut || host.random());
+            candidate.is_some_and(|candidate| cx.keys.evict(&candidate))
+        })
+    }
+
+    /// Whether what has expired stays until somebody else removes it.
+    fn keeps_expired(&self) -> bool {
+        self.conditions.readonly_replica || self.process.pause() != Pause::Nothing
     }
 
     /// Connects a client; gives its id.
@@ -204,12 +243,11 @@ impl Solo {
     }
 
     fn expire_due(&mut self) {
-        if !self.process.active_expiry || self.process.pause() != Pause::Nothing {
+        if !self.process.active_expiry || self.keeps_expired() {
             return;
         }
         let all = ShardSet::all(self.rules.shards);
-        let nobody = Caller { client_id: 0, user: "default".into(), database: 0 };
-        self.run_planned(&nobody, Journal::new(), all, &mut Writer::default(), |cx| {
+        self.run_planned(&nobody(), Journal::new(), all, &mut Writer::default(), |cx| {
             cx.keys.expire_due(usize::MAX)
         });
     }
@@ -373,7 +411,7 @@ impl Solo {
         held: ShardSet,
         reply: &mut Writer,
     ) -> Told {
-        let monitored = client.session.monitoring;
+        let (monitored, keeps_expired) = (client.session.monitoring, self.keeps_expired());
         let mut journal = Journal::new();
         let (now, database) = (self.process.now, client.session.database);
         let me = self.process.described(client);
@@ -390,10 +428,12 @@ impl Solo {
             answer: Answer::Now,
             rerun: false,
         };
+        cx.keys.keep_expired = keeps_expired;
         cx.run(command, argv);
         cx.settle();
         let answer = core::mem::take(&mut cx.answer);
         let mut told = host.into_told();
+        self.effects.append(&mut journal.effects);
         if let Answer::WhenReady(waiter) = answer {
             let deadline = waiter.timeout_ms.map(|ms| Millis::new(now.get().saturating_add(ms)));
             client.waiter = Some((waiter, deadline));
@@ -484,7 +524,7 @@ impl Solo {
     ) -> R {
         let mut session = Session::new(caller.client_id, caller.user.clone(), true);
         session.database = caller.database;
-        let held = self.with_reach(held);
+        let (held, keeps_expired) = (self.with_reach(held), self.keeps_expired());
         let shards = hold(&mut self.shards, held);
         let now = self.process.now;
         let mut host =
@@ -498,19 +538,29 @@ impl Solo {
             answer: Answer::Now,
             rerun: false,
         };
+        cx.keys.keep_expired = keeps_expired;
         let result = run(&mut cx);
         cx.settle();
         let told = host.into_told();
+        self.effects.append(&mut journal.effects);
         self.spread(told);
         result
     }
 
     /// All data in a canonical form, to compare states: independent of the number of shards.
-    pub fn digest(&self) -> BTreeMap<(u32, Vec<u8>), keyspace::Description> {
+    pub fn digest(&self) -> Digest {
+        self.digest_of(|slot| slot.is_live(self.process.now))
+    }
+
+    /// The same with keys and fields that have expired and were kept.
+    pub fn digest_with_expired(&self) -> Digest {
+        self.digest_of(|_| true)
+    }
+
+    fn digest_of(&self, is_wanted: impl Fn(&Slot) -> bool) -> Digest {
         let mut digest = BTreeMap::new();
         for (number, database) in self.shards.iter().flat_map(Shard::databases) {
-            let is_live = |slot: &&Slot| slot.is_live(self.process.now);
-            for slot in database.iter().filter(is_live) {
+            for slot in database.iter().filter(|slot| is_wanted(slot)) {
                 digest.insert((number, slot.key().to_vec()), slot.describe());
             }
         }
@@ -523,6 +573,11 @@ impl Solo {
         self.process.subscriptions.check();
         self.process.tracking.check();
     }
+}
+
+/// Who does what nobody asked for.
+fn nobody() -> Caller {
+    Caller { client_id: 0, user: "default".into(), database: 0 }
 }
 
 /// Borrows the shards of a set.

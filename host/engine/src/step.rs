@@ -72,8 +72,10 @@ pub fn admit(
         reply.status("QUEUED");
         return Admission::Queued(id);
     }
-    if conditions.out_of_memory && command.flags.has(Flags::REFUSAL_ABORTS) {
-        session.refuse_memory();
+    if command.is_exec()
+        && let Some(error) = conditions.refuse_queue(session)
+    {
+        session.refuse(error);
     }
     let mut shards = command.shards(argv, rules);
     if command.flags.has(Flags::SESSION_SHARDS) {
@@ -148,7 +150,27 @@ impl Cx<'_> {
         }
         let mark = self.reply.mark();
         self.keys.no_touch = self.session.no_touch;
-        let result = match command.runner {
+        if self.session.obeys_primary {
+            self.keys.obey();
+        }
+        let result = if self.keys.propagates() {
+            self.call_and_tell(command, argv)
+        } else {
+            self.call(command, argv)
+        };
+        if result.is_err() {
+            self.reply.rewind(mark);
+        }
+        if command.flags.has(Flags::READONLY) && self.session.caching.is_some_and(Caching::is_on) {
+            self.remember_reads(command, argv);
+        }
+        result
+    }
+
+    /// Lets whoever runs a command do so.
+    #[inline]
+    pub(crate) fn call(&mut self, command: &CommandRef, argv: Argv<'_>) -> Result<(), Error> {
+        match command.runner {
             Runner::Native(handler) | Runner::Container(_, handler) => {
                 let mut args = Args::new(argv, if command.parent.is_empty() { 1 } else { 2 });
                 handler(self, &mut args).inspect(|()| {
@@ -161,14 +183,7 @@ impl Cx<'_> {
                 self.answer_by(status);
                 Ok(())
             }
-        };
-        if result.is_err() {
-            self.reply.rewind(mark);
         }
-        if command.flags.has(Flags::READONLY) && self.session.caching.is_some_and(Caching::is_on) {
-            self.remember_reads(command, argv);
-        }
-        result
     }
 
     /// Remembers the keys of a command with the client, which caches what it reads.
@@ -244,7 +259,7 @@ pub fn is_reply_sent(session: &mut Session) -> bool {
             false
         }
     };
-    is_sent || is_push
+    !session.obeys_primary && is_sent || is_push
 }
 
 /// The name of a command as error texts and statistics show it.

@@ -4,6 +4,7 @@
 mod atomicity;
 mod clients;
 mod dump;
+mod effects;
 mod introspection;
 mod judge;
 mod measures;

@@ -304,6 +304,12 @@ impl Traffic {
         traffic
     }
 
+    /// These commands too, several times as often as others.
+    pub(crate) fn with(mut self, templates: &[&'static str]) -> Self {
+        self.templates.extend(templates.iter().chain(templates).chain(templates));
+        self
+    }
+
     /// The next command.
     pub(crate) fn line(&mut self) -> Line {
         let template = self.rng.pick(&self.templates);

@@ -22,6 +22,7 @@ pub(super) static TABLE: &[Command] = &[
         .group(Group::Connection)
         .flags(Flags::FAST)
         .flags(Flags::WHILE_SUBSCRIBED)
+        .flags(Flags::TELLS_OF_DISK)
         .usage("[message]")
         .since("1.0.0", "O(1)")
         .summary("Returns the server's liveliness response."),

@@ -1,8 +1,13 @@
 //! DUMP and RESTORE: a value as bytes, and a key from such bytes.
 
+use alloc::vec::Vec;
+
+use reef_resp::Argv;
+
 use crate::args::Args;
 use crate::clock::Millis;
 use crate::command::{Command, command};
+use crate::effects::removal;
 use crate::error::Error;
 use crate::keyspace::{Access, Slot};
 use crate::rdb::{self, Refusal};
@@ -78,15 +83,27 @@ fn restore(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         Refusal::Malformed => Error::RESTORE_FORMAT,
     })?;
     let (now, lfu) = (cx.keys.now, cx.keys.rules.settings.lfu);
-    if expires_at.is_some_and(|at| at <= now) {
+    if expires_at.is_some_and(|at| at <= cx.keys.horizon()) {
         // It would go at once; what it replaces goes now.
-        cx.keys.remove(key);
+        if cx.keys.remove(key) {
+            cx.rewrite(&[&removal(cx.keys.rules.settings.lazy.server_del), &key]);
+        }
     } else {
         let access = Access::restored(now, lfu, options.idle_seconds, options.frequency);
         cx.keys.put_slot(key, Slot::new(key, value, expires_at, access), "restore");
+        rewrite_restore(cx, args.argv(), expires_at.filter(|_| !options.absolute));
     }
     cx.reply.ok();
     Ok(())
+}
+
+/// A time from now on, if this is one, is an instant for copies.
+fn rewrite_restore(cx: &mut Cx<'_>, argv: Argv<'_>, expires_at: Option<Millis>) {
+    const WORDS_UP_TO_TTL: usize = 3;
+    let Some(at) = expires_at.filter(|_| cx.keys.propagates()) else { return };
+    let mut rest: Vec<_> = argv.iter().skip(WORDS_UP_TO_TTL).collect();
+    rest.push(b"ABSTTL");
+    cx.rewrite_with(&[&argv.get(0), &argv.get(1), &at], rest.into_iter());
 }
 
 /// When a key with this time to live expires; 0 is never.

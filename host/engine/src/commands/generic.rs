@@ -9,6 +9,7 @@ use super::scan;
 use crate::args::Args;
 use crate::clock::Millis;
 use crate::command::{Command, Flags, command};
+use crate::effects::removal;
 use crate::error::Error;
 use crate::keyspec::KeySpec;
 use crate::step::Cx;
@@ -296,15 +297,22 @@ impl ExpireConditions {
 fn expire_by(cx: &mut Cx<'_>, args: &mut Args<'_>, unit: Unit, name: &str) -> Result<(), Error> {
     let (key, mut time) = (args.bytes()?, *args);
     args.bytes()?;
+    let words = *args;
     let conditions = ExpireConditions::take(args)?;
     let at = unit.instant(time.integer()?, cx.keys.now);
     let at = at.ok_or_else(|| Error::InvalidExpire(name.into()))?;
     let changes = cx.keys.expiry(key).is_some_and(|before| conditions.allow(before, at));
     if changes {
         match u64::try_from(at).map(Millis::new) {
-            Ok(at) if at > cx.keys.now => cx.keys.set_expiry(key, Some(at), "expire"),
-            _ => cx.keys.remove(key),
-        };
+            Ok(at) if at > cx.keys.horizon() => {
+                cx.keys.set_expiry(key, Some(at), "expire");
+                cx.rewrite_with(&[&"PEXPIREAT", &key, &at], { words }.rest());
+            }
+            _ => {
+                cx.keys.remove(key);
+                cx.rewrite(&[&removal(cx.keys.rules.settings.lazy.expire), &key]);
+            }
+        }
     }
     cx.reply.integer(i64::from(changes));
     Ok(())

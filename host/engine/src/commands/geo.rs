@@ -4,7 +4,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use reef_resp::Writer;
+use reef_resp::{Argv, Writer};
 
 use super::sorted_set::{self, AddOptions};
 use crate::args::Args;
@@ -86,6 +86,7 @@ fn geoadd(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             _ => options.count_changed = true,
         }
     }
+    let options_end = args.position();
     let both = options.only_new && options.only_existing;
     if both || args.is_done() || !args.left().is_multiple_of(3) {
         return Err(Error::Syntax);
@@ -94,7 +95,22 @@ fn geoadd(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     while !args.is_done() {
         pairs.push((take_position(args)?.score(), args.bytes()?));
     }
-    sorted_set::add(cx, key, &options, &pairs)
+    let changes = cx.keys.changes();
+    sorted_set::add(cx, key, &options, &pairs)?;
+    if cx.keys.propagates() && cx.keys.changes() != changes {
+        rewrite_add(cx, args.argv(), options_end, &pairs);
+    }
+    Ok(())
+}
+
+/// Copies get the scores.
+fn rewrite_add(cx: &mut Cx<'_>, argv: Argv<'_>, options_end: usize, pairs: &[(f64, &[u8])]) {
+    let scores: Vec<_> = pairs.iter().map(|(score, _)| format!("{score}")).collect();
+    let mut rest: Vec<_> = argv.iter().take(options_end).skip(1).collect();
+    for ((_, member), score) in pairs.iter().zip(&scores) {
+        rest.extend([score.as_bytes(), member]);
+    }
+    cx.rewrite_with(&[&"zadd"], rest.into_iter());
 }
 
 fn geodist(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {

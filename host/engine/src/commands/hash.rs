@@ -295,6 +295,7 @@ fn hincrbyfloat(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         hash.set_value(field, &sum);
         Ok(sum)
     })?;
+    cx.rewrite(&[&"HSET", &key, &field, &sum]);
     cx.reply.bulk(&sum);
     Ok(())
 }

@@ -9,6 +9,7 @@ use crate::command::{Command, Group, Handler, command};
 use crate::error::Error;
 use crate::step::Cx;
 use crate::types::hash::Hash;
+use crate::types::number;
 
 /// The latest time at which a field may expire, in milliseconds since 1970.
 const TIME_MAX: i64 = (1 << 46) - 1;
@@ -142,13 +143,15 @@ fn take_instant(args: &mut Args<'_>, unit: Unit, now: Millis, name: &str) -> Res
 }
 
 fn expire(cx: &mut Cx<'_>, args: &mut Args<'_>, unit: Unit, name: &str) -> Result<(), Error> {
-    let (key, now) = (args.bytes()?, cx.keys.now);
+    let (key, now, horizon) = (args.bytes()?, cx.keys.now, cx.keys.horizon());
     cx.keys.peek_collection::<Hash>(key)?;
     let at = take_instant(args, unit, now, name)?;
+    let mut condition_words = *args;
     let condition = Condition::take(args);
+    let condition_words = condition_words.many(args.position() - condition_words.position())?;
     let fields = take_fields(args, Error::FIELDS_NOT_POSITIVE)?;
     let hasher = &cx.keys.rules.hasher;
-    let event = if at > now { "hexpire" } else { "hdel" };
+    let event = if at > horizon { "hexpire" } else { "hdel" };
     let outcomes = cx.keys.edit::<Hash, _>(key, event, |hash| {
         let outcome = |field: &&[u8]| {
             if hash.get(hasher, field).is_none() {
@@ -157,7 +160,7 @@ fn expire(cx: &mut Cx<'_>, args: &mut Args<'_>, unit: Unit, name: &str) -> Resul
             if !condition.allows(hash.expiry(hasher, field), at) {
                 return Outcome::NotMet;
             }
-            if at > now {
+            if at > horizon {
                 hash.set_expiry(field, Some(at));
                 return Outcome::Done;
             }
@@ -166,8 +169,35 @@ fn expire(cx: &mut Cx<'_>, args: &mut Args<'_>, unit: Unit, name: &str) -> Resul
         };
         Ok(fields.iter().map(outcome).collect::<Vec<_>>())
     })?;
+    rewrite(cx, key, at, condition_words, &fields, outcomes.as_deref().unwrap_or_default());
     say(cx, fields.len(), outcomes);
     Ok(())
+}
+
+/// Copies get the instant, and only the fields for which it counts.
+fn rewrite<'a>(
+    cx: &mut Cx<'_>,
+    key: &[u8],
+    at: Millis,
+    condition: impl Iterator<Item = &'a [u8]>,
+    fields: &[&'a [u8]],
+    outcomes: &[Outcome],
+) {
+    if !cx.keys.propagates() {
+        return;
+    }
+    let only = |wanted: Outcome| {
+        let met = fields.iter().zip(outcomes).filter(move |(_, outcome)| **outcome == wanted);
+        met.map(|(field, _)| *field).collect::<Vec<_>>()
+    };
+    cx.rewrite_each(&[&"HDEL", &key], &only(Outcome::Deleted));
+    let set = only(Outcome::Done);
+    if !set.is_empty() {
+        let (mut words, mut digits) = (condition.collect::<Vec<_>>(), [0; 20]);
+        words.extend([&b"FIELDS"[..], number::format_u64(&mut digits, set.len() as u64)]);
+        words.extend(set);
+        cx.rewrite_with(&[&"HPEXPIREAT", &key, &at], words.into_iter());
+    }
 }
 
 fn say(cx: &mut Cx<'_>, count: usize, outcomes: Option<Vec<Outcome>>) {

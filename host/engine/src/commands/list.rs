@@ -191,6 +191,14 @@ pub(super) fn pop_event(end: End) -> Event {
     }
 }
 
+/// The command that pops from one list.
+pub(super) fn pop_name(end: End) -> &'static str {
+    match end {
+        End::Head => "LPOP",
+        End::Tail => "RPOP",
+    }
+}
+
 fn lpop(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     pop_some(cx, args, End::Head)
 }
@@ -444,17 +452,18 @@ fn lmpop(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 /// is.
 pub(super) fn pop_first(cx: &mut Cx<'_>, request: &pop::Request<'_>) -> Result<bool, Error> {
     let end = if request.from_second { End::Tail } else { End::Head };
-    let reply = &mut *cx.reply;
     for key in &request.keys {
+        let reply = &mut *cx.reply;
         let popped = cx.keys.edit(key, pop_event(end), |list: &mut Edit<'_, List>| {
             let taken = request.count.min(list.len());
             reply.array(2);
             reply.bulk(key);
             reply.array(taken);
             list.pop_many(end, taken, |one| element::say(reply, one));
-            Ok(())
+            Ok(taken)
         })?;
-        if popped.is_some() {
+        if let Some(taken) = popped {
+            cx.rewrite(&[&pop_name(end), key, &taken]);
             return Ok(true);
         }
     }

@@ -83,6 +83,7 @@ fn pop(cx: &mut Cx<'_>, args: &mut Args<'_>, end: End) -> Result<(), Error> {
             Ok(())
         })?;
         if popped.is_some() {
+            cx.rewrite(&[&list::pop_name(end), &key]);
             return Ok(());
         }
     }
@@ -91,26 +92,35 @@ fn pop(cx: &mut Cx<'_>, args: &mut Args<'_>, end: End) -> Result<(), Error> {
 
 fn blmove(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (source, destination) = (args.bytes()?, args.bytes()?);
+    let mut ends = *args;
     let (from, to) = (list::take_end(args)?, list::take_end(args)?);
-    move_or_wait(cx, args, (source, from), (destination, to))
+    if move_or_wait(cx, args, (source, from), (destination, to))? {
+        cx.rewrite_with(&[&"LMOVE", &source, &destination], ends.many(2)?);
+    }
+    Ok(())
 }
 
 fn brpoplpush(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (source, destination) = (args.bytes()?, args.bytes()?);
-    move_or_wait(cx, args, (source, End::Tail), (destination, End::Head))
+    if move_or_wait(cx, args, (source, End::Tail), (destination, End::Head))? {
+        cx.rewrite(&[&"RPOPLPUSH", &source, &destination]);
+    }
+    Ok(())
 }
 
+/// Whether an element was moved; otherwise the client waits.
 fn move_or_wait(
     cx: &mut Cx<'_>,
     args: &mut Args<'_>,
     from: (&[u8], End),
     to: (&[u8], End),
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let timeout_ms = args.timeout_s()?;
     if list::move_element(cx, from, to)? {
-        return Ok(());
+        return Ok(true);
     }
-    cx.wait(args.argv(), until_pushed(1..2, timeout_ms, Refusal::Nil))
+    cx.wait(args.argv(), until_pushed(1..2, timeout_ms, Refusal::Nil))?;
+    Ok(false)
 }
 
 fn blmpop(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {

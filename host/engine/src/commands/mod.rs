@@ -48,6 +48,7 @@ mod sorted_set_blocking;
 mod sorted_set_range;
 mod stream;
 mod stream_claim;
+mod stream_effects;
 mod stream_entry;
 mod stream_group;
 mod stream_info;

@@ -7,6 +7,7 @@ use super::help;
 use crate::args::Args;
 use crate::channels::Channels;
 use crate::command::{Arity, Command, Flags, Group, Handler, command, container};
+use crate::effects::Audience;
 use crate::error::Error;
 use crate::pubsub::TopicKind;
 use crate::step::Cx;
@@ -182,6 +183,7 @@ fn say(cx: &mut Cx<'_>, word: &[u8], name: Option<&[u8]>, count: usize) {
 fn publish(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (channel, message) = (args.bytes()?, args.bytes()?);
     let received = cx.publish(channel, message);
+    cx.repeat(args.argv(), Audience::ReplicasOnly);
     cx.reply.integer(received as i64);
     Ok(())
 }
@@ -192,6 +194,7 @@ fn publish_in_shard(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     cx.host.subscriptions(&mut |all, send| {
         received = all.publish_in_shard(channel, message, send);
     });
+    cx.repeat(args.argv(), Audience::ReplicasOnly);
     cx.reply.integer(received as i64);
     Ok(())
 }

@@ -7,6 +7,7 @@ use core::fmt::Write as _;
 use super::connection::REDIS_VERSION;
 use crate::args::Args;
 use crate::command::{Command, Flags, Group, command};
+use crate::effects::Audience;
 use crate::error::Error;
 use crate::host::Shutdown;
 use crate::keyspace::Database;
@@ -87,6 +88,7 @@ fn is_async(cx: &Cx<'_>, args: &mut Args<'_>) -> Result<bool, Error> {
 fn flushdb(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let elsewhere = is_async(cx, args)?;
     let parts = cx.keys.flush(cx.keys.database);
+    cx.repeat(args.argv(), Audience::All);
     end_databases(cx, parts, elsewhere);
     Ok(())
 }
@@ -95,6 +97,7 @@ fn flushall(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let elsewhere = is_async(cx, args)?;
     let numbers = 0..cx.keys.rules.settings.databases;
     let parts = numbers.flat_map(|number| cx.keys.flush(number)).collect();
+    cx.repeat(args.argv(), Audience::All);
     end_databases(cx, parts, elsewhere);
     Ok(())
 }
@@ -122,6 +125,7 @@ fn swapdb(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     if first != second {
         cx.keys.swap(first, second);
     }
+    cx.repeat(args.argv(), Audience::All);
     cx.reply.ok();
     Ok(())
 }

@@ -9,6 +9,7 @@ use super::draw::{self, Draw};
 use super::{element, scan};
 use crate::args::Args;
 use crate::command::{Command, Group, command};
+use crate::effects::removal;
 use crate::error::Error;
 use crate::keyspace::Keyspace;
 use crate::keyspec::KeySpec;
@@ -233,7 +234,10 @@ fn pop_one(cx: &mut Cx<'_>, key: &[u8]) -> Result<(), Error> {
     let mut random = || cx.host.random();
     let popped = cx.keys.edit::<Set, _>(key, "spop", |set| Ok(set.pop_random(&mut random)))?;
     match popped.flatten() {
-        Some(member) => cx.reply.bulk(&member),
+        Some(member) => {
+            cx.rewrite(&[&"SREM", &key, &&*member]);
+            cx.reply.bulk(&member);
+        }
         None => cx.reply.nil(),
     }
     Ok(())
@@ -251,14 +255,21 @@ fn pop_many(cx: &mut Cx<'_>, key: &[u8], count: usize) -> Result<(), Error> {
         cx.keys.take_collection::<Set, _>(key, "spop", |set| {
             set.iter().for_each(|member| element::say(reply, member));
         })?;
+        cx.rewrite(&[&removal(cx.keys.rules.settings.lazy.server_del), &key]);
         return Ok(());
     }
     let mut random = || cx.host.random();
+    let (propagates, mut gone) = (cx.keys.propagates(), Vec::new());
     cx.keys.edit::<Set, _>(key, "spop", |set| {
-        let popped = (0..count).map_while(|_| set.pop_random(&mut random));
-        popped.for_each(|member| reply.bulk(&member));
+        for member in (0..count).map_while(|_| set.pop_random(&mut random)) {
+            reply.bulk(&member);
+            if propagates {
+                gone.push(member);
+            }
+        }
         Ok(())
     })?;
+    cx.rewrite_each(&[&"SREM", &key], &gone);
     Ok(())
 }
 

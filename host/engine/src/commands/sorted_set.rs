@@ -344,6 +344,11 @@ fn pop_some(cx: &mut Cx<'_>, args: &mut Args<'_>, from_max: bool) -> Result<(), 
     Ok(())
 }
 
+/// The command that pops from one sorted set.
+pub(super) fn pop_name(from_max: bool) -> &'static str {
+    if from_max { "ZPOPMAX" } else { "ZPOPMIN" }
+}
+
 /// Takes members from an end. `None` if there is no such key.
 pub(super) fn pop_from(
     cx: &mut Cx<'_>,
@@ -407,6 +412,7 @@ fn zmpop(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 pub(super) fn pop_first(cx: &mut Cx<'_>, request: &pop::Request<'_>) -> Result<bool, Error> {
     for key in &request.keys {
         let Some(popped) = pop_from(cx, key, request.from_second, request.count)? else { continue };
+        cx.rewrite(&[&pop_name(request.from_second), key, &popped.len()]);
         cx.reply.array(2);
         cx.reply.bulk(key);
         cx.reply.array(popped.len());

@@ -68,6 +68,7 @@ fn pop(cx: &mut Cx<'_>, args: &mut Args<'_>, from_max: bool) -> Result<(), Error
     for key in keys {
         let popped = sorted_set::pop_from(cx, key, from_max, 1)?;
         if let Some((member, score)) = popped.and_then(|popped| popped.into_iter().next()) {
+            cx.rewrite(&[&sorted_set::pop_name(from_max), &key]);
             cx.reply.array(3);
             cx.reply.bulk(key);
             cx.reply.bulk(&member);

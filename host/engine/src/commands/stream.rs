@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use reef_resp::Writer;
+use reef_resp::{Argv, Writer};
 
 use super::stream_entry::{self, say_id, take_end, take_start};
 use crate::args::Args;
@@ -11,8 +11,9 @@ use crate::command::{Command, Group, command};
 use crate::error::Error;
 use crate::step::Cx;
 use crate::types::limits::Limits;
+use crate::types::number;
 use crate::types::stream::{ENTRY_BYTES_MAX, Kept, Stream, Trim};
-use crate::types::stream_id::{Id, NewId};
+use crate::types::stream_id::{Id, NewId, TEXT_BYTES_MAX};
 
 /// The family's entries.
 pub(super) static TABLE: &[Command] = &[
@@ -76,15 +77,20 @@ pub(super) static TABLE: &[Command] = &[
 struct Options {
     no_mkstream: bool,
     trim: Option<Trim>,
+    /// Where the threshold of the trimming is.
+    threshold_at: usize,
+    /// Where the id is.
+    id_at: usize,
     /// The last thing that XADD takes here, if it is there at all.
     id: Option<NewId>,
 }
 
 impl Options {
-    fn take(args: &mut Args<'_>, is_add: bool, limits: &Limits) -> Result<Self, Error> {
+    fn take(cx: &Cx<'_>, args: &mut Args<'_>, is_add: bool) -> Result<Self, Error> {
         let (mut options, mut limit) = (Self::default(), None);
         while let Some(word) = args.peek() {
             let has_value = args.left() > 1;
+            options.id_at = args.position();
             if is_add && word == b"*" {
                 args.bytes()?;
                 options.id = Some(NewId::Auto);
@@ -110,7 +116,11 @@ impl Options {
                 return Err(Error::Syntax);
             }
         }
-        options.limited(is_add, limit, limits)
+        if cx.session.obeys_primary {
+            // The threshold is what trimming came to there, limit or not.
+            return Ok(options);
+        }
+        options.limited(is_add, limit, &cx.keys.rules.settings.limits)
     }
 
     fn take_trim<'a>(
@@ -123,6 +133,7 @@ impl Options {
         }
         let exactness = if args.left() > 1 { args.one_of(&["~", "="]) } else { None };
         let approximate = exactness == Some(0);
+        self.threshold_at = args.position();
         self.trim = Some(Trim { kept: kept(args)?, approximate, entries_max: 0 });
         Ok(())
     }
@@ -143,6 +154,33 @@ impl Options {
     }
 }
 
+/// The id from which on trimming left entries; above all ids if it left none.
+fn first_kept(stream: &Stream) -> Id {
+    if stream.is_empty() { Id::MAX } else { stream.marks().first_id }
+}
+
+/// Approximate trimming is exact for copies: up to where it came. The id is the one that was given.
+fn rewrite(cx: &mut Cx<'_>, argv: Argv<'_>, key: &[u8], options: &Options, id: Option<Id>) {
+    let trim = options.trim.filter(|trim| trim.approximate);
+    let stream = cx.keys.peek_collection::<Stream>(key).ok().flatten();
+    let Some(stream) = stream.filter(|_| cx.keys.propagates()) else { return };
+    let (mut len, mut edge, mut own_id) = ([0; 20], [0; TEXT_BYTES_MAX], [0; TEXT_BYTES_MAX]);
+    let mut words: Vec<_> = argv.iter().collect();
+    if let Some(trim) = trim {
+        words[options.threshold_at - 1] = b"=";
+        words[options.threshold_at] = match trim.kept {
+            Kept::Len(_) => number::format_u64(&mut len, stream.len()),
+            Kept::From(_) => first_kept(stream).format(&mut edge),
+        };
+    }
+    if let Some(id) = id {
+        words[options.id_at] = id.format(&mut own_id);
+    }
+    if trim.is_some() || id.is_some() {
+        cx.rewrite_with(&[], words.into_iter());
+    }
+}
+
 /// How many entries approximate trimming takes at once if nobody says: those of a hundred nodes.
 fn limit_of_nodes(limits: &Limits) -> u64 {
     match limits.stream_node_entries_max as u64 {
@@ -153,7 +191,7 @@ fn limit_of_nodes(limits: &Limits) -> u64 {
 
 fn xadd(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let key = args.bytes()?;
-    let options = Options::take(args, true, &cx.keys.rules.settings.limits)?;
+    let options = Options::take(cx, args, true)?;
     let pairs = args.left();
     let Some(wanted) = options.id.filter(|_| pairs >= 2 && pairs.is_multiple_of(2)) else {
         return Err(Error::WrongArity("xadd".into()));
@@ -182,6 +220,8 @@ fn xadd(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     if let Some(trim) = options.trim {
         cx.keys.edit::<Stream, _>(key, "xtrim", |stream| Ok(stream.trim(&trim)))?;
     }
+    let is_chosen = !matches!(wanted, NewId::Given(_));
+    rewrite(cx, args.argv(), key, &options, is_chosen.then_some(id));
     say_id(cx.reply, id);
     Ok(())
 }
@@ -243,9 +283,12 @@ fn xdel(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 
 fn xtrim(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let key = args.bytes()?;
-    let options = Options::take(args, false, &cx.keys.rules.settings.limits)?;
+    let options = Options::take(cx, args, false)?;
     let Some(trim) = options.trim else { return Err(Error::TRIM_MISSING) };
     let trimmed = cx.keys.edit::<Stream, _>(key, "xtrim", |stream| Ok(stream.trim(&trim)))?;
+    if trimmed.is_some_and(|trimmed| trimmed > 0) {
+        rewrite(cx, args.argv(), key, &options, None);
+    }
     cx.reply.integer(trimmed.unwrap_or(0) as i64);
     Ok(())
 }

@@ -5,6 +5,7 @@ use core::ops::Deref;
 
 use reef_resp::Writer;
 
+use super::stream_effects::{GroupAt, Told};
 use super::stream_entry::{self, say_id, take_start};
 use crate::args::Args;
 use crate::clock::Millis;
@@ -59,16 +60,21 @@ struct Claiming<'c, 'e, 's> {
     claim: &'c Claim<'c>,
     stream: &'e mut Edit<'s, Stream>,
     number: ConsumerNumber,
+    /// What copies must hear of; gathered only if there may be any.
+    told: Option<Vec<Told>>,
 }
 
 impl<'c> Claim<'c> {
     /// Lets the claimer, who is created if need be, claim.
-    fn run<R>(
+    fn run(
         &self,
         cx: &mut Cx<'_>,
-        claim: impl FnOnce(&mut Claiming<'_, '_, '_>, &mut Writer) -> R,
-    ) -> Result<Option<R>, Error> {
-        cx.keys.edit::<Stream, _>(self.key, "xgroup-createconsumer", |stream| {
+        claim: impl FnOnce(&mut Claiming<'_, '_, '_>, &mut Writer),
+    ) -> Result<(), Error> {
+        let told = cx.keys.propagates().then(Vec::new);
+        let before = cx.keys.peek_collection::<Stream>(self.key)?.and_then(|s| s.group(self.group));
+        let before = before.map(|group| group.cursor);
+        let is_new = cx.keys.edit::<Stream, _>(self.key, "xgroup-createconsumer", |stream| {
             Ok(stream.add_consumer(self.group, self.consumer, self.now))
         })?;
         let reply = &mut *cx.reply;
@@ -78,9 +84,36 @@ impl<'c> Claim<'c> {
             let Some(number) = group.and_then(|group| group.number(self.consumer)) else {
                 return Ok(None);
             };
-            Ok(Some(claim(&mut Claiming { claim: self, stream, number }, reply)))
+            let cursor = group.map(|group| group.cursor);
+            let mut claiming = Claiming { claim: self, stream, number, told };
+            claim(&mut claiming, reply);
+            let cursor = claiming.stream.group(self.group).map(|group| group.cursor).or(cursor);
+            Ok(claiming.told.zip(cursor))
         })?;
-        Ok(result.flatten())
+        if let Some((told, cursor)) = result.flatten() {
+            self.rewrite(cx, &told, is_new == Some(true), before, cursor);
+        }
+        Ok(())
+    }
+
+    /// Says what copies have to run.
+    fn rewrite(
+        &self,
+        cx: &mut Cx<'_>,
+        told: &[Told],
+        is_new: bool,
+        before: Option<Cursor>,
+        cursor: Cursor,
+    ) {
+        let at = GroupAt { key: self.key, group: self.group };
+        cx.rewrite_as_told();
+        if is_new && !told.iter().any(|one| one.is_of(self.consumer)) {
+            at.rewrite_consumer(cx, self.consumer);
+        }
+        told.iter().for_each(|one| at.rewrite_pending(cx, one, cursor.last_id));
+        if told.is_empty() && before != Some(cursor) {
+            at.rewrite_cursor(cx, cursor);
+        }
     }
 }
 
@@ -104,7 +137,15 @@ impl Claiming<'_, '_, '_> {
 
     /// What is pending but gone from the stream is pending no more.
     fn forget(&mut self, id: Id) {
+        self.tell(id);
         self.stream.set_pending(self.claim.group, id, None);
+    }
+
+    /// Lets copies hear of a pending entry.
+    fn tell(&mut self, id: Id) {
+        if let Some(told) = &mut self.told {
+            told.extend(Told::of(self.stream, self.claim.group, id));
+        }
     }
 
     /// Makes an entry the claimer's, and says it.
@@ -116,6 +157,7 @@ impl Claiming<'_, '_, '_> {
         };
         let pending = Pending { consumer: self.number, delivered_at, deliveries };
         self.stream.set_pending(group, id, Some(pending));
+        self.tell(id);
         self.stream.note_consumer(group, consumer, now, true);
         match self.stream.deref().get(id) {
             Some(entry) if !just_ids => stream_entry::say(reply, entry),
@@ -157,7 +199,7 @@ fn xclaim(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         just_ids: false,
         now,
     };
-    let last_id = take_claim_options(args, &mut claim)?;
+    let last_id = take_claim_options(cx, args, &mut claim)?;
     claim.run(cx, |claiming, reply| {
         claiming.advance(last_id);
         let mark = reply.mark();
@@ -199,7 +241,11 @@ impl Claiming<'_, '_, '_> {
 }
 
 /// Takes what stands behind the ids; gives how far the group shall have read.
-fn take_claim_options(args: &mut Args<'_>, claim: &mut Claim<'_>) -> Result<Id, Error> {
+fn take_claim_options(
+    cx: &Cx<'_>,
+    args: &mut Args<'_>,
+    claim: &mut Claim<'_>,
+) -> Result<Id, Error> {
     let now = claim.now.get() as i64;
     let mut last_id = Id::MIN;
     // Minus one stands for no time at all, whichever option it came from.
@@ -224,7 +270,8 @@ fn take_claim_options(args: &mut Args<'_>, claim: &mut Claim<'_>) -> Result<Id, 
             return Err(Error::unrecognized_claim_option(word));
         }
     }
-    if (0..=now).contains(&delivered_at) {
+    // Whoever obeys has another clock.
+    if (0..=now).contains(&delivered_at) || cx.session.obeys_primary && delivered_at >= 0 {
         claim.delivered_at = Millis::new(delivered_at as u64);
     }
     Ok(last_id)
@@ -295,6 +342,9 @@ impl Claiming<'_, '_, '_> {
         say_id(reply, next);
         reply.array(claimed.len());
         claimed.into_iter().for_each(|(id, deliveries)| self.take(reply, id, deliveries));
+        if let Some(told) = &mut self.told {
+            told.sort_by_key(Told::id);
+        }
         reply.array(gone.len());
         gone.into_iter().for_each(|id| say_id(reply, id));
     }

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use reef_resp::{Argv, Mark, OwnedArgv, Writer};
 
+use super::stream_effects::{GroupAt, Told};
 use super::stream_entry;
 use crate::args::Args;
 use crate::clock::Millis;
@@ -13,7 +14,7 @@ use crate::keyspace::{Edit, NOT_NOTIFIED};
 use crate::keyspec::KeySpec;
 use crate::step::Cx;
 use crate::types::stream::Stream;
-use crate::types::stream_group::Pending;
+use crate::types::stream_group::{Cursor, Pending};
 use crate::types::stream_id::{Id, TEXT_BYTES_MAX};
 use crate::waiters::{Refusal, Wait};
 
@@ -222,6 +223,7 @@ fn xreadgroup(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             },
         });
     }
+    cx.rewrite_as_told();
     let mut found = Found::new(cx.reply);
     for ((key, _), asked) in reading.streams.iter().zip(asked) {
         read_as(cx, &mut found, key, reader, asked, &reading)?;
@@ -242,41 +244,68 @@ fn read_as(
     reading: &Reading<'_>,
 ) -> Result<(), Error> {
     let now = cx.keys.now;
-    cx.keys.edit::<Stream, _>(key, "xgroup-createconsumer", |stream| {
+    let is_new = cx.keys.edit::<Stream, _>(key, "xgroup-createconsumer", |stream| {
         Ok(stream.add_consumer(reader.group, reader.consumer, now))
     })?;
-    let reply = &mut *cx.reply;
-    cx.keys.edit::<Stream, _>(key, NOT_NOTIFIED, |stream| {
+    let (reply, propagates) = (&mut *cx.reply, cx.keys.propagates());
+    let outcome = cx.keys.edit::<Stream, _>(key, NOT_NOTIFIED, |stream| {
         stream.note_consumer(reader.group, reader.consumer, now, false);
-        match asked {
+        let Some(before) = stream.group(reader.group).map(|group| group.cursor) else {
+            return Ok(None);
+        };
+        let handed = match asked {
             Asked::History(known) => {
                 found.begin(reply, key);
-                say_history(stream, reply, reader, known, reading.count, now);
+                say_history(stream, reply, reader, known, reading.count, now)
             }
-            Asked::New => {
-                let cursor = stream.group(reader.group).map(|group| group.cursor.last_id);
-                if stream.last_entry_id() > cursor {
-                    found.begin(reply, key);
-                    hand_out(stream, reply, reader, reading, now);
-                }
+            Asked::New if stream.last_entry_id() > Some(before.last_id) => {
+                found.begin(reply, key);
+                hand_out(stream, reply, reader, reading, now)
             }
+            Asked::New => Vec::new(),
+        };
+        if !propagates {
+            return Ok(None);
         }
-        Ok(())
+        let told = handed.into_iter().filter_map(|id| Told::of(stream, reader.group, id));
+        let cursor = stream.group(reader.group).map_or(before, |group| group.cursor);
+        Ok(Some((told.collect::<Vec<_>>(), before, cursor)))
     })?;
+    if let Some((told, before, cursor)) = outcome.flatten() {
+        let at = GroupAt { key, group: reader.group };
+        if is_new == Some(true) && told.is_empty() {
+            at.rewrite_consumer(cx, reader.consumer);
+        }
+        rewrite(cx, at, &told, before, cursor);
+    }
     Ok(())
 }
 
-/// Says what nobody of the group has got, and makes it pending for the reader.
+/// Says what copies have to run for what was handed out.
+fn rewrite(cx: &mut Cx<'_>, at: GroupAt<'_>, told: &[Told], before: Cursor, cursor: Cursor) {
+    let mut reached = before.last_id;
+    for one in told {
+        reached = reached.max(one.id());
+        at.rewrite_pending(cx, one, reached);
+    }
+    // Whoever claims for the group moves it on, but does not count.
+    if before.entries_read != cursor.entries_read || reached != cursor.last_id {
+        at.rewrite_cursor(cx, cursor);
+    }
+}
+
+/// Says what nobody of the group has got, and makes it pending for the reader, unless it need not
+/// acknowledge. Gives what became pending.
 fn hand_out(
     stream: &mut Edit<'_, Stream>,
     reply: &mut Writer,
     reader: Reader<'_>,
     reading: &Reading<'_>,
     now: Millis,
-) {
-    let Some(group) = stream.group(reader.group) else { return };
+) -> Vec<Id> {
+    let Some(group) = stream.group(reader.group) else { return Vec::new() };
     let (mut cursor, number) = (group.cursor, group.number(reader.consumer));
-    let Some((from, consumer)) = cursor.last_id.next().zip(number) else { return };
+    let Some((from, consumer)) = cursor.last_id.next().zip(number) else { return Vec::new() };
     let mut ids = Vec::new();
     let entries = stream.range(from, Id::MAX).take(reading.count);
     stream_entry::say_all(reply, entries, |id| ids.push(id));
@@ -285,16 +314,18 @@ fn hand_out(
     }
     stream.set_cursor(reader.group, cursor);
     if reading.no_ack {
-        return;
+        return Vec::new();
     }
     let pending = Pending { consumer, delivered_at: now, deliveries: 1 };
-    for id in ids {
-        stream.set_pending(reader.group, id, Some(pending));
+    for id in &ids {
+        stream.set_pending(reader.group, *id, Some(pending));
     }
     stream.note_consumer(reader.group, reader.consumer, now, true);
+    ids
 }
 
-/// Says what is pending for the reader, which counts as one more delivery of what is still there.
+/// Says what is pending for the reader, which counts as one more delivery of what is still there;
+/// gives that.
 fn say_history(
     stream: &mut Edit<'_, Stream>,
     reply: &mut Writer,
@@ -302,10 +333,12 @@ fn say_history(
     known: Id,
     count: usize,
     now: Millis,
-) {
+) -> Vec<Id> {
     let group = stream.group(reader.group);
     let number = group.and_then(|group| group.number(reader.consumer));
-    let Some(((group, consumer), from)) = group.zip(number).zip(known.next()) else { return };
+    let Some(((group, consumer), from)) = group.zip(number).zip(known.next()) else {
+        return Vec::new();
+    };
     let mark = reply.mark();
     let (mut said, mut delivered) = (0, Vec::new());
     for (id, pending) in group.pending_of(consumer, from, Id::MAX).take(count) {
@@ -319,7 +352,8 @@ fn say_history(
         }
     }
     reply.array_since(mark, said);
-    for (id, pending) in delivered {
-        stream.set_pending(reader.group, id, Some(pending));
+    for (id, pending) in &delivered {
+        stream.set_pending(reader.group, *id, Some(*pending));
     }
+    delivered.into_iter().map(|(id, _)| id).collect()
 }

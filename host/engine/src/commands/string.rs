@@ -2,9 +2,12 @@
 
 use alloc::vec::Vec;
 
+use reef_resp::Argv;
+
 use super::expiry::{self, Unit, Wish};
 use crate::args::Args;
 use crate::command::{Command, Group, command};
+use crate::effects::removal;
 use crate::error::Error;
 use crate::keyspace::Expiry;
 use crate::keyspec::KeySpec;
@@ -194,11 +197,17 @@ struct SetOptions {
     condition: Condition,
     get: bool,
     expiry: Expiry,
+    /// Whether the time was given in milliseconds since 1970, as copies want it.
+    is_plain_time: bool,
 }
 
 fn set_options(cx: &Cx<'_>, args: &mut Args<'_>) -> Result<SetOptions, Error> {
-    let mut options =
-        SetOptions { condition: Condition::Always, get: false, expiry: Expiry::Clear };
+    let mut options = SetOptions {
+        condition: Condition::Always,
+        get: false,
+        expiry: Expiry::Clear,
+        is_plain_time: false,
+    };
     let mut wish = Wish::None;
     while !args.is_done() {
         if args.keyword("GET") {
@@ -211,6 +220,7 @@ fn set_options(cx: &Cx<'_>, args: &mut Args<'_>) -> Result<SetOptions, Error> {
             wish.take(args, "KEEPTTL")?;
         }
     }
+    options.is_plain_time = matches!(wish, Wish::Time(Unit::UnixMillis, _));
     options.expiry = match wish {
         Wish::None => Expiry::Clear,
         Wish::Keyword => Expiry::Keep,
@@ -237,6 +247,7 @@ fn set(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     };
     if writes {
         cx.keys.set_text(key, value, options.expiry, "set");
+        rewrite_set(cx, args.argv(), &options);
     }
     match (options.get, writes) {
         (true, _) => {}
@@ -244,6 +255,23 @@ fn set(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         (false, false) => cx.reply.nil(),
     }
     Ok(())
+}
+
+/// Copies get neither a time from now on, nor a question.
+fn rewrite_set(cx: &mut Cx<'_>, argv: Argv<'_>, options: &SetOptions) {
+    const WORDS_BEFORE_OPTIONS: usize = 3;
+    match options.expiry {
+        Expiry::At(at) if !options.is_plain_time => {
+            cx.rewrite(&[&"SET", &argv.get(1), &argv.get(2), &"PXAT", &at]);
+        }
+        Expiry::Clear | Expiry::Keep if options.get && cx.keys.propagates() => {
+            let is_get = |word: &&[u8]| word.eq_ignore_ascii_case(b"GET");
+            let rest = argv.iter().skip(WORDS_BEFORE_OPTIONS).filter(|word| !is_get(word));
+            let rest: Vec<_> = rest.collect();
+            cx.rewrite_with(&[&argv.get(0), &argv.get(1), &argv.get(2)], rest.into_iter());
+        }
+        _ => {}
+    }
 }
 
 /// Says the string at a key, or nil.
@@ -282,6 +310,7 @@ fn set_with_ttl(cx: &mut Cx<'_>, args: &mut Args<'_>, unit: Unit, name: &str) ->
     let at = expiry::take(args, unit, cx.keys.now, name)?;
     let value = args.bytes()?;
     cx.keys.set_text(key, value, Expiry::At(at), "set");
+    cx.rewrite(&[&"SET", &key, &value, &"PXAT", &at]);
     cx.reply.ok();
     Ok(())
 }
@@ -290,13 +319,16 @@ fn getset(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (key, value) = (args.bytes()?, args.bytes()?);
     say_text(cx, key)?;
     cx.keys.set_text(key, value, Expiry::Clear, "set");
+    cx.rewrite(&[&"SET", &key, &value]);
     Ok(())
 }
 
 fn getdel(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let key = args.bytes()?;
     say_text(cx, key)?;
-    cx.keys.remove(key);
+    if cx.keys.remove(key) {
+        cx.rewrite(&[&"DEL", &key]);
+    }
     Ok(())
 }
 
@@ -317,14 +349,17 @@ fn getex(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     };
     say_text(cx, key)?;
     match expires_at {
-        Some(Some(at)) if at <= cx.keys.now => {
+        Some(Some(at)) if at <= cx.keys.horizon() => {
             cx.keys.remove(key);
+            cx.rewrite(&[&removal(cx.keys.rules.settings.lazy.expire), &key]);
         }
         Some(Some(at)) => {
             cx.keys.set_expiry(key, Some(at), "expire");
+            cx.rewrite(&[&"PEXPIREAT", &key, &at]);
         }
         Some(None) if matches!(cx.keys.expiry(key), Some(Some(_))) => {
             cx.keys.set_expiry(key, None, "persist");
+            cx.rewrite(&[&"PERSIST", &key]);
         }
         _ => {}
     }
@@ -481,6 +516,7 @@ fn incrbyfloat(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     };
     let sum = super::float::sum(value, increment)?;
     cx.keys.set_text(key, &sum, Expiry::Keep, "incrbyfloat");
+    cx.rewrite(&[&"SET", &key, &sum, &"KEEPTTL"]);
     cx.reply.bulk(&sum);
     Ok(())
 }

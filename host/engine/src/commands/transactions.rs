@@ -79,13 +79,14 @@ fn exec(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         return Err(Error::exec_refused(&error));
     }
     let transaction = transaction.ok_or(Error::ExecWithoutMulti)?;
-    if transaction.out_of_memory {
+    if let Some(error) = transaction.refusal {
         cx.unwatch();
-        return Err(Error::ExecOutOfMemory);
+        return Err(Error::exec_refused(&error));
     }
     let mut unchanged = true;
     for watch in cx.session.watches() {
         unchanged &= cx.keys.is_unchanged(watch.database, &watch.key, watch.version);
+        unchanged &= watch.had_expired || !cx.keys.has_expired(watch.database, &watch.key);
     }
     cx.unwatch();
     if transaction.aborted {
@@ -124,7 +125,8 @@ fn watch(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     }
     for key in wanted {
         let version = cx.keys.watch(key);
-        cx.session.add_watch(Watch { database, key: key.into(), version });
+        let had_expired = cx.keys.has_expired(database, key);
+        cx.session.add_watch(Watch { database, key: key.into(), version, had_expired });
     }
     cx.reply.ok();
     Ok(())

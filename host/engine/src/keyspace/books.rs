@@ -115,7 +115,7 @@ impl Keyspace<'_> {
 
     /// Removes the key if it has expired, and fields of its hash that have. Whether the key went.
     pub(super) fn remove_expired(&mut self, place: Place, key: &[u8]) -> bool {
-        let (rules, now, number) = (self.rules, self.now, self.database);
+        let (rules, now, number) = (self.rules, self.horizon, self.database);
         let Some(shard) = self.shards.get_mut(place.shard) else { return false };
         let Some(database) = shard.database_mut(number) else { return false };
         let Some(slot) = database.find(place.hash, key) else { return false };
@@ -123,7 +123,7 @@ impl Keyspace<'_> {
             let slot = database.remove(place.hash, key, &rules.hasher);
             shard.counters.expired += 1;
             slot.into_iter().for_each(|slot| self.let_go(slot, Farewell::Expired));
-            self.tell(place, key, EXPIRED);
+            self.told_of_expiry(place, key);
             return true;
         }
         slot.has_due_fields(now) && self.remove_due_fields(place, key)
@@ -131,19 +131,36 @@ impl Keyspace<'_> {
 
     /// Removes the fields of a hash that are due. Whether the key went with the last of them.
     fn remove_due_fields(&mut self, place: Place, key: &[u8]) -> bool {
-        let (rules, now) = (self.rules, self.now);
+        let (rules, now) = (self.rules, self.horizon);
         let Some(database) = self.database_at_mut(place.shard) else { return false };
         let remove = |slot: &mut Slot| slot.remove_due_fields(&rules.hasher, now, usize::MAX);
-        let Some((_, emptied)) = database.change(place.hash, key, remove) else { return false };
+        let Some((fields, emptied)) = database.change(place.hash, key, remove) else { return false };
         if emptied {
             database.remove(place.hash, key, &rules.hasher);
         }
-        self.told_of_fields(place, key, emptied);
+        self.told_of_fields(place, key, fields, emptied);
         emptied
     }
 
+    /// Tells that a key expired.
+    fn told_of_expiry(&mut self, place: Place, key: &[u8]) {
+        if self.propagates {
+            self.say_expired(key);
+        }
+        self.tell(place, key, EXPIRED);
+    }
+
     /// Tells that fields of a hash expired, and perhaps the key with them.
-    pub(super) fn told_of_fields(&mut self, place: Place, key: &[u8], emptied: bool) {
+    pub(super) fn told_of_fields(
+        &mut self,
+        place: Place,
+        key: &[u8],
+        fields: Vec<Vec<u8>>,
+        emptied: bool,
+    ) {
+        if self.propagates {
+            self.say_fields_expired(key, fields);
+        }
         self.tell(place, key, "hexpired");
         if emptied {
             self.tell(place, key, "del");
@@ -177,15 +194,16 @@ impl Keyspace<'_> {
                     if let Some(shard) = self.shards.get_mut(index) {
                         shard.counters.expired += 1;
                     }
-                    self.tell(Place { shard: index, hash }, slot.key(), EXPIRED);
+                    self.told_of_expiry(Place { shard: index, hash }, slot.key());
                     self.let_go(slot, Farewell::Expired);
                 } else if let Some(due) = database.remove_due_fields(now, &rules.hasher, *left) {
-                    *left -= due.removed;
+                    *left -= due.fields.len();
                     let place = Place { shard: index, hash: due.hash };
-                    self.told_of_fields(place, &due.key, due.emptied);
+                    self.told_of_fields(place, &due.key, due.fields, due.emptied);
                 } else {
                     break;
                 }
+                self.end_unit();
             }
         }
         self.database = selected;
@@ -200,9 +218,15 @@ impl Keyspace<'_> {
     /// Takes back everything that the journal recorded.
     pub fn roll_back(&mut self) {
         let selected = self.database;
+        self.journal.effects.drop_unit();
+        let mut losses = Vec::new();
         for inverse in self.journal.take_undo().into_iter().rev() {
-            self.undo(inverse);
+            match inverse {
+                Inverse::Lost(loss) => losses.push(loss),
+                inverse => self.undo(inverse),
+            }
         }
+        losses.into_iter().rev().for_each(|loss| self.say_if_still_lost(loss));
         self.database = selected;
         self.journal.forget();
     }
@@ -210,6 +234,8 @@ impl Keyspace<'_> {
     fn undo(&mut self, inverse: Inverse) {
         let rules = self.rules;
         match inverse {
+            // Nothing brings it back.
+            Inverse::Lost(_) => {}
             Inverse::Remove { database, key } => {
                 self.on_undo(database, &key, |part, hash| {
                     part.remove(hash, &key, &rules.hasher);

@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 
 use super::slot::Slot;
 use crate::clock::Millis;
@@ -30,8 +31,8 @@ pub struct DueFields {
     pub key: Box<[u8]>,
     /// Its hash.
     pub hash: u64,
-    /// How many fields went.
-    pub removed: usize,
+    /// The fields that went.
+    pub fields: Vec<Vec<u8>>,
     /// Whether the slot went with its last field.
     pub emptied: bool,
 }
@@ -182,11 +183,11 @@ impl Database {
             |slot: &Slot| slot.next_field_expiry() == Some(at) && hasher.hash(slot.key()) == hash;
         let key: Box<[u8]> = self.table.find(hash, due)?.key().into();
         let remove = |slot: &mut Slot| slot.remove_due_fields(hasher, now, budget);
-        let (removed, emptied) = self.change(hash, &key, remove)?;
+        let (fields, emptied) = self.change(hash, &key, remove)?;
         if emptied {
             self.remove(hash, &key, hasher);
         }
-        Some(DueFields { key, hash, removed, emptied })
+        Some(DueFields { key, hash, fields, emptied })
     }
 
     /// Shows up to `count` slots that expire, in order, from `from` on.

@@ -210,6 +210,11 @@ impl Keyspace<'_> {
             shard.counters.evicted += 1;
         }
         self.let_go(slot, Farewell::Evicted);
+        if self.propagates {
+            self.end_unit();
+            self.say_gone(key, rules.settings.lazy.eviction);
+            self.end_unit();
+        }
         self.tell(place, key, "evicted");
         true
     }

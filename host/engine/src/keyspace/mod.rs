@@ -16,6 +16,7 @@ mod database;
 mod digest;
 mod edit;
 mod eviction;
+mod losses;
 mod reading;
 mod shard;
 mod slot;
@@ -77,9 +78,16 @@ pub struct Keyspace<'a> {
     journal: &'a mut Journal,
     /// Whether somebody may want to hear what happens to keys.
     is_followed: bool,
+    /// What is due up to here has expired: the instant of the step. For whoever obeys a primary
+    /// nothing has, until the primary says so.
+    horizon: Millis,
+    /// Whether effects are wanted.
+    propagates: bool,
+    /// What a client sees of a hash some of whose fields are due and must stay.
+    seen: Option<Box<Slot>>,
     /// Whether reads leave the access clock alone (`CLIENT NO-TOUCH`).
     pub no_touch: bool,
-    /// Whether reads leave expired keys where they are, unseen (`CLIENT PAUSE`).
+    /// Whether reads leave expired keys where they are, unseen (`CLIENT PAUSE`, replicas).
     pub keep_expired: bool,
 }
 
@@ -99,7 +107,7 @@ impl<'a> Keyspace<'a> {
         database: u32,
         journal: &'a mut Journal,
     ) -> Self {
-        let is_followed = rules.is_followed();
+        let (is_followed, propagates) = (rules.is_followed(), rules.propagation().is_on());
         Self {
             shards,
             rules,
@@ -107,6 +115,9 @@ impl<'a> Keyspace<'a> {
             database,
             journal,
             is_followed,
+            horizon: now,
+            propagates,
+            seen: None,
             no_touch: false,
             keep_expired: false,
         }
@@ -121,6 +132,9 @@ impl<'a> Keyspace<'a> {
             database,
             journal: self.journal,
             is_followed: self.is_followed,
+            horizon: self.now,
+            propagates: self.propagates,
+            seen: None,
             no_touch: false,
             keep_expired: self.keep_expired,
         }
@@ -194,7 +208,18 @@ impl<'a> Keyspace<'a> {
     }
 
     fn is_live(&self, slot: &Slot) -> bool {
-        slot.is_live(self.now)
+        slot.is_live(self.horizon)
+    }
+
+    /// Until when things that are due have expired: an expiry up to here is one of the past.
+    pub fn horizon(&self) -> Millis {
+        self.horizon
+    }
+
+    /// Does what a primary says: what is due is there until the primary removes it.
+    pub(crate) fn obey(&mut self) {
+        self.horizon = Millis::default();
+        self.keep_expired = true;
     }
 
     /// Does something with another database selected.

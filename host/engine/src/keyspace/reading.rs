@@ -2,7 +2,9 @@
 //!
 //! An expired key is never seen; who meets one removes it.
 
-use super::{Collection, Keyspace, Slot, collection_of};
+use alloc::boxed::Box;
+
+use super::{Collection, Keyspace, Place, Slot, collection_of};
 use crate::clock::Millis;
 use crate::error::Error;
 
@@ -26,7 +28,10 @@ impl Keyspace<'_> {
             self.missed(key);
             return None;
         };
-        if slot.has_due_fields(now) {
+        if slot.has_due_fields(self.horizon) {
+            if self.keep_expired {
+                return self.see_live_fields(place, key);
+            }
             self.remove_expired(place, key);
         }
         let shard = self.shards.get_mut(place.shard)?;
@@ -37,6 +42,15 @@ impl Keyspace<'_> {
             slot.set_access(slot.access().used(now, lfu, draw));
         }
         Some(slot)
+    }
+
+    /// A hash without the fields that are due, which stay.
+    #[cold]
+    fn see_live_fields(&mut self, place: Place, key: &[u8]) -> Option<&Slot> {
+        self.shards.get_mut(place.shard)?.counters.hits += 1;
+        let seen = self.peek(key)?.without_due_fields(&self.rules.hasher, self.horizon);
+        self.seen = Some(Box::new(seen));
+        self.seen.as_deref()
     }
 
     /// The slot of a key, counted as hit or miss, its access clock left alone: for commands that
@@ -87,7 +101,7 @@ impl Keyspace<'_> {
     pub fn exists(&mut self, key: &[u8]) -> bool {
         let found = self.peek(key).is_some();
         if !found {
-            self.remove_expired(self.place(key), key);
+            self.meet_expired(self.place(key), key);
         }
         found
     }

@@ -43,6 +43,14 @@ pub struct Description {
     field_times: Vec<(Vec<u8>, Millis)>,
 }
 
+impl Description {
+    /// The content in words, as far as `tell` wants it: of a stream, what belongs to it apart from
+    /// its entries comes behind them.
+    pub fn retain(&mut self, tell: impl FnMut(&Vec<u8>) -> bool) {
+        self.elements.retain(tell);
+    }
+}
+
 /// How a string came to be, which is all that OBJECT ENCODING tells of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextKind {
@@ -255,17 +263,17 @@ impl Slot {
         self.next_field_expiry().is_some_and(|at| at <= now)
     }
 
-    /// Removes fields that are due, at most `budget` of them. How many they were, and whether no
-    /// field is left.
+    /// Removes fields that are due, at most `budget` of them. Gives them, and whether no field is
+    /// left.
     pub fn remove_due_fields(
         &mut self,
         hasher: &Hasher,
         now: Millis,
         budget: usize,
-    ) -> (usize, bool) {
+    ) -> (Vec<Vec<u8>>, bool) {
         match self.as_value_mut() {
             Some(Value::Hash(hash)) => (hash.remove_due(hasher, now, budget), hash.is_empty()),
-            _ => (0, false),
+            _ => (Vec::new(), false),
         }
     }
 
@@ -384,6 +392,14 @@ impl Slot {
         field_times.sort_unstable();
         let (type_name, expires_at) = (self.type_name(), self.expires_at());
         Description { type_name, expires_at, elements, field_times }
+    }
+
+    /// What a client sees of it at `now`, if that is less than there is: without the fields that
+    /// are due.
+    pub fn without_due_fields(&self, hasher: &Hasher, now: Millis) -> Self {
+        let mut seen = self.copy_as(self.key(), self.access());
+        seen.remove_due_fields(hasher, now, usize::MAX);
+        seen
     }
 
     /// The same value, expiry and access clock under another key.

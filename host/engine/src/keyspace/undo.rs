@@ -8,8 +8,10 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::edit::{ListEnd, StreamInverse};
+use super::losses::Loss;
 use super::slot::Slot;
 use crate::clock::Millis;
+use crate::effects::Effects;
 use crate::notifications::{EXPIRED, Happening};
 use crate::types::hash::Removed;
 use crate::types::list::List;
@@ -74,6 +76,8 @@ pub enum Inverse {
         /// What they were.
         bytes: Vec<u8>,
     },
+    /// What was due went: it stays away, and copies must hear so.
+    Lost(Loss),
     /// A watched key was counted as changed.
     Watched {
         /// The key's database.
@@ -137,6 +141,8 @@ pub struct Journal {
     /// Keys that changed, and who changed them, for those who hear of whole prefixes.
     broadcasts: Vec<(Box<[u8]>, u64)>,
     undo: Option<Vec<Inverse>>,
+    /// What copies of the data have to run; kept only while there may be some.
+    pub effects: Effects,
     /// Large values that left their keys: they end when no shard is held.
     pub waste: Waste,
 }

@@ -13,7 +13,7 @@ impl Keyspace<'_> {
     /// Sets a key to a string, whatever it held.
     pub fn set_text(&mut self, key: &[u8], text: &[u8], expiry: Expiry, event: Event) {
         let place = self.place(key);
-        let now = self.now;
+        let (now, horizon) = (self.now, self.horizon);
         let rules = self.rules;
         let number = self.database;
         let access = Access::new(now, rules.settings.lfu);
@@ -26,7 +26,7 @@ impl Keyspace<'_> {
         if let Some(slot) = database.and_then(|database| database.find_mut(place.hash, key)) {
             let before = slot.expires_at();
             if expiry == Expiry::Keep {
-                expires_at = before.filter(|at| *at > now);
+                expires_at = before.filter(|at| *at > horizon);
             }
             // The most frequent write, a new value as long as the old one, allocates nothing.
             if before == expires_at && !undoable && slot.overwrite_text(text) {
@@ -196,7 +196,7 @@ impl Keyspace<'_> {
         let place = self.place(key);
         let (rules, now, lfu) = (self.rules, self.now, self.rules.settings.lfu);
         let undoable = self.journal.is_undoable() && !created;
-        let draw = self.draw(place);
+        let (draw, horizon) = (self.draw(place), self.horizon);
         let no_touch = self.no_touch;
         let edited = self.database_at_mut(place.shard).and_then(|database| {
             database.change(place.hash, key, |slot| {
@@ -204,7 +204,7 @@ impl Keyspace<'_> {
                     slot.set_access(slot.access().used(now, lfu, draw));
                 }
                 // Whoever is live keeps a field that is not due.
-                let (expired, _) = slot.remove_due_fields(&rules.hasher, now, usize::MAX);
+                let (expired, _) = slot.remove_due_fields(&rules.hasher, horizon, usize::MAX);
                 let value = T::of_mut(slot.as_value_mut()?)?;
                 let mut edit = Edit::new(value, rules, undoable);
                 let result = change(&mut edit);
@@ -220,8 +220,8 @@ impl Keyspace<'_> {
         else {
             return Err(Error::WrongType);
         };
-        if expired > 0 {
-            self.told_of_fields(place, key, false);
+        if !expired.is_empty() {
+            self.told_of_fields(place, key, expired, false);
         }
         self.journal.note_expiry(next);
         let database = self.database;

@@ -249,14 +249,14 @@ impl Hash {
         self.times().into_iter().flat_map(FieldTimes::iter)
     }
 
-    /// Removes fields that are due at `now`, at most `budget` of them. How many they were.
-    pub fn remove_due(&mut self, hasher: &Hasher, now: Millis, budget: usize) -> usize {
-        let mut removed = 0;
-        while removed < budget
+    /// Removes fields that are due at `now`, at most `budget` of them; gives them.
+    pub fn remove_due(&mut self, hasher: &Hasher, now: Millis, budget: usize) -> Vec<Vec<u8>> {
+        let mut removed = Vec::new();
+        while removed.len() < budget
             && let Some(field) = self.times_mut().and_then(|times| times.take_due(hasher, now))
         {
             self.remove(hasher, &field);
-            removed += 1;
+            removed.push(field);
         }
         removed
     }

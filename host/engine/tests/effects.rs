@@ -1,0 +1,315 @@
+//! Effects bring copies to the same data: random clients on one engine, its effects replayed into
+//! others that have another number of shards, other hashes, other random numbers and another clock.
+//!
+//! The clients wait, transact, watch and hang up; batches are rolled back, keys expire, give way and
+//! are flushed. A copy obeys: it removes nothing by itself. What is not compared is when consumers of
+//! streams were last seen, which Redis does not tell its replicas either.
+
+use reef_engine::backend::{Batch, Caller, Guards, OnError};
+use reef_engine::batch::reply_columns;
+use reef_engine::effects::{Audience, Effect, Effects};
+use reef_engine::gates::Conditions;
+use reef_engine::grants::Grants;
+use reef_engine::keyspace::Policy;
+use reef_engine::settings::{Lazy, Settings};
+use reef_engine::solo::{Digest, Solo};
+use reef_fuzz::choice::Choice;
+use reef_resp::OwnedArgv;
+use reef_transcript::{Reply, decode};
+
+use crate::traffic::{Columns, Line, Traffic, argv};
+
+/// Databases that the traffic can reach.
+const DATABASES: usize = 3;
+
+/// Commands that wait, that read for groups, and that are told without a change.
+const MORE: &[&str] = &[
+    "BLPOP K K 0.1",
+    "BRPOP K 0.2",
+    "BLMOVE K K LEFT RIGHT 0.1",
+    "BRPOPLPUSH K K 0.1",
+    "BLMPOP 0.1 2 K K RIGHT COUNT 2",
+    "BZPOPMIN K K 0.1",
+    "BZPOPMAX K 0.1",
+    "BZMPOP 0.1 2 K K MAX COUNT 2",
+    "XREADGROUP GROUP G C COUNT N STREAMS K >",
+    "XREADGROUP GROUP G C COUNT 2 BLOCK 100 STREAMS K K > >",
+    "XREADGROUP GROUP G C NOACK STREAMS K >",
+    "XREADGROUP GROUP G C COUNT N STREAMS K 0",
+    "XREAD BLOCK 50 STREAMS K $",
+    "XADD K MINID ~ X LIMIT N * M V",
+    "HSET K M V M V",
+    "HPEXPIRE K T FIELDS 3 a b c",
+    "SPOP K N",
+    "SADD K M M M M",
+    "PUBLISH K V",
+    "FLUSHDB",
+];
+
+fn settings(lazy: bool) -> Settings {
+    let mut settings = Settings::default();
+    settings.eviction.policy = Policy::AllkeysRandom;
+    settings.limits.stream_node_entries_max = 2;
+    settings.lazy = Lazy { expire: lazy, eviction: lazy, server_del: lazy, ..Lazy::default() };
+    settings
+}
+
+fn words(effect: &Effect<'_>) -> Line {
+    let decoded = decode(effect.bytes).expect("an effect is RESP");
+    let Some((Reply::Array(items), used)) = decoded else { panic!("{effect:?} is no command") };
+    assert_eq!(used, effect.bytes.len(), "one command");
+    let word = |item| match item {
+        Reply::Bulk(word) => word,
+        other => panic!("{other:?} is no word"),
+    };
+    items.into_iter().map(word).collect()
+}
+
+/// An engine that runs the effects of another one.
+struct Copy {
+    solo: Solo,
+    link: u64,
+    database: u32,
+    /// The command that it never hears of.
+    deaf_to: Option<&'static str>,
+    heard: usize,
+}
+
+impl Copy {
+    fn new(seed: u64, shards: usize, clock_ms: u64) -> Self {
+        let mut solo = Solo::new(seed, shards, settings(false));
+        solo.keep_effects();
+        solo.set_conditions(Conditions {
+            readonly_replica: true,
+            out_of_memory: true,
+            ..Conditions::default()
+        });
+        solo.advance(clock_ms);
+        let link = solo.connect();
+        solo.obey(link);
+        Self { solo, link, database: 0, deaf_to: None, heard: 0 }
+    }
+
+    fn run(&mut self, line: &Line) {
+        let argv: OwnedArgv = line.iter().collect();
+        let (reply, open) = self.solo.run(self.link, argv.as_argv());
+        assert!(reply.is_empty() && open, "nobody waits for replies: {line:?}");
+    }
+
+    fn send(&mut self, words: &[&str]) {
+        self.run(&words.iter().map(|word| word.as_bytes().to_vec()).collect());
+    }
+
+    fn replay(&mut self, effects: &Effects) {
+        for unit in effects.units() {
+            let commands: Vec<_> = unit.commands().collect();
+            assert!(!commands.is_empty());
+            if commands.len() > 1 {
+                self.send(&["MULTI"]);
+            }
+            for effect in &commands {
+                let line = words(effect);
+                let is_message = line[0] == b"PUBLISH";
+                assert_eq!(effect.audience == Audience::ReplicasOnly, is_message, "{line:?}");
+                if self.deaf_to.is_some_and(|name| line[0].eq_ignore_ascii_case(name.as_bytes())) {
+                    continue;
+                }
+                if self.database != effect.database {
+                    self.database = effect.database;
+                    self.send(&["SELECT", &effect.database.to_string()]);
+                }
+                self.heard += 1;
+                self.run(&line);
+            }
+            if commands.len() > 1 {
+                self.send(&["EXEC"]);
+            }
+        }
+    }
+}
+
+/// What is to be equal.
+fn essence(mut digest: Digest) -> Digest {
+    digest.values_mut().for_each(|content| content.retain(|told| !told.starts_with(b"Times {")));
+    digest
+}
+
+/// Random clients of one engine.
+struct Story {
+    solo: Solo,
+    traffic: Traffic,
+    clients: Vec<u64>,
+    told: Vec<String>,
+}
+
+impl Story {
+    fn new(seed: u64, shards: usize) -> Self {
+        let mut solo = Solo::new(seed, shards, settings(seed % 2 == 1));
+        solo.keep_effects();
+        let clients = (0..4).map(|_| solo.connect()).collect();
+        Self { solo, traffic: Traffic::all(seed).with(MORE), clients, told: Vec::new() }
+    }
+
+    fn line(&mut self, client: u64, line: &Line) {
+        self.told.push(String::from_utf8_lossy(&line.join(&b' ')).into_owned());
+        self.solo.run(client, argv(line).as_argv());
+    }
+
+    fn say(&mut self, client: u64, words: &[&str]) {
+        self.line(client, &words.iter().map(|word| word.as_bytes().to_vec()).collect());
+    }
+
+    fn batch(&mut self) {
+        let database = self.traffic.rng.below(DATABASES) as u32;
+        let mut lines = Vec::new();
+        let count = 1 + self.traffic.rng.below(6);
+        while lines.len() < count {
+            let line = self.traffic.line();
+            let barred: [&[u8]; 4] = [b"XREAD", b"XREADGROUP", b"PUBLISH", b"FLUSHDB"];
+            if !line[0].starts_with(b"B") && !barred.contains(&line[0].as_slice()) {
+                lines.push(line);
+            }
+        }
+        if self.traffic.rng.below(2) == 0 {
+            lines.push(["INCRBY", "a", "many"].map(|word| word.as_bytes().to_vec()).to_vec());
+        }
+        let on_error =
+            if self.traffic.rng.below(3) == 0 { OnError::KeepGoing } else { OnError::RollBack };
+        let columns = Columns::new(&lines);
+        let batch = Batch {
+            guards: Guards::default(),
+            commands: columns.borrow(),
+            on_error,
+            discard_replies: true,
+        };
+        let caller = Caller { client_id: 1, user: "default".into(), database };
+        let outcome = self.solo.apply(&caller, &Grants::all(), &batch, &mut reply_columns());
+        let shown: Vec<_> =
+            lines.iter().map(|line| String::from_utf8_lossy(&line.join(&b' ')).into_owned()).collect();
+        self.told.push(format!("batch in {database} {outcome:?}: {shown:?}"));
+    }
+
+    fn step(&mut self) {
+        let at = self.traffic.rng.below(self.clients.len());
+        let client = self.clients[at];
+        match self.traffic.rng.below(40) {
+            0 => {
+                let database = self.traffic.rng.below(DATABASES).to_string();
+                self.say(client, &["SELECT", &database]);
+            }
+            1 => {
+                let database = self.traffic.rng.below(DATABASES).to_string();
+                self.say(client, &["SWAPDB", "0", &database]);
+            }
+            2 => {
+                self.solo.disconnect(client);
+                self.clients[at] = self.solo.connect();
+            }
+            3..6 => {
+                self.say(client, &["WATCH", "a"]);
+                self.say(client, &["MULTI"]);
+                for _ in 0..4 {
+                    let line = self.traffic.line();
+                    self.line(client, &line);
+                }
+                self.say(client, &["EXEC"]);
+            }
+            6..10 => {
+                let pause_ms = self.traffic.rng.below(150) as u64;
+                self.told.push(format!("+{pause_ms} ms"));
+                self.solo.advance(pause_ms);
+            }
+            10 => {
+                self.told.push("eviction".to_owned());
+                self.solo.evict();
+            }
+            11..15 => self.batch(),
+            _ => {
+                let line = self.traffic.line();
+                self.line(client, &line);
+            }
+        }
+    }
+}
+
+/// Plays a story and replays its effects now and then; gives whether all copies ended as it did.
+fn play(seed: u64, shards: usize, copies: &mut [Copy]) -> bool {
+    const ROUNDS: usize = 60;
+    const STEPS: usize = 15;
+    let mut story = Story::new(seed, shards);
+    for _ in 0..ROUNDS {
+        let before = story.told.len();
+        (0..STEPS).for_each(|_| story.step());
+        // What a command set to a time of the past has to go.
+        story.solo.advance(0);
+        let effects = story.solo.take_effects();
+        let expected = essence(story.solo.digest_with_expired());
+        for copy in copies.iter_mut() {
+            copy.replay(&effects);
+            let found = essence(copy.solo.digest_with_expired());
+            if copy.deaf_to.is_none() && expected != found {
+                let keys = expected.keys().chain(found.keys());
+                let differ: Vec<_> = keys
+                    .filter(|key| expected.get(*key) != found.get(*key))
+                    .map(|key| format!("{key:?}\n{:?}\n{:?}", expected.get(key), found.get(key)))
+                    .collect();
+                let units: Vec<Vec<String>> = effects
+                    .units()
+                    .map(|unit| {
+                        let shown = |effect: Effect<'_>| {
+                            let line = words(&effect).join(&b' ');
+                            format!("{} {}", effect.database, String::from_utf8_lossy(&line))
+                        };
+                        unit.commands().map(shown).collect()
+                    })
+                    .collect();
+                panic!(
+                    "seed {seed}, {shards} shards\n{differ:#?}\n{:#?}\n{units:#?}",
+                    &story.told[before..]
+                );
+            }
+            if expected != found {
+                return false;
+            }
+        }
+    }
+    story.solo.check();
+    copies.iter().for_each(|copy| copy.solo.check());
+    true
+}
+
+const DAY_MS: u64 = 86_400_000;
+
+#[test]
+fn effects_bring_copies_to_the_same_data() {
+    for seed in 0..24 {
+        for (shards, other) in [(1, 8), (8, 1)] {
+            let mut copies = [Copy::new(seed + 1000, other, 0), Copy::new(7, 4, 10 * DAY_MS)];
+            assert!(play(seed, shards, &mut copies));
+            assert!(copies.iter().all(|copy| copy.heard > 200), "a dull run");
+            // What a copy says for its own log is as good.
+            let mut second = Copy::new(seed + 2000, shards, DAY_MS);
+            second.replay(&copies[0].solo.take_effects());
+            let [first, second] =
+                [&copies[0], &second].map(|copy| essence(copy.solo.digest_with_expired()));
+            assert_eq!(first, second, "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_copy_that_misses_one_kind_of_effect_differs() {
+    let names = [
+        "SET", "DEL", "UNLINK", "PEXPIREAT", "PERSIST", "HDEL", "HPEXPIREAT", "HSET", "SREM", "LPOP",
+        "RPOP", "LMOVE", "RPOPLPUSH", "ZPOPMIN", "ZPOPMAX", "zadd", "XADD", "XTRIM", "XCLAIM",
+        "XGROUP", "RESTORE", "COPY", "MOVE", "RENAME", "SWAPDB", "FLUSHDB",
+    ];
+    for name in names {
+        let same = |seed: &u64| {
+            let mut copy = Copy::new(seed + 1000, 8, 0);
+            copy.deaf_to = Some(name);
+            play(*seed, 1, &mut [copy])
+        };
+        assert!(!(0..6).all(|seed| same(&seed)), "nothing is missed without {name}");
+    }
+}

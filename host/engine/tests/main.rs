@@ -5,6 +5,7 @@ mod atomicity;
 mod clients;
 mod dump;
 mod effects;
+mod effects_peer;
 mod introspection;
 mod judge;
 mod measures;

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use reef_engine::effects::Effects;
 use reef_engine::settings::Settings;
 use reef_engine::solo::Solo;
 use reef_resp::OwnedArgv;
@@ -24,6 +25,12 @@ impl SoloPeer {
     pub(crate) fn new(shards: usize) -> Self {
         let settings = Settings { debug_commands: true, ..Settings::default() };
         Self { solo: Solo::new(7, shards, settings), clients: Vec::new() }
+    }
+
+    /// Takes the effects since they were taken last; from the first time on they are kept.
+    pub(crate) fn take_effects(&mut self) -> Effects {
+        self.solo.keep_effects();
+        self.solo.take_effects()
     }
 
     /// Recounts what the engine claims about itself; panics on a contradiction.

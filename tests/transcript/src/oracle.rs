@@ -1,9 +1,11 @@
 //! Starts a real redis-server to record from and to certify against.
 //!
-//! It listens on a free loopback port, keeps nothing on disk and dies with the value.
+//! It listens on a free loopback port, keeps nothing on disk unless it is asked to, and dies with the
+//! value.
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
+use std::path::Path;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -38,9 +40,21 @@ impl RedisServer {
     /// # Errors
     /// There is none, or it does not listen.
     pub fn start(program: &OsStr) -> io::Result<Self> {
+        Self::start_with(program, &std::env::temp_dir(), false)
+    }
+
+    /// The same with an append-only file, synced always, in this folder.
+    ///
+    /// # Errors
+    /// There is none, or it does not listen.
+    pub fn start_with_log(program: &OsStr, folder: &Path) -> io::Result<Self> {
+        Self::start_with(program, folder, true)
+    }
+
+    fn start_with(program: &OsStr, folder: &Path, has_log: bool) -> io::Result<Self> {
         let mut last = io::Error::other("no port was tried");
         for _ in 0..PORT_ATTEMPTS_MAX {
-            match Self::start_on(program, free_port()?) {
+            match Self::start_on(program, folder, has_log, free_port()?) {
                 Ok(server) => return Ok(server),
                 Err(error) => last = error,
             }
@@ -54,12 +68,14 @@ impl RedisServer {
         self.address
     }
 
-    fn start_on(program: &OsStr, port: u16) -> io::Result<Self> {
+    fn start_on(program: &OsStr, folder: &Path, has_log: bool, port: u16) -> io::Result<Self> {
         let port_text = port.to_string();
+        let log = if has_log { "yes" } else { "no" };
         let child = Command::new(program)
-            .args(["--port", &port_text, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args(["--port", &port_text, "--bind", "127.0.0.1", "--save", ""])
+            .args(["--appendonly", log, "--appendfsync", "always"])
             .args(["--enable-debug-command", "yes", "--dir"])
-            .arg(std::env::temp_dir())
+            .arg(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

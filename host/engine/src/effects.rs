@@ -279,7 +279,7 @@ impl Cx<'_> {
         argv: Argv<'_>,
     ) -> Result<(), Error> {
         let (changes, database) = (self.keys.changes(), self.keys.database);
-        if command.flags.has(Flags::WRITE) {
+        if command.flags.has(Flags::WRITE) && self.keys.has_due() {
             // What has expired is gone for this command, so it must be for a copy.
             command.keys.visit(argv, |position| self.keys.shed(argv.get(position)));
         }

@@ -207,8 +207,10 @@ impl Story {
         };
         let caller = Caller { client_id: 1, user: "default".into(), database };
         let outcome = self.solo.apply(&caller, &Grants::all(), &batch, &mut reply_columns());
-        let shown: Vec<_> =
-            lines.iter().map(|line| String::from_utf8_lossy(&line.join(&b' ')).into_owned()).collect();
+        let shown: Vec<_> = lines
+            .iter()
+            .map(|line| String::from_utf8_lossy(&line.join(&b' ')).into_owned())
+            .collect();
         self.told.push(format!("batch in {database} {outcome:?}: {shown:?}"));
     }
 
@@ -324,9 +326,32 @@ fn effects_bring_copies_to_the_same_data() {
 #[test]
 fn a_copy_that_misses_one_kind_of_effect_differs() {
     let names = [
-        "SET", "DEL", "UNLINK", "PEXPIREAT", "PERSIST", "HDEL", "HPEXPIREAT", "HSET", "SREM", "LPOP",
-        "RPOP", "LMOVE", "RPOPLPUSH", "ZPOPMIN", "ZPOPMAX", "zadd", "XADD", "XTRIM", "XCLAIM",
-        "XGROUP", "RESTORE", "COPY", "MOVE", "RENAME", "SWAPDB", "FLUSHDB",
+        "SET",
+        "DEL",
+        "UNLINK",
+        "PEXPIREAT",
+        "PERSIST",
+        "HDEL",
+        "HPEXPIREAT",
+        "HSET",
+        "SREM",
+        "LPOP",
+        "RPOP",
+        "LMOVE",
+        "RPOPLPUSH",
+        "ZPOPMIN",
+        "ZPOPMAX",
+        "zadd",
+        "XADD",
+        "XTRIM",
+        "XCLAIM",
+        "XGROUP",
+        "RESTORE",
+        "COPY",
+        "MOVE",
+        "RENAME",
+        "SWAPDB",
+        "FLUSHDB",
     ];
     for name in names {
         let same = |seed: &u64| {

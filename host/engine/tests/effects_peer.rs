@@ -27,7 +27,7 @@ const STORIES: &[Story] = &[
          SET k v\nGETDEL k\nGETDEL k\nINCRBYFLOAT f 1.5\nINCRBYFLOAT f 1e3\nINCR n\nincrby n 5\nDECR n\nAPPEND k ab\n\
          SETRANGE k 1 xy\nSETRANGE none 0 \nMSET a 1 b 2\nMSETNX a 1 c 2\nMSETNX c 1 d 2\nSETNX a 1\nSETNX e 1\n\
          SETBIT bits 7 1\nBITOP NOT to bits\nBITFIELD bits SET u8 0 5 GET u4 0\nBITFIELD bits GET u4 0\n\
-         PFADD hll a b\nPFADD hll a\nPFMERGE all hll\nPFCOUNT hll all",
+         PFADD hll a b\nPFADD hll a\nPFMERGE all hll\nPFCOUNT hll all\nPFCOUNT hll\nPFCOUNT hll\nPFADD hll c\nPFCOUNT hll",
     ),
     Story(
         "SET k v\nEXPIRE k 100\nPEXPIRE k 200000 GT\nEXPIREAT k 4000000000 XX\nPEXPIREAT k 4000000000000\n\
@@ -70,11 +70,12 @@ const STORIES: &[Story] = &[
          ZREM z none\nZREMRANGEBYRANK z 0 0\nZUNIONSTORE to 1 z\nZRANGESTORE to z 0 -1\nZDIFFSTORE to 2 z z",
     ),
     Story(
-        "SADD s a b c d\nSADD s a\nSREM s none\nSPOP s\nSPOP s 5\nSPOP s\nSADD s a\nSPOP s\nSADD s a b\n\
-         CONFIG SET lazyfree-lazy-server-del yes\nSPOP s 2\nCONFIG SET lazyfree-lazy-server-del no\nSADD s a\n\
+        "SADD s a b c d\nSADD s a\nSREM s none\nSPOP s\nSPOP s 5\nSPOP s\nSADD s a\nSPOP s\nSADD s a\n\
          SMOVE s t a\nSINTERSTORE to s t\nSDIFFSTORE to t s",
     ),
-    Story("HSET h a 1 b 2\nHSET h a 1\nHINCRBY h a 5\nHINCRBYFLOAT h a 1.25\nHSETNX h a 1\nHDEL h none\nHDEL h a b"),
+    Story(
+        "HSET h a 1 b 2\nHSET h a 1\nHINCRBY h a 5\nHINCRBYFLOAT h a 1.25\nHSETNX h a 1\nHDEL h none\nHDEL h a b",
+    ),
     Story(
         "GEOADD g 13.361389 38.115556 Palermo 15.087269 37.502669 Catania\nGEOADD g NX CH 13.361389 38.115556 Palermo\n\
          GEOADD g XX CH 13.3 38.1 Palermo\nGEORADIUS g 15 37 200 km STORE to\nGEORADIUS g 15 37 200 km\n\
@@ -113,7 +114,16 @@ const STORIES: &[Story] = &[
 /// What Redis writes in another way since 7.2.
 const NEWER: &[Story] = &[Story(
     "SET k v PXAT 4000000000000 GET\nSADD s a b c d\nSPOP s 3\nSPOP s 2\n~BLMOVE l m LEFT RIGHT 0\n\
-     RPUSH l 1\nRPUSH l 1\nBLMOVE l m Left Right 1",
+     RPUSH l 1\nRPUSH l 1\nBLMOVE l m Left Right 1\nSADD s a b\n\
+     CONFIG SET lazyfree-lazy-server-del yes\nSPOP s 2\nCONFIG SET lazyfree-lazy-server-del no",
+)];
+
+/// What there is only since 7.4.
+const OF_HASHES: &[Story] = &[Story(
+    "HSET h a 1 b 2 c 3 d 4\nHEXPIRE h 100 FIELDS 2 a b\nHPEXPIRE h 200000 GT FIELDS 3 a c none\n\
+     HEXPIREAT h 4000000000 FIELDS 1 d\nHPEXPIREAT h 4000000000000 NX FIELDS 1 d\n\
+     HPEXPIREAT h 4000000000001 FIELDS 1 d\nHPERSIST h FIELDS 1 d\nHPERSIST h FIELDS 1 d\n\
+     HEXPIRE h 0 FIELDS 1 d\nHEXPIRE h 5 XX FIELDS 1 none\nHPEXPIRE h 5 FIELDS 1 c\n+400\nHSET h x 1",
 )];
 
 /// A string's payload of DUMP.
@@ -159,7 +169,11 @@ fn timeless(word: &[u8]) -> String {
     let (time, rest) = text.split_at(text.len().min(13));
     let is_time = time.parse().is_ok_and(|time| TODAY.contains(&time));
     let is_id = rest.starts_with('-');
-    if is_time && (rest.is_empty() || is_id) { format!("T{}", &rest[..rest.len().min(1)]) } else { text }
+    if is_time && (rest.is_empty() || is_id) {
+        format!("T{}", &rest[..rest.len().min(1)])
+    } else {
+        text
+    }
 }
 
 /// A command as it is compared, with its database.
@@ -265,7 +279,9 @@ fn compare(program: &OsStr, kind: Kind, told: &[Story]) {
         let ours = without(ours, &story.more());
         if theirs != ours {
             let at = theirs.iter().zip(&ours).take_while(|(one, other)| one == other).count();
-            let rest = |lines: &[String]| lines[at.saturating_sub(2)..].iter().take(8).cloned().collect::<Vec<_>>();
+            let rest = |lines: &[String]| {
+                lines[at.saturating_sub(2)..].iter().take(8).cloned().collect::<Vec<_>>()
+            };
             differences.push(format!("Redis {:#?}\nReef {:#?}", rest(theirs), rest(&ours)));
         }
     }
@@ -277,6 +293,12 @@ fn effects_are_what_redis_7_2_writes_into_its_log() {
     let Some(program) = judge(std::env::var_os("REDIS_SERVER_7_2"), "7.2.") else { return };
     compare(&program, Kind::Newer, STORIES);
     compare(&program, Kind::Newer, NEWER);
+}
+
+#[test]
+fn effects_on_fields_are_what_redis_7_4_writes_into_its_log() {
+    let Some(program) = judge(std::env::var_os("REDIS_SERVER_7_4"), "7.4.") else { return };
+    compare(&program, Kind::Oracle, OF_HASHES);
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod measures;
 mod oracle;
 mod peer;
 mod refusals;
+mod replica;
 mod table;
 mod traffic;
 mod transcripts;

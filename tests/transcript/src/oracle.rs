@@ -5,8 +5,8 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
-use std::path::Path;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};

@@ -72,15 +72,7 @@ impl GroupAt<'_> {
         const UNKNOWN: i64 = -1;
         let read = cursor.entries_read.map_or(UNKNOWN, |read| read as i64);
         let last_id = cursor.last_id;
-        cx.rewrite(&[
-            &"XGROUP",
-            &"SETID",
-            &self.key,
-            &self.group,
-            &last_id,
-            &"ENTRIESREAD",
-            &read,
-        ]);
+        cx.rewrite(&[&"XGROUP", &"SETID", &self.key, &self.group, &last_id, &"ENTRIESREAD", &read]);
     }
 
     /// Says that there is a new consumer.

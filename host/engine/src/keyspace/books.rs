@@ -134,7 +134,9 @@ impl Keyspace<'_> {
         let (rules, now) = (self.rules, self.horizon);
         let Some(database) = self.database_at_mut(place.shard) else { return false };
         let remove = |slot: &mut Slot| slot.remove_due_fields(&rules.hasher, now, usize::MAX);
-        let Some((fields, emptied)) = database.change(place.hash, key, remove) else { return false };
+        let Some((fields, emptied)) = database.change(place.hash, key, remove) else {
+            return false;
+        };
         if emptied {
             database.remove(place.hash, key, &rules.hasher);
         }

@@ -44,7 +44,7 @@ const STORIES: &[Story] = &[
          RENAMENX k l\nSET k v PX 5\n+20\nEXPIRE k 100\nRPUSH list 1\nPEXPIRE list 5\n+20\n\
          RPUSH list 2\nSET k v PX 5\n+20\nSETNX k w\nDEBUG SET-ACTIVE-EXPIRE 1",
     ),
-    Story("SET k v PX 20\nSET other w\n+400\nSET k w"),
+    Story("SET k v PX 20\nSET other w\n+700\nSET k w"),
     Story(
         "MULTI\nSET a 1\nGET a\nINCR b\nEXEC\nMULTI\nSET a 1\nEXEC\nMULTI\nGET a\nEXEC\nMULTI\nEXPIRE a 100\n\
          SELECT 1\nSET a 2\nLPUSH a x\nSELECT 0\nEXEC\nMULTI\nSET a 1\nDISCARD",
@@ -123,7 +123,7 @@ const OF_HASHES: &[Story] = &[Story(
     "HSET h a 1 b 2 c 3 d 4\nHEXPIRE h 100 FIELDS 2 a b\nHPEXPIRE h 200000 GT FIELDS 3 a c none\n\
      HEXPIREAT h 4000000000 FIELDS 1 d\nHPEXPIREAT h 4000000000000 NX FIELDS 1 d\n\
      HPEXPIREAT h 4000000000001 FIELDS 1 d\nHPERSIST h FIELDS 1 d\nHPERSIST h FIELDS 1 d\n\
-     HEXPIRE h 0 FIELDS 1 d\nHEXPIRE h 5 XX FIELDS 1 none\nHPEXPIRE h 5 FIELDS 1 c\n+400\nHSET h x 1",
+     HEXPIRE h 0 FIELDS 1 d\nHEXPIRE h 5 XX FIELDS 1 none\nHPEXPIRE h 5 FIELDS 1 c\n+700\nHSET h x 1",
 )];
 
 /// A string's payload of DUMP.

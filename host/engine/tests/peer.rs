@@ -4,7 +4,7 @@ use std::io;
 
 use reef_engine::effects::Effects;
 use reef_engine::settings::Settings;
-use reef_engine::solo::Solo;
+use reef_engine::solo::{Digest, Solo};
 use reef_resp::OwnedArgv;
 use reef_transcript::{ClientId, Kind, Patience, Peer, Received, decode};
 
@@ -31,6 +31,12 @@ impl SoloPeer {
     pub(crate) fn take_effects(&mut self) -> Effects {
         self.solo.keep_effects();
         self.solo.take_effects()
+    }
+
+    /// What it holds when everything that is due has gone.
+    pub(crate) fn settled_digest(&mut self) -> Digest {
+        self.solo.advance(0);
+        self.solo.digest_with_expired()
     }
 
     /// Recounts what the engine claims about itself; panics on a contradiction.

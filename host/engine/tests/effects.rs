@@ -5,19 +5,15 @@
 //! are flushed. A copy obeys: it removes nothing by itself. What is not compared is when consumers of
 //! streams were last seen, which Redis does not tell its replicas either.
 
-use std::collections::BTreeSet;
-
 use reef_engine::backend::{Batch, Caller, Guards, OnError};
 use reef_engine::batch::reply_columns;
-use reef_engine::effects::{Audience, Effect, Effects};
-use reef_engine::gates::Conditions;
+use reef_engine::effects::Effect;
 use reef_engine::grants::Grants;
 use reef_engine::keyspace::Policy;
 use reef_engine::settings::{Lazy, Settings};
-use reef_engine::solo::{Digest, Solo};
+use reef_engine::solo::Solo;
 use reef_fuzz::choice::Choice;
-use reef_resp::OwnedArgv;
-use reef_transcript::{Reply, decode};
+use reef_fuzz::copy::{Copy, differences, essence, words};
 
 use crate::traffic::{Columns, Line, Traffic, argv};
 
@@ -72,102 +68,8 @@ fn settings(lazy: bool) -> Settings {
     settings
 }
 
-fn words(effect: &Effect<'_>) -> Line {
-    let decoded = decode(effect.bytes).expect("an effect is RESP");
-    let Some((Reply::Array(items), used)) = decoded else { panic!("{effect:?} is no command") };
-    assert_eq!(used, effect.bytes.len(), "one command");
-    let word = |item| match item {
-        Reply::Bulk(word) => word,
-        other => panic!("{other:?} is no word"),
-    };
-    items.into_iter().map(word).collect()
-}
-
-/// An engine that runs the effects of another one.
-pub(crate) struct Copy {
-    solo: Solo,
-    link: u64,
-    database: u32,
-    /// The command that it never hears of.
-    deaf_to: Option<&'static str>,
-    heard: usize,
-}
-
-impl Copy {
-    pub(crate) fn new(seed: u64, shards: usize, clock_ms: u64) -> Self {
-        let mut solo = Solo::new(seed, shards, settings(false));
-        solo.keep_effects();
-        solo.set_conditions(Conditions {
-            readonly_replica: true,
-            out_of_memory: true,
-            ..Conditions::default()
-        });
-        solo.advance(clock_ms);
-        let link = solo.connect();
-        solo.obey(link);
-        Self { solo, link, database: 0, deaf_to: None, heard: 0 }
-    }
-
-    /// Runs what its primary, or who operates it, says.
-    pub(crate) fn run(&mut self, line: &Line) {
-        let argv: OwnedArgv = line.iter().collect();
-        let (reply, open) = self.solo.run(self.link, argv.as_argv());
-        assert!(reply.is_empty() && open, "nobody waits for replies: {line:?}");
-    }
-
-    /// What it holds, apart from what nobody tells it.
-    pub(crate) fn digest(&self) -> Digest {
-        essence(self.solo.digest_with_expired())
-    }
-
-    fn send(&mut self, words: &[&str]) {
-        self.run(&words.iter().map(|word| word.as_bytes().to_vec()).collect());
-    }
-
-    pub(crate) fn replay(&mut self, effects: &Effects) {
-        for unit in effects.units() {
-            let commands: Vec<_> = unit.commands().collect();
-            assert!(!commands.is_empty());
-            if commands.len() > 1 {
-                self.send(&["MULTI"]);
-            }
-            for effect in &commands {
-                let line = words(effect);
-                let is_message = line[0].to_ascii_uppercase().ends_with(b"PUBLISH");
-                assert_eq!(effect.audience == Audience::ReplicasOnly, is_message, "{line:?}");
-                if self.deaf_to.is_some_and(|name| line[0].eq_ignore_ascii_case(name.as_bytes())) {
-                    continue;
-                }
-                if self.database != effect.database {
-                    self.database = effect.database;
-                    self.send(&["SELECT", &effect.database.to_string()]);
-                }
-                self.heard += 1;
-                self.run(&line);
-            }
-            if commands.len() > 1 {
-                self.send(&["EXEC"]);
-            }
-        }
-    }
-}
-
-/// The keys whose content differs, with what it is here and there.
-pub(crate) fn differences(expected: &Digest, found: &Digest) -> Vec<String> {
-    let keys: BTreeSet<_> = expected.keys().chain(found.keys()).collect();
-    keys.into_iter()
-        .filter(|key| expected.get(*key) != found.get(*key))
-        .map(|key| {
-            let [here, there] = [expected, found].map(|digest| format!("{:?}", digest.get(key)));
-            format!("{key:?}\n{here:.600}\n{there:.600}")
-        })
-        .collect()
-}
-
-/// What is to be equal.
-pub(crate) fn essence(mut digest: Digest) -> Digest {
-    digest.values_mut().for_each(|content| content.retain(|told| !told.starts_with(b"Times {")));
-    digest
+fn copy(seed: u64, shards: usize, clock_ms: u64) -> Copy {
+    Copy::new(seed, shards, clock_ms, settings(false))
 }
 
 /// Random clients of one engine.
@@ -316,7 +218,7 @@ fn play(seed: u64, shards: usize, copies: &mut [Copy]) -> bool {
         }
     }
     story.solo.check();
-    copies.iter().for_each(|copy| copy.solo.check());
+    copies.iter().for_each(|copy| copy.check());
     true
 }
 
@@ -326,12 +228,12 @@ const DAY_MS: u64 = 86_400_000;
 fn effects_bring_copies_to_the_same_data() {
     for seed in 0..24 {
         for (shards, other) in [(1, 8), (8, 1)] {
-            let mut copies = [Copy::new(seed + 1000, other, 0), Copy::new(7, 4, 10 * DAY_MS)];
+            let mut copies = [copy(seed + 1000, other, 0), copy(7, 4, 10 * DAY_MS)];
             assert!(play(seed, shards, &mut copies));
             assert!(copies.iter().all(|copy| copy.heard > 200), "a dull run");
             // What a copy says for its own log is as good.
-            let mut second = Copy::new(seed + 2000, shards, DAY_MS);
-            second.replay(&copies[0].solo.take_effects());
+            let mut second = copy(seed + 2000, shards, DAY_MS);
+            second.replay(&copies[0].take_effects());
             assert_eq!(copies[0].digest(), second.digest(), "seed {seed}");
         }
     }
@@ -369,7 +271,7 @@ fn a_copy_that_misses_one_kind_of_effect_differs() {
     ];
     for name in names {
         let same = |seed: &u64| {
-            let mut copy = Copy::new(seed + 1000, 8, 0);
+            let mut copy = copy(seed + 1000, 8, 0);
             copy.deaf_to = Some(name);
             play(*seed, 1, &mut [copy])
         };

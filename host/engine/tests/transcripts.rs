@@ -3,9 +3,10 @@
 
 use std::io;
 
+use reef_engine::settings::Settings;
+use reef_fuzz::copy::{Copy, differences, essence};
 use reef_transcript::{ClientId, Kind, Patience, Peer, Protocol, Received, check, load_all};
 
-use crate::effects::{Copy, differences, essence};
 use crate::peer::SoloPeer;
 
 /// What the engine in process has of what cases may need.
@@ -61,7 +62,7 @@ impl Peer for Copied {
         let is_own = |word: &Vec<u8>| [&b"CONFIG"[..], b"POPULATE"].contains(&word.as_slice());
         if args.iter().take(2).any(is_own) {
             self.copy.replay(&self.peer.take_effects());
-            self.copy.run(&args.to_vec());
+            self.copy.run(args);
         }
         Ok(())
     }
@@ -87,7 +88,9 @@ fn every_case_has_the_same_effect_on_a_copy() {
     for transcript in load_all().expect("transcripts can be read") {
         let mut peer = SoloPeer::new(8);
         assert!(peer.take_effects().is_empty());
-        let mut copied = Copied { peer, copy: Copy::new(99, 2, 0), differences: Vec::new() };
+        let settings = Settings { debug_commands: true, ..Settings::default() };
+        let copy = Copy::new(99, 2, 0, settings);
+        let mut copied = Copied { peer, copy, differences: Vec::new() };
         drop(check(&transcript, &mut copied, Protocol::Resp3));
         let found = copied.differences;
         assert!(found.is_empty(), "{}: {}", transcript.name, found.join("\n"));

@@ -10,7 +10,8 @@
 //! - `settled` never passes what is written and, under `always`, synced;
 //! - after a failed sync nothing in that file is trusted: only a new base ends the failure.
 //!
-//! Locks: `files` before any shard before `tail`.
+//! Locks: `files` before any shard before `tail` and `failure`. So whoever may hold shards asks only for
+//! what needs no `files`: everything but settling, tending and rewriting.
 
 use std::fmt;
 use std::io;
@@ -58,24 +59,31 @@ pub struct Log {
     appended: AtomicU64,
     /// Bytes of them that are as durable as the policy wants.
     settled: AtomicU64,
+    /// Bytes of all files, and of the base when it was made.
+    bytes: AtomicU64,
+    base_bytes: AtomicU64,
+    /// Bytes ever written, and those of them that are known to be synced.
+    written: AtomicU64,
+    synced: AtomicU64,
     is_failing: AtomicBool,
+    failure: Mutex<Option<Failure>>,
     files: Mutex<Files>,
+}
+
+/// Why commands could not be written or synced.
+#[derive(Clone, Debug)]
+struct Failure {
+    kind: io::ErrorKind,
+    text: String,
 }
 
 #[derive(Debug, Default)]
 struct Files {
     files: Option<AppendFiles>,
-    /// Bytes ever written.
-    written: u64,
-    /// Bytes known to be synced.
-    synced: u64,
-    error: Option<String>,
-    failure: Option<io::ErrorKind>,
     /// Whether a sync failed, so that written bytes may be lost although a later sync succeeds.
     is_suspect: bool,
     /// Kept from write to write for its memory.
     spare: Vec<u8>,
-    base_bytes: u64,
 }
 
 /// A rewrite under way: a new base is being made.
@@ -119,7 +127,8 @@ impl Log {
 
     /// Why the last attempt to write or sync failed, if it did, in the system's words.
     pub fn failure(&self) -> Option<&'static str> {
-        self.is_failing().then(|| match self.files.lock().failure {
+        let kind = self.failure.lock().as_ref().map(|failure| failure.kind);
+        self.is_failing().then_some(match kind {
             Some(io::ErrorKind::StorageFull) => "No space left on device",
             Some(io::ErrorKind::PermissionDenied) => "Permission denied",
             Some(io::ErrorKind::ReadOnlyFilesystem) => "Read-only file system",
@@ -134,7 +143,7 @@ impl Log {
     pub fn resume(&self, mut opened: AppendFiles) -> io::Result<bool> {
         let mut files = self.files.lock();
         let has_increment = opened.resume()?;
-        files.base_bytes = opened.sizes().1;
+        self.measure(&opened);
         files.files = Some(opened);
         self.is_on.store(has_increment, Ordering::Release);
         Ok(has_increment)
@@ -155,7 +164,14 @@ impl Log {
 
     /// Bytes of them that are known to be synced.
     pub fn synced(&self) -> u64 {
-        self.files.lock().synced
+        self.synced.load(Ordering::Acquire)
+    }
+
+    /// Looks how large the files are: now that the base is new.
+    fn measure(&self, files: &AppendFiles) {
+        let (_, bytes) = files.sizes();
+        self.bytes.store(bytes, Ordering::Release);
+        self.base_bytes.store(bytes, Ordering::Release);
     }
 
     /// Whether everything appended so far is as durable as the policy wants.
@@ -179,14 +195,40 @@ impl Log {
         self.note(&mut files, result)
     }
 
+    /// The same for who may hold shards: fails if the files are busy.
+    pub fn try_settle(&self) -> io::Result<()> {
+        match self.files.try_lock() {
+            Some(mut files) => {
+                let result = self.settle_locked(&mut files);
+                self.note(&mut files, result)
+            }
+            None => Err(io::ErrorKind::ResourceBusy.into()),
+        }
+    }
+
     fn settle_locked(&self, files: &mut Files) -> io::Result<()> {
         files.check()?;
         self.write_tail(files)?;
         if self.fsync() == Fsync::Always {
-            files.sync()?;
+            self.sync(files)?;
         }
-        self.settled.store(files.written, Ordering::Release);
+        self.settled.store(self.written.load(Ordering::Acquire), Ordering::Release);
         Ok(())
+    }
+
+    fn sync(&self, files: &mut Files) -> io::Result<()> {
+        files.check()?;
+        let written = self.written.load(Ordering::Acquire);
+        if self.synced() == written {
+            return Ok(());
+        }
+        let Some(file) = files.files.as_ref().and_then(AppendFiles::current) else { return Ok(()) };
+        let result = file.sync();
+        match &result {
+            Ok(()) => self.synced.store(written, Ordering::Release),
+            Err(_) => files.is_suspect = true,
+        }
+        result
     }
 
     /// Hands everything appended so far to the file.
@@ -195,30 +237,31 @@ impl Log {
             self.tail.lock().swap(&mut files.spare);
         }
         while !files.spare.is_empty() {
-            files.write_spare()?;
+            let count = files.write_spare()?;
+            self.written.fetch_add(count, Ordering::AcqRel);
+            self.bytes.fetch_add(count, Ordering::AcqRel);
             self.tail.lock().swap(&mut files.spare);
         }
         Ok(())
     }
 
     fn note(&self, files: &mut Files, result: io::Result<()>) -> io::Result<()> {
-        let was_failing = files.error.is_some();
+        let mut failure = self.failure.lock();
         match &result {
             Ok(()) if files.is_suspect => {}
             Ok(()) => {
-                if files.error.take().is_some() {
+                if failure.take().is_some() {
                     tracing::info!("the append-only file can be written again");
                 }
             }
             Err(error) => {
-                if !was_failing {
+                if failure.is_none() {
                     tracing::error!("the append-only file cannot be written: {error}");
                 }
-                files.error = Some(error.to_string());
-                files.failure = Some(error.kind());
+                *failure = Some(Failure { kind: error.kind(), text: error.to_string() });
             }
         }
-        self.is_failing.store(files.error.is_some(), Ordering::Release);
+        self.is_failing.store(failure.is_some(), Ordering::Release);
         result
     }
 
@@ -229,23 +272,23 @@ impl Log {
         if files.files.as_ref().is_none_or(|files| !files.is_open()) {
             return false;
         }
-        if files.error.is_some() {
+        if self.is_failing() {
             let result = self.settle_locked(&mut files);
             // The result is in the status.
             let _ = self.note(&mut files, result);
             return files.is_suspect;
         }
-        if self.fsync() != Fsync::EverySecond || files.synced == files.written {
+        let written = self.written.load(Ordering::Acquire);
+        if self.fsync() != Fsync::EverySecond || self.synced() == written {
             return false;
         }
-        let written = files.written;
         let file = files.files.as_ref().and_then(AppendFiles::current);
         // Others may write meanwhile.
         drop(files);
         let result = file.map_or(Ok(()), |file| file.sync());
         let mut files = self.files.lock();
         match &result {
-            Ok(()) => files.synced = files.synced.max(written),
+            Ok(()) => drop(self.synced.fetch_max(written, Ordering::AcqRel)),
             Err(_) => files.is_suspect = true,
         }
         let _ = self.note(&mut files, result);
@@ -258,9 +301,9 @@ impl Log {
         if !self.is_on() {
             return Ok(());
         }
-        let result = self.write_tail(&mut files).and_then(|()| files.sync());
+        let result = self.write_tail(&mut files).and_then(|()| self.sync(&mut files));
         if result.is_ok() {
-            self.settled.store(files.written, Ordering::Release);
+            self.settled.store(self.written.load(Ordering::Acquire), Ordering::Release);
         }
         self.note(&mut files, result)
     }
@@ -274,12 +317,12 @@ impl Log {
 
     /// How it is doing.
     pub fn status(&self) -> LogStatus {
-        let files = self.files.lock();
+        let written = self.written.load(Ordering::Acquire);
         LogStatus {
-            error: files.error.clone(),
-            unwritten: self.appended.load(Ordering::Acquire).saturating_sub(files.written),
-            base_bytes: files.base_bytes,
-            bytes: files.files.as_ref().map_or(0, |files| files.sizes().1),
+            error: self.failure.lock().as_ref().map(|failure| failure.text.clone()),
+            unwritten: self.appended().saturating_sub(written),
+            base_bytes: self.base_bytes.load(Ordering::Acquire),
+            bytes: self.bytes.load(Ordering::Acquire),
         }
     }
 
@@ -327,14 +370,15 @@ impl Log {
             files.is_suspect |= result.is_err();
             self.note(files, result)?;
         }
-        files.synced = files.written;
+        self.synced.store(self.written.load(Ordering::Acquire), Ordering::Release);
         Ok((rewrite, frozen))
     }
 
     /// What was appended and cannot be written any more will be in the new base.
     fn leave_to_base(&self, files: &mut Files) {
         let mut tail = self.tail.lock();
-        files.written += (files.spare.len() + tail.take().len()) as u64;
+        let left = (files.spare.len() + tail.take().len()) as u64;
+        self.written.fetch_add(left, Ordering::AcqRel);
         files.spare.clear();
     }
 
@@ -343,7 +387,7 @@ impl Log {
         let mut files = self.files.lock();
         let Some(parts) = &mut files.files else { return Err(io::ErrorKind::NotFound.into()) };
         parts.replace_base(rewrite.first_increment, true)?;
-        files.base_bytes = parts.sizes().1;
+        self.measure(parts);
         if files.is_suspect {
             // What may be lost is in the new base; what came after it is tried now.
             files.is_suspect = false;
@@ -355,34 +399,21 @@ impl Log {
 }
 
 impl Files {
-    fn write_spare(&mut self) -> io::Result<()> {
+    /// Hands the spare buffer to the file; gives how many bytes that were.
+    fn write_spare(&mut self) -> io::Result<u64> {
         let Some(files) = &mut self.files else { return Err(io::ErrorKind::NotConnected.into()) };
         files.write(&self.spare)?;
-        self.written += self.spare.len() as u64;
+        let count = self.spare.len() as u64;
         self.spare.clear();
         if self.spare.capacity() > SPARE_BYTES_MAX {
             self.spare = Vec::new();
         }
-        Ok(())
+        Ok(count)
     }
 
     /// Whether the file may be written to.
     fn check(&self) -> io::Result<()> {
         if self.is_suspect { Err(io::Error::other("an earlier sync failed")) } else { Ok(()) }
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.check()?;
-        if self.synced == self.written {
-            return Ok(());
-        }
-        let Some(file) = self.files.as_ref().and_then(AppendFiles::current) else { return Ok(()) };
-        let result = file.sync();
-        match &result {
-            Ok(()) => self.synced = self.written,
-            Err(_) => self.is_suspect = true,
-        }
-        result
     }
 }
 

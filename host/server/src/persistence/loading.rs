@@ -229,8 +229,8 @@ impl Shared {
             );
             self.saver.status.lock().loaded = (keys, passed_over);
         }
-        let mut status = self.saver.status.lock();
-        status.saved_changes = self.store.changes();
+        let changes = self.store.changes();
+        self.saver.status.lock().saved_changes = changes;
         Ok(())
     }
 

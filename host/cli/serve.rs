@@ -46,21 +46,21 @@ pub(super) fn run(args: ServeArgs, out: &mut dyn Write) -> Result<(), Failure> {
         Failure::new(format!("cannot work in {}: {error}", config.dir().display()))
     })?;
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    let reef = Reef::start(config)?;
-    tracing::info!("ready to accept connections on port {}", reef.port());
+    let reef = Reef::start(config).inspect_err(|error| tracing::error!("{error}"))?;
+    tracing::info!("Ready to accept connections on port {}", reef.port());
     out.flush()?;
     let stopper = reef.stopper();
     let handle = signals.handle();
     let waiter = std::thread::Builder::new().name("reef-signals".to_owned()).spawn(move || {
         for signal in signals.forever() {
-            tracing::info!("signal {signal}: stopping");
+            tracing::info!("Received signal {signal}, shutting down");
             stopper.stop_saved();
         }
     })?;
     reef.join();
     handle.close();
     let _ = waiter.join();
-    tracing::info!("bye");
+    tracing::info!("Reef is now ready to exit, bye bye...");
     Ok(())
 }
 
@@ -74,7 +74,8 @@ fn start_log(config: &Config) -> Result<(), Failure> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(words) => EnvFilter::try_new(words)?,
         Err(_) => {
-            EnvFilter::new(format!("warn,reef={level},reef_server={level},reef_runtime={level}"))
+            let crates = ["reef", "reef_server", "reef_storage", "reef_runtime"];
+            EnvFilter::new(crates.map(|name| format!("{name}={level}")).join(",") + ",warn")
         }
     };
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);

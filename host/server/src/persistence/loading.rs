@@ -224,8 +224,9 @@ impl Shared {
         let keys = if options.append_only { self.load_log()? } else { self.load_snapshot()? };
         if let Some((keys, passed_over)) = keys {
             let took = started.elapsed().as_secs_f64();
+            let source = if options.append_only { "append only file" } else { "disk" };
             tracing::info!(
-                "DB loaded: {keys} keys in {took:.3} seconds, {passed_over} had expired"
+                "DB loaded from {source}: {took:.3} seconds, {keys} keys, {passed_over} had expired"
             );
             self.saver.status.lock().loaded = (keys, passed_over);
         }

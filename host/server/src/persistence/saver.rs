@@ -274,7 +274,7 @@ impl Shared {
                 Ok(())
             }
             Err(error) => {
-                tracing::warn!("the snapshot is not saved: {error}");
+                tracing::warn!("Error trying to save the DB: {error}");
                 Err(error)
             }
         }
@@ -298,7 +298,7 @@ impl Shared {
         let options = self.options().persistence.clone();
         let result = self.write_base(&options);
         if let Err(error) = &result {
-            tracing::warn!("the append-only file is not rewritten: {error}");
+            tracing::warn!("Background append only file rewriting failed: {error}");
         }
         let mut status = self.saver.status.lock();
         status.active = None;
@@ -368,7 +368,7 @@ impl Shared {
         let result = result.and_then(|()| self.store.log().finish());
         match result {
             Err(error) if !how.force => {
-                tracing::error!("the server goes on, because saving failed: {error}");
+                tracing::error!("Error trying to save the DB, can't exit: {error}");
                 self.store.pause().end_now();
                 self.post.broadcast(|| crate::mailbox::Message::Resume);
                 if let Some(then) = then {

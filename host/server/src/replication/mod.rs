@@ -242,7 +242,7 @@ impl Shared {
         for (client, copier) in &history.copiers {
             let is_told = matches!(copier.phase, stream::Phase::Online);
             if is_told && now.since(copier.heard_at) > timeout_s * 1000 {
-                tracing::warn!("the replica {} is silent", copier.shown_address());
+                tracing::warn!("Disconnecting timedout replica: {}", copier.name());
                 self.post.tell(*client, crate::mailbox::Message::Close);
             }
         }

@@ -91,7 +91,7 @@ impl Primary {
         if let Err(error) = thread.spawn(move || follower.run()) {
             tracing::error!("the primary cannot be followed: {error}");
         }
-        tracing::info!("this server is a replica of {host}:{port} now");
+        tracing::info!("REPLICAOF {host}:{port} enabled");
         Self {
             host,
             port,
@@ -143,7 +143,7 @@ impl Follower {
             if let Err(error) = self.run_link()
                 && self.goes_on()
             {
-                tracing::warn!("the link to {}:{} is down: {error}", self.host, self.port);
+                tracing::warn!("Connection with master {}:{} lost: {error}", self.host, self.port);
             }
             self.shared.replication.is_linked.store(false, Ordering::Release);
             self.note(|primary| {
@@ -173,6 +173,7 @@ impl Follower {
         let options = self.shared.options().replication.clone();
         let patience = Duration::from_secs(options.timeout_s.max(1));
         self.note(|primary| primary.link = LinkState::Connecting);
+        tracing::info!("Connecting to MASTER {}:{}", self.host, self.port);
         let mut wire = Wire::connect(&self.host, self.port, patience)?;
         let clone = wire.socket.try_clone()?;
         self.note(|primary| {
@@ -191,15 +192,21 @@ impl Follower {
         let offer = wire.shake_hands(&introduction, &|| self.goes_on());
         self.shared.end_handover(offer.is_ok());
         match offer? {
-            Offer::Everything { id, position } => self.take_everything(&mut wire, id, position)?,
-            Offer::Continuation { id } => self.go_on_as(id),
+            Offer::Everything { id, position } => {
+                tracing::info!("Full resync from master: {id}:{position}");
+                self.take_everything(&mut wire, id, position)?;
+                tracing::info!("MASTER <-> REPLICA sync: Finished with success");
+            }
+            Offer::Continuation { id } => {
+                self.go_on_as(id);
+                tracing::info!("Successful partial resynchronization with master.");
+            }
         }
         self.note(|primary| {
             primary.link = LinkState::Connected;
             primary.heard_at = now_ms();
         });
         self.shared.replication.is_linked.store(true, Ordering::Release);
-        tracing::info!("the link to {}:{} is up", self.host, self.port);
         self.run_stream(&mut wire, patience)
     }
 
@@ -213,6 +220,7 @@ impl Follower {
         let stream = &self.shared.replication.stream;
         let mut history = stream.history();
         if let Some(id) = id.filter(|id| *id != history.id) {
+            tracing::info!("Master replication ID changed to {id}");
             history.rename(id);
             // They must hear of it.
             stream.dismiss_all(&mut history);
@@ -252,10 +260,14 @@ impl Follower {
         let header = wire.line(&|| self.goes_on())?;
         let mut file = SnapshotFile::create(self.shared.saver.disk.clone(), path.to_owned())?;
         if let Some(mark) = header.strip_prefix("$EOF:") {
+            tracing::info!(
+                "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to disk"
+            );
             self.receive_to_mark(wire, mark.as_bytes(), &mut file)?;
         } else {
             let len = header.strip_prefix('$').and_then(|len| len.parse().ok());
             let len = len.ok_or_else(|| io::Error::other(format!("no snapshot but '{header}'")))?;
+            tracing::info!("MASTER <-> REPLICA sync: receiving {len} bytes from master to disk");
             self.receive_bytes(wire, len, &mut file)?;
         }
         file.finish()
@@ -309,6 +321,7 @@ impl Follower {
         if !self.goes_on() {
             return Err(io::ErrorKind::Interrupted.into());
         }
+        tracing::info!("MASTER <-> REPLICA sync: Loading DB in memory");
         shared.loading.begin(shared.saver.disk.len(path)?);
         shared.store.empty();
         let started = Instant::now();
@@ -321,7 +334,8 @@ impl Follower {
         )
         .map_err(io::Error::other)?;
         let took = started.elapsed().as_secs_f64();
-        tracing::info!("{} keys from the primary loaded in {took:.3} seconds", summary.keys);
+        let keys = summary.keys;
+        tracing::info!("MASTER <-> REPLICA sync: {keys} keys loaded in {took:.3} seconds");
         Ok(())
     }
 

@@ -75,12 +75,14 @@ impl Replication for WorkerHost<'_> {
         self.with_copier(|copier| {
             copier.is_old = from == CopyFrom::Nowhere;
             copier.phase = Phase::Waiting;
+            tracing::info!("Replica {} asks for synchronization", copier.name());
         });
         if let CopyFrom::History { id, offset, .. } = from
             && self.go_on(id, offset)
         {
             return Ok(CallStatus::Later);
         }
+        tracing::info!("Full resync requested by client {}", self.client);
         self.shared.want_synchronisation();
         Ok(CallStatus::Later)
     }
@@ -132,10 +134,16 @@ impl WorkerHost<'_> {
             stream.partial_refused.fetch_add(1, Ordering::Relaxed);
             return false;
         }
-        let current = history.id.clone();
+        let (current, end) = (history.id.clone(), history.end);
         let Some(copier) = history.copiers.get_mut(&self.client) else { return false };
         copier.position = position;
         copier.acknowledged = position;
+        tracing::info!(
+            "Partial resynchronization request from {} accepted. Sending {} bytes of backlog \
+             starting from offset {offset}.",
+            copier.name(),
+            end - position
+        );
         let line = match copier.knows_second_id {
             true => format!("+CONTINUE {current}\r\n"),
             false => "+CONTINUE\r\n".to_owned(),
@@ -228,6 +236,6 @@ impl Shared {
         stream.dismiss_all(&mut history);
         self.replication.is_replica.store(false, Ordering::Release);
         self.store.set_replica(false);
-        tracing::info!("this server is a primary now");
+        tracing::info!("MASTER MODE enabled");
     }
 }

@@ -94,6 +94,11 @@ impl Copier {
         }
     }
 
+    /// What the log calls it.
+    pub(crate) fn name(&self) -> String {
+        format!("{}:{}", self.shown_address(), self.port)
+    }
+
     /// Whether it counts as a replica to others.
     pub(crate) fn is_replica(&self) -> bool {
         self.phase != Phase::Introduced && !self.snapshot_only
@@ -345,6 +350,7 @@ impl Stream {
             copier.phase = Phase::Online;
             copier.is_woken = true;
             copier.heard_at = now_ms();
+            tracing::info!("Synchronization with replica {} succeeded", copier.name());
             self.post.tell(client, Message::Replicate);
         }
     }
@@ -352,7 +358,9 @@ impl Stream {
     /// Forgets a client.
     pub(crate) fn forget(&self, client: u64) {
         let mut history = self.history.lock();
-        history.copiers.remove(&client);
+        if let Some(copier) = history.copiers.remove(&client).filter(Copier::is_replica) {
+            tracing::warn!("Connection with replica {} lost.", copier.name());
+        }
         history.waits.retain(|wait| wait.client != client);
         history.deserted_at = now_ms();
     }

@@ -63,6 +63,8 @@ impl Shared {
     }
 
     fn synchronise(&self, clients: &[u64], from_file: bool) -> io::Result<()> {
+        let target = if from_file { "disk" } else { "replicas sockets" };
+        tracing::info!("Starting BGSAVE for SYNC with target: {target}");
         let timeout = Duration::from_secs(self.options().replication.timeout_s.max(1));
         let mut receivers = Receivers::new(self, clients, timeout);
         let options = self.options().persistence.clone();

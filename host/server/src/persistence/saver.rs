@@ -283,9 +283,11 @@ impl Shared {
     fn write_snapshot_file(&self, options: &PersistenceOptions) -> io::Result<u64> {
         let temporary = options.dir.join(format!("temp-{}.rdb", std::process::id()));
         let mut file = SnapshotFile::create(self.saver.disk.clone(), temporary)?;
-        let begun = self
-            .store
-            .freeze(|shards| self.store.begin_snapshot(shards, options.is_compressed, &[]));
+        let begun = self.store.freeze(|shards| {
+            let origin = self.replication.stream.origin();
+            let aux: Vec<(&str, &[u8])> = origin.iter().map(|(n, v)| (*n, v.as_slice())).collect();
+            self.store.begin_snapshot(shards, options, &aux)
+        });
         let mut sink = |bytes: &[u8]| file.write(bytes);
         self.store.write_snapshot(&begun, self.saver.cancelled(), &mut sink)?;
         file.finish_as(&options.snapshot_path())?;
@@ -313,7 +315,7 @@ impl Shared {
                 switch()?;
                 store.rules().propagation().set_on(true);
                 let aux: [(&str, &[u8]); 1] = [("aof-base", b"1")];
-                Ok(store.begin_snapshot(shards, options.is_compressed, &aux))
+                Ok(store.begin_snapshot(shards, options, &aux))
             })
         })?;
         let mut file = SnapshotFile::create(self.saver.disk.clone(), rewrite.path.clone())?;

@@ -6,12 +6,14 @@
 //! once a second, and goes on from where it was if the primary still knows.
 
 use std::io::{self, BufReader};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use reef_engine::client_info::{ClientInfo, ClientKind};
 use reef_engine::clock::Millis;
 use reef_engine::gates::Conditions;
 use reef_engine::session::Session;
@@ -19,8 +21,10 @@ use reef_resp::{Argv, Decoder, Limits, Progress, Writer};
 use reef_storage::SnapshotFile;
 
 use super::handshake::{Introduction, Offer, Wire};
+use super::stream_database;
+use super::stream::Relayed;
 use crate::clock::now_ms;
-use crate::persistence::{Meeting, read_snapshot};
+use crate::persistence::{Meeting, Summary, read_snapshot};
 use crate::server::Shared;
 
 /// How often the primary hears how far this server has come.
@@ -62,6 +66,10 @@ pub(crate) struct Primary {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) link: LinkState,
+    /// The link's number among all clients.
+    pub(crate) id: u64,
+    /// When the link was made.
+    pub(crate) connected_at: Millis,
     /// When it was last heard.
     pub(crate) heard_at: Millis,
     /// Since when the link is down.
@@ -85,6 +93,7 @@ impl Primary {
             is_over: is_over.clone(),
             takes_over,
             session: Session::obeying(),
+            selected: 0,
             unit: Vec::new(),
         };
         let thread = std::thread::Builder::new().name("reef-primary".to_owned());
@@ -96,12 +105,35 @@ impl Primary {
             host,
             port,
             link: LinkState::Down,
+            id: 0,
+            connected_at: now_ms(),
             heard_at: now_ms(),
             down_since: now_ms(),
             snapshot_bytes: (0, None),
             socket: None,
             is_over,
         }
+    }
+
+    /// The link as one of the clients, if it is up.
+    pub(crate) fn as_client(&self, database: u32) -> Option<ClientInfo> {
+        let socket = self.socket.as_ref().filter(|_| self.link == LinkState::Connected)?;
+        let text = |address: io::Result<SocketAddr>| {
+            address.map(|address| address.to_string()).unwrap_or_default()
+        };
+        Some(ClientInfo {
+            id: self.id,
+            address: text(socket.peer_addr()),
+            local_address: text(socket.local_addr()),
+            descriptor: socket.as_raw_fd(),
+            age_s: now_ms().since(self.connected_at) / 1000,
+            idle_s: now_ms().since(self.heard_at) / 1000,
+            kind: ClientKind::Primary,
+            database,
+            user: "(superuser)".to_owned(),
+            protocol: 2,
+            ..ClientInfo::default()
+        })
     }
 
     /// Ends the link and its thread.
@@ -127,8 +159,10 @@ struct Follower {
     generation: u64,
     is_over: Arc<AtomicBool>,
     takes_over: bool,
-    /// Whoever says what the primary says: its database stays from link to link.
+    /// Whoever says what the primary says.
     session: Session,
+    /// The database that the commands of the unit so far select.
+    selected: u32,
     /// What has been said since the last unit was complete.
     unit: Vec<u8>,
 }
@@ -202,8 +236,11 @@ impl Follower {
                 tracing::info!("Successful partial resynchronization with master.");
             }
         }
+        let id = self.shared.post.clients.new_id();
         self.note(|primary| {
             primary.link = LinkState::Connected;
+            primary.id = id;
+            primary.connected_at = now_ms();
             primary.heard_at = now_ms();
         });
         self.shared.replication.is_linked.store(true, Ordering::Release);
@@ -214,11 +251,12 @@ impl Follower {
     fn go_on_as(&mut self, id: Option<String>) {
         // What was said of a unit that was not complete is said again.
         self.unit.clear();
-        let database = self.session.database;
         self.session = Session::obeying();
-        self.session.database = database;
         let stream = &self.shared.replication.stream;
         let mut history = stream.history();
+        // What is selected stays from link to link.
+        self.session.database = history.database;
+        self.selected = history.database;
         if let Some(id) = id.filter(|id| *id != history.id) {
             tracing::info!("Master replication ID changed to {id}");
             history.rename(id);
@@ -237,19 +275,28 @@ impl Follower {
         let options = self.shared.options().persistence.clone();
         let path = options.dir.join(format!("temp-{}-primary.rdb", std::process::id()));
         self.receive_snapshot(wire, &path)?;
+        // The log must not go on behind other data: it begins anew.
+        let is_logged = self.shared.store.log().is_on();
+        if is_logged {
+            self.shared.saver.call_off();
+            self.shared.end_log();
+        }
         let loaded = self.load(&path);
         self.shared.loading.end();
-        loaded?;
+        let database = stream_database(&loaded?);
         // The snapshot is this server's own from now on.
         self.shared.saver.disk.rename(&path, &options.snapshot_path())?;
         self.unit.clear();
         self.session = Session::obeying();
+        self.session.database = database;
+        self.selected = database;
         let stream = &self.shared.replication.stream;
         let mut history = stream.history();
+        history.database = database;
         stream.dismiss_all(&mut history);
         stream.take_over(&mut history, id, position);
         drop(history);
-        if self.shared.store.log().is_on() {
+        if is_logged {
             self.shared.saver.want_rewrite();
         }
         Ok(())
@@ -315,7 +362,7 @@ impl Follower {
     }
 
     /// Puts a snapshot in the place of all data.
-    fn load(&self, path: &Path) -> io::Result<()> {
+    fn load(&self, path: &Path) -> io::Result<Summary> {
         let shared = &self.shared;
         let reader = shared.saver.disk.read(path)?;
         if !self.goes_on() {
@@ -327,8 +374,7 @@ impl Follower {
         let started = Instant::now();
         let summary = read_snapshot(
             &mut BufReader::with_capacity(1 << 20, reader),
-            &shared.store.rules(),
-            false,
+            &shared.reading(&shared.store.rules(), &self.is_over),
             &mut |batch| shared.store.insert_loaded(batch, Meeting::Refused),
             &mut |bytes| shared.loading.note(bytes),
         )
@@ -336,7 +382,7 @@ impl Follower {
         let took = started.elapsed().as_secs_f64();
         let keys = summary.keys;
         tracing::info!("MASTER <-> REPLICA sync: {keys} keys loaded in {took:.3} seconds");
-        Ok(())
+        Ok(summary)
     }
 
     // ---- the stream ----------------------------------------------------------------------
@@ -406,9 +452,15 @@ impl Follower {
     fn run_command(&mut self, argv: Argv<'_>, bytes: &[u8], reply: &mut Writer) {
         let store = &self.shared.store;
         self.unit.extend_from_slice(bytes);
+        self.selected = selected(argv).unwrap_or(self.selected);
+        let relayed = Relayed {
+            unit: &self.unit,
+            generation: self.generation,
+            database: self.selected,
+        };
         let mut host = store.batch_host();
         if !argv.is_empty() && !argv.get(0).eq_ignore_ascii_case(b"REPLCONF") {
-            host.relayed = Some((&self.unit, self.generation));
+            host.relayed = Some(relayed);
             reply.clear();
             let mark = reply.mark();
             let moment = store.moment(now_ms(), Conditions::default());
@@ -423,10 +475,17 @@ impl Follower {
         }
         if host.relayed.is_some() || argv.get(0).eq_ignore_ascii_case(b"REPLCONF") {
             // It had no effect.
-            self.shared.replication.stream.relay(&self.unit, self.generation);
+            self.shared.replication.stream.relay(relayed);
         }
         self.unit.clear();
     }
+}
+
+/// The database that a command selects.
+fn selected(argv: Argv<'_>) -> Option<u32> {
+    let is_select = argv.len() == 2 && argv.get(0).eq_ignore_ascii_case(b"SELECT");
+    let number = || std::str::from_utf8(argv.get(1)).ok()?.parse().ok();
+    is_select.then(number).flatten()
 }
 
 fn is_getack(argv: Argv<'_>) -> bool {

@@ -129,8 +129,8 @@ impl Log {
         })
     }
 
-    /// Goes on with the files of a log that was loaded. Gives whether they have an increment; if not
-    /// the caller begins with a rewrite.
+    /// Goes on with the files of a log that was loaded. Gives whether there were any; if not the caller
+    /// begins with a rewrite.
     pub fn resume(&self, mut opened: AppendFiles) -> io::Result<bool> {
         let mut files = self.files.lock();
         let has_increment = opened.resume()?;

@@ -10,12 +10,14 @@
 //! - `settled` never passes what is written and, under `always`, synced;
 //! - after a failed sync nothing in that file is trusted: only a new base ends the failure.
 //!
-//! Locks: `files` before any shard before `tail`.
+//! Locks: `files` before any shard before `tail`. Who holds shards may ask how the log is doing, since
+//! that is told without `files`; to settle it he may only try.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -59,7 +61,22 @@ pub struct Log {
     /// Bytes of them that are as durable as the policy wants.
     settled: AtomicU64,
     is_failing: AtomicBool,
+    shown: Shown,
     files: Mutex<Files>,
+}
+
+/// What is told of the files without holding them.
+#[derive(Debug, Default)]
+struct Shown {
+    /// Bytes ever written.
+    written: AtomicU64,
+    /// Bytes known to be synced.
+    synced: AtomicU64,
+    /// Bytes of the base, and of all files.
+    base_bytes: AtomicU64,
+    bytes: AtomicU64,
+    /// A leaf: whoever holds it takes no other lock.
+    error: Mutex<Option<(io::ErrorKind, String)>>,
 }
 
 #[derive(Debug, Default)]
@@ -69,13 +86,10 @@ struct Files {
     written: u64,
     /// Bytes known to be synced.
     synced: u64,
-    error: Option<String>,
-    failure: Option<io::ErrorKind>,
     /// Whether a sync failed, so that written bytes may be lost although a later sync succeeds.
     is_suspect: bool,
     /// Kept from write to write for its memory.
     spare: Vec<u8>,
-    base_bytes: u64,
 }
 
 /// A rewrite under way: a new base is being made.
@@ -87,6 +101,8 @@ pub struct Rewrite {
     pub path: PathBuf,
 }
 
+/// How long who holds shards waits for the files.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Whole buffers larger than this are given back after a burst.
 const SPARE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -119,12 +135,13 @@ impl Log {
 
     /// Why the last attempt to write or sync failed, if it did, in the system's words.
     pub fn failure(&self) -> Option<&'static str> {
-        self.is_failing().then(|| match self.files.lock().failure {
-            Some(io::ErrorKind::StorageFull) => "No space left on device",
-            Some(io::ErrorKind::PermissionDenied) => "Permission denied",
-            Some(io::ErrorKind::ReadOnlyFilesystem) => "Read-only file system",
-            Some(io::ErrorKind::QuotaExceeded) => "Disk quota exceeded",
-            Some(io::ErrorKind::FileTooLarge) => "File too large",
+        let kind = self.is_failing().then(|| self.shown.error.lock().as_ref().map(|e| e.0))??;
+        Some(match kind {
+            io::ErrorKind::StorageFull => "No space left on device",
+            io::ErrorKind::PermissionDenied => "Permission denied",
+            io::ErrorKind::ReadOnlyFilesystem => "Read-only file system",
+            io::ErrorKind::QuotaExceeded => "Disk quota exceeded",
+            io::ErrorKind::FileTooLarge => "File too large",
             _ => "Input/output error",
         })
     }
@@ -134,7 +151,7 @@ impl Log {
     pub fn resume(&self, mut opened: AppendFiles) -> io::Result<bool> {
         let mut files = self.files.lock();
         let has_increment = opened.resume()?;
-        files.base_bytes = opened.sizes().1;
+        self.shown.measure(&opened, true);
         files.files = Some(opened);
         self.is_on.store(has_increment, Ordering::Release);
         Ok(has_increment)
@@ -155,7 +172,7 @@ impl Log {
 
     /// Bytes of them that are known to be synced.
     pub fn synced(&self) -> u64 {
-        self.files.lock().synced
+        self.shown.synced.load(Ordering::Acquire)
     }
 
     /// Whether everything appended so far is as durable as the policy wants.
@@ -179,6 +196,16 @@ impl Log {
         self.note(&mut files, result)
     }
 
+    /// The same for who holds shards. An error, too, if somebody else has the files for long: who
+    /// begins a rewrite waits for shards.
+    pub fn try_settle(&self) -> io::Result<()> {
+        let Some(mut files) = self.files.try_lock_for(PATIENCE) else {
+            return Err(io::ErrorKind::WouldBlock.into());
+        };
+        let result = self.settle_locked(&mut files);
+        self.note(&mut files, result)
+    }
+
     fn settle_locked(&self, files: &mut Files) -> io::Result<()> {
         files.check()?;
         self.write_tail(files)?;
@@ -195,30 +222,31 @@ impl Log {
             self.tail.lock().swap(&mut files.spare);
         }
         while !files.spare.is_empty() {
-            files.write_spare()?;
+            self.shown.bytes.fetch_add(files.write_spare()?, Ordering::Relaxed);
             self.tail.lock().swap(&mut files.spare);
         }
         Ok(())
     }
 
     fn note(&self, files: &mut Files, result: io::Result<()>) -> io::Result<()> {
-        let was_failing = files.error.is_some();
+        self.shown.written.store(files.written, Ordering::Release);
+        self.shown.synced.store(files.synced, Ordering::Release);
+        let was_failing = self.is_failing();
         match &result {
-            Ok(()) if files.is_suspect => {}
+            Ok(()) if files.is_suspect || !was_failing => {}
             Ok(()) => {
-                if files.error.take().is_some() {
-                    tracing::info!("the append-only file can be written again");
-                }
+                tracing::info!("AOF write error looks solved, can write again.");
+                *self.shown.error.lock() = None;
+                self.is_failing.store(false, Ordering::Release);
             }
             Err(error) => {
                 if !was_failing {
-                    tracing::error!("the append-only file cannot be written: {error}");
+                    tracing::error!("Error writing to the AOF file: {error}");
                 }
-                files.error = Some(error.to_string());
-                files.failure = Some(error.kind());
+                *self.shown.error.lock() = Some((error.kind(), error.to_string()));
+                self.is_failing.store(true, Ordering::Release);
             }
         }
-        self.is_failing.store(files.error.is_some(), Ordering::Release);
         result
     }
 
@@ -229,7 +257,7 @@ impl Log {
         if files.files.as_ref().is_none_or(|files| !files.is_open()) {
             return false;
         }
-        if files.error.is_some() {
+        if self.is_failing() {
             let result = self.settle_locked(&mut files);
             // The result is in the status.
             let _ = self.note(&mut files, result);
@@ -274,12 +302,13 @@ impl Log {
 
     /// How it is doing.
     pub fn status(&self) -> LogStatus {
-        let files = self.files.lock();
+        let shown = &self.shown;
+        let written = shown.written.load(Ordering::Acquire);
         LogStatus {
-            error: files.error.clone(),
-            unwritten: self.appended.load(Ordering::Acquire).saturating_sub(files.written),
-            base_bytes: files.base_bytes,
-            bytes: files.files.as_ref().map_or(0, |files| files.sizes().1),
+            error: shown.error.lock().as_ref().map(|(_, text)| text.clone()),
+            unwritten: self.appended().saturating_sub(written),
+            base_bytes: shown.base_bytes.load(Ordering::Relaxed),
+            bytes: shown.bytes.load(Ordering::Relaxed),
         }
     }
 
@@ -328,6 +357,11 @@ impl Log {
             self.note(files, result)?;
         }
         files.synced = files.written;
+        if let Some(parts) = &files.files {
+            self.shown.measure(parts, false);
+        }
+        self.shown.written.store(files.written, Ordering::Release);
+        self.shown.synced.store(files.synced, Ordering::Release);
         Ok((rewrite, frozen))
     }
 
@@ -343,7 +377,7 @@ impl Log {
         let mut files = self.files.lock();
         let Some(parts) = &mut files.files else { return Err(io::ErrorKind::NotFound.into()) };
         parts.replace_base(rewrite.first_increment, true)?;
-        files.base_bytes = parts.sizes().1;
+        self.shown.measure(parts, true);
         if files.is_suspect {
             // What may be lost is in the new base; what came after it is tried now.
             files.is_suspect = false;
@@ -354,16 +388,29 @@ impl Log {
     }
 }
 
+impl Shown {
+    /// Asks the disk how large the files are; together they are the base of what comes if `is_base`.
+    fn measure(&self, files: &AppendFiles, is_base: bool) {
+        let (_, bytes) = files.sizes();
+        self.bytes.store(bytes, Ordering::Relaxed);
+        if is_base {
+            self.base_bytes.store(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Files {
-    fn write_spare(&mut self) -> io::Result<()> {
+    /// Gives how many bytes that are.
+    fn write_spare(&mut self) -> io::Result<u64> {
         let Some(files) = &mut self.files else { return Err(io::ErrorKind::NotConnected.into()) };
         files.write(&self.spare)?;
-        self.written += self.spare.len() as u64;
+        let count = self.spare.len() as u64;
+        self.written += count;
         self.spare.clear();
         if self.spare.capacity() > SPARE_BYTES_MAX {
             self.spare = Vec::new();
         }
-        Ok(())
+        Ok(count)
     }
 
     /// Whether the file may be written to.

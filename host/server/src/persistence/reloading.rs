@@ -35,7 +35,7 @@ impl Shared {
                 loaded.map_err(|error| told(&error, Error::RELOAD_FAILED))?;
             }
             Reload::Log => {
-                let settled = self.store.log().settle();
+                let settled = self.store.log().try_settle();
                 settled.map_err(|error| told(&error, Error::LOG_RELOAD_FAILED))?;
                 self.empty(keys);
                 let loaded = self.read_log_into(keys);

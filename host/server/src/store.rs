@@ -40,7 +40,7 @@ use crate::memory::{Ledger, Room};
 use crate::pause::PauseClock;
 use crate::post::Post;
 use crate::reaper::Reaper;
-use crate::replication::{Replication, Stream};
+use crate::replication::{Relayed, Replication, Stream};
 use crate::surroundings::BatchHost;
 use crate::timing::Slow;
 
@@ -141,10 +141,10 @@ impl Store {
     }
 
     /// Writes effects of what a primary said down: the log has them, replicas what was said.
-    pub(crate) fn relay(&self, (unit, generation): (&[u8], u64), effects: &Effects) {
+    pub(crate) fn relay(&self, relayed: Relayed<'_>, effects: &Effects) {
         self.write_log(effects);
         if let Some(replication) = self.replication.get() {
-            replication.stream.append_relayed(unit, generation, effects);
+            replication.stream.append_relayed(relayed, effects);
         }
     }
 

@@ -10,13 +10,14 @@
 //! - `settled` never passes what is written and, under `always`, synced;
 //! - after a failed sync nothing in that file is trusted: only a new base ends the failure.
 //!
-//! Locks: `files` before any shard before `tail` and `failure`. So whoever may hold shards asks only for
-//! what needs no `files`: everything but settling, tending and rewriting.
+//! Locks: `files` before any shard before `tail`. Who holds shards may ask how the log is doing, since
+//! that is told without `files`; to settle it he may only try.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -59,27 +60,32 @@ pub struct Log {
     appended: AtomicU64,
     /// Bytes of them that are as durable as the policy wants.
     settled: AtomicU64,
-    /// Bytes of all files, and of the base when it was made.
-    bytes: AtomicU64,
-    base_bytes: AtomicU64,
-    /// Bytes ever written, and those of them that are known to be synced.
-    written: AtomicU64,
-    synced: AtomicU64,
     is_failing: AtomicBool,
-    failure: Mutex<Option<Failure>>,
+    shown: Shown,
     files: Mutex<Files>,
 }
 
-/// Why commands could not be written or synced.
-#[derive(Clone, Debug)]
-struct Failure {
-    kind: io::ErrorKind,
-    text: String,
+/// What is told of the files without holding them.
+#[derive(Debug, Default)]
+struct Shown {
+    /// Bytes ever written.
+    written: AtomicU64,
+    /// Bytes known to be synced.
+    synced: AtomicU64,
+    /// Bytes of the base, and of all files.
+    base_bytes: AtomicU64,
+    bytes: AtomicU64,
+    /// A leaf: whoever holds it takes no other lock.
+    error: Mutex<Option<(io::ErrorKind, String)>>,
 }
 
 #[derive(Debug, Default)]
 struct Files {
     files: Option<AppendFiles>,
+    /// Bytes ever written.
+    written: u64,
+    /// Bytes known to be synced.
+    synced: u64,
     /// Whether a sync failed, so that written bytes may be lost although a later sync succeeds.
     is_suspect: bool,
     /// Kept from write to write for its memory.
@@ -95,6 +101,8 @@ pub struct Rewrite {
     pub path: PathBuf,
 }
 
+/// How long who holds shards waits for the files.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Whole buffers larger than this are given back after a burst.
 const SPARE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -127,23 +135,23 @@ impl Log {
 
     /// Why the last attempt to write or sync failed, if it did, in the system's words.
     pub fn failure(&self) -> Option<&'static str> {
-        let kind = self.failure.lock().as_ref().map(|failure| failure.kind);
-        self.is_failing().then_some(match kind {
-            Some(io::ErrorKind::StorageFull) => "No space left on device",
-            Some(io::ErrorKind::PermissionDenied) => "Permission denied",
-            Some(io::ErrorKind::ReadOnlyFilesystem) => "Read-only file system",
-            Some(io::ErrorKind::QuotaExceeded) => "Disk quota exceeded",
-            Some(io::ErrorKind::FileTooLarge) => "File too large",
+        let kind = self.is_failing().then(|| self.shown.error.lock().as_ref().map(|e| e.0))??;
+        Some(match kind {
+            io::ErrorKind::StorageFull => "No space left on device",
+            io::ErrorKind::PermissionDenied => "Permission denied",
+            io::ErrorKind::ReadOnlyFilesystem => "Read-only file system",
+            io::ErrorKind::QuotaExceeded => "Disk quota exceeded",
+            io::ErrorKind::FileTooLarge => "File too large",
             _ => "Input/output error",
         })
     }
 
-    /// Goes on with the files of a log that was loaded. Gives whether they have an increment; if not
-    /// the caller begins with a rewrite.
+    /// Goes on with the files of a log that was loaded. Gives whether there were any; if not the caller
+    /// begins with a rewrite.
     pub fn resume(&self, mut opened: AppendFiles) -> io::Result<bool> {
         let mut files = self.files.lock();
         let has_increment = opened.resume()?;
-        self.measure(&opened);
+        self.shown.measure(&opened, true);
         files.files = Some(opened);
         self.is_on.store(has_increment, Ordering::Release);
         Ok(has_increment)
@@ -164,14 +172,7 @@ impl Log {
 
     /// Bytes of them that are known to be synced.
     pub fn synced(&self) -> u64 {
-        self.synced.load(Ordering::Acquire)
-    }
-
-    /// Looks how large the files are: now that the base is new.
-    fn measure(&self, files: &AppendFiles) {
-        let (_, bytes) = files.sizes();
-        self.bytes.store(bytes, Ordering::Release);
-        self.base_bytes.store(bytes, Ordering::Release);
+        self.shown.synced.load(Ordering::Acquire)
     }
 
     /// Whether everything appended so far is as durable as the policy wants.
@@ -195,40 +196,24 @@ impl Log {
         self.note(&mut files, result)
     }
 
-    /// The same for who may hold shards: fails if the files are busy.
+    /// The same for who holds shards. An error, too, if somebody else has the files for long: who
+    /// begins a rewrite waits for shards.
     pub fn try_settle(&self) -> io::Result<()> {
-        match self.files.try_lock() {
-            Some(mut files) => {
-                let result = self.settle_locked(&mut files);
-                self.note(&mut files, result)
-            }
-            None => Err(io::ErrorKind::ResourceBusy.into()),
-        }
+        let Some(mut files) = self.files.try_lock_for(PATIENCE) else {
+            return Err(io::ErrorKind::WouldBlock.into());
+        };
+        let result = self.settle_locked(&mut files);
+        self.note(&mut files, result)
     }
 
     fn settle_locked(&self, files: &mut Files) -> io::Result<()> {
         files.check()?;
         self.write_tail(files)?;
         if self.fsync() == Fsync::Always {
-            self.sync(files)?;
+            files.sync()?;
         }
-        self.settled.store(self.written.load(Ordering::Acquire), Ordering::Release);
+        self.settled.store(files.written, Ordering::Release);
         Ok(())
-    }
-
-    fn sync(&self, files: &mut Files) -> io::Result<()> {
-        files.check()?;
-        let written = self.written.load(Ordering::Acquire);
-        if self.synced() == written {
-            return Ok(());
-        }
-        let Some(file) = files.files.as_ref().and_then(AppendFiles::current) else { return Ok(()) };
-        let result = file.sync();
-        match &result {
-            Ok(()) => self.synced.store(written, Ordering::Release),
-            Err(_) => files.is_suspect = true,
-        }
-        result
     }
 
     /// Hands everything appended so far to the file.
@@ -237,31 +222,31 @@ impl Log {
             self.tail.lock().swap(&mut files.spare);
         }
         while !files.spare.is_empty() {
-            let count = files.write_spare()?;
-            self.written.fetch_add(count, Ordering::AcqRel);
-            self.bytes.fetch_add(count, Ordering::AcqRel);
+            self.shown.bytes.fetch_add(files.write_spare()?, Ordering::Relaxed);
             self.tail.lock().swap(&mut files.spare);
         }
         Ok(())
     }
 
     fn note(&self, files: &mut Files, result: io::Result<()>) -> io::Result<()> {
-        let mut failure = self.failure.lock();
+        self.shown.written.store(files.written, Ordering::Release);
+        self.shown.synced.store(files.synced, Ordering::Release);
+        let was_failing = self.is_failing();
         match &result {
-            Ok(()) if files.is_suspect => {}
+            Ok(()) if files.is_suspect || !was_failing => {}
             Ok(()) => {
-                if failure.take().is_some() {
-                    tracing::info!("the append-only file can be written again");
-                }
+                tracing::info!("AOF write error looks solved, can write again.");
+                *self.shown.error.lock() = None;
+                self.is_failing.store(false, Ordering::Release);
             }
             Err(error) => {
-                if failure.is_none() {
-                    tracing::error!("the append-only file cannot be written: {error}");
+                if !was_failing {
+                    tracing::error!("Error writing to the AOF file: {error}");
                 }
-                *failure = Some(Failure { kind: error.kind(), text: error.to_string() });
+                *self.shown.error.lock() = Some((error.kind(), error.to_string()));
+                self.is_failing.store(true, Ordering::Release);
             }
         }
-        self.is_failing.store(failure.is_some(), Ordering::Release);
         result
     }
 
@@ -278,17 +263,17 @@ impl Log {
             let _ = self.note(&mut files, result);
             return files.is_suspect;
         }
-        let written = self.written.load(Ordering::Acquire);
-        if self.fsync() != Fsync::EverySecond || self.synced() == written {
+        if self.fsync() != Fsync::EverySecond || files.synced == files.written {
             return false;
         }
+        let written = files.written;
         let file = files.files.as_ref().and_then(AppendFiles::current);
         // Others may write meanwhile.
         drop(files);
         let result = file.map_or(Ok(()), |file| file.sync());
         let mut files = self.files.lock();
         match &result {
-            Ok(()) => drop(self.synced.fetch_max(written, Ordering::AcqRel)),
+            Ok(()) => files.synced = files.synced.max(written),
             Err(_) => files.is_suspect = true,
         }
         let _ = self.note(&mut files, result);
@@ -301,9 +286,9 @@ impl Log {
         if !self.is_on() {
             return Ok(());
         }
-        let result = self.write_tail(&mut files).and_then(|()| self.sync(&mut files));
+        let result = self.write_tail(&mut files).and_then(|()| files.sync());
         if result.is_ok() {
-            self.settled.store(self.written.load(Ordering::Acquire), Ordering::Release);
+            self.settled.store(files.written, Ordering::Release);
         }
         self.note(&mut files, result)
     }
@@ -317,12 +302,13 @@ impl Log {
 
     /// How it is doing.
     pub fn status(&self) -> LogStatus {
-        let written = self.written.load(Ordering::Acquire);
+        let shown = &self.shown;
+        let written = shown.written.load(Ordering::Acquire);
         LogStatus {
-            error: self.failure.lock().as_ref().map(|failure| failure.text.clone()),
+            error: shown.error.lock().as_ref().map(|(_, text)| text.clone()),
             unwritten: self.appended().saturating_sub(written),
-            base_bytes: self.base_bytes.load(Ordering::Acquire),
-            bytes: self.bytes.load(Ordering::Acquire),
+            base_bytes: shown.base_bytes.load(Ordering::Relaxed),
+            bytes: shown.bytes.load(Ordering::Relaxed),
         }
     }
 
@@ -370,15 +356,19 @@ impl Log {
             files.is_suspect |= result.is_err();
             self.note(files, result)?;
         }
-        self.synced.store(self.written.load(Ordering::Acquire), Ordering::Release);
+        files.synced = files.written;
+        if let Some(parts) = &files.files {
+            self.shown.measure(parts, false);
+        }
+        self.shown.written.store(files.written, Ordering::Release);
+        self.shown.synced.store(files.synced, Ordering::Release);
         Ok((rewrite, frozen))
     }
 
     /// What was appended and cannot be written any more will be in the new base.
     fn leave_to_base(&self, files: &mut Files) {
         let mut tail = self.tail.lock();
-        let left = (files.spare.len() + tail.take().len()) as u64;
-        self.written.fetch_add(left, Ordering::AcqRel);
+        files.written += (files.spare.len() + tail.take().len()) as u64;
         files.spare.clear();
     }
 
@@ -387,7 +377,7 @@ impl Log {
         let mut files = self.files.lock();
         let Some(parts) = &mut files.files else { return Err(io::ErrorKind::NotFound.into()) };
         parts.replace_base(rewrite.first_increment, true)?;
-        self.measure(parts);
+        self.shown.measure(parts, true);
         if files.is_suspect {
             // What may be lost is in the new base; what came after it is tried now.
             files.is_suspect = false;
@@ -398,12 +388,24 @@ impl Log {
     }
 }
 
+impl Shown {
+    /// Asks the disk how large the files are; together they are the base of what comes if `is_base`.
+    fn measure(&self, files: &AppendFiles, is_base: bool) {
+        let (_, bytes) = files.sizes();
+        self.bytes.store(bytes, Ordering::Relaxed);
+        if is_base {
+            self.base_bytes.store(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Files {
-    /// Hands the spare buffer to the file; gives how many bytes that were.
+    /// Gives how many bytes that are.
     fn write_spare(&mut self) -> io::Result<u64> {
         let Some(files) = &mut self.files else { return Err(io::ErrorKind::NotConnected.into()) };
         files.write(&self.spare)?;
         let count = self.spare.len() as u64;
+        self.written += count;
         self.spare.clear();
         if self.spare.capacity() > SPARE_BYTES_MAX {
             self.spare = Vec::new();
@@ -414,6 +416,20 @@ impl Files {
     /// Whether the file may be written to.
     fn check(&self) -> io::Result<()> {
         if self.is_suspect { Err(io::Error::other("an earlier sync failed")) } else { Ok(()) }
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.check()?;
+        if self.synced == self.written {
+            return Ok(());
+        }
+        let Some(file) = self.files.as_ref().and_then(AppendFiles::current) else { return Ok(()) };
+        let result = file.sync();
+        match &result {
+            Ok(()) => self.synced = self.written,
+            Err(_) => self.is_suspect = true,
+        }
+        result
     }
 }
 

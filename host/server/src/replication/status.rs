@@ -23,8 +23,7 @@ impl Shared {
         let shown: Vec<&Copier> = shown.collect();
         line(out, "connected_slaves", shown.len());
         if options.replicas_min > 0 {
-            let good = self.replication.good_replicas.load(Ordering::Relaxed);
-            line(out, "min_slaves_good_slaves", good);
+            line(out, "min_slaves_good_slaves", self.replication.stream.good_replicas());
         }
         for (index, copier) in shown.into_iter().enumerate() {
             let state = match copier.phase {

@@ -9,7 +9,7 @@ use reef_engine::keyspace::{Lfu, Policy};
 use reef_engine::settings::{Eviction, Lazy, Settings, SlowLogLimits};
 use reef_engine::types::limits::Limits;
 use reef_server::{
-    ClientCertificates, Configuration, Options, OutputLimit, OutputLimits, PersistenceOptions,
+    ClientCertificates, Configuration, Options, OutputLimit, OutputLimits, Pace, PersistenceOptions,
     ReplicationOptions, TlsOptions,
 };
 
@@ -202,6 +202,8 @@ fn persistence(config: &Config) -> PersistenceOptions {
         rewrite_percentage: config.auto_aof_rewrite_percentage().into(),
         rewrite_bytes_min: config.auto_aof_rewrite_min_size_bytes(),
         cuts_torn_log: config.aof_load_truncated(),
+        save_pace: Pace(config.rdb_key_save_delay_us()),
+        load_pace: Pace(config.key_load_delay_us()),
     }
 }
 

@@ -79,6 +79,7 @@ impl Reef {
             Some(configuration),
             getrandom::u64().map_err(StartError::Randomness)?,
         )?;
+        tracing::info!("Server initialized, PID: {}", std::process::id());
         server.load()?;
         Ok(Self { server, runtime })
     }

@@ -1,9 +1,10 @@
 //! `reef serve [FILE] [--DIRECTIVE VALUE ...]`: the server in the foreground.
 
 use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use clap::Args;
+use reef_server::Stopper;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing_subscriber::EnvFilter;
@@ -46,22 +47,36 @@ pub(super) fn run(args: ServeArgs, out: &mut dyn Write) -> Result<(), Failure> {
         Failure::new(format!("cannot work in {}: {error}", config.dir().display()))
     })?;
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    let reef = Reef::start(config)?;
-    tracing::info!("ready to accept connections on port {}", reef.port());
-    out.flush()?;
-    let stopper = reef.stopper();
+    let stopper: Arc<OnceLock<Stopper>> = Arc::default();
     let handle = signals.handle();
-    let waiter = std::thread::Builder::new().name("reef-signals".to_owned()).spawn(move || {
-        for signal in signals.forever() {
-            tracing::info!("signal {signal}: stopping");
-            stopper.stop_saved();
-        }
-    })?;
+    let heard = stopper.clone();
+    let waiter = std::thread::Builder::new()
+        .name("reef-signals".to_owned())
+        .spawn(move || signals.forever().for_each(|signal| obey(signal, &heard)))?;
+    let reef = Reef::start(config).inspect_err(|error| tracing::error!("{error}"))?;
+    tracing::info!("Ready to accept connections on port {}", reef.port());
+    out.flush()?;
+    // Nobody else sets it.
+    let _ = stopper.set(reef.stopper());
     reef.join();
     handle.close();
     let _ = waiter.join();
-    tracing::info!("bye");
+    tracing::info!("Reef is now ready to exit, bye bye...");
     Ok(())
+}
+
+/// Stops the server. One that is still loading has nothing to save.
+fn obey(signal: i32, stopper: &OnceLock<Stopper>) {
+    match stopper.get() {
+        Some(stopper) => {
+            tracing::info!("Received signal {signal}, shutting down");
+            stopper.stop_saved();
+        }
+        None => {
+            tracing::info!("Received signal {signal} during loading, exiting now.");
+            std::process::exit(0);
+        }
+    }
 }
 
 /// The log goes to standard output or to `logfile`; RUST_LOG wins over `loglevel`.
@@ -74,7 +89,8 @@ fn start_log(config: &Config) -> Result<(), Failure> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(words) => EnvFilter::try_new(words)?,
         Err(_) => {
-            EnvFilter::new(format!("warn,reef={level},reef_server={level},reef_runtime={level}"))
+            let crates = ["reef", "reef_server", "reef_storage", "reef_runtime"];
+            EnvFilter::new(crates.map(|name| format!("{name}={level}")).join(",") + ",warn")
         }
     };
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);

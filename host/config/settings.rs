@@ -224,6 +224,10 @@ getters! {
     dbfilename: String = text("dbfilename");
     /// Whether snapshots are compressed.
     rdbcompression: bool = boolean("rdbcompression");
+    /// How slowly keys are saved.
+    rdb_key_save_delay_us: i32 = number("rdb-key-save-delay");
+    /// How slowly keys are loaded.
+    key_load_delay_us: i32 = number("key-load-delay");
     /// The working folder, absolute.
     dir: PathBuf = path_of("dir");
     /// Whether writes are logged.

@@ -130,8 +130,8 @@ pub static TABLE: &[Directive] = &[
     on("rdb-del-sync-files", BOOL, "no").ignored(""),
     on("dir", Kind::Folder, ".").protected(),
     on("rdb-save-incremental-fsync", BOOL, "yes").ignored(""),
-    on("rdb-key-save-delay", int(i32::MIN as i64, INT), "0").hidden().ignored(""),
-    on("key-load-delay", int(i32::MIN as i64, INT), "0").hidden().ignored(""),
+    on("rdb-key-save-delay", int(i32::MIN as i64, INT), "0").hidden(),
+    on("key-load-delay", int(i32::MIN as i64, INT), "0").hidden(),
     on("loading-process-events-interval-bytes", Kind::Integer { min: 1024, max: INT }, "2097152").hidden().ignored(""),
     // Log of writes.
     on("appendonly", BOOL, "no"),

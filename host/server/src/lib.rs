@@ -45,7 +45,7 @@ mod worker;
 
 pub use clock::now_ms;
 pub use huge_pages::postpone_huge_pages;
-pub use persistence::{LoadFailure, PersistenceOptions};
+pub use persistence::{LoadFailure, Pace, PersistenceOptions};
 pub use reef_storage::Fsync;
 pub use replication::ReplicationOptions;
 pub use server::{Configuration, Options, OutputLimit, OutputLimits, Server, ServerError, Stopper};

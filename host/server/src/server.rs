@@ -456,6 +456,9 @@ impl Server {
     pub fn load(&mut self) -> Result<(), ServerError> {
         let primary = self.shared.options().replication.primary.clone();
         self.shared.store.set_replica(primary.is_some());
+        if primary.is_some() {
+            self.shared.replication.will_follow();
+        }
         self.shared.load()?;
         self.threads.extend(Saver::start(&self.shared)?);
         self.shared.loading.end();

@@ -19,7 +19,7 @@ use reef_engine::acl::Directory;
 use reef_engine::backend::{Backend, Batch, Caller, CommandColumns, Items, Outcome, StepError};
 use reef_engine::batch::Plan;
 use reef_engine::clock::Millis;
-use reef_engine::command::{Command, Flags};
+use reef_engine::command::Command;
 use reef_engine::effects::{Audience, Effect, Effects};
 use reef_engine::gates::{Conditions, Pause};
 use reef_engine::grants::Grants;
@@ -40,7 +40,7 @@ use crate::memory::{Ledger, Room};
 use crate::pause::PauseClock;
 use crate::post::Post;
 use crate::reaper::Reaper;
-use crate::replication::{Replication, Said, Stream};
+use crate::replication::{Relayed, Replication, Stream};
 use crate::surroundings::BatchHost;
 use crate::timing::Slow;
 
@@ -141,10 +141,10 @@ impl Store {
     }
 
     /// Writes effects of what a primary said down: the log has them, replicas what was said.
-    pub(crate) fn relay(&self, said: Said<'_>, effects: &Effects) {
+    pub(crate) fn relay(&self, relayed: Relayed<'_>, effects: &Effects) {
         self.write_log(effects);
         if let Some(replication) = self.replication.get() {
-            replication.stream.append_relayed(said, effects);
+            replication.stream.append_relayed(relayed, effects);
         }
     }
 
@@ -249,7 +249,9 @@ impl Store {
     }
 
     /// Brings the ledger up to date with all shards.
+    #[cold]
     pub(crate) fn recount(&self) {
+        self.ledger.is_outdated.store(false, Ordering::Release);
         for index in 0..self.shards.len() {
             self.note_growth(index, &self.shards[index].0.lock());
         }
@@ -381,7 +383,7 @@ impl Store {
             answer
         });
         self.sweep(&mut journal);
-        let may_write = !command.flags.has(Flags::READONLY);
+        let may_write = command.may_write() || command.is_exec();
         Execution { command: Some(command.id()), ran: true, postponed: false, may_write, answer }
     }
 

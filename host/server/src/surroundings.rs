@@ -31,7 +31,7 @@ use crate::clients::Card;
 use crate::clock::{now_ms, now_us};
 use crate::mailbox::Message;
 use crate::post::Post;
-use crate::replication::Said;
+use crate::replication::Relayed;
 use crate::server::Shared;
 use crate::socket::Socket;
 use crate::store::Store;
@@ -196,7 +196,8 @@ impl Host for WorkerHost<'_> {
     fn list_clients(&self, filter: &ClientFilter, show: &mut dyn FnMut(ClientInfo)) {
         let all = self.shared.post.clients.all();
         let described = all.iter().map(|card| describe(card, self.shared));
-        described.filter(|client| filter.matches(client)).for_each(show);
+        let all = described.chain(self.shared.primary_client());
+        all.filter(|client| filter.matches(client)).for_each(show);
     }
 
     fn client(&self, id: u64) -> Option<ClientInfo> {
@@ -205,6 +206,10 @@ impl Host for WorkerHost<'_> {
 
     fn kill_clients(&mut self, filter: &ClientFilter) -> usize {
         let mut killed = 0;
+        if self.shared.primary_client().is_some_and(|primary| filter.matches(&primary)) {
+            self.shared.break_primary_link();
+            killed += 1;
+        }
         for card in self.shared.post.clients.all() {
             if !filter.matches(&describe(&card, self.shared)) {
                 continue;
@@ -427,7 +432,7 @@ pub struct BatchHost<'a> {
     pub(crate) users: Option<&'a Mutex<Directory>>,
     pub(crate) store: Option<&'a Store>,
     /// What a primary said, if it is the client.
-    pub(crate) relayed: Option<Said<'a>>,
+    pub(crate) relayed: Option<Relayed<'a>>,
 }
 
 impl Host for BatchHost<'_> {
@@ -527,7 +532,7 @@ impl Host for BatchHost<'_> {
     fn propagate(&mut self, effects: &mut Effects) {
         let Some(store) = self.store else { return };
         match self.relayed.take() {
-            Some(said) => store.relay(said, effects),
+            Some(unit) => store.relay(unit, effects),
             None => store.propagate(effects),
         }
     }

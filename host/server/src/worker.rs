@@ -225,7 +225,7 @@ impl Worker {
         self.shared.store.end_session(&mut connection.session);
         self.shared.post.forget(&connection.session);
         if connection.is_copier || connection.waiting {
-            self.shared.forget_replica(connection.session.id);
+            self.shared.replication.stream.forget(connection.session.id);
         }
         let bytes = connection.card.memory_bytes.swap(0, Ordering::Relaxed) as usize;
         self.shared.store.ledger().client_bytes.fetch_sub(bytes, Ordering::AcqRel);

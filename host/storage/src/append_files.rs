@@ -69,7 +69,10 @@ impl AppendFiles {
             current: None,
         };
         match files.read_manifest()? {
-            Some(manifest) => files.manifest = manifest,
+            Some(manifest) => {
+                files.manifest = manifest;
+                files.end_adoption(&single)?;
+            }
             None if files.disk.len(&single).is_ok_and(|len| len > 0) => files.adopt(&single)?,
             None => {}
         }
@@ -98,9 +101,19 @@ impl AppendFiles {
     fn adopt(&mut self, single: &Path) -> io::Result<()> {
         let base = Entry { name: self.name.clone(), number: 1, kind: Kind::Base };
         self.manifest.base = Some(base);
-        self.disk.rename(single, &self.folder.join(&self.name))?;
-        self.disk.sync_folder(&self.folder)?;
-        self.write_manifest(&self.manifest.clone())
+        self.write_manifest(&self.manifest.clone())?;
+        self.end_adoption(single)
+    }
+
+    /// Moves a log of one file that the manifest names already, unless that has been done.
+    fn end_adoption(&self, single: &Path) -> io::Result<()> {
+        let place = self.folder.join(&self.name);
+        let is_named = self.manifest.base.as_ref().is_some_and(|base| base.name == self.name);
+        if !is_named || self.disk.len(&place).is_ok() || self.disk.len(single).is_err() {
+            return Ok(());
+        }
+        self.disk.rename(single, &place)?;
+        self.disk.sync_folder(&self.folder)
     }
 
     /// Whether there is anything to load.
@@ -114,7 +127,7 @@ impl AppendFiles {
         let part = |entry: &Entry| {
             let path = self.folder.join(&entry.name);
             let len = self.disk.len(&path).map_err(|error| {
-                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+                io::Error::new(error.kind(), format!("{} cannot be read: {error}", path.display()))
             })?;
             Ok(Part { name: entry.name.clone(), path, kind: entry.kind, len })
         };
@@ -135,9 +148,17 @@ impl AppendFiles {
         file.sync()
     }
 
-    /// Goes on with the last increment, if there is one. Gives whether there was.
+    /// Goes on with the last increment, or with a new one behind a base. Gives whether there was
+    /// either.
     pub fn resume(&mut self) -> io::Result<bool> {
-        let Some(last) = self.manifest.increments.last() else { return Ok(false) };
+        if self.is_new() {
+            return Ok(false);
+        }
+        let Some(last) = self.manifest.increments.last() else {
+            let next = self.prepare_increment(true)?;
+            self.switch(next);
+            return Ok(true);
+        };
         let path = self.folder.join(&last.name);
         let len = self.disk.len(&path)?;
         let file = self.disk.append(&path)?;
@@ -175,7 +196,7 @@ impl AppendFiles {
     /// Makes the next increment. If the log goes on, the manifest names it; if it begins anew,
     /// only the manifest that has the new base will, and what is there now will be history.
     pub(crate) fn prepare_increment(&mut self, goes_on: bool) -> io::Result<NextIncrement> {
-        let number = self.next_number();
+        let number = self.next_number(&self.manifest.increments);
         let name = format!("{}.{number}.incr.aof", self.name);
         let file = self.disk.create(&self.folder.join(&name))?;
         let entry = Entry { name, number, kind: Kind::Increment };
@@ -192,9 +213,10 @@ impl AppendFiles {
         Ok(NextIncrement { file, number })
     }
 
-    /// A number that no file of the log has.
-    fn next_number(&self) -> u64 {
-        self.manifest.entries().map(|entry| entry.number).max().unwrap_or(0) + 1
+    /// A number that none of these files has, and none of history.
+    fn next_number<'a>(&'a self, files: impl IntoIterator<Item = &'a Entry>) -> u64 {
+        let numbers = files.into_iter().chain(&self.manifest.history).map(|entry| entry.number);
+        numbers.max().unwrap_or(0) + 1
     }
 
     /// Writes to `next` from now on; gives what was written to before.
@@ -211,7 +233,7 @@ impl AppendFiles {
     /// Puts the temporary base, which is durable, in the place of the old one and of all increments
     /// before `first_increment`.
     pub(crate) fn replace_base(&mut self, first_increment: u64, is_rdb: bool) -> io::Result<()> {
-        let number = first_increment;
+        let number = self.next_number(&self.manifest.base);
         let ending = if is_rdb { "rdb" } else { "aof" };
         let name = format!("{}.{number}.base.{ending}", self.name);
         self.disk.rename(&self.temporary_base(), &self.folder.join(&name))?;

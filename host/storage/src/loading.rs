@@ -78,7 +78,7 @@ impl fmt::Display for LoadError {
             Self::Files(error) => write!(f, "the append-only log cannot be opened: {error}"),
             Self::Damaged { name, damage } => write!(
                 f,
-                "bad file format reading the append only file {name}: {damage}; make a copy, then \
+                "Bad file format reading the append only file {name}: {damage}; make a copy, then \
                  redis-check-aof --fix cuts it off there"
             ),
             Self::Torn { cut, is_followed: true } => write!(
@@ -89,8 +89,8 @@ impl fmt::Display for LoadError {
             ),
             Self::Torn { cut, is_followed: false } => write!(
                 f,
-                "unexpected end of the append only file {} after byte {} ({} bytes behind it are \
-                 incomplete); 'aof-load-truncated yes' cuts them off",
+                "Unexpected end of file reading the append only file {}: {} bytes are good, {} behind them are \
+                 incomplete; 'aof-load-truncated yes' cuts them off",
                 cut.name, cut.good, cut.lost
             ),
             Self::Snapshot { name, reason } => {

@@ -10,13 +10,14 @@
 //! - `settled` never passes what is written and, under `always`, synced;
 //! - after a failed sync nothing in that file is trusted: only a new base ends the failure.
 //!
-//! Locks: `files` before any shard before `tail` and `seen`. So nothing that steps ask may lock `files`: they
-//! are told what was `seen` last.
+//! Locks: `files` before any shard before `tail`. Who holds shards may ask how the log is doing, since
+//! that is told without `files`; to settle it he may only try.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -60,18 +61,22 @@ pub struct Log {
     /// Bytes of them that are as durable as the policy wants.
     settled: AtomicU64,
     is_failing: AtomicBool,
+    shown: Shown,
     files: Mutex<Files>,
-    seen: Mutex<Seen>,
 }
 
-/// How the files were when somebody last worked on them.
+/// What is told of the files without holding them.
 #[derive(Debug, Default)]
-struct Seen {
-    written: u64,
-    error: Option<String>,
-    failure: Option<io::ErrorKind>,
-    base_bytes: u64,
-    bytes: u64,
+struct Shown {
+    /// Bytes ever written.
+    written: AtomicU64,
+    /// Bytes known to be synced.
+    synced: AtomicU64,
+    /// Bytes of the base, and of all files.
+    base_bytes: AtomicU64,
+    bytes: AtomicU64,
+    /// A leaf: whoever holds it takes no other lock.
+    error: Mutex<Option<(io::ErrorKind, String)>>,
 }
 
 #[derive(Debug, Default)]
@@ -81,15 +86,10 @@ struct Files {
     written: u64,
     /// Bytes known to be synced.
     synced: u64,
-    error: Option<String>,
-    failure: Option<io::ErrorKind>,
     /// Whether a sync failed, so that written bytes may be lost although a later sync succeeds.
     is_suspect: bool,
     /// Kept from write to write for its memory.
     spare: Vec<u8>,
-    base_bytes: u64,
-    /// Bytes of all files when they were measured last, and what was written until then.
-    measured: (u64, u64),
 }
 
 /// A rewrite under way: a new base is being made.
@@ -101,6 +101,8 @@ pub struct Rewrite {
     pub path: PathBuf,
 }
 
+/// How long who holds shards waits for the files.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Whole buffers larger than this are given back after a burst.
 const SPARE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -131,28 +133,26 @@ impl Log {
         self.is_failing.load(Ordering::Relaxed)
     }
 
-    /// Why the last attempt to write or sync failed, if it did, in the system's words. Shards may be
-    /// held.
+    /// Why the last attempt to write or sync failed, if it did, in the system's words.
     pub fn failure(&self) -> Option<&'static str> {
-        self.is_failing().then(|| match self.seen.lock().failure {
-            Some(io::ErrorKind::StorageFull) => "No space left on device",
-            Some(io::ErrorKind::PermissionDenied) => "Permission denied",
-            Some(io::ErrorKind::ReadOnlyFilesystem) => "Read-only file system",
-            Some(io::ErrorKind::QuotaExceeded) => "Disk quota exceeded",
-            Some(io::ErrorKind::FileTooLarge) => "File too large",
+        let kind = self.is_failing().then(|| self.shown.error.lock().as_ref().map(|e| e.0))??;
+        Some(match kind {
+            io::ErrorKind::StorageFull => "No space left on device",
+            io::ErrorKind::PermissionDenied => "Permission denied",
+            io::ErrorKind::ReadOnlyFilesystem => "Read-only file system",
+            io::ErrorKind::QuotaExceeded => "Disk quota exceeded",
+            io::ErrorKind::FileTooLarge => "File too large",
             _ => "Input/output error",
         })
     }
 
-    /// Goes on with the files of a log that was loaded. Gives whether they have an increment; if not
-    /// the caller begins with a rewrite.
+    /// Goes on with the files of a log that was loaded. Gives whether there were any; if not the caller
+    /// begins with a rewrite.
     pub fn resume(&self, mut opened: AppendFiles) -> io::Result<bool> {
         let mut files = self.files.lock();
         let has_increment = opened.resume()?;
+        self.shown.measure(&opened, true);
         files.files = Some(opened);
-        files.measure();
-        files.base_bytes = files.bytes();
-        self.show(&files);
         self.is_on.store(has_increment, Ordering::Release);
         Ok(has_increment)
     }
@@ -172,7 +172,7 @@ impl Log {
 
     /// Bytes of them that are known to be synced.
     pub fn synced(&self) -> u64 {
-        self.files.lock().synced
+        self.shown.synced.load(Ordering::Acquire)
     }
 
     /// Whether everything appended so far is as durable as the policy wants.
@@ -196,6 +196,16 @@ impl Log {
         self.note(&mut files, result)
     }
 
+    /// The same for who holds shards. An error, too, if somebody else has the files for long: who
+    /// begins a rewrite waits for shards.
+    pub fn try_settle(&self) -> io::Result<()> {
+        let Some(mut files) = self.files.try_lock_for(PATIENCE) else {
+            return Err(io::ErrorKind::WouldBlock.into());
+        };
+        let result = self.settle_locked(&mut files);
+        self.note(&mut files, result)
+    }
+
     fn settle_locked(&self, files: &mut Files) -> io::Result<()> {
         files.check()?;
         self.write_tail(files)?;
@@ -212,42 +222,32 @@ impl Log {
             self.tail.lock().swap(&mut files.spare);
         }
         while !files.spare.is_empty() {
-            files.write_spare()?;
+            self.shown.bytes.fetch_add(files.write_spare()?, Ordering::Relaxed);
             self.tail.lock().swap(&mut files.spare);
         }
         Ok(())
     }
 
     fn note(&self, files: &mut Files, result: io::Result<()>) -> io::Result<()> {
-        let was_failing = files.error.is_some();
+        self.shown.written.store(files.written, Ordering::Release);
+        self.shown.synced.store(files.synced, Ordering::Release);
+        let was_failing = self.is_failing();
         match &result {
-            Ok(()) if files.is_suspect => {}
+            Ok(()) if files.is_suspect || !was_failing => {}
             Ok(()) => {
-                if files.error.take().is_some() {
-                    tracing::info!("the append-only file can be written again");
-                }
+                tracing::info!("AOF write error looks solved, can write again.");
+                *self.shown.error.lock() = None;
+                self.is_failing.store(false, Ordering::Release);
             }
             Err(error) => {
                 if !was_failing {
-                    tracing::error!("the append-only file cannot be written: {error}");
+                    tracing::error!("Error writing to the AOF file: {error}");
                 }
-                files.error = Some(error.to_string());
-                files.failure = Some(error.kind());
+                *self.shown.error.lock() = Some((error.kind(), error.to_string()));
+                self.is_failing.store(true, Ordering::Release);
             }
         }
-        self.show(files);
-        self.is_failing.store(files.error.is_some(), Ordering::Release);
         result
-    }
-
-    /// Lets everybody see how the files are.
-    fn show(&self, files: &Files) {
-        let mut seen = self.seen.lock();
-        seen.written = files.written;
-        seen.error.clone_from(&files.error);
-        seen.failure = files.failure;
-        seen.base_bytes = files.base_bytes;
-        seen.bytes = files.bytes();
     }
 
     /// To be called once a second by a thread of its own: syncs what is written, and tries again what
@@ -257,7 +257,7 @@ impl Log {
         if files.files.as_ref().is_none_or(|files| !files.is_open()) {
             return false;
         }
-        if files.error.is_some() {
+        if self.is_failing() {
             let result = self.settle_locked(&mut files);
             // The result is in the status.
             let _ = self.note(&mut files, result);
@@ -300,14 +300,15 @@ impl Log {
         *self.tail.lock() = Encoder::default();
     }
 
-    /// How it is doing. Shards may be held.
+    /// How it is doing.
     pub fn status(&self) -> LogStatus {
-        let seen = self.seen.lock();
+        let shown = &self.shown;
+        let written = shown.written.load(Ordering::Acquire);
         LogStatus {
-            error: seen.error.clone(),
-            unwritten: self.appended.load(Ordering::Acquire).saturating_sub(seen.written),
-            base_bytes: seen.base_bytes,
-            bytes: seen.bytes,
+            error: shown.error.lock().as_ref().map(|(_, text)| text.clone()),
+            unwritten: self.appended().saturating_sub(written),
+            base_bytes: shown.base_bytes.load(Ordering::Relaxed),
+            bytes: shown.bytes.load(Ordering::Relaxed),
         }
     }
 
@@ -356,8 +357,11 @@ impl Log {
             self.note(files, result)?;
         }
         files.synced = files.written;
-        files.measure();
-        self.show(files);
+        if let Some(parts) = &files.files {
+            self.shown.measure(parts, false);
+        }
+        self.shown.written.store(files.written, Ordering::Release);
+        self.shown.synced.store(files.synced, Ordering::Release);
         Ok((rewrite, frozen))
     }
 
@@ -373,41 +377,40 @@ impl Log {
         let mut files = self.files.lock();
         let Some(parts) = &mut files.files else { return Err(io::ErrorKind::NotFound.into()) };
         parts.replace_base(rewrite.first_increment, true)?;
-        files.measure();
-        files.base_bytes = files.bytes();
+        self.shown.measure(parts, true);
         if files.is_suspect {
             // What may be lost is in the new base; what came after it is tried now.
             files.is_suspect = false;
             let result = self.settle_locked(&mut files);
             return self.note(&mut files, result);
         }
-        self.show(&files);
         Ok(())
     }
 }
 
+impl Shown {
+    /// Asks the disk how large the files are; together they are the base of what comes if `is_base`.
+    fn measure(&self, files: &AppendFiles, is_base: bool) {
+        let (_, bytes) = files.sizes();
+        self.bytes.store(bytes, Ordering::Relaxed);
+        if is_base {
+            self.base_bytes.store(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Files {
-    /// Looks how large the files are, which takes a call to the system for each.
-    fn measure(&mut self) {
-        let bytes = self.files.as_ref().map_or(0, |files| files.sizes().1);
-        self.measured = (bytes, self.written);
-    }
-
-    /// Bytes of all files, by what was written since they were measured.
-    fn bytes(&self) -> u64 {
-        let (bytes, written) = self.measured;
-        bytes + self.written.saturating_sub(written)
-    }
-
-    fn write_spare(&mut self) -> io::Result<()> {
+    /// Gives how many bytes that are.
+    fn write_spare(&mut self) -> io::Result<u64> {
         let Some(files) = &mut self.files else { return Err(io::ErrorKind::NotConnected.into()) };
         files.write(&self.spare)?;
-        self.written += self.spare.len() as u64;
+        let count = self.spare.len() as u64;
+        self.written += count;
         self.spare.clear();
         if self.spare.capacity() > SPARE_BYTES_MAX {
             self.spare = Vec::new();
         }
-        Ok(())
+        Ok(count)
     }
 
     /// Whether the file may be written to.

@@ -41,6 +41,9 @@ pub struct Manifest {
     pub history: Vec<Entry>,
 }
 
+/// Longer lines are none, as in Redis.
+const LINE_BYTES_MAX: usize = 1024;
+
 /// Why a manifest cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
@@ -60,27 +63,31 @@ impl Manifest {
     /// Reads the text of a manifest.
     pub fn parse(text: &[u8]) -> Result<Self, Damage> {
         let mut manifest = Self::default();
+        let text = text.strip_suffix(b"\n").unwrap_or(text);
         for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
             let damage = |reason| Damage { line: index + 1, reason };
-            if line.is_empty() || line.starts_with(b"#") {
+            if line.starts_with(b"#") || text.is_empty() {
                 continue;
+            }
+            if line.len() >= LINE_BYTES_MAX {
+                return Err(damage("The AOF manifest file contains too long line"));
             }
             manifest.take(entry(line).map_err(damage)?).map_err(damage)?;
         }
         if manifest.base.is_none() && manifest.increments.is_empty() {
-            return Err(Damage { line: 1, reason: "it names no file" });
+            return Err(Damage { line: 1, reason: "Found an empty AOF manifest" });
         }
         Ok(manifest)
     }
 
     fn take(&mut self, entry: Entry) -> Result<(), &'static str> {
         match entry.kind {
-            Kind::Base if self.base.is_some() => return Err("a log has one base"),
+            Kind::Base if self.base.is_some() => return Err("Found duplicate base file information"),
             Kind::Base => self.base = Some(entry),
             Kind::History => self.history.push(entry),
             Kind::Increment => {
                 if self.increments.last().is_some_and(|last| last.number >= entry.number) {
-                    return Err("increments are not in ascending order");
+                    return Err("Found a non-monotonic sequence number in the AOF manifest");
                 }
                 self.increments.push(entry);
             }
@@ -96,31 +103,31 @@ impl Manifest {
 
 fn entry(line: &[u8]) -> Result<Entry, &'static str> {
     let mut words = OwnedArgv::new();
-    split_line(line, &mut words).ok_or("unbalanced quotes")?;
+    split_line(line, &mut words).ok_or("Invalid AOF manifest file format: unbalanced quotes")?;
     let words = words.as_argv();
     if !words.len().is_multiple_of(2) {
-        return Err("a word without its value");
+        return Err("Invalid AOF manifest file format: a word without its value");
     }
     let (mut name, mut number, mut kind) = (None, None, None);
     for index in (0..words.len()).step_by(2) {
-        let text = std::str::from_utf8(words.get(index + 1)).map_err(|_| "it is not UTF-8")?;
+        let text = std::str::from_utf8(words.get(index + 1)).map_err(|_| "Invalid AOF manifest file format: no UTF-8")?;
         match words.get(index).to_ascii_lowercase().as_slice() {
             b"file" => name = Some(checked_name(text)?),
             b"seq" => number = text.parse().ok(),
-            b"type" => kind = kind_of(text),
+            b"type" => kind = Some(kind_of(text).ok_or("Unknown AOF file type")?),
             _ => {}
         }
     }
     match (name, number, kind) {
         (Some(name), Some(number), Some(kind)) => Ok(Entry { name, number, kind }),
-        _ => Err("'file', 'seq' and 'type' are needed"),
+        _ => Err("Invalid AOF manifest file format: 'file', 'seq' and 'type' are needed"),
     }
 }
 
 /// A file of a log lies in the log's folder.
 fn checked_name(text: &str) -> Result<String, &'static str> {
     if text.is_empty() || text.contains('/') || text.contains('\0') {
-        return Err("the name of a file must not be a path");
+        return Err("File can't be a path, just a filename");
     }
     Ok(text.to_owned())
 }
@@ -195,21 +202,24 @@ mod tests {
     #[test]
     fn damage_is_told_with_its_line() {
         let reason = |text: &str| Manifest::parse(text.as_bytes()).unwrap_err().to_string();
-        assert_eq!(reason(""), "line 1: it names no file");
-        assert_eq!(
-            reason("# nothing\nfile a seq 1"),
-            "line 2: 'file', 'seq' and 'type' are needed"
-        );
-        assert_eq!(
-            reason("file ../a seq 1 type b"),
-            "line 1: the name of a file must not be a path"
-        );
-        assert_eq!(reason("file a seq x type b"), "line 1: 'file', 'seq' and 'type' are needed");
-        assert_eq!(reason("file a seq 1 type"), "line 1: a word without its value");
-        assert_eq!(reason("file \"a seq 1 type b"), "line 1: unbalanced quotes");
+        let format = |line: u32, why: &str| {
+            format!("line {line}: Invalid AOF manifest file format: {why}")
+        };
+        let lacks = "'file', 'seq' and 'type' are needed";
+        assert_eq!(reason(""), "line 1: Found an empty AOF manifest");
+        assert_eq!(reason("# nothing\nfile a seq 1"), format(2, lacks));
+        assert_eq!(reason("file a seq 1 type b\n\nfile b seq 1 type i\n"), format(2, lacks));
+        assert_eq!(reason("file ../a seq 1 type b"), "line 1: File can't be a path, just a filename");
+        assert_eq!(reason("file a seq x type b"), format(1, lacks));
+        assert_eq!(reason("file a seq 1 type x"), "line 1: Unknown AOF file type");
+        assert_eq!(reason("file a seq 1 type"), format(1, "a word without its value"));
+        assert_eq!(reason("file \"a seq 1 type b"), format(1, "unbalanced quotes"));
         let two = "file a seq 1 type b\nfile b seq 2 type b\n";
-        assert_eq!(reason(two), "line 2: a log has one base");
+        assert_eq!(reason(two), "line 2: Found duplicate base file information");
         let descending = "file a seq 2 type i\nfile b seq 1 type i\n";
-        assert_eq!(reason(descending), "line 2: increments are not in ascending order");
+        let told = "line 2: Found a non-monotonic sequence number in the AOF manifest";
+        assert_eq!(reason(descending), told);
+        let long = format!("file {} seq 1 type b", "a".repeat(1024));
+        assert_eq!(reason(&long), "line 1: The AOF manifest file contains too long line");
     }
 }

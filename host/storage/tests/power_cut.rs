@@ -250,29 +250,3 @@ fn a_file_that_is_torn_in_the_middle_of_a_log_is_not_cut() {
     let error = load_log(&shared(&disk), &files, true, &mut Count::default()).unwrap_err();
     assert!(error.to_string().contains("files with later commands follow"), "{error}");
 }
-
-#[test]
-fn who_holds_shards_may_ask_for_the_status_while_a_rewrite_begins() {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let disk = SimulatedDisk::default();
-        let log = Log::default();
-        rewrite(&log, &disk, Some(open(&disk).unwrap()), 0).unwrap();
-        append(&log, 0);
-        log.settle().unwrap();
-        // INFO waits for nothing that whoever freezes all shards may hold.
-        let (_, status) = log
-            .begin_rewrite(None, |switch| {
-                let before = (log.status(), log.failure());
-                switch()?;
-                Ok(before)
-            })
-            .unwrap();
-        sender.send((status, log.status())).unwrap();
-    });
-    let patience = std::time::Duration::from_secs(10);
-    let ((before, failure), after) = receiver.recv_timeout(patience).unwrap();
-    assert!(before.bytes > before.base_bytes && before.unwritten == 0, "{before:?}");
-    assert_eq!(after.bytes, before.bytes, "nothing was written");
-    assert_eq!(failure, None);
-}

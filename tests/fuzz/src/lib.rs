@@ -10,10 +10,11 @@
 //! nor memory out of proportion ([`measure`]). What they do not do: judge what a command answers; the
 //! transcripts do that.
 //!
-//! The engine's own tests borrow the generators: [`choice::Rng`] and [`walk`].
+//! The engine's own tests borrow the generators, [`choice::Rng`] and [`walk`], and [`copy`].
 
 pub mod choice;
 pub mod commands;
+pub mod copy;
 pub mod frames;
 pub mod measure;
 pub mod parsers;

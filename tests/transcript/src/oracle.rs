@@ -48,9 +48,21 @@ impl RedisServer {
     /// # Errors
     /// There is none, it does not listen, or it does not take the file.
     pub fn start_in(program: &OsStr, folder: &Path, file: &str) -> io::Result<Self> {
+        Self::start_with(program, folder, &["--appendonly", "no", "--dbfilename", file])
+    }
+
+    /// The same with an append-only file, synced always, in this folder.
+    ///
+    /// # Errors
+    /// There is none, or it does not listen.
+    pub fn start_with_log(program: &OsStr, folder: &Path) -> io::Result<Self> {
+        Self::start_with(program, folder, &["--appendonly", "yes", "--appendfsync", "always"])
+    }
+
+    fn start_with(program: &OsStr, folder: &Path, files: &[&str]) -> io::Result<Self> {
         let mut last = io::Error::other("no port was tried");
         for _ in 0..PORT_ATTEMPTS_MAX {
-            match Self::start_on(program, free_port()?, folder, file) {
+            match Self::start_on(program, folder, files, free_port()?) {
                 Ok(server) => return Ok(server),
                 Err(error) => last = error,
             }
@@ -64,11 +76,12 @@ impl RedisServer {
         self.address
     }
 
-    fn start_on(program: &OsStr, port: u16, folder: &Path, file: &str) -> io::Result<Self> {
+    fn start_on(program: &OsStr, folder: &Path, files: &[&str], port: u16) -> io::Result<Self> {
         let port_text = port.to_string();
         let child = Command::new(program)
-            .args(["--port", &port_text, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .args(["--enable-debug-command", "yes", "--dbfilename", file, "--dir"])
+            .args(["--port", &port_text, "--bind", "127.0.0.1", "--save", ""])
+            .args(files)
+            .args(["--enable-debug-command", "yes", "--dir"])
             .arg(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -16,6 +16,8 @@ use reef_engine::settings::Rules;
 use reef_resp::{Argv, Writer};
 use reef_storage::{LoadError, Loader, load_log};
 
+use super::expired::Expired;
+use super::pace::Pace;
 use crate::clock::now_ms;
 use crate::server::Shared;
 use crate::store::Store;
@@ -115,6 +117,19 @@ impl Summary {
 /// Bytes that are decoded before others may have the shards.
 const CHUNK_BYTES: usize = 1 << 20;
 
+/// The same when keys are loaded slowly.
+const SLOW_CHUNK_BYTES: usize = 1024;
+
+/// How a snapshot is read.
+pub(crate) struct Reading<'a> {
+    pub(crate) rules: &'a Rules,
+    /// Whether keys that have expired are passed over.
+    pub(crate) drops_expired: bool,
+    pub(crate) pace: Pace,
+    /// Whether it is to end early.
+    pub(crate) is_cancelled: &'a AtomicBool,
+}
+
 /// How keys of a snapshot meet those that are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meeting {
@@ -127,23 +142,26 @@ pub(crate) enum Meeting {
 /// Reads a snapshot to its end. `insert` takes what was read so far.
 pub(crate) fn read_snapshot(
     reader: &mut dyn BufRead,
-    rules: &Rules,
-    drops_expired: bool,
+    how: &Reading<'_>,
     insert: &mut Insert<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Summary, String> {
-    let mut file = FileReader::new(rdb::Loading { now: now_ms(), drops_expired });
+    let mut file = FileReader::new(rdb::Loading {
+        now: now_ms(),
+        drops_expired: how.drops_expired,
+    });
+    let chunk_bytes = if how.pace.is_full() { CHUNK_BYTES } else { SLOW_CHUNK_BYTES };
     let mut summary = Summary::default();
     let mut batch = Vec::new();
     loop {
         let chunk = reader.fill_buf().map_err(|error| error.to_string())?;
-        let count = chunk.len().min(CHUNK_BYTES);
+        let count = chunk.len().min(chunk_bytes);
         if count == 0 {
             file.finish();
         }
         file.feed(&chunk[..count]);
         let mut has_ended = false;
-        while let Some(event) = file.next(rules).map_err(|failure| failure.to_string())? {
+        while let Some(event) = file.next(how.rules).map_err(|failure| failure.to_string())? {
             match event {
                 Event::Key { database, slot } => batch.push((database, slot)),
                 Event::Aux(name, value) => summary.aux.push((name, value)),
@@ -159,8 +177,13 @@ pub(crate) fn read_snapshot(
                 Event::End => has_ended = true,
             }
         }
-        summary.keys += batch.len() as u64;
+        let keys = batch.len();
+        summary.keys += keys as u64;
         insert(&mut batch)?;
+        how.pace.rest(keys, how.is_cancelled);
+        if how.is_cancelled.load(Ordering::Relaxed) {
+            return Err("it was called off".to_owned());
+        }
         // What follows the snapshot is left to others.
         let used = if has_ended { count - file.rest().len() } else { count };
         reader.consume(used);
@@ -224,13 +247,14 @@ impl Shared {
         let keys = if options.append_only { self.load_log()? } else { self.load_snapshot()? };
         if let Some((keys, passed_over)) = keys {
             let took = started.elapsed().as_secs_f64();
+            let source = if options.append_only { "append only file" } else { "disk" };
             tracing::info!(
-                "DB loaded: {keys} keys in {took:.3} seconds, {passed_over} had expired"
+                "DB loaded from {source}: {took:.3} seconds, {keys} keys, {passed_over} had expired"
             );
             self.saver.status.lock().loaded = (keys, passed_over);
         }
-        let mut status = self.saver.status.lock();
-        status.saved_changes = self.store.changes();
+        let changes = self.store.changes();
+        self.saver.status.lock().saved_changes = changes;
         Ok(())
     }
 
@@ -245,16 +269,36 @@ impl Shared {
         let total = self.saver.disk.len(&path).unwrap_or(0);
         let mut reader = BufReader::with_capacity(CHUNK_BYTES, reader);
         let mut progress = Progress::new(self, total);
+        let rules = self.store.rules();
+        let backlog_bytes = self.options().replication.backlog_bytes;
+        let mut expired = (!self.replication.is_replica())
+            .then(|| Expired::new(now_ms(), backlog_bytes));
+        let mut insert = |batch: &mut Vec<_>| {
+            if let Some(expired) = &mut expired {
+                expired.sift(batch);
+            }
+            self.store.insert_loaded(batch, Meeting::Refused)
+        };
         let summary = read_snapshot(
             &mut reader,
-            &self.store.rules(),
-            self.drops_expired(),
-            &mut |batch| self.store.insert_loaded(batch, Meeting::Refused),
+            &self.reading(&rules, &self.stopping),
+            &mut insert,
             &mut |bytes| progress.at(bytes),
         )
         .map_err(failure)?;
-        self.note_origin(&summary);
-        Ok(Some((summary.keys, summary.passed_over)))
+        self.note_origin(&summary, expired.as_ref());
+        let passed_over = expired.map_or(0, |expired| expired.count);
+        Ok(Some((summary.keys - passed_over, passed_over)))
+    }
+
+    /// How the server reads a snapshot. Keys that have expired are loaded too.
+    pub(crate) fn reading<'a>(
+        &self,
+        rules: &'a Rules,
+        is_cancelled: &'a AtomicBool,
+    ) -> Reading<'a> {
+        let pace = self.options().persistence.load_pace;
+        Reading { rules, drops_expired: false, pace, is_cancelled }
     }
 
     fn load_log(&self) -> Result<Option<(u64, u64)>, LoadFailure> {
@@ -326,9 +370,8 @@ impl Loader for Replay<'_> {
     fn snapshot(&mut self, reader: &mut dyn BufRead) -> Result<(), String> {
         // Commands that follow may be about keys that have expired since, so none is passed over.
         let rules = self.shared.store.rules();
-        // Where it comes from does not matter: commands follow that it does not know of.
-        read_snapshot(reader, &rules, false, self.insert, &mut |_| {})?;
-        Ok(())
+        let how = self.shared.reading(&rules, &self.shared.stopping);
+        read_snapshot(reader, &how, self.insert, &mut |_| {}).map(drop)
     }
 
     fn command(&mut self, argv: Argv<'_>) -> Result<(), String> {

@@ -7,7 +7,9 @@
 //!
 //! The files themselves are the business of `reef-storage`.
 
+mod expired;
 mod loading;
+mod pace;
 mod reloading;
 mod saver;
 mod snapshots;
@@ -19,7 +21,9 @@ use std::sync::Arc;
 use reef_engine::gates::DiskFailure;
 use reef_storage::{AppendFiles, Fsync, RealDisk, SharedDisk};
 
+pub(crate) use expired::Expired;
 pub use loading::LoadFailure;
+pub use pace::Pace;
 pub(crate) use loading::{Loading, Meeting, Summary, read_snapshot};
 pub(crate) use saver::Saver;
 pub(crate) use snapshots::Begun;
@@ -54,6 +58,10 @@ pub struct PersistenceOptions {
     pub rewrite_bytes_min: u64,
     /// Whether a torn end of the log is cut off at the start (`aof-load-truncated`).
     pub cuts_torn_log: bool,
+    /// How slowly keys are saved (`rdb-key-save-delay`).
+    pub save_pace: Pace,
+    /// How slowly keys are loaded (`key-load-delay`).
+    pub load_pace: Pace,
 }
 
 impl Default for PersistenceOptions {
@@ -72,6 +80,8 @@ impl Default for PersistenceOptions {
             rewrite_percentage: 100,
             rewrite_bytes_min: 64 * 1024 * 1024,
             cuts_torn_log: true,
+            save_pace: Pace::default(),
+            load_pace: Pace::default(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! DEBUG RELOAD and DEBUG LOADAOF: the data goes to disk and comes back while all shards are held.
 
 use std::io::{self, BufReader};
+use std::sync::atomic::AtomicBool;
 
 use reef_engine::error::Error;
 use reef_engine::gates::Conditions;
@@ -11,7 +12,8 @@ use reef_engine::step::{self, Admission, Answer, Cx};
 use reef_resp::{Argv, Writer};
 use reef_storage::{SnapshotFile, load_log};
 
-use super::loading::{Meeting, Replay, insert_into, read_snapshot};
+use super::loading::{Meeting, Reading, Replay, insert_into, read_snapshot};
+use super::pace::Pace;
 use crate::clock::now_ms;
 use crate::server::Shared;
 use crate::surroundings::BatchHost;
@@ -33,7 +35,7 @@ impl Shared {
                 loaded.map_err(|error| told(&error, Error::RELOAD_FAILED))?;
             }
             Reload::Log => {
-                let settled = self.store.log().settle();
+                let settled = self.store.log().try_settle();
                 settled.map_err(|error| told(&error, Error::LOG_RELOAD_FAILED))?;
                 self.empty(keys);
                 let loaded = self.read_log_into(keys);
@@ -49,7 +51,7 @@ impl Shared {
         let temporary = options.dir.join(format!("temp-{}.rdb", std::process::id()));
         let mut file = SnapshotFile::create(self.saver.disk.clone(), temporary)?;
         let shards = keys.shards_mut();
-        let begun = self.store.begin_snapshot(shards.reborrow(), options.is_compressed, &[]);
+        let begun = self.store.begin_snapshot(shards.reborrow(), &options, &[]);
         self.store.write_held_snapshot(&begun, shards, &mut |bytes| file.write(bytes))?;
         file.finish_as(&options.snapshot_path())?;
         self.saver.note_saved(begun.changes);
@@ -68,7 +70,10 @@ impl Shared {
         let mut reader = BufReader::with_capacity(1 << 20, self.saver.disk.read(&path)?);
         let rules = keys.rules;
         let mut insert = |batch: &mut Vec<_>| insert_into(keys.shards_mut(), rules, batch, meeting);
-        read_snapshot(&mut reader, rules, true, &mut insert, &mut |_| {})
+        let never = AtomicBool::new(false);
+        let pace = Pace::default();
+        let how = Reading { rules, drops_expired: true, pace, is_cancelled: &never };
+        read_snapshot(&mut reader, &how, &mut insert, &mut |_| {})
             .map(drop)
             .map_err(io::Error::other)
     }

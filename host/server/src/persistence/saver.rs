@@ -274,7 +274,7 @@ impl Shared {
                 Ok(())
             }
             Err(error) => {
-                tracing::warn!("the snapshot is not saved: {error}");
+                tracing::warn!("Error trying to save the DB: {error}");
                 Err(error)
             }
         }
@@ -284,10 +284,9 @@ impl Shared {
         let temporary = options.dir.join(format!("temp-{}.rdb", std::process::id()));
         let mut file = SnapshotFile::create(self.saver.disk.clone(), temporary)?;
         let begun = self.store.freeze(|shards| {
-            let stream = &self.replication.stream;
-            let aux = stream.origin(&mut stream.history());
-            let aux: Vec<(&str, &[u8])> = aux.iter().map(|(n, v)| (*n, v.as_slice())).collect();
-            self.store.begin_snapshot(shards, options.is_compressed, &aux)
+            let origin = self.replication.stream.origin();
+            let aux: Vec<(&str, &[u8])> = origin.iter().map(|(n, v)| (*n, v.as_slice())).collect();
+            self.store.begin_snapshot(shards, options, &aux)
         });
         let mut sink = |bytes: &[u8]| file.write(bytes);
         self.store.write_snapshot(&begun, self.saver.cancelled(), &mut sink)?;
@@ -301,7 +300,7 @@ impl Shared {
         let options = self.options().persistence.clone();
         let result = self.write_base(&options);
         if let Err(error) = &result {
-            tracing::warn!("the append-only file is not rewritten: {error}");
+            tracing::warn!("Background append only file rewriting failed: {error}");
         }
         let mut status = self.saver.status.lock();
         status.active = None;
@@ -316,7 +315,7 @@ impl Shared {
                 switch()?;
                 store.rules().propagation().set_on(true);
                 let aux: [(&str, &[u8]); 1] = [("aof-base", b"1")];
-                Ok(store.begin_snapshot(shards, options.is_compressed, &aux))
+                Ok(store.begin_snapshot(shards, options, &aux))
             })
         })?;
         let mut file = SnapshotFile::create(self.saver.disk.clone(), rewrite.path.clone())?;
@@ -371,7 +370,7 @@ impl Shared {
         let result = result.and_then(|()| self.store.log().finish());
         match result {
             Err(error) if !how.force => {
-                tracing::error!("the server goes on, because saving failed: {error}");
+                tracing::error!("Error trying to save the DB, can't exit: {error}");
                 self.store.pause().end_now();
                 self.post.broadcast(|| crate::mailbox::Message::Resume);
                 if let Some(then) = then {

@@ -10,6 +10,8 @@ use reef_engine::commands::REDIS_VERSION;
 use reef_engine::keyspace::{Shard, ShardSet, Shards};
 use reef_engine::rdb::{self, Crc64, Form};
 
+use super::pace::Pace;
+use super::PersistenceOptions;
 use crate::clock::now_ms;
 use crate::store::Store;
 
@@ -23,6 +25,7 @@ pub(crate) struct Begun {
     header: Vec<u8>,
     /// The data's count of changes at that instant.
     pub(crate) changes: u64,
+    pace: Pace,
 }
 
 /// Bytes written under one shard's lock: some fifty microseconds.
@@ -40,13 +43,13 @@ impl Store {
     pub(crate) fn begin_snapshot(
         &self,
         mut shards: Shards<'_>,
-        is_compressed: bool,
+        options: &PersistenceOptions,
         aux: &[(&str, &[u8])],
     ) -> Begun {
         let (rules, now) = (self.rules(), now_ms());
         let held = || shards.iter().map(|(_, shard)| shard);
         let mut form = Form::for_shards(held(), &rules, now);
-        form.is_compressed = is_compressed;
+        form.is_compressed = options.is_compressed;
         let mut header = Vec::new();
         let used = held().map(Shard::heap_bytes).sum::<usize>().to_string();
         let seconds = now.seconds().to_string();
@@ -61,7 +64,7 @@ impl Store {
         rdb::write_sizes(&mut header, held());
         let changes = held().map(Shard::changes).sum();
         shards.iter_mut().for_each(|shard| shard.begin_snapshot(form));
-        Begun { header, changes }
+        Begun { header, changes, pace: options.save_pace }
     }
 
     /// Writes a snapshot that has begun to its end, or until `is_cancelled`.
@@ -74,7 +77,11 @@ impl Store {
         let mut write_piece =
             |index: usize, out: &mut Vec<u8>| match is_cancelled.load(Ordering::Relaxed) {
                 true => Err(io::Error::other("it was called off")),
-                false => Ok(self.write_piece(index, out)),
+                false if begun.pace.is_full() => Ok(self.write_piece(index, PIECE_BYTES, out)),
+                false => {
+                    begun.pace.rest(1, is_cancelled);
+                    Ok(self.write_piece(index, 1, out))
+                }
             };
         let result = self.write_pieces(begun, &mut write_piece, sink);
         if result.is_err() {
@@ -130,13 +137,13 @@ impl Store {
     }
 
     /// Writes a piece of a shard. Whether it was the last.
-    fn write_piece(&self, index: usize, out: &mut Vec<u8>) -> bool {
+    fn write_piece(&self, index: usize, bytes_max: usize, out: &mut Vec<u8>) -> bool {
         let rules = self.rules();
         let mut set = ShardSet::NONE;
         set.insert(index);
         let piece = self.with_shards(set, |mut shards| {
             let shard = shards.iter_mut().next();
-            shard.map(|shard| shard.snapshot_piece(&rules, PIECE_BYTES, out))
+            shard.map(|shard| shard.snapshot_piece(&rules, bytes_max, out))
         });
         let Some(piece) = piece else { return true };
         if !piece.waste.is_empty() {

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 /// Bytes of a block.
-const BLOCK_BYTES: usize = 64 * 1024;
+const BLOCK_BYTES: usize = 16 * 1024;
 
 /// The latest part of a stream.
 #[derive(Debug)]

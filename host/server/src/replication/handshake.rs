@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use super::ReplicationOptions;
+use super::stream::command;
 
 /// How long a read waits before it looks around.
 pub(super) const READ_TIMEOUT: Duration = Duration::from_millis(100);
@@ -112,13 +113,7 @@ impl Wire {
 
     /// Says a command.
     pub(super) fn say(&mut self, words: &[&[u8]]) -> io::Result<()> {
-        let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
-        for word in words {
-            bytes.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-            bytes.extend_from_slice(word);
-            bytes.extend_from_slice(b"\r\n");
-        }
-        self.socket.write_all(&bytes)
+        self.socket.write_all(&command(words))
     }
 
     fn ask(&mut self, words: &[&[u8]], goes_on: &dyn Fn() -> bool) -> io::Result<String> {

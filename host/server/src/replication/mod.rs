@@ -31,14 +31,15 @@ use reef_engine::clock::Millis;
 use reef_engine::gates::Conditions;
 
 use crate::clock::now_ms;
-use crate::persistence::Summary;
+use crate::mailbox::Message;
+use crate::persistence::{Expired, Summary};
 use crate::post::Post;
 use crate::server::{Options, Shared, run_id};
 
 pub(crate) use feeding::Parcel;
 pub(crate) use handover::Handover;
 pub(crate) use primary_link::{LinkState, Primary};
-pub(crate) use stream::{Said, Stream};
+pub(crate) use stream::{Relayed, Stream};
 
 /// What is configured about replication.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,8 +109,6 @@ pub(crate) struct Replication {
     is_replica: AtomicBool,
     /// Whether the link to the primary is up.
     is_linked: AtomicBool,
-    /// Replicas that are good enough for `min-replicas-to-write`.
-    good_replicas: AtomicU64,
     /// Whether somebody waits for copies.
     has_waits: AtomicBool,
     pub(crate) handover: Mutex<Handover>,
@@ -123,16 +122,20 @@ impl Replication {
             primary: Mutex::default(),
             is_replica: AtomicBool::new(false),
             is_linked: AtomicBool::new(false),
-            good_replicas: AtomicU64::new(0),
             has_waits: AtomicBool::new(false),
             handover: Mutex::default(),
-            pinged_at: AtomicU64::new(0),
+            pinged_at: AtomicU64::new(now_ms().get()),
         }
     }
 
     /// Bytes of the stream that are kept.
     pub(crate) fn backlog_bytes(&self) -> u64 {
         self.stream.history().backlog.as_ref().map_or(0, |backlog| backlog.len())
+    }
+
+    /// This server will be a replica: what it loads is of its primary's history.
+    pub(crate) fn will_follow(&self) {
+        self.is_replica.store(true, Ordering::Release);
     }
 
     /// Whether this server is a replica.
@@ -165,25 +168,30 @@ impl Shared {
     fn are_replicas_missing(&self) -> bool {
         let options = self.options();
         let least = options.replication.replicas_min;
-        least > 0 && self.replication.good_replicas.load(Ordering::Relaxed) < least
+        least > 0 && self.replication.stream.good_replicas() < least
     }
 
-    /// Whether keys that have expired are gone although nobody removed them: not on a replica.
-    pub(crate) fn drops_expired(&self) -> bool {
-        !self.replication.is_replica()
-    }
-
-    /// Remembers where the data of a snapshot comes from: a replica that starts goes on from there.
-    pub(crate) fn note_origin(&self, summary: &Summary) {
+    /// Remembers where the data of a snapshot comes from: its replicas and its primary may go on
+    /// from there. Keys that had `expired` are not there although the snapshot has them.
+    pub(crate) fn note_origin(&self, summary: &Summary, expired: Option<&Expired>) {
         let id = summary.field("repl-id").map(|id| String::from_utf8_lossy(id).into_owned());
         let offset = summary
             .field("repl-offset")
             .and_then(|text| std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()));
         let (Some(id), Some(offset)) = (id.filter(|id| id.len() == 40), offset) else { return };
-        let starts_as_replica = self.store.is_replica() && !self.replication.is_replica();
-        if starts_as_replica {
-            let stream = &self.replication.stream;
-            stream.take_over(&mut stream.history(), (id, offset), selected_database(summary));
+        let stream = &self.replication.stream;
+        match expired.map(Expired::keys) {
+            None => {
+                let mut history = stream.history();
+                history.database = stream_database(summary);
+                stream.take_over(&mut history, id, offset);
+            }
+            Some(Some(expired)) => {
+                stream.go_on_from(id, offset, expired);
+                self.store.follow_copies();
+            }
+            // Replicas would be told too much: they begin anew.
+            Some(None) => {}
         }
     }
 
@@ -192,8 +200,9 @@ impl Shared {
         let limits = &self.replication.stream.limits;
         limits.kept.store(new.replication.backlog_bytes, Ordering::Relaxed);
         limits.behind.store(new.output_limits.replica.hard_bytes as u64, Ordering::Relaxed);
+        limits.lag_s.store(new.replication.lag_max_s, Ordering::Relaxed);
+        self.replication.stream.count_good(&self.replication.stream.history());
         self.store.ledger().leave_to_primary(new.replication.ignores_memory_limit);
-        self.count_good_replicas(now_ms(), new.replication.lag_max_s);
     }
 
     /// Up to where in the stream the log is synced, if there is one.
@@ -206,33 +215,31 @@ impl Shared {
     pub(crate) fn tend_replication(&self) {
         let options = self.options().replication.clone();
         let now = now_ms();
-        self.count_good_replicas(now, options.lag_max_s);
+        self.replication.stream.count_good(&self.replication.stream.history());
         self.check_waits();
+        self.dismiss_silent(now, options.timeout_s);
+        self.comfort_waiting();
         if self.replication.is_replica() {
             return;
         }
         let pinged_at = Millis::new(self.replication.pinged_at.load(Ordering::Relaxed));
-        if self.replication.stream.is_on() && now.since(pinged_at) >= options.ping_period_s * 1000 {
+        let is_due = now.since(pinged_at) >= options.ping_period_s * 1000;
+        if is_due && self.replication.stream.has_replicas() {
             self.replication.pinged_at.store(now.get(), Ordering::Relaxed);
             self.replication.stream.say(b"*1\r\n$4\r\nPING\r\n");
         }
-        self.dismiss_silent(now, options.timeout_s);
         self.forget_deserted(now, options.backlog_ttl_s);
     }
 
-    /// Forgets a client that may have been a replica.
-    pub(crate) fn forget_replica(&self, client: u64) {
-        self.replication.stream.forget(client);
-        self.count_good_replicas(now_ms(), self.options().replication.lag_max_s);
-    }
-
-    fn count_good_replicas(&self, now: Millis, lag_max_s: u64) {
+    /// Tells those who wait for a snapshot that they are not forgotten: an empty line means nothing.
+    fn comfort_waiting(&self) {
         let history = self.replication.stream.history();
-        let is_good = |copier: &&stream::Copier| {
-            copier.phase == stream::Phase::Online && now.since(copier.heard_at) / 1000 <= lag_max_s
-        };
-        let good = history.copiers.values().filter(is_good).count() as u64;
-        self.replication.good_replicas.store(good, Ordering::Relaxed);
+        for (client, copier) in &history.copiers {
+            if copier.phase == stream::Phase::Waiting {
+                let parcel = Parcel { bytes: Arc::from(&b"\n"[..]), taken: Arc::default() };
+                self.post.tell(*client, |client| Message::Parcel { client, parcel });
+            }
+        }
     }
 
     fn dismiss_silent(&self, now: Millis, timeout_s: u64) {
@@ -240,8 +247,8 @@ impl Shared {
         for (client, copier) in &history.copiers {
             let is_told = matches!(copier.phase, stream::Phase::Online);
             if is_told && now.since(copier.heard_at) > timeout_s * 1000 {
-                tracing::warn!("the replica {} is silent", copier.shown_address());
-                self.post.tell(*client, crate::mailbox::Message::Close);
+                tracing::warn!("Disconnecting timedout replica: {}", copier.name());
+                self.post.tell(*client, Message::Close);
             }
         }
     }
@@ -269,8 +276,8 @@ impl Shared {
     }
 }
 
-/// The database that is selected in the stream where a snapshot belongs to it.
-fn selected_database(summary: &Summary) -> u32 {
-    let field = summary.field("repl-stream-db").and_then(|text| std::str::from_utf8(text).ok());
-    field.and_then(|text| text.parse().ok()).unwrap_or(0)
+/// The database that the stream of a snapshot has selected.
+pub(crate) fn stream_database(summary: &Summary) -> u32 {
+    let text = summary.field("repl-stream-db").and_then(|text| std::str::from_utf8(text).ok());
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
 }

@@ -3,15 +3,17 @@
 //!
 //! What the primary says is run unit by unit, and relayed word for word to our own replicas in the
 //! same step, so that everybody's offsets are the primary's. When the link breaks it is made again,
-//! once a second, and goes on from where it was if the primary still knows.
+//! twice a second, and goes on from where it was if the primary still knows.
 
 use std::io::{self, BufReader};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use reef_engine::client_info::{ClientInfo, ClientKind};
 use reef_engine::clock::Millis;
 use reef_engine::gates::Conditions;
 use reef_engine::session::Session;
@@ -19,15 +21,16 @@ use reef_resp::{Argv, Decoder, Limits, Progress, Writer};
 use reef_storage::SnapshotFile;
 
 use super::handshake::{Introduction, Offer, Wire};
-use super::stream::Said;
+use super::stream_database;
+use super::stream::Relayed;
 use crate::clock::now_ms;
-use crate::persistence::{Meeting, read_snapshot};
+use crate::persistence::{Meeting, Summary, read_snapshot};
 use crate::server::Shared;
 
 /// How often the primary hears how far this server has come.
 const ACKNOWLEDGE_PERIOD: Duration = Duration::from_secs(1);
-/// How long after a failure the next try is made.
-const RETRY: Duration = Duration::from_secs(1);
+/// How long after a try that failed the next one is made.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// How a link is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +66,10 @@ pub(crate) struct Primary {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) link: LinkState,
+    /// The link's number among all clients.
+    pub(crate) id: u64,
+    /// When the link was made.
+    pub(crate) connected_at: Millis,
     /// When it was last heard.
     pub(crate) heard_at: Millis,
     /// Since when the link is down.
@@ -86,24 +93,47 @@ impl Primary {
             is_over: is_over.clone(),
             takes_over,
             session: Session::obeying(),
-            database: 0,
+            selected: 0,
             unit: Vec::new(),
         };
         let thread = std::thread::Builder::new().name("reef-primary".to_owned());
         if let Err(error) = thread.spawn(move || follower.run()) {
             tracing::error!("the primary cannot be followed: {error}");
         }
-        tracing::info!("this server is a replica of {host}:{port} now");
+        tracing::info!("REPLICAOF {host}:{port} enabled");
         Self {
             host,
             port,
             link: LinkState::Down,
+            id: 0,
+            connected_at: now_ms(),
             heard_at: now_ms(),
             down_since: now_ms(),
             snapshot_bytes: (0, None),
             socket: None,
             is_over,
         }
+    }
+
+    /// The link as one of the clients, if it is up.
+    pub(crate) fn as_client(&self, database: u32) -> Option<ClientInfo> {
+        let socket = self.socket.as_ref().filter(|_| self.link == LinkState::Connected)?;
+        let text = |address: io::Result<SocketAddr>| {
+            address.map(|address| address.to_string()).unwrap_or_default()
+        };
+        Some(ClientInfo {
+            id: self.id,
+            address: text(socket.peer_addr()),
+            local_address: text(socket.local_addr()),
+            descriptor: socket.as_raw_fd(),
+            age_s: now_ms().since(self.connected_at) / 1000,
+            idle_s: now_ms().since(self.heard_at) / 1000,
+            kind: ClientKind::Primary,
+            database,
+            user: "(superuser)".to_owned(),
+            protocol: 2,
+            ..ClientInfo::default()
+        })
     }
 
     /// Ends the link and its thread.
@@ -131,8 +161,8 @@ struct Follower {
     takes_over: bool,
     /// Whoever says what the primary says.
     session: Session,
-    /// The database that the primary has selected, if need be by what is not complete yet.
-    database: u32,
+    /// The database that the commands of the unit so far select.
+    selected: u32,
     /// What has been said since the last unit was complete.
     unit: Vec<u8>,
 }
@@ -147,9 +177,9 @@ impl Follower {
             if let Err(error) = self.run_link()
                 && self.goes_on()
             {
-                tracing::warn!("the link to {}:{} is down: {error}", self.host, self.port);
+                tracing::warn!("Connection with master {}:{} lost: {error}", self.host, self.port);
             }
-            self.shared.replication.is_linked.store(false, Ordering::Release);
+            let was_up = self.shared.replication.is_linked.swap(false, Ordering::AcqRel);
             self.note(|primary| {
                 if primary.link == LinkState::Connected {
                     primary.down_since = now_ms();
@@ -157,8 +187,9 @@ impl Follower {
                 primary.link = LinkState::Down;
                 primary.socket = None;
             });
+            // A link that was up is made again at once.
             let since = Instant::now();
-            while self.goes_on() && since.elapsed() < RETRY {
+            while !was_up && self.goes_on() && since.elapsed() < RETRY {
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
@@ -177,6 +208,7 @@ impl Follower {
         let options = self.shared.options().replication.clone();
         let patience = Duration::from_secs(options.timeout_s.max(1));
         self.note(|primary| primary.link = LinkState::Connecting);
+        tracing::info!("Connecting to MASTER {}:{}", self.host, self.port);
         let mut wire = Wire::connect(&self.host, self.port, patience)?;
         let clone = wire.socket.try_clone()?;
         self.note(|primary| {
@@ -184,27 +216,35 @@ impl Follower {
             primary.socket = Some(clone);
         });
         let history = self.shared.replication.stream.history();
-        // Nobody else can know a stream that has never been one.
-        let known = (history.end > 0 || self.takes_over).then(|| (history.id.clone(), history.end));
+        let known = (history.id.clone(), history.end);
         drop(history);
         let introduction = Introduction {
             options: &options,
             port: self.shared.port.load(Ordering::Relaxed) as u16,
-            history: known,
+            history: Some(known),
             takes_over: std::mem::take(&mut self.takes_over),
         };
         let offer = wire.shake_hands(&introduction, &|| self.goes_on());
         self.shared.end_handover(offer.is_ok());
         match offer? {
-            Offer::Everything { id, position } => self.take_everything(&mut wire, id, position)?,
-            Offer::Continuation { id } => self.go_on_as(id),
+            Offer::Everything { id, position } => {
+                tracing::info!("Full resync from master: {id}:{position}");
+                self.take_everything(&mut wire, id, position)?;
+                tracing::info!("MASTER <-> REPLICA sync: Finished with success");
+            }
+            Offer::Continuation { id } => {
+                self.go_on_as(id);
+                tracing::info!("Successful partial resynchronization with master.");
+            }
         }
+        let id = self.shared.post.clients.new_id();
         self.note(|primary| {
             primary.link = LinkState::Connected;
+            primary.id = id;
+            primary.connected_at = now_ms();
             primary.heard_at = now_ms();
         });
         self.shared.replication.is_linked.store(true, Ordering::Release);
-        tracing::info!("the link to {}:{} is up", self.host, self.port);
         self.run_stream(&mut wire, patience)
     }
 
@@ -215,23 +255,14 @@ impl Follower {
         self.session = Session::obeying();
         let stream = &self.shared.replication.stream;
         let mut history = stream.history();
-        self.database = history.database;
+        // What is selected stays from link to link.
         self.session.database = history.database;
+        self.selected = history.database;
         if let Some(id) = id.filter(|id| *id != history.id) {
+            tracing::info!("Master replication ID changed to {id}");
             history.rename(id);
             // They must hear of it.
             stream.dismiss_all(&mut history);
-        }
-        drop(history);
-        self.keep_stream();
-    }
-
-    /// Keeps what the primary says for others: they go on from here if it is gone.
-    fn keep_stream(&self) {
-        let stream = &self.shared.replication.stream;
-        if !stream.is_on() {
-            self.shared.store.freeze(|_| stream.begin(&mut stream.history()));
-            self.shared.store.follow_copies();
         }
     }
 
@@ -245,21 +276,28 @@ impl Follower {
         let options = self.shared.options().persistence.clone();
         let path = options.dir.join(format!("temp-{}-primary.rdb", std::process::id()));
         self.receive_snapshot(wire, &path)?;
+        // The log must not go on behind other data: it begins anew.
+        let is_logged = self.shared.store.log().is_on();
+        if is_logged {
+            self.shared.saver.call_off();
+            self.shared.end_log();
+        }
         let loaded = self.load(&path);
         self.shared.loading.end();
-        self.database = loaded?;
+        let database = stream_database(&loaded?);
         // The snapshot is this server's own from now on.
         self.shared.saver.disk.rename(&path, &options.snapshot_path())?;
         self.unit.clear();
         self.session = Session::obeying();
-        self.session.database = self.database;
+        self.session.database = database;
+        self.selected = database;
         let stream = &self.shared.replication.stream;
         let mut history = stream.history();
+        history.database = database;
         stream.dismiss_all(&mut history);
-        stream.take_over(&mut history, (id, position), self.database);
+        stream.take_over(&mut history, id, position);
         drop(history);
-        self.keep_stream();
-        if self.shared.store.log().is_on() {
+        if is_logged {
             self.shared.saver.want_rewrite();
         }
         Ok(())
@@ -270,10 +308,14 @@ impl Follower {
         let header = wire.line(&|| self.goes_on())?;
         let mut file = SnapshotFile::create(self.shared.saver.disk.clone(), path.to_owned())?;
         if let Some(mark) = header.strip_prefix("$EOF:") {
+            tracing::info!(
+                "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to disk"
+            );
             self.receive_to_mark(wire, mark.as_bytes(), &mut file)?;
         } else {
             let len = header.strip_prefix('$').and_then(|len| len.parse().ok());
             let len = len.ok_or_else(|| io::Error::other(format!("no snapshot but '{header}'")))?;
+            tracing::info!("MASTER <-> REPLICA sync: receiving {len} bytes from master to disk");
             self.receive_bytes(wire, len, &mut file)?;
         }
         file.finish()
@@ -320,27 +362,28 @@ impl Follower {
         }
     }
 
-    /// Puts a snapshot in the place of all data. Gives the database that is selected where it ends.
-    fn load(&self, path: &Path) -> io::Result<u32> {
+    /// Puts a snapshot in the place of all data.
+    fn load(&self, path: &Path) -> io::Result<Summary> {
         let shared = &self.shared;
         let reader = shared.saver.disk.read(path)?;
         if !self.goes_on() {
             return Err(io::ErrorKind::Interrupted.into());
         }
+        tracing::info!("MASTER <-> REPLICA sync: Loading DB in memory");
         shared.loading.begin(shared.saver.disk.len(path)?);
         shared.store.empty();
         let started = Instant::now();
         let summary = read_snapshot(
             &mut BufReader::with_capacity(1 << 20, reader),
-            &shared.store.rules(),
-            false,
+            &shared.reading(&shared.store.rules(), &self.is_over),
             &mut |batch| shared.store.insert_loaded(batch, Meeting::Refused),
             &mut |bytes| shared.loading.note(bytes),
         )
         .map_err(io::Error::other)?;
         let took = started.elapsed().as_secs_f64();
-        tracing::info!("{} keys from the primary loaded in {took:.3} seconds", summary.keys);
-        Ok(super::selected_database(&summary))
+        let keys = summary.keys;
+        tracing::info!("MASTER <-> REPLICA sync: {keys} keys loaded in {took:.3} seconds");
+        Ok(summary)
     }
 
     // ---- the stream ----------------------------------------------------------------------
@@ -410,14 +453,15 @@ impl Follower {
     fn run_command(&mut self, argv: Argv<'_>, bytes: &[u8], reply: &mut Writer) {
         let store = &self.shared.store;
         self.unit.extend_from_slice(bytes);
-        if let Some(database) = selected(argv) {
-            self.database = database;
-        }
-        let (generation, database) = (self.generation, self.database);
-        let said = Said { unit: &self.unit, generation, database };
+        self.selected = selected(argv).unwrap_or(self.selected);
+        let relayed = Relayed {
+            unit: &self.unit,
+            generation: self.generation,
+            database: self.selected,
+        };
         let mut host = store.batch_host();
         if !argv.is_empty() && !argv.get(0).eq_ignore_ascii_case(b"REPLCONF") {
-            host.relayed = Some(said);
+            host.relayed = Some(relayed);
             reply.clear();
             let mark = reply.mark();
             let moment = store.moment(now_ms(), Conditions::default());
@@ -432,16 +476,17 @@ impl Follower {
         }
         if host.relayed.is_some() || argv.get(0).eq_ignore_ascii_case(b"REPLCONF") {
             // It had no effect.
-            self.shared.replication.stream.relay(said);
+            self.shared.replication.stream.relay(relayed);
         }
         self.unit.clear();
     }
 }
 
-/// The database that a SELECT is for.
+/// The database that a command selects.
 fn selected(argv: Argv<'_>) -> Option<u32> {
     let is_select = argv.len() == 2 && argv.get(0).eq_ignore_ascii_case(b"SELECT");
-    is_select.then(|| std::str::from_utf8(argv.get(1)).ok()?.parse().ok()).flatten()
+    let number = || std::str::from_utf8(argv.get(1)).ok()?.parse().ok();
+    is_select.then(number).flatten()
 }
 
 fn is_getack(argv: Argv<'_>) -> bool {

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use reef_engine::backend::CallStatus;
+use reef_engine::client_info::ClientInfo;
 use reef_engine::error::Error;
 use reef_engine::replication::{CopiesWanted, CopyFrom, Failover, Introduction, Replication, Role};
 use reef_resp::Writer;
@@ -75,12 +76,14 @@ impl Replication for WorkerHost<'_> {
         self.with_copier(|copier| {
             copier.is_old = from == CopyFrom::Nowhere;
             copier.phase = Phase::Waiting;
+            tracing::info!("Replica {} asks for synchronization", copier.name());
         });
         if let CopyFrom::History { id, offset, .. } = from
             && self.go_on(id, offset)
         {
             return Ok(CallStatus::Later);
         }
+        tracing::info!("Full resync requested by client {}", self.client);
         self.shared.want_synchronisation();
         Ok(CallStatus::Later)
     }
@@ -91,9 +94,11 @@ impl Replication for WorkerHost<'_> {
         let Some(copier) = history.copiers.get_mut(&self.client) else { return };
         copier.acknowledged = copier.acknowledged.max(offset);
         copier.logged = copier.logged.max(logged.unwrap_or(0));
-        copier.heard_at = now_ms();
+        let was_silent = now_ms().since(std::mem::replace(&mut copier.heard_at, now_ms())) > 1000;
         if copier.phase == Phase::Loading {
             stream.go_online(&mut history, self.client);
+        } else if was_silent {
+            stream.count_good(&history);
         }
         drop(history);
         self.shared.check_waits();
@@ -132,10 +137,16 @@ impl WorkerHost<'_> {
             stream.partial_refused.fetch_add(1, Ordering::Relaxed);
             return false;
         }
-        let current = history.id.clone();
+        let (current, end) = (history.id.clone(), history.end);
         let Some(copier) = history.copiers.get_mut(&self.client) else { return false };
         copier.position = position;
         copier.acknowledged = position;
+        tracing::info!(
+            "Partial resynchronization request from {} accepted. Sending {} bytes of backlog \
+             starting from offset {offset}.",
+            copier.name(),
+            end - position
+        );
         let line = match copier.knows_second_id {
             true => format!("+CONTINUE {current}\r\n"),
             false => "+CONTINUE\r\n".to_owned(),
@@ -169,6 +180,19 @@ impl Shared {
             replicas: online
                 .map(|copier| (copier.shown_address(), copier.port, copier.acknowledged))
                 .collect(),
+        }
+    }
+
+    /// The link to the primary as one of the clients, if it is up.
+    pub(crate) fn primary_client(&self) -> Option<ClientInfo> {
+        let database = self.replication.stream.history().database;
+        self.replication.primary.lock().as_ref()?.as_client(database)
+    }
+
+    /// Breaks the link to the primary; it is made again.
+    pub(crate) fn break_primary_link(&self) {
+        if let Some(primary) = &*self.replication.primary.lock() {
+            primary.break_link();
         }
     }
 
@@ -224,11 +248,10 @@ impl Shared {
         history.rename(crate::server::run_id(&mut seed));
         history.is_relayed = false;
         history.generation += 1;
-        history.deserted_at = now_ms();
         stream.forget_database(&mut history);
         stream.dismiss_all(&mut history);
         self.replication.is_replica.store(false, Ordering::Release);
         self.store.set_replica(false);
-        tracing::info!("this server is a primary now");
+        tracing::info!("MASTER MODE enabled");
     }
 }

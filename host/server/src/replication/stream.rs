@@ -94,6 +94,11 @@ impl Copier {
         }
     }
 
+    /// What the log calls it.
+    pub(crate) fn name(&self) -> String {
+        format!("{}:{}", self.shown_address(), self.port)
+    }
+
     /// Whether it counts as a replica to others.
     pub(crate) fn is_replica(&self) -> bool {
         self.phase != Phase::Introduced && !self.snapshot_only
@@ -111,16 +116,6 @@ pub(crate) struct CopyWait {
     pub(crate) wanted: CopiesWanted,
 }
 
-/// A unit of commands as a primary said it, word for word.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Said<'a> {
-    pub(crate) unit: &'a [u8],
-    /// On which link.
-    pub(crate) generation: u64,
-    /// The database that is selected after it.
-    pub(crate) database: u32,
-}
-
 /// A stream and its history.
 #[derive(Debug)]
 pub(crate) struct History {
@@ -134,13 +129,12 @@ pub(crate) struct History {
     pub(crate) copiers: BTreeMap<u64, Copier>,
     pub(crate) waits: Vec<CopyWait>,
     encoder: Encoder,
-    /// The database that a primary has selected where the stream ends. Whoever goes on from there
-    /// must know it.
-    pub(crate) database: u32,
     /// Whether the stream is what a primary says, so that our own effects are no part of it.
     pub(crate) is_relayed: bool,
     /// Counts changes of whom this server follows: a link that is not of this generation is over.
     pub(crate) generation: u64,
+    /// The database that the stream has selected where it ends, as far as a primary said so.
+    pub(crate) database: u32,
     /// Since when nobody has been told anything.
     pub(crate) deserted_at: Millis,
 }
@@ -152,6 +146,19 @@ pub(crate) struct StreamLimits {
     pub(crate) kept: AtomicU64,
     /// By how much a replica may be behind; 0: by any amount.
     pub(crate) behind: AtomicU64,
+    /// Seconds of silence up to which a replica is good (`min-replicas-max-lag`).
+    pub(crate) lag_s: AtomicU64,
+}
+
+/// What a primary said, and where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Relayed<'a> {
+    /// Commands that take effect as a whole, word for word.
+    pub(crate) unit: &'a [u8],
+    /// On which link.
+    pub(crate) generation: u64,
+    /// The database that is selected behind it.
+    pub(crate) database: u32,
 }
 
 /// The stream of one server.
@@ -162,6 +169,8 @@ pub(crate) struct Stream {
     end: AtomicU64,
     pub(crate) limits: StreamLimits,
     post: Arc<Post>,
+    /// Replicas that are good enough for `min-replicas-to-write`.
+    good: AtomicU64,
     /// Full and partial synchronisations, and partial ones that were refused.
     pub(crate) full: AtomicU64,
     pub(crate) partial: AtomicU64,
@@ -190,16 +199,21 @@ impl Stream {
             copiers: BTreeMap::new(),
             waits: Vec::new(),
             encoder: Encoder::default(),
-            database: 0,
             is_relayed: false,
             generation: 0,
+            database: 0,
             deserted_at: now_ms(),
         };
         Self {
             history: Mutex::new(history),
             is_on: AtomicBool::new(false),
             end: AtomicU64::new(0),
-            limits: StreamLimits { kept: AtomicU64::new(1 << 20), behind: AtomicU64::new(0) },
+            limits: StreamLimits {
+                kept: AtomicU64::new(1 << 20),
+                behind: AtomicU64::new(0),
+                lag_s: AtomicU64::new(10),
+            },
+            good: AtomicU64::new(0),
             post,
             full: AtomicU64::new(0),
             partial: AtomicU64::new(0),
@@ -235,25 +249,12 @@ impl Stream {
         history.encoder.forget_database();
     }
 
-    /// What a snapshot tells of its place in the stream, for those who may go on from there: nothing,
-    /// if none is kept. All shards are held.
-    pub(crate) fn origin(&self, history: &mut History) -> Vec<(&'static str, Vec<u8>)> {
-        if !self.is_on() {
-            return Vec::new();
-        }
-        let database = match history.is_relayed {
-            true => history.database,
-            false => {
-                // What follows says it again.
-                history.encoder.forget_database();
-                0
-            }
-        };
-        vec![
-            ("repl-stream-db", database.to_string().into_bytes()),
-            ("repl-id", history.id.as_bytes().to_vec()),
-            ("repl-offset", history.end.to_string().into_bytes()),
-        ]
+    /// What a snapshot tells of its place in the history, if others may go on from there. All shards
+    /// are held.
+    pub(crate) fn origin(&self) -> Vec<(&'static str, Vec<u8>)> {
+        let mut history = self.history.lock();
+        let is_kept = history.backlog.is_some() || history.is_relayed;
+        if is_kept { history.origin().into() } else { Vec::new() }
     }
 
     /// Keeps the stream no more. All shards are held.
@@ -262,14 +263,8 @@ impl Stream {
         self.is_on.store(false, Ordering::Release);
     }
 
-    /// Goes on with the history of another stream, in which a database is selected.
-    pub(crate) fn take_over(
-        &self,
-        history: &mut History,
-        (id, position): (String, u64),
-        database: u32,
-    ) {
-        history.database = database;
+    /// Goes on with the history of another stream.
+    pub(crate) fn take_over(&self, history: &mut History, id: String, position: u64) {
         history.id = id;
         history.second = None;
         history.end = position;
@@ -277,6 +272,22 @@ impl Stream {
             history.backlog = Some(Backlog::new(position));
         }
         self.end.store(position, Ordering::Release);
+    }
+
+    /// Goes on where the history of a snapshot ends, under our own name. `expired` are keys that the
+    /// snapshot has and we do not. Nothing is changed meanwhile.
+    pub(crate) fn go_on_from(&self, id: String, position: u64, expired: &[(u32, Box<[u8]>)]) {
+        let mut history = self.history.lock();
+        history.second = Some((id, position));
+        history.end = position;
+        history.backlog = None;
+        self.begin(&mut history);
+        for (database, key) in expired {
+            let command = command(&[b"DEL", key]);
+            history.encoder.append(|| std::iter::once((*database, command.as_slice())));
+        }
+        let bytes = history.encoder.take();
+        self.push(&mut history, &bytes);
     }
 
     /// Appends effects of a step; the shards that they are about are held. On a replica they are no
@@ -290,11 +301,11 @@ impl Stream {
 
     /// Appends what the primary said, word for word, in the step that ran it; or what came of it, if
     /// that link is over and this server is its own primary.
-    pub(crate) fn append_relayed(&self, said: Said<'_>, effects: &Effects) {
+    pub(crate) fn append_relayed(&self, relayed: Relayed<'_>, effects: &Effects) {
         let mut history = self.history.lock();
-        if history.generation == said.generation {
-            history.database = said.database;
-            self.push(&mut history, said.unit);
+        if history.generation == relayed.generation {
+            history.database = relayed.database;
+            self.push(&mut history, relayed.unit);
         } else if !history.is_relayed {
             self.append_own(&mut history, effects);
         }
@@ -317,11 +328,11 @@ impl Stream {
     }
 
     /// Appends what the primary said and what changed nothing.
-    pub(crate) fn relay(&self, said: Said<'_>) {
+    pub(crate) fn relay(&self, relayed: Relayed<'_>) {
         let mut history = self.history.lock();
-        if history.generation == said.generation {
-            history.database = said.database;
-            self.push(&mut history, said.unit);
+        if history.generation == relayed.generation {
+            history.database = relayed.database;
+            self.push(&mut history, relayed.unit);
         }
     }
 
@@ -388,16 +399,41 @@ impl Stream {
             copier.phase = Phase::Online;
             copier.is_woken = true;
             copier.heard_at = now_ms();
+            tracing::info!("Synchronization with replica {} succeeded", copier.name());
             self.post.tell(client, Message::Replicate);
         }
+        self.count_good(history);
+    }
+
+    /// Whether anybody copies this server.
+    pub(crate) fn has_replicas(&self) -> bool {
+        self.history.lock().copiers.values().any(Copier::is_replica)
+    }
+
+    /// Counts the replicas that have been heard of lately.
+    pub(crate) fn count_good(&self, history: &History) {
+        let (now, lag_s) = (now_ms(), self.limits.lag_s.load(Ordering::Relaxed));
+        let is_good = |copier: &&Copier| {
+            copier.phase == Phase::Online && now.since(copier.heard_at) / 1000 <= lag_s
+        };
+        let good = history.copiers.values().filter(is_good).count() as u64;
+        self.good.store(good, Ordering::Relaxed);
+    }
+
+    /// Replicas that are good enough for `min-replicas-to-write`.
+    pub(crate) fn good_replicas(&self) -> u64 {
+        self.good.load(Ordering::Relaxed)
     }
 
     /// Forgets a client.
     pub(crate) fn forget(&self, client: u64) {
         let mut history = self.history.lock();
-        history.copiers.remove(&client);
+        if let Some(copier) = history.copiers.remove(&client).filter(Copier::is_replica) {
+            tracing::warn!("Connection with replica {} lost.", copier.name());
+        }
         history.waits.retain(|wait| wait.client != client);
         history.deserted_at = now_ms();
+        self.count_good(&history);
     }
 
     /// Closes all replicas: what they copy is no longer what this server has.
@@ -413,6 +449,18 @@ impl History {
     pub(crate) fn rename(&mut self, id: String) {
         let old = std::mem::replace(&mut self.id, id);
         self.second = Some((old, self.end));
+    }
+
+    /// What a snapshot tells of its place in this history.
+    pub(crate) fn origin(&mut self) -> [(&'static str, Vec<u8>); 3] {
+        // Our own stream says the next time which database it is about.
+        self.encoder.forget_database();
+        let database = if self.is_relayed { self.database } else { 0 };
+        [
+            ("repl-stream-db", database.to_string().into_bytes()),
+            ("repl-id", self.id.as_bytes().to_vec()),
+            ("repl-offset", self.end.to_string().into_bytes()),
+        ]
     }
 
     /// Whether who knows this history up to `position` can be told the rest.
@@ -434,4 +482,15 @@ impl History {
         };
         self.copiers.values().filter(has_come).count() as u64
     }
+}
+
+/// A command as RESP.
+pub(super) fn command(words: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        bytes.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        bytes.extend_from_slice(word);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes
 }

@@ -13,6 +13,7 @@ use reef_storage::SnapshotFile;
 use super::feeding::Parcel;
 use super::stream::Phase;
 use crate::mailbox::Message;
+use crate::persistence::PersistenceOptions;
 use crate::server::{Shared, run_id};
 
 /// Bytes on their way to a replica that it has not taken.
@@ -63,10 +64,12 @@ impl Shared {
     }
 
     fn synchronise(&self, clients: &[u64], from_file: bool) -> io::Result<()> {
+        let target = if from_file { "disk" } else { "replicas sockets" };
+        tracing::info!("Starting BGSAVE for SYNC with target: {target}");
         let timeout = Duration::from_secs(self.options().replication.timeout_s.max(1));
         let mut receivers = Receivers::new(self, clients, timeout);
         let options = self.options().persistence.clone();
-        let begun = self.begin_synchronisation(clients, options.is_compressed);
+        let begun = self.begin_synchronisation(clients, &options);
         if from_file {
             let path = options.dir.join(format!("temp-{}-replica.rdb", std::process::id()));
             let mut file = SnapshotFile::create(self.saver.disk.clone(), path.clone())?;
@@ -89,7 +92,7 @@ impl Shared {
     fn begin_synchronisation(
         &self,
         clients: &[u64],
-        is_compressed: bool,
+        options: &PersistenceOptions,
     ) -> crate::persistence::Begun {
         let replication = &self.replication;
         let begun = self.store.freeze(|shards| {
@@ -107,10 +110,10 @@ impl Shared {
                 };
                 self.post.tell(*client, |client| Message::Reply { client, bytes });
             }
-            let aux = replication.stream.origin(&mut history);
+            let aux = history.origin();
             drop(history);
             let aux: Vec<(&str, &[u8])> = aux.iter().map(|(n, v)| (*n, v.as_slice())).collect();
-            self.store.begin_snapshot(shards, is_compressed, &aux)
+            self.store.begin_snapshot(shards, options, &aux)
         });
         replication.stream.full.fetch_add(clients.len() as u64, Ordering::Relaxed);
         begun

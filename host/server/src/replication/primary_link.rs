@@ -216,12 +216,14 @@ impl Follower {
             primary.socket = Some(clone);
         });
         let history = self.shared.replication.stream.history();
-        let known = (history.id.clone(), history.end);
+        // Nobody else can know a stream that nothing was ever said on.
+        let is_known = history.end > 0 || self.takes_over;
+        let known = is_known.then(|| (history.id.clone(), history.end));
         drop(history);
         let introduction = Introduction {
             options: &options,
             port: self.shared.port.load(Ordering::Relaxed) as u16,
-            history: Some(known),
+            history: known,
             takes_over: std::mem::take(&mut self.takes_over),
         };
         let offer = wire.shake_hands(&introduction, &|| self.goes_on());
@@ -264,6 +266,17 @@ impl Follower {
             // They must hear of it.
             stream.dismiss_all(&mut history);
         }
+        drop(history);
+        self.keep_stream();
+    }
+
+    /// Keeps what the primary says for others, who go on from here when it is gone.
+    fn keep_stream(&self) {
+        let (store, stream) = (&self.shared.store, &self.shared.replication.stream);
+        if !stream.is_on() {
+            store.freeze(|_| stream.begin(&mut stream.history()));
+            store.follow_copies();
+        }
     }
 
     // ---- everything ----------------------------------------------------------------------
@@ -297,6 +310,7 @@ impl Follower {
         stream.dismiss_all(&mut history);
         stream.take_over(&mut history, id, position);
         drop(history);
+        self.keep_stream();
         if is_logged {
             self.shared.saver.want_rewrite();
         }

@@ -94,6 +94,7 @@ fn what_a_promoted_replica_was_told_it_can_tell_others() {
     let (first, second) = (folder.path().join("first"), folder.path().join("second"));
     std::fs::create_dir(&first).and_then(|()| std::fs::create_dir(&second)).expect("folders");
     let (first, second) = (follow(&first, &primary), follow(&second, &primary));
+    assert_eq!(primary.info("sync_partial_err"), "0", "nobody asked for a part");
     write_in(&primary, 3, 0..10);
     until_equal(&primary, &first);
     until_equal(&primary, &second);

@@ -73,7 +73,7 @@ impl Trio {
     /// Whether all replicas are connected within the time.
     fn are_linked(&self) -> bool {
         let servers = || std::iter::once(&self.replica).chain(&self.stock);
-        within(PATIENCE, || servers().all(|server| is_linked(server)))
+        within(PATIENCE, || servers().all(is_linked))
     }
 
     /// Has `WAIT` say that all replicas have everything, and compares digests: two checks.

@@ -295,6 +295,7 @@ fn a_server_that_cannot_save_goes_on_unless_it_is_forced() {
     std::fs::create_dir_all(format!("{}/dump.rdb/x", dir[1])).expect("a folder");
     let refused = try_run(&mut connection, "SHUTDOWN SAVE").expect_err("nothing can be saved");
     assert!(refused.to_string().contains("Errors trying to SHUTDOWN"), "{refused}");
+    run(&mut connection, "CONFIG SET stop-writes-on-bgsave-error no");
     run(&mut connection, "SET k v");
     let refused = try_run(&mut connection, "SHUTDOWN ABORT").expect_err("nothing to abort");
     assert!(refused.to_string().contains("No shutdown in progress"), "{refused}");
@@ -314,7 +315,7 @@ fn directives_change_within_a_transaction_that_holds_keys() {
         "appendonly yes",
         "appendfsync always",
         "appendonly no",
-        "save 100 1",
+        "save \"100 1\"",
         "requirepass x",
         "requirepass \"\"",
         "repl-backlog-size 2mb",

@@ -100,6 +100,7 @@ impl Served {
             // Whoever listens there must be this process, not one that took the port.
             if TcpStream::connect(("127.0.0.1", port)).is_ok()
                 && served.info("process_id") == served.process.id().to_string()
+                && served.info("loading") == "0"
             {
                 return Some(served);
             }

@@ -423,6 +423,19 @@ impl Store {
         }
     }
 
+    /// Takes one shard for the length of `act`, which serves nobody; then whoever waits for it has
+    /// it next, however soon it is asked for again.
+    pub(crate) fn with_shard_fairly<R>(
+        &self,
+        index: usize,
+        act: impl FnOnce(&mut Shard) -> R,
+    ) -> R {
+        let mut shard = self.shards[index].0.lock();
+        let result = act(&mut shard);
+        MutexGuard::unlock_fair(shard);
+        result
+    }
+
     /// Waiters may come while the locks are taken again in order: then it begins anew.
     fn with_several<R>(&self, mut set: ShardSet, step: impl FnOnce(Shards<'_>) -> R) -> R {
         loop {

@@ -139,13 +139,8 @@ impl Store {
     /// Writes a piece of a shard. Whether it was the last.
     fn write_piece(&self, index: usize, bytes_max: usize, out: &mut Vec<u8>) -> bool {
         let rules = self.rules();
-        let mut set = ShardSet::NONE;
-        set.insert(index);
-        let piece = self.with_shards(set, |mut shards| {
-            let shard = shards.iter_mut().next();
-            shard.map(|shard| shard.snapshot_piece(&rules, bytes_max, out))
-        });
-        let Some(piece) = piece else { return true };
+        let piece = self
+            .with_shard_fairly(index, |shard| shard.snapshot_piece(&rules, bytes_max, out));
         if !piece.waste.is_empty() {
             self.reaper().take_databases(piece.waste, false);
         }

@@ -168,6 +168,9 @@ impl fmt::Display for Quoted<'_> {
         for byte in self.0.bytes() {
             match byte {
                 b'"' | b'\\' => write!(f, "\\{}", byte as char)?,
+                b'\n' => f.write_str("\\n")?,
+                b'\r' => f.write_str("\\r")?,
+                b'\t' => f.write_str("\\t")?,
                 0x20..0x7f => write!(f, "{}", byte as char)?,
                 _ => write!(f, "\\x{byte:02x}")?,
             }

@@ -84,6 +84,12 @@ impl Loading {
         self.is_on.store(false, Ordering::Release);
     }
 
+    /// So many bytes of so many are loaded.
+    fn note_of(&self, bytes: u64, total: u64) {
+        self.note(bytes);
+        self.total.store(total, Ordering::Relaxed);
+    }
+
     /// So many bytes are loaded.
     pub(crate) fn note(&self, bytes: u64) {
         self.bytes.store(bytes, Ordering::Relaxed);
@@ -412,8 +418,7 @@ impl<'a> Progress<'a> {
     }
 
     fn at(&mut self, bytes: u64) {
-        self.shared.loading.begin(self.total);
-        self.shared.loading.note(bytes);
+        self.shared.loading.note_of(bytes, self.total);
         let seconds = self.started.elapsed().as_secs();
         if seconds > self.told_s {
             self.told_s = seconds;

@@ -173,6 +173,8 @@ impl Follower {
     }
 
     fn run(mut self) {
+        // From now on steps say their effects, so that what the primary says is relayed within them.
+        self.shared.store.follow_copies();
         while self.goes_on() {
             if let Err(error) = self.run_link()
                 && self.goes_on()
@@ -222,10 +224,16 @@ impl Follower {
             options: &options,
             port: self.shared.port.load(Ordering::Relaxed) as u16,
             history: Some(known),
-            takes_over: std::mem::take(&mut self.takes_over),
+            takes_over: self.takes_over,
         };
         let offer = wire.shake_hands(&introduction, &|| self.goes_on());
-        self.shared.end_handover(offer.is_ok());
+        // Who has not heard the question is asked again.
+        if wire.has_asked && std::mem::take(&mut self.takes_over) {
+            if let Err(error) = &offer {
+                tracing::warn!("Failover target rejected psync request: {error}");
+            }
+            self.shared.end_handover(offer.is_ok());
+        }
         match offer? {
             Offer::Everything { id, position } => {
                 tracing::info!("Full resync from master: {id}:{position}");
@@ -258,11 +266,12 @@ impl Follower {
         // What is selected stays from link to link.
         self.session.database = history.database;
         self.selected = history.database;
+        stream.begin(&mut history);
         if let Some(id) = id.filter(|id| *id != history.id) {
             tracing::info!("Master replication ID changed to {id}");
             history.rename(id);
             // They must hear of it.
-            stream.dismiss_all(&mut history);
+            stream.dismiss_all(&history, None);
         }
     }
 
@@ -294,7 +303,7 @@ impl Follower {
         let stream = &self.shared.replication.stream;
         let mut history = stream.history();
         history.database = database;
-        stream.dismiss_all(&mut history);
+        stream.dismiss_all(&history, None);
         stream.take_over(&mut history, id, position);
         drop(history);
         if is_logged {

@@ -84,6 +84,12 @@ impl Loading {
         self.is_on.store(false, Ordering::Release);
     }
 
+    /// So many bytes of so many are loaded.
+    fn note_of(&self, bytes: u64, total: u64) {
+        self.note(bytes);
+        self.total.store(total, Ordering::Relaxed);
+    }
+
     /// So many bytes are loaded.
     pub(crate) fn note(&self, bytes: u64) {
         self.bytes.store(bytes, Ordering::Relaxed);
@@ -146,10 +152,8 @@ pub(crate) fn read_snapshot(
     insert: &mut Insert<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Summary, String> {
-    let mut file = FileReader::new(rdb::Loading {
-        now: now_ms(),
-        drops_expired: how.drops_expired,
-    });
+    let mut file =
+        FileReader::new(rdb::Loading { now: now_ms(), drops_expired: how.drops_expired });
     let chunk_bytes = if how.pace.is_full() { CHUNK_BYTES } else { SLOW_CHUNK_BYTES };
     let mut summary = Summary::default();
     let mut batch = Vec::new();
@@ -271,8 +275,8 @@ impl Shared {
         let mut progress = Progress::new(self, total);
         let rules = self.store.rules();
         let backlog_bytes = self.options().replication.backlog_bytes;
-        let mut expired = (!self.replication.is_replica())
-            .then(|| Expired::new(now_ms(), backlog_bytes));
+        let mut expired =
+            (!self.replication.is_replica()).then(|| Expired::new(now_ms(), backlog_bytes));
         let mut insert = |batch: &mut Vec<_>| {
             if let Some(expired) = &mut expired {
                 expired.sift(batch);
@@ -412,8 +416,7 @@ impl<'a> Progress<'a> {
     }
 
     fn at(&mut self, bytes: u64) {
-        self.shared.loading.begin(self.total);
-        self.shared.loading.note(bytes);
+        self.shared.loading.note_of(bytes, self.total);
         let seconds = self.started.elapsed().as_secs();
         if seconds > self.told_s {
             self.told_s = seconds;

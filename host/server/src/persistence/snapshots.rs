@@ -10,8 +10,8 @@ use reef_engine::commands::REDIS_VERSION;
 use reef_engine::keyspace::{Shard, ShardSet, Shards};
 use reef_engine::rdb::{self, Crc64, Form};
 
-use super::pace::Pace;
 use super::PersistenceOptions;
+use super::pace::Pace;
 use crate::clock::now_ms;
 use crate::store::Store;
 
@@ -139,8 +139,8 @@ impl Store {
     /// Writes a piece of a shard. Whether it was the last.
     fn write_piece(&self, index: usize, bytes_max: usize, out: &mut Vec<u8>) -> bool {
         let rules = self.rules();
-        let piece = self
-            .with_shard_fairly(index, |shard| shard.snapshot_piece(&rules, bytes_max, out));
+        let piece =
+            self.with_shard_fairly(index, |shard| shard.snapshot_piece(&rules, bytes_max, out));
         if !piece.waste.is_empty() {
             self.reaper().take_databases(piece.waste, false);
         }

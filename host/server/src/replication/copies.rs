@@ -12,7 +12,7 @@ use crate::mailbox::Message;
 use crate::server::Shared;
 
 /// Asks replicas to say at once how far they have come.
-const GETACK: &[u8] = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n";
+pub(super) const GETACK: &[u8] = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n";
 
 /// How many copies there are of something.
 #[derive(Clone, Copy, Debug)]

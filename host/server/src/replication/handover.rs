@@ -12,10 +12,14 @@ use reef_engine::error::Error;
 use reef_engine::gates::Pause;
 use reef_engine::replication::Failover;
 
+use super::copies::GETACK;
 use super::stream::{Copier, Phase};
 use crate::clock::now_ms;
 use crate::mailbox::Message;
 use crate::server::Shared;
+
+/// How often replicas are asked how far they have come.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How a handover is doing.
 #[derive(Debug, Default)]
@@ -103,20 +107,30 @@ impl Shared {
         let how = self.replication.handover.lock().how.clone();
         let started = Instant::now();
         let timeout = how.timeout_ms.map(Duration::from_millis);
+        let mut asked: Option<Instant> = None;
         loop {
             let is_over = timeout.is_some_and(|timeout| started.elapsed() >= timeout);
             if self.replication.handover.lock().is_aborted || is_over && !how.force {
-                tracing::warn!("handing over is called off");
+                tracing::warn!("Failover aborted");
                 return self.end_handover(false);
             }
             let ready = self.ready_replica(&how);
             if let Some(target) = ready.or_else(|| how.to.clone().filter(|_| is_over)) {
                 self.replication.handover.lock().state = State::Asked;
-                tracing::info!("{}:{} is asked to take over", target.0, target.1);
+                let reason = if is_over {
+                    "time out exceeded, failing over."
+                } else {
+                    "Failover target is synced, failing over."
+                };
+                tracing::info!("{reason} {}:{} is asked to take over", target.0, target.1);
                 self.follow(Some(target), true);
                 return;
             }
-            self.replication.stream.say(b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n");
+            // Asking makes the stream longer, so it must not be done all the time.
+            if asked.is_none_or(|at| at.elapsed() >= ASK_AGAIN) {
+                asked = Some(Instant::now());
+                self.replication.stream.say(GETACK);
+            }
             std::thread::sleep(Duration::from_millis(10));
         }
     }

@@ -19,6 +19,8 @@ const LINE_BYTES_MAX: usize = 4096;
 pub(super) struct Wire {
     pub(super) socket: TcpStream,
     pub(super) buffer: Vec<u8>,
+    /// Whether the primary has been asked for the stream.
+    pub(super) has_asked: bool,
     /// For how long the primary may be silent.
     patience: Duration,
 }
@@ -55,7 +57,7 @@ impl Wire {
                     socket.set_nodelay(true)?;
                     socket.set_read_timeout(Some(READ_TIMEOUT))?;
                     socket.set_write_timeout(Some(patience))?;
-                    return Ok(Self { socket, buffer: Vec::new(), patience });
+                    return Ok(Self { socket, buffer: Vec::new(), has_asked: false, patience });
                 }
                 Err(refused) => error = refused,
             }
@@ -171,6 +173,7 @@ impl Wire {
         if who.takes_over {
             words.push(b"FAILOVER");
         }
+        self.has_asked = true;
         let answer = self.ask(&words, goes_on)?;
         let mut parts = answer.split(' ');
         match (parts.next(), parts.next(), parts.next()) {

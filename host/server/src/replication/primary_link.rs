@@ -21,8 +21,8 @@ use reef_resp::{Argv, Decoder, Limits, Progress, Writer};
 use reef_storage::SnapshotFile;
 
 use super::handshake::{Introduction, Offer, Wire};
-use super::stream_database;
 use super::stream::Relayed;
+use super::stream_database;
 use crate::clock::now_ms;
 use crate::persistence::{Meeting, Summary, read_snapshot};
 use crate::server::Shared;
@@ -173,6 +173,8 @@ impl Follower {
     }
 
     fn run(mut self) {
+        // From now on steps say their effects, so that what the primary says is relayed within them.
+        self.shared.store.follow_copies();
         while self.goes_on() {
             if let Err(error) = self.run_link()
                 && self.goes_on()
@@ -224,10 +226,16 @@ impl Follower {
             options: &options,
             port: self.shared.port.load(Ordering::Relaxed) as u16,
             history: known,
-            takes_over: std::mem::take(&mut self.takes_over),
+            takes_over: self.takes_over,
         };
         let offer = wire.shake_hands(&introduction, &|| self.goes_on());
-        self.shared.end_handover(offer.is_ok());
+        // Who has not heard the question is asked again.
+        if wire.has_asked && std::mem::take(&mut self.takes_over) {
+            if let Err(error) = &offer {
+                tracing::warn!("Failover target rejected psync request: {error}");
+            }
+            self.shared.end_handover(offer.is_ok());
+        }
         match offer? {
             Offer::Everything { id, position } => {
                 tracing::info!("Full resync from master: {id}:{position}");
@@ -260,11 +268,12 @@ impl Follower {
         // What is selected stays from link to link.
         self.session.database = history.database;
         self.selected = history.database;
+        stream.begin(&mut history);
         if let Some(id) = id.filter(|id| *id != history.id) {
             tracing::info!("Master replication ID changed to {id}");
             history.rename(id);
             // They must hear of it.
-            stream.dismiss_all(&mut history);
+            stream.dismiss_all(&history, None);
         }
         drop(history);
         self.keep_stream();
@@ -307,7 +316,7 @@ impl Follower {
         let stream = &self.shared.replication.stream;
         let mut history = stream.history();
         history.database = database;
-        stream.dismiss_all(&mut history);
+        stream.dismiss_all(&history, None);
         stream.take_over(&mut history, id, position);
         drop(history);
         self.keep_stream();
@@ -468,11 +477,8 @@ impl Follower {
         let store = &self.shared.store;
         self.unit.extend_from_slice(bytes);
         self.selected = selected(argv).unwrap_or(self.selected);
-        let relayed = Relayed {
-            unit: &self.unit,
-            generation: self.generation,
-            database: self.selected,
-        };
+        let relayed =
+            Relayed { unit: &self.unit, generation: self.generation, database: self.selected };
         let mut host = store.batch_host();
         if !argv.is_empty() && !argv.get(0).eq_ignore_ascii_case(b"REPLCONF") {
             host.relayed = Some(relayed);

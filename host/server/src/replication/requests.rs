@@ -64,7 +64,7 @@ impl Replication for WorkerHost<'_> {
                 return Err(Error::FAILOVER_ID);
             }
             if replication.is_replica() {
-                self.shared.follow(None, false);
+                self.shared.take_place_for(self.client);
                 self.shared.note_primary(None);
             }
         }
@@ -207,6 +207,20 @@ impl Shared {
 
     /// Becomes a replica of another server, or of none. `false`: it is that already.
     pub(crate) fn follow(&self, primary: Option<(String, u16)>, takes_over: bool) -> bool {
+        self.change_primary(primary, takes_over, None)
+    }
+
+    /// Becomes a primary because the primary asks for it: `client` is to be a replica.
+    fn take_place_for(&self, client: u64) {
+        self.change_primary(None, false, Some(client));
+    }
+
+    fn change_primary(
+        &self,
+        primary: Option<(String, u16)>,
+        takes_over: bool,
+        newcomer: Option<u64>,
+    ) -> bool {
         let mut current = self.replication.primary.lock();
         let is_same = match (&*current, &primary) {
             (None, None) => true,
@@ -227,7 +241,7 @@ impl Shared {
                 drop(current);
                 self.refuse_waits();
             }
-            None => self.become_primary(),
+            None => self.become_primary(newcomer),
         }
         // Commands that were stopped for a while look again.
         self.post.broadcast(|| crate::mailbox::Message::Resume);
@@ -243,7 +257,8 @@ impl Shared {
         self.store.set_replica(true);
     }
 
-    fn become_primary(&self) {
+    /// All replicas must come back to hear of the new history, but for one that comes with it.
+    fn become_primary(&self, newcomer: Option<u64>) {
         let stream = &self.replication.stream;
         let mut history = stream.history();
         let mut seed = crate::clock::now_us() ^ self.store.rules().hasher.hash(b"history");
@@ -253,7 +268,7 @@ impl Shared {
         // From now on it is kept as long as a primary keeps it.
         history.deserted_at = now_ms();
         stream.forget_database(&mut history);
-        stream.dismiss_all(&mut history);
+        stream.dismiss_all(&history, newcomer);
         self.replication.is_replica.store(false, Ordering::Release);
         self.store.set_replica(false);
         tracing::info!("MASTER MODE enabled");

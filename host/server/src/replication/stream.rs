@@ -263,15 +263,15 @@ impl Stream {
         self.is_on.store(false, Ordering::Release);
     }
 
-    /// Goes on with the history of another stream.
+    /// Goes on with the history of another stream, and keeps it: who is promoted must know what others
+    /// lack.
     pub(crate) fn take_over(&self, history: &mut History, id: String, position: u64) {
         history.id = id;
         history.second = None;
         history.end = position;
-        if history.backlog.is_some() {
-            history.backlog = Some(Backlog::new(position));
-        }
+        history.backlog = None;
         self.end.store(position, Ordering::Release);
+        self.begin(history);
     }
 
     /// Goes on where the history of a snapshot ends, under our own name. `expired` are keys that the
@@ -436,9 +436,9 @@ impl Stream {
         self.count_good(&history);
     }
 
-    /// Closes all replicas: what they copy is no longer what this server has.
-    pub(crate) fn dismiss_all(&self, history: &mut History) {
-        for client in history.copiers.keys() {
+    /// Closes all replicas but one: what they copy is no longer what this server has.
+    pub(crate) fn dismiss_all(&self, history: &History, except: Option<u64>) {
+        for client in history.copiers.keys().filter(|client| Some(**client) != except) {
             self.post.tell(*client, Message::Close);
         }
     }

@@ -268,23 +268,13 @@ impl Follower {
         // What is selected stays from link to link.
         self.session.database = history.database;
         self.selected = history.database;
+        // What the primary says is kept for others, who go on from here when it is gone.
         stream.begin(&mut history);
         if let Some(id) = id.filter(|id| *id != history.id) {
             tracing::info!("Master replication ID changed to {id}");
             history.rename(id);
             // They must hear of it.
             stream.dismiss_all(&history, None);
-        }
-        drop(history);
-        self.keep_stream();
-    }
-
-    /// Keeps what the primary says for others, who go on from here when it is gone.
-    fn keep_stream(&self) {
-        let (store, stream) = (&self.shared.store, &self.shared.replication.stream);
-        if !stream.is_on() {
-            store.freeze(|_| stream.begin(&mut stream.history()));
-            store.follow_copies();
         }
     }
 
@@ -319,7 +309,6 @@ impl Follower {
         stream.dismiss_all(&history, None);
         stream.take_over(&mut history, id, position);
         drop(history);
-        self.keep_stream();
         if is_logged {
             self.shared.saver.want_rewrite();
         }

@@ -163,6 +163,8 @@ pub enum Ending {
     TimedOut,
     /// An operator ends it with an error.
     Unblocked,
+    /// The server is a replica now: its primary alone changes data.
+    Demoted,
 }
 
 impl Waiter {
@@ -172,6 +174,7 @@ impl Waiter {
         match ending {
             Ending::TimedOut => reply.nil_array(),
             Ending::Unblocked => reply.error(&Error::UNBLOCKED.to_string()),
+            Ending::Demoted => reply.error(&Error::UNBLOCKED_BY_ROLE.to_string()),
         }
         reply.take_data()
     }

@@ -416,7 +416,8 @@ impl Server {
             configuration,
             extension: OnceLock::new(),
             post: post.clone(),
-            statistics: (0..workers).map(|_| Arc::new(Statistics::new())).collect(),
+            // One for each worker, and one for the link to the primary.
+            statistics: (0..=workers).map(|_| Arc::new(Statistics::new())).collect(),
             monitors: AtomicUsize::new(0),
             started_at: now_ms(),
             port: AtomicU64::new(u64::from(listeners.port())),

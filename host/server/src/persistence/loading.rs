@@ -386,7 +386,8 @@ impl Loader for Replay<'_> {
             let text = String::from_utf8_lossy(self.reply.data_since(mark));
             // What failed when it was run first fails again; what is unknown is damage.
             if text.starts_with("-ERR unknown command") {
-                return Err(text.trim_start_matches('-').trim_end().to_owned());
+                let name = String::from_utf8_lossy(argv.get(0)).into_owned();
+                return Err(format!("Unknown command '{name}' reading the append only file"));
             }
         }
         Ok(())

@@ -177,14 +177,19 @@ impl Saver {
 
     /// Ends the log. Later, because whoever asks may hold shards.
     pub(crate) fn want_no_log(&self) {
+        if matches!(self.status.lock().active, Some((Task::Rewrite, _))) {
+            tracing::info!("Killing AOF child: the log is turned off");
+            self.call_off();
+        }
         self.ask(Job::EndLog);
     }
 
     /// Saves what is to be saved and stops the server. The client hears if that fails.
     pub(crate) fn shut_down(&self, how: Shutdown, then: Option<Completion>) {
-        // Nobody needs what is under way any more.
+        // Nobody needs what is under way any more, and what else was asked for can wait.
         self.call_off();
-        self.ask(Job::Stop { how, then });
+        self.jobs.lock().insert(0, Job::Stop { how, then });
+        self.wake.notify_all();
     }
 
     /// Lets what is under way end early.

@@ -26,7 +26,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) struct Handover {
     state: State,
     how: Failover,
-    is_aborted: bool,
+    /// Which one it is, or was: who works on another is too late.
+    number: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,12 +78,13 @@ impl Shared {
             }
         }
         drop(history);
-        *handover = Handover { state: State::Waiting, how, is_aborted: false };
+        let number = handover.number + 1;
+        *handover = Handover { state: State::Waiting, how, number };
         drop(handover);
         self.store.pause().begin(Millis::new(u64::MAX >> 1), Pause::Writes, now_ms());
         let shared: Arc<Self> = self.me();
         let thread = std::thread::Builder::new().name("reef-handover".to_owned());
-        if let Err(error) = thread.spawn(move || shared.hand_over()) {
+        if let Err(error) = thread.spawn(move || shared.hand_over(number)) {
             tracing::error!("handing over is not possible: {error}");
             self.end_handover(false);
         }
@@ -91,26 +93,26 @@ impl Shared {
 
     /// Calls a handover off.
     pub(crate) fn abort_failover(&self) -> Result<(), Error> {
-        let mut handover = self.replication.handover.lock();
-        match handover.state {
-            State::Off => return Err(Error::NO_FAILOVER),
-            State::Waiting => handover.is_aborted = true,
-            State::Asked => {
-                drop(handover);
-                self.end_handover(false);
-            }
+        if !self.replication.handover.lock().is_on() {
+            return Err(Error::NO_FAILOVER);
         }
+        tracing::warn!("Failover aborted");
+        self.end_handover(false);
         Ok(())
     }
 
-    fn hand_over(&self) {
+    fn hand_over(&self, number: u64) {
         let how = self.replication.handover.lock().how.clone();
         let started = Instant::now();
         let timeout = how.timeout_ms.map(Duration::from_millis);
         let mut asked: Option<Instant> = None;
         loop {
             let is_over = timeout.is_some_and(|timeout| started.elapsed() >= timeout);
-            if self.replication.handover.lock().is_aborted || is_over && !how.force {
+            if self.replication.handover.lock().number != number {
+                // It was called off.
+                return;
+            }
+            if is_over && !how.force {
                 tracing::warn!("Failover aborted");
                 return self.end_handover(false);
             }
@@ -154,7 +156,7 @@ impl Shared {
             return;
         }
         let was_asked = handover.state == State::Asked;
-        *handover = Handover::default();
+        *handover = Handover { number: handover.number + 1, ..Handover::default() };
         drop(handover);
         if was_asked && !has_taken_over {
             self.follow(None, false);

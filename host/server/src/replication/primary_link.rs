@@ -254,6 +254,8 @@ impl Follower {
             primary.connected_at = now_ms();
             primary.heard_at = now_ms();
         });
+        // Who began to wait while the role changed.
+        self.shared.end_blocked();
         self.shared.replication.is_linked.store(true, Ordering::Release);
         self.run_stream(&mut wire, patience)
     }
@@ -474,8 +476,14 @@ impl Follower {
             reply.clear();
             let mark = reply.mark();
             let moment = store.moment(now_ms(), Conditions::default());
-            store.execute(&moment, &mut self.session, argv, reply, &mut host);
-            if reply.is_error_since(mark) {
+            let started = Instant::now();
+            let execution = store.execute(&moment, &mut self.session, argv, reply, &mut host);
+            let failed = reply.is_error_since(mark);
+            let counted = execution.command.filter(|_| execution.ran);
+            if let (Some(id), Some(statistics)) = (counted, self.shared.statistics.last()) {
+                statistics.count(id, failed, started.elapsed(), true);
+            }
+            if failed {
                 let text = String::from_utf8_lossy(reply.data_since(mark)).into_owned();
                 tracing::error!("what the primary says fails here: {}", text.trim_end());
             }

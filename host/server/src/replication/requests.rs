@@ -8,6 +8,7 @@ use reef_engine::backend::CallStatus;
 use reef_engine::client_info::ClientInfo;
 use reef_engine::error::Error;
 use reef_engine::replication::{CopiesWanted, CopyFrom, Failover, Introduction, Replication, Role};
+use reef_engine::serving::Ending;
 use reef_resp::Writer;
 
 use super::primary_link::LinkState;
@@ -240,6 +241,7 @@ impl Shared {
                 *current = Some(super::Primary::begin(&shared, host, port, takes_over));
                 drop(current);
                 self.refuse_waits();
+                self.end_blocked();
             }
             None => self.become_primary(newcomer),
         }
@@ -255,6 +257,13 @@ impl Shared {
         self.replication.is_linked.store(false, Ordering::Release);
         self.replication.is_replica.store(true, Ordering::Release);
         self.store.set_replica(true);
+    }
+
+    /// Ends all waits for keys: here the primary alone takes from them.
+    pub(crate) fn end_blocked(&self) {
+        for card in self.post.clients.all() {
+            self.post.unblock(card.id, Ending::Demoted);
+        }
     }
 
     /// All replicas must come back to hear of the new history, but for one that comes with it.

@@ -4,7 +4,7 @@
 //! so they must be told.
 
 use reef_engine::clock::Millis;
-use reef_engine::keyspace::Slot;
+use reef_engine::keyspace::{NumberedKey, Slot};
 
 /// Keys that had expired.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(crate) struct Expired {
     /// How many there were.
     pub(crate) count: u64,
     /// Which, as long as there is room to tell replicas of them.
-    keys: Option<Vec<(u32, Box<[u8]>)>>,
+    keys: Option<Vec<NumberedKey>>,
     bytes_left: u64,
 }
 
@@ -46,7 +46,7 @@ impl Expired {
     }
 
     /// All of them; none if they were too many to be told of.
-    pub(crate) fn keys(&self) -> Option<&[(u32, Box<[u8]>)]> {
+    pub(crate) fn keys(&self) -> Option<&[NumberedKey]> {
         self.keys.as_deref()
     }
 }

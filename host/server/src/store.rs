@@ -148,7 +148,7 @@ impl Store {
         }
     }
 
-    fn stream(&self) -> Option<&Stream> {
+    pub(crate) fn stream(&self) -> Option<&Stream> {
         self.replication.get().map(|replication| &replication.stream).filter(|s| s.is_on())
     }
 
@@ -348,7 +348,9 @@ impl Store {
             return Execution::default();
         }
         let mut conditions = *conditions;
-        conditions.pause = self.pause.at(*now);
+        if !session.obeys_primary {
+            conditions.pause = self.pause.at(*now);
+        }
         conditions.out_of_memory |= !room.is_there;
         let admission = step::admit(argv, session, registry, rules, &conditions, reply);
         let (command, shards) = match admission {
@@ -614,6 +616,10 @@ impl Backend for Store {
     fn set_plugin_commands(&self, commands: Vec<Arc<Command>>) -> Result<(), String> {
         self.registry.store(Arc::new(Registry::with_plugins(&commands)?));
         Ok(())
+    }
+
+    fn tell_copies(&self, notice: &[u8]) {
+        self.tell_notice(notice);
     }
 
     fn now_ms(&self) -> u64 {

@@ -180,6 +180,7 @@ impl Host for WorkerHost<'_> {
     fn reset_stats(&mut self) {
         self.shared.store.users.lock().log_mut().reset_counts();
         self.shared.statistics.iter().for_each(|statistics| statistics.reset());
+        self.shared.replication.stream.reset_counters();
         self.shared.errors.lock().clear();
         self.shared.rates.lock().clear();
         self.shared.store.ledger().reset();

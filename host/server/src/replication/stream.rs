@@ -405,6 +405,13 @@ impl Stream {
         self.count_good(history);
     }
 
+    /// Sets the counters of synchronisations back to zero (`CONFIG RESETSTAT`).
+    pub(crate) fn reset_counters(&self) {
+        for counter in [&self.full, &self.partial, &self.partial_refused, &self.bytes_out] {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Whether anybody copies this server.
     pub(crate) fn has_replicas(&self) -> bool {
         self.history.lock().copiers.values().any(Copier::is_replica)

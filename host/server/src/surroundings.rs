@@ -321,6 +321,11 @@ impl Host for WorkerHost<'_> {
         Ok(CallStatus::Later)
     }
 
+    fn all_flushed(&mut self) {
+        let has_points = !self.shared.options().persistence.save_points.is_empty();
+        self.shared.saver.forget_snapshot(has_points);
+    }
+
     fn save(&mut self, what: Saving, reply: &mut Writer) -> Result<CallStatus, Error> {
         let (shared, client) = (self.shared, self.client);
         shared.saver.save(what, reply, || Self::completion(shared, client))

@@ -9,8 +9,8 @@ use reef_engine::keyspace::{Lfu, Policy};
 use reef_engine::settings::{Eviction, Lazy, Settings, SlowLogLimits};
 use reef_engine::types::limits::Limits;
 use reef_server::{
-    ClientCertificates, Configuration, Options, OutputLimit, OutputLimits, Pace, PersistenceOptions,
-    ReplicationOptions, TlsOptions,
+    ClientCertificates, Configuration, Options, OutputLimit, OutputLimits, Pace,
+    PersistenceOptions, ReplicationOptions, TlsOptions,
 };
 
 use crate::config::{Access, BufferLimit, Caller, Config, Fsync};

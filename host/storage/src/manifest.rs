@@ -82,7 +82,9 @@ impl Manifest {
 
     fn take(&mut self, entry: Entry) -> Result<(), &'static str> {
         match entry.kind {
-            Kind::Base if self.base.is_some() => return Err("Found duplicate base file information"),
+            Kind::Base if self.base.is_some() => {
+                return Err("Found duplicate base file information");
+            }
             Kind::Base => self.base = Some(entry),
             Kind::History => self.history.push(entry),
             Kind::Increment => {
@@ -110,7 +112,8 @@ fn entry(line: &[u8]) -> Result<Entry, &'static str> {
     }
     let (mut name, mut number, mut kind) = (None, None, None);
     for index in (0..words.len()).step_by(2) {
-        let text = std::str::from_utf8(words.get(index + 1)).map_err(|_| "Invalid AOF manifest file format: no UTF-8")?;
+        let text = std::str::from_utf8(words.get(index + 1))
+            .map_err(|_| "Invalid AOF manifest file format: no UTF-8")?;
         match words.get(index).to_ascii_lowercase().as_slice() {
             b"file" => name = Some(checked_name(text)?),
             b"seq" => number = text.parse().ok(),
@@ -205,14 +208,16 @@ mod tests {
     #[test]
     fn damage_is_told_with_its_line() {
         let reason = |text: &str| Manifest::parse(text.as_bytes()).unwrap_err().to_string();
-        let format = |line: u32, why: &str| {
-            format!("line {line}: Invalid AOF manifest file format: {why}")
-        };
+        let format =
+            |line: u32, why: &str| format!("line {line}: Invalid AOF manifest file format: {why}");
         let lacks = "'file', 'seq' and 'type' are needed";
         assert_eq!(reason(""), "line 1: Found an empty AOF manifest");
         assert_eq!(reason("# nothing\nfile a seq 1"), format(2, lacks));
         assert_eq!(reason("file a seq 1 type b\n\nfile b seq 1 type i\n"), format(2, lacks));
-        assert_eq!(reason("file ../a seq 1 type b"), "line 1: File can't be a path, just a filename");
+        assert_eq!(
+            reason("file ../a seq 1 type b"),
+            "line 1: File can't be a path, just a filename"
+        );
         assert_eq!(reason("file a seq x type b"), format(1, lacks));
         assert_eq!(reason("file a seq 1 type x"), "line 1: Unknown AOF file type");
         assert_eq!(reason("file a seq 1 type"), format(1, "a word without its value"));

@@ -152,10 +152,8 @@ pub(crate) fn read_snapshot(
     insert: &mut Insert<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Summary, String> {
-    let mut file = FileReader::new(rdb::Loading {
-        now: now_ms(),
-        drops_expired: how.drops_expired,
-    });
+    let mut file =
+        FileReader::new(rdb::Loading { now: now_ms(), drops_expired: how.drops_expired });
     let chunk_bytes = if how.pace.is_full() { CHUNK_BYTES } else { SLOW_CHUNK_BYTES };
     let mut summary = Summary::default();
     let mut batch = Vec::new();
@@ -277,8 +275,8 @@ impl Shared {
         let mut progress = Progress::new(self, total);
         let rules = self.store.rules();
         let backlog_bytes = self.options().replication.backlog_bytes;
-        let mut expired = (!self.replication.is_replica())
-            .then(|| Expired::new(now_ms(), backlog_bytes));
+        let mut expired =
+            (!self.replication.is_replica()).then(|| Expired::new(now_ms(), backlog_bytes));
         let mut insert = |batch: &mut Vec<_>| {
             if let Some(expired) = &mut expired {
                 expired.sift(batch);

@@ -23,8 +23,8 @@ use reef_storage::{AppendFiles, Fsync, RealDisk, SharedDisk};
 
 pub(crate) use expired::Expired;
 pub use loading::LoadFailure;
-pub use pace::Pace;
 pub(crate) use loading::{Loading, Meeting, Summary, read_snapshot};
+pub use pace::Pace;
 pub(crate) use saver::Saver;
 pub(crate) use snapshots::Begun;
 

@@ -10,8 +10,8 @@ use reef_engine::commands::REDIS_VERSION;
 use reef_engine::keyspace::{Shard, ShardSet, Shards};
 use reef_engine::rdb::{self, Crc64, Form};
 
-use super::pace::Pace;
 use super::PersistenceOptions;
+use super::pace::Pace;
 use crate::clock::now_ms;
 use crate::store::Store;
 

@@ -119,7 +119,11 @@ impl Shared {
             let ready = self.ready_replica(&how);
             if let Some(target) = ready.or_else(|| how.to.clone().filter(|_| is_over)) {
                 self.replication.handover.lock().state = State::Asked;
-                let reason = if is_over { "time out exceeded, failing over." } else { "Failover target is synced, failing over." };
+                let reason = if is_over {
+                    "time out exceeded, failing over."
+                } else {
+                    "Failover target is synced, failing over."
+                };
                 tracing::info!("{reason} {}:{} is asked to take over", target.0, target.1);
                 self.follow(Some(target), true);
                 return;

@@ -21,8 +21,8 @@ use reef_resp::{Argv, Decoder, Limits, Progress, Writer};
 use reef_storage::SnapshotFile;
 
 use super::handshake::{Introduction, Offer, Wire};
-use super::stream_database;
 use super::stream::Relayed;
+use super::stream_database;
 use crate::clock::now_ms;
 use crate::persistence::{Meeting, Summary, read_snapshot};
 use crate::server::Shared;
@@ -465,11 +465,8 @@ impl Follower {
         let store = &self.shared.store;
         self.unit.extend_from_slice(bytes);
         self.selected = selected(argv).unwrap_or(self.selected);
-        let relayed = Relayed {
-            unit: &self.unit,
-            generation: self.generation,
-            database: self.selected,
-        };
+        let relayed =
+            Relayed { unit: &self.unit, generation: self.generation, database: self.selected };
         let mut host = store.batch_host();
         if !argv.is_empty() && !argv.get(0).eq_ignore_ascii_case(b"REPLCONF") {
             host.relayed = Some(relayed);

@@ -258,6 +258,9 @@ pub trait Host {
     /// fails, and otherwise by the end of its connection.
     fn shutdown(&mut self, how: Shutdown) -> Result<CallStatus, Error>;
 
+    /// All databases have been emptied: what is being saved is of no use any more.
+    fn all_flushed(&mut self) {}
+
     /// Calls off a shutdown that still waits. Whether there was one.
     fn abort_shutdown(&mut self) -> bool {
         false

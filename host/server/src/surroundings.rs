@@ -180,6 +180,7 @@ impl Host for WorkerHost<'_> {
     fn reset_stats(&mut self) {
         self.shared.store.users.lock().log_mut().reset_counts();
         self.shared.statistics.iter().for_each(|statistics| statistics.reset());
+        self.shared.replication.stream.reset_counters();
         self.shared.errors.lock().clear();
         self.shared.rates.lock().clear();
         self.shared.store.ledger().reset();
@@ -318,6 +319,11 @@ impl Host for WorkerHost<'_> {
         let completion = Self::completion(self.shared, self.client);
         self.shared.saver.shut_down(how, Some(completion));
         Ok(CallStatus::Later)
+    }
+
+    fn all_flushed(&mut self) {
+        let has_points = !self.shared.options().persistence.save_points.is_empty();
+        self.shared.saver.forget_snapshot(has_points);
     }
 
     fn save(&mut self, what: Saving, reply: &mut Writer) -> Result<CallStatus, Error> {

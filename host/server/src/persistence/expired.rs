@@ -6,6 +6,9 @@
 use reef_engine::clock::Millis;
 use reef_engine::keyspace::{NumberedKey, Slot};
 
+/// A key and its database.
+pub(crate) type Place = (u32, Box<[u8]>);
+
 /// Keys that had expired.
 #[derive(Debug)]
 pub(crate) struct Expired {
@@ -13,7 +16,11 @@ pub(crate) struct Expired {
     /// How many there were.
     pub(crate) count: u64,
     /// Which, as long as there is room to tell replicas of them.
+<<<<<<< HEAD
     keys: Option<Vec<NumberedKey>>,
+=======
+    keys: Option<Vec<Place>>,
+>>>>>>> judges
     bytes_left: u64,
 }
 
@@ -46,7 +53,11 @@ impl Expired {
     }
 
     /// All of them; none if they were too many to be told of.
+<<<<<<< HEAD
     pub(crate) fn keys(&self) -> Option<&[NumberedKey]> {
+=======
+    pub(crate) fn keys(&self) -> Option<&[Place]> {
+>>>>>>> judges
         self.keys.as_deref()
     }
 }

@@ -192,6 +192,17 @@ impl Saver {
         self.wake.notify_all();
     }
 
+    /// All data has gone: a snapshot that is under way ends early, and the empty one takes the place
+    /// of what is on disk if there are save points.
+    pub(crate) fn forget_snapshot(&self, saves: bool) {
+        if matches!(self.status.lock().active, Some((Task::Snapshot, _))) {
+            self.call_off();
+        }
+        if saves {
+            self.ask(Job::Save { then: None });
+        }
+    }
+
     /// Lets what is under way end early.
     pub(crate) fn call_off(&self) {
         self.is_cancelled.store(true, Ordering::Release);

@@ -4,7 +4,7 @@
 //! so they must be told.
 
 use reef_engine::clock::Millis;
-use reef_engine::keyspace::{NumberedKey, Slot};
+use reef_engine::keyspace::Slot;
 
 /// A key and its database.
 pub(crate) type Place = (u32, Box<[u8]>);

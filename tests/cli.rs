@@ -256,6 +256,29 @@ fn the_demonstration_of_transactions_holds() {
     assert_eq!(sentence, "the demonstration 'tenants' is not there yet");
 }
 
+/// A demonstration as JSON holds, and makes so many checks of these promises at least.
+fn holds(what: &str, checks_min: u64, promises: &[&str]) {
+    let report = json(run(&["demo", what, "--json"]));
+    let checks = report["checks"].as_u64().expect("a count");
+    assert!(checks >= checks_min && report["failed"] == 0, "{report:#}");
+    let text = report.to_string();
+    for promise in promises {
+        assert!(text.contains(promise), "{promise}:\n{report:#}");
+    }
+}
+
+#[test]
+fn the_demonstration_of_replication_holds() {
+    let promises = ["only what it had missed", "are missing", "comes back, as a replica"];
+    holds("replication", 22, &promises);
+}
+
+#[test]
+fn the_demonstration_of_fault_tolerance_holds() {
+    let promises = ["BLPOP", "nothing by half", "their memory is free", "refused by name"];
+    holds("fault-tolerance", 25, &promises);
+}
+
 #[test]
 fn plugins_are_listed_unloaded_and_loaded() {
     let served = Served::start(&[]);

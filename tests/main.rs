@@ -3,8 +3,11 @@
 mod cli;
 mod compat;
 mod config;
+mod crashes;
+mod following;
 mod house;
 mod operations;
+mod persistence;
 mod readme;
 mod redis_cli;
 mod served;

@@ -286,14 +286,51 @@ fn rates_and_times_are_told() {
 }
 
 #[test]
-fn a_server_that_keeps_nothing_refuses_to_save_and_stops_otherwise() {
-    let server = Served::start(&[]);
+fn a_server_that_cannot_save_goes_on_unless_it_is_forced() {
+    let server = Served::start(&["--dbfilename", "dump.rdb"]);
     let mut connection = server.connect();
+    // A folder stands where the snapshot is to be.
+    let dir: Vec<String> =
+        redis::cmd("CONFIG").arg("GET").arg("dir").query(&mut connection).expect("CONFIG GET");
+    std::fs::create_dir_all(format!("{}/dump.rdb/x", dir[1])).expect("a folder");
     let refused = try_run(&mut connection, "SHUTDOWN SAVE").expect_err("nothing can be saved");
     assert!(refused.to_string().contains("Errors trying to SHUTDOWN"), "{refused}");
+    run(&mut connection, "CONFIG SET stop-writes-on-bgsave-error no");
+    run(&mut connection, "SET k v");
     let refused = try_run(&mut connection, "SHUTDOWN ABORT").expect_err("nothing to abort");
     assert!(refused.to_string().contains("No shutdown in progress"), "{refused}");
     let mut stream = raw(&server);
     stream.write_all(b"SHUTDOWN NOSAVE NOW FORCE\r\n").expect("sent");
     assert!(is_closed(&mut stream));
+}
+
+/// What a directive takes to be put into effect must not need what the transaction holds.
+#[test]
+fn directives_change_within_a_transaction_that_holds_keys() {
+    let server = Served::start(&["--io-threads", "2", "--save", ""]);
+    let mut stream = raw(&server);
+    let directives = [
+        "maxmemory 1000000000",
+        "maxmemory 0",
+        "appendonly yes",
+        "appendfsync always",
+        "appendonly no",
+        "save \"100 1\"",
+        "requirepass x",
+        "requirepass \"\"",
+        "repl-backlog-size 2mb",
+    ];
+    let mut sent = String::from("MULTI\r\nSET a b\r\n");
+    directives.iter().for_each(|line| sent.push_str(&format!("CONFIG SET {line}\r\n")));
+    sent.push_str("INFO\r\nBGSAVE\r\nWAIT 0 1\r\nROLE\r\nREPLICAOF NO ONE\r\nSET {x}c d\r\nEXEC\r\nECHO end\r\n");
+    stream.write_all(sent.as_bytes()).expect("sent");
+    let mut reply = Vec::new();
+    let mut buffer = [0; 4096];
+    while !reply.ends_with(b"end\r\n") {
+        let count = stream.read(&mut buffer).expect("an answer, and no deadlock");
+        reply.extend_from_slice(&buffer[..count]);
+    }
+    let reply = String::from_utf8_lossy(&reply);
+    assert!(!reply.contains("-ERR"), "{reply}");
+    assert_eq!(run(&mut server.connect(), "GET {x}c"), redis::Value::BulkString(b"d".to_vec()));
 }

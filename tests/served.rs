@@ -1,6 +1,6 @@
 //! The built binary: run to its end, or serving on a free port.
 //!
-//! A server keeps nothing and dies with its value. Compiled plugins are cached in Cargo's folder for
+//! A server has a folder of its own unless it is told one, and dies with its value. Compiled plugins are cached in Cargo's folder for
 //! tests, so that only the first server compiles them.
 
 use std::io::Read;
@@ -57,40 +57,50 @@ pub(crate) fn free_port() -> u16 {
 pub(crate) struct Served {
     process: Child,
     port: u16,
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl Served {
     /// Starts one and waits until it answers.
     pub(crate) fn start(args: &[&str]) -> Self {
-        (0..PORT_ATTEMPTS).find_map(|_| Self::try_start(None, args)).expect("reef serve starts")
+        (0..PORT_ATTEMPTS)
+            .find_map(|_| Self::try_start(None, None, args))
+            .expect("reef serve starts")
+    }
+
+    /// Starts one whose data is in this folder.
+    pub(crate) fn start_in(folder: &Path, args: &[&str]) -> Self {
+        let start = |_| Self::try_start(None, Some(folder), args);
+        (0..PORT_ATTEMPTS).find_map(start).expect("reef serve starts")
     }
 
     /// Starts one with a configuration file.
     pub(crate) fn start_from(file: &Path, args: &[&str]) -> Self {
-        let start = |_| Self::try_start(Some(file), args);
+        let start = |_| Self::try_start(Some(file), None, args);
         (0..PORT_ATTEMPTS).find_map(start).expect("reef serve starts")
     }
 
-    fn try_start(file: Option<&Path>, args: &[&str]) -> Option<Self> {
-        let folder = tempfile::tempdir().expect("a folder");
+    fn try_start(file: Option<&Path>, folder: Option<&Path>, args: &[&str]) -> Option<Self> {
+        let own = folder.is_none().then(|| tempfile::tempdir().expect("a folder"));
+        let folder = folder.or(own.as_ref().map(|own| own.path())).expect("one of both");
         let port = free_port();
         let process = reef()
             .arg("serve")
             .args(file)
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"])
-            .arg(folder.path())
+            .arg(folder)
             .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary runs");
-        let mut served = Self { process, port, _folder: folder };
+        let mut served = Self { process, port, _folder: own };
         let deadline = Instant::now() + START_TIMEOUT;
         while Instant::now() < deadline && served.process.try_wait().expect("a child").is_none() {
             // Whoever listens there must be this process, not one that took the port.
             if TcpStream::connect(("127.0.0.1", port)).is_ok()
                 && served.info("process_id") == served.process.id().to_string()
+                && served.info("loading") == "0"
             {
                 return Some(served);
             }
@@ -125,6 +135,12 @@ impl Served {
     /// Runs the binary with these arguments and this server's URL.
     pub(crate) fn run(&self, args: &[&str]) -> Output {
         reef().args(args).args(["--url", &self.url()]).output().expect("the binary runs")
+    }
+
+    /// Kills it at once, and waits until it is gone.
+    pub(crate) fn kill(mut self) {
+        self.process.kill().expect("it runs");
+        self.process.wait().expect("a child");
     }
 
     /// Asks it to stop as an init system would, and waits; how it ended and what it had logged.

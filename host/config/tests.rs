@@ -261,14 +261,15 @@ fn a_refusal_tells_where_and_what() {
 
 #[test]
 fn directives_without_effect_are_named_in_warnings() {
-    let conf = "always-show-logo no\nrdbcompression no\nport 1\ndaemonize yes\ncluster-enabled no";
-    let (config, warnings) = load(conf, &["--rdbcompression", "yes"]).expect("valid");
+    let conf =
+        "always-show-logo no\nrdb-del-sync-files no\nport 1\ndaemonize yes\ncluster-enabled no";
+    let (config, warnings) = load(conf, &["--rdb-del-sync-files", "yes"]).expect("valid");
     let mut warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
     warnings.sort();
     assert_eq!(
         warnings,
         [
-            "--rdbcompression: 'rdbcompression' is accepted for compatibility and has no effect",
+            "--rdb-del-sync-files: 'rdb-del-sync-files' is accepted for compatibility and has no effect",
             "redis.conf: accepted without effect, at their defaults: always-show-logo, cluster-enabled",
             "redis.conf:4: 'daemonize' has no effect: Reef stays in the foreground; \
          running in the background is left to the service manager",

@@ -4,7 +4,12 @@
 //! check held. What a step compares with (a transaction that is not atomic, an index that is
 //! damaged on purpose) must fail: otherwise the checks would prove nothing.
 
+mod cable;
+mod fault_tolerance;
 mod house;
+mod ledger;
+mod process;
+mod replication;
 mod stage;
 mod transactions;
 
@@ -13,6 +18,7 @@ use std::io::Write;
 use clap::{Args, ValueEnum};
 
 use super::Failure;
+use super::client::Server;
 use house::House;
 use stage::Stage;
 
@@ -25,6 +31,9 @@ pub(super) struct DemoArgs {
     /// Print JSON, for programs.
     #[arg(long)]
     json: bool,
+    /// What a demonstration runs to have a client that can be killed: one command, at this URL.
+    #[arg(long, hide = true, num_args = 2.., value_names = ["URL", "WORD"])]
+    call: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -34,7 +43,9 @@ enum What {
     WriteBehind,
     Rendezvous,
     Tenants,
+    /// Copies that follow through kills, cuts and a failover.
     Replication,
+    /// Dying clients, cut networks, kills, crowds, full disks.
     FaultTolerance,
     /// All there are.
     All,
@@ -48,16 +59,31 @@ impl What {
 }
 
 pub(super) fn run(args: DemoArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    if let Some((url, words)) = args.call.split_first() {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        return Ok(Server::at(url)?.connect()?.call::<()>(&words)?);
+    }
+    let mut stage = Stage::new(args.json, out);
     match args.what {
-        What::Transactions | What::All => {}
+        What::Transactions => show_transactions(&mut stage)?,
+        What::Replication => replication::show(&mut stage)?,
+        What::FaultTolerance => fault_tolerance::show(&mut stage)?,
+        What::All => {
+            show_transactions(&mut stage)?;
+            replication::show(&mut stage)?;
+            fault_tolerance::show(&mut stage)?;
+        }
         what => {
             let name = what.name();
             return Err(Failure::new(format!("the demonstration '{name}' is not there yet")));
         }
     }
-    let mut stage = Stage::new(args.json, out);
-    let house = House::start()?;
-    transactions::show(&mut stage, &house)?;
-    house.stop();
     stage.end()
+}
+
+fn show_transactions(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    let house = House::start()?;
+    transactions::show(stage, &house)?;
+    house.stop();
+    Ok(())
 }

@@ -105,12 +105,15 @@ impl Effects {
 
     /// Moves all effects of `other` behind these.
     pub fn append(&mut self, other: &mut Self) {
+        self.is_open = false;
+        other.is_open = false;
+        if self.is_empty() {
+            return core::mem::swap(self, other);
+        }
         let offset = self.bytes.len();
         self.bytes.append(&mut other.bytes);
         let moved = other.entries.drain(..);
         self.entries.extend(moved.map(|entry| Entry { end: offset + entry.end, ..entry }));
-        self.is_open = false;
-        other.is_open = false;
     }
 
     /// Ends the unit: what comes takes effect on its own.
@@ -272,14 +275,14 @@ impl Cx<'_> {
     }
 
     /// Runs a command as [`call`](Self::call) does, and says its effect.
-    #[cold]
+    #[inline(never)]
     pub(crate) fn call_and_tell(
         &mut self,
         command: &CommandRef,
         argv: Argv<'_>,
     ) -> Result<(), Error> {
         let (changes, database) = (self.keys.changes(), self.keys.database);
-        if command.flags.has(Flags::WRITE) {
+        if command.flags.has(Flags::WRITE) && self.keys.has_due() {
             // What has expired is gone for this command, so it must be for a copy.
             command.keys.visit(argv, |position| self.keys.shed(argv.get(position)));
         }

@@ -7,7 +7,8 @@
 //!
 //! Reading order: [`command`] (the table's entries), [`commands`] (the families), [`step`] (one
 //! command from arguments to reply), [`keyspace`] (where every change is recorded), [`types`] (the
-//! data structures), [`rdb`] (values as bytes), [`batch`] (plugins' atomic batches).
+//! data structures), [`rdb`] (values as bytes), [`batch`] (plugins' atomic batches), [`effects`] (what
+//! replicas and the log have to run).
 #![no_std]
 
 extern crate alloc;

@@ -15,18 +15,18 @@ use crate::judge::judge;
 use crate::peer::SoloPeer;
 
 /// A peer with its only client.
-struct Side<'a> {
+pub(crate) struct Side<'a> {
     peer: &'a mut dyn Peer,
     client: ClientId,
 }
 
 impl<'a> Side<'a> {
-    fn new(peer: &'a mut dyn Peer) -> Self {
+    pub(crate) fn new(peer: &'a mut dyn Peer) -> Self {
         let client = peer.connect().expect("the peer takes connections");
         Self { peer, client }
     }
 
-    fn send(&mut self, args: &[&[u8]]) -> Reply {
+    pub(crate) fn send(&mut self, args: &[&[u8]]) -> Reply {
         let args: Vec<Vec<u8>> = args.iter().map(|arg| arg.to_vec()).collect();
         self.peer.send(self.client, &args).expect("the peer takes commands");
         match self.peer.receive(self.client, Patience::Something).expect("the peer answers") {
@@ -35,14 +35,14 @@ impl<'a> Side<'a> {
         }
     }
 
-    fn bulk(&mut self, args: &[&[u8]]) -> Vec<u8> {
+    pub(crate) fn bulk(&mut self, args: &[&[u8]]) -> Vec<u8> {
         match self.send(args) {
             Reply::Bulk(bytes) => bytes,
             other => panic!("{args:?} got {other:?}"),
         }
     }
 
-    fn ok(&mut self, args: &[&[u8]]) {
+    pub(crate) fn ok(&mut self, args: &[&[u8]]) {
         let reply = self.send(args);
         assert!(!matches!(reply, Reply::Error(_)), "{args:?} got {reply:?}");
     }
@@ -70,12 +70,12 @@ impl<'a> Side<'a> {
 }
 
 /// A value and how it is made.
-struct Recipe {
-    name: &'static str,
-    commands: Vec<Vec<Vec<u8>>>,
+pub(crate) struct Recipe {
+    pub(crate) name: &'static str,
+    pub(crate) commands: Vec<Vec<Vec<u8>>>,
 }
 
-fn recipe(name: &'static str, command: &str, arguments: Vec<Vec<u8>>) -> Recipe {
+pub(crate) fn recipe(name: &'static str, command: &str, arguments: Vec<Vec<u8>>) -> Recipe {
     let chunks = arguments.chunks(500);
     let head = [command.as_bytes().to_vec(), b"k".to_vec()];
     let commands = chunks.map(|chunk| [&head[..], chunk].concat()).collect();
@@ -86,7 +86,7 @@ fn numbers(count: i64) -> Vec<Vec<u8>> {
     (0..count).map(|number| (number * number - 50).to_string().into_bytes()).collect()
 }
 
-fn texts(count: usize) -> Vec<Vec<u8>> {
+pub(crate) fn texts(count: usize) -> Vec<Vec<u8>> {
     let mut texts: Vec<Vec<u8>> = ["", "-1", "128", "70000", "-2147483649", "007", "\u{e9}\0\r\n"]
         .map(|text| text.as_bytes().to_vec())
         .to_vec();
@@ -94,7 +94,7 @@ fn texts(count: usize) -> Vec<Vec<u8>> {
     texts
 }
 
-fn pairs(firsts: Vec<Vec<u8>>, second: impl Fn(usize) -> String) -> Vec<Vec<u8>> {
+pub(crate) fn pairs(firsts: Vec<Vec<u8>>, second: impl Fn(usize) -> String) -> Vec<Vec<u8>> {
     let pairs = firsts.into_iter().enumerate();
     pairs.flat_map(|(index, first)| [first, second(index).into_bytes()]).collect()
 }
@@ -116,7 +116,7 @@ fn scored(members: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     members.flat_map(|(index, member)| [score(index).into_bytes(), member]).collect()
 }
 
-fn recipes() -> Vec<Recipe> {
+pub(crate) fn recipes() -> Vec<Recipe> {
     let long = vec![b'l'; 20_000];
     let noise: Vec<u8> = (0..30_000_u32).flat_map(|n| n.wrapping_mul(n).to_be_bytes()).collect();
     let mut recipes: Vec<Recipe> = texts(1)
@@ -145,7 +145,7 @@ fn recipes() -> Vec<Recipe> {
 }
 
 /// Directives under which packed forms are used as far as they go, or not at all.
-const FORMS: [&[(&str, &str)]; 2] = [
+pub(crate) const FORMS: [&[(&str, &str)]; 2] = [
     &[],
     &[
         ("hash-max-listpack-entries", "0"),

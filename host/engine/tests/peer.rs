@@ -2,8 +2,9 @@
 
 use std::io;
 
+use reef_engine::effects::Effects;
 use reef_engine::settings::Settings;
-use reef_engine::solo::Solo;
+use reef_engine::solo::{Digest, Solo};
 use reef_resp::OwnedArgv;
 use reef_transcript::{ClientId, Kind, Patience, Peer, Received, decode};
 
@@ -24,6 +25,23 @@ impl SoloPeer {
     pub(crate) fn new(shards: usize) -> Self {
         let settings = Settings { debug_commands: true, ..Settings::default() };
         Self { solo: Solo::new(7, shards, settings), clients: Vec::new() }
+    }
+
+    /// The engine, for what no client may ask.
+    pub(crate) fn solo(&mut self) -> &mut Solo {
+        &mut self.solo
+    }
+
+    /// Takes the effects since they were taken last; from the first time on they are kept.
+    pub(crate) fn take_effects(&mut self) -> Effects {
+        self.solo.keep_effects();
+        self.solo.take_effects()
+    }
+
+    /// What it holds when everything that is due has gone.
+    pub(crate) fn settled_digest(&mut self) -> Digest {
+        self.solo.advance(0);
+        self.solo.digest_with_expired()
     }
 
     /// Recounts what the engine claims about itself; panics on a contradiction.

@@ -1,6 +1,7 @@
-//! What is refused when memory is exhausted, and what is not; how watches end.
+//! What is refused when memory is exhausted, data cannot be written, replicas are missing and so on,
+//! and what is not; how watches end.
 
-use reef_engine::gates::Conditions;
+use reef_engine::gates::{Conditions, DiskFailure};
 use reef_engine::settings::Settings;
 use reef_engine::solo::Solo;
 use reef_resp::OwnedArgv;
@@ -74,6 +75,99 @@ fn without_memory_nothing_is_queued_and_exec_runs_what_takes_none() {
         ("MULTI", "+OK"),
         ("DISCARD", "+OK"),
     ]);
+}
+
+const READONLY: &str = "-READONLY You can't write against a read only replica.";
+const NO_REPLICAS: &str = "-NOREPLICAS Not enough good replicas to write.";
+const STALE: &str =
+    "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+const LOADING: &str = "-LOADING Redis is loading the dataset in memory";
+const LOG_FAILS: &str = "-MISCONF Errors writing to the AOF file: No space left on device";
+const SNAPSHOTS_FAIL: &str = "-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.";
+
+/// Everything that can be wrong, from what is looked at last to what is looked at first.
+fn troubles() -> [(Conditions, &'static str); 7] {
+    let loading = Conditions { loading: true, ..Conditions::default() };
+    let stale = Conditions { stale_replica: true, ..loading };
+    let readonly = Conditions { readonly_replica: true, ..stale };
+    let alone = Conditions { replicas_missing: true, ..readonly };
+    let snapshots = Conditions { disk_failure: Some(DiskFailure::Snapshot), ..alone };
+    let full = DiskFailure::Log("No space left on device");
+    let log = Conditions { disk_failure: Some(full), ..alone };
+    let memory = Conditions { out_of_memory: true, ..log };
+    [
+        (loading, LOADING),
+        (stale, STALE),
+        (readonly, READONLY),
+        (alone, NO_REPLICAS),
+        (snapshots, SNAPSHOTS_FAIL),
+        (log, LOG_FAILS),
+        (memory, OOM),
+    ]
+}
+
+#[test]
+fn of_several_troubles_the_first_is_told_in_redis_order() {
+    let mut one = One::new(8);
+    one.check(&[("SET k 1", "+OK")]);
+    for (conditions, reply) in troubles() {
+        one.solo.set_conditions(Conditions::default());
+        one.check(&[("MULTI", "+OK"), ("SET k 2", "+QUEUED")]);
+        one.solo.set_conditions(conditions);
+        let aborted = format!(
+            "-EXECABORT Transaction discarded because of: {}",
+            reply.trim_start_matches('-')
+        );
+        one.check(&[("EXEC", &aborted), ("EXEC", "-ERR EXEC without MULTI"), ("SET k 3", reply)]);
+        // What is refused when it is queued ends the transaction, too.
+        let memory = if conditions.out_of_memory { OOM } else { reply };
+        one.check(&[("MULTI", "+OK"), ("SET k 4", memory)]);
+        let previous = "-EXECABORT Transaction discarded because of previous errors.";
+        one.check(&[("EXEC", previous), ("MULTI", "+OK"), ("EXEC", "*0")]);
+    }
+    one.solo.set_conditions(Conditions::default());
+    one.check(&[("GET k", "$1\r\n1")]);
+}
+
+#[test]
+fn each_trouble_stops_its_own_commands_only() {
+    let mut one = One::new(8);
+    one.check(&[("SET k 1", "+OK")]);
+    let only = |change: fn(&mut Conditions)| {
+        let mut conditions = Conditions::default();
+        change(&mut conditions);
+        conditions
+    };
+    for (conditions, refused) in [
+        (only(|at| at.readonly_replica = true), READONLY),
+        (only(|at| at.replicas_missing = true), NO_REPLICAS),
+        (only(|at| at.disk_failure = Some(DiskFailure::Snapshot)), SNAPSHOTS_FAIL),
+    ] {
+        one.solo.set_conditions(conditions);
+        one.check(&[("GET k", "$1\r\n1"), ("DEL k", refused), ("SORT k", refused)]);
+        one.check(&[("PUBLISH c m", ":0"), ("CONFIG SET timeout 0", "+OK")]);
+        // Redis lets nobody ping it while its disk fails.
+        let ping = if conditions.disk_failure.is_some() { refused } else { "+PONG" };
+        one.check(&[("PING", ping)]);
+    }
+    for (conditions, refused) in
+        [(only(|at| at.stale_replica = true), STALE), (only(|at| at.loading = true), LOADING)]
+    {
+        one.solo.set_conditions(conditions);
+        one.check(&[("GET k", refused), ("DEL k", refused), ("PING", refused)]);
+        one.check(&[("CONFIG SET timeout 0", "+OK"), ("MULTI", "+OK"), ("DISCARD", "+OK")]);
+    }
+}
+
+#[test]
+fn who_obeys_a_primary_is_not_refused() {
+    for (conditions, _) in troubles() {
+        let mut one = One::new(8);
+        one.solo.obey(one.client);
+        one.solo.set_conditions(conditions);
+        one.check(&[("SET k v", ""), ("MULTI", ""), ("SET l v", ""), ("PING", ""), ("EXEC", "")]);
+        assert_eq!(one.solo.digest().len(), 2);
+    }
 }
 
 #[test]

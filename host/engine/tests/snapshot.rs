@@ -101,11 +101,14 @@ impl World {
     /// Removes and changes many keys, so that segments merge.
     fn shrink(&mut self) {
         for _ in 0..self.next_key.min(2000) {
-            let key = format!("burst:{}", self.traffic.rng.below(self.next_key));
+            let number = self.traffic.rng.below(self.next_key);
+            let key = format!("burst:{number}");
             match self.traffic.rng.below(10) {
                 0 => self.run(&["SET", &key, "other text"]),
                 1 => self.run(&["GETEX", &key, "PX", "100"]),
                 2 => self.run(&["GET", &key]),
+                // Mostly as long as what is there, which is overwritten in place.
+                3..5 => self.run(&["SET", &key, &(number + 2).to_string()]),
                 _ => self.run(&["UNLINK", &key]),
             }
         }
@@ -178,7 +181,7 @@ fn story(seed: u64, shards: usize, tally: &mut Tally) {
                 eagerness = *world.traffic.rng.pick(&[&1, &5, &50]);
             }
             None => {}
-            Some(_) if world.traffic.rng.below(200) == 0 => {
+            Some(_) if world.traffic.rng.below(60) == 0 => {
                 if world.traffic.rng.below(3) > 0 {
                     world.solo.abandon_snapshot();
                 } else {

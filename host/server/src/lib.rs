@@ -21,6 +21,7 @@ mod listener;
 mod mailbox;
 mod memory;
 mod monitors;
+mod notices;
 mod pause;
 mod persistence;
 mod post;

@@ -29,6 +29,8 @@ pub(crate) const STARTUP_BYTES: usize = 1024 * 1024;
 pub(crate) struct Ledger {
     /// Whether there is a limit, so that somebody reads the figure.
     is_kept: AtomicBool,
+    /// Whether the figure is to be made anew, because nobody has kept it so far.
+    pub(crate) is_outdated: AtomicBool,
     data_bytes: AtomicUsize,
     /// Whether a replica leaves eviction to its primary.
     is_left_to_primary: AtomicBool,
@@ -144,9 +146,9 @@ impl Store {
         let is_kept = rules.settings.eviction.bytes_max > 0;
         self.ledger().is_kept.store(is_kept, Ordering::Release);
         if is_kept {
-            self.recount();
-            let is_over = self.ledger().used() > rules.settings.eviction.bytes_max;
-            self.ledger().unfinished.store(is_over, Ordering::Release);
+            // Later: whoever changes the limit may hold shards.
+            self.ledger().is_outdated.store(true, Ordering::Release);
+            self.ledger().unfinished.store(true, Ordering::Release);
         }
     }
 
@@ -157,11 +159,19 @@ impl Store {
             return Room::AMPLE;
         }
         let ledger = self.ledger();
+        self.bring_up_to_date();
         let fits = ledger.used() <= rules.settings.eviction.bytes_max;
         if fits && ledger.exceeded_since.load(Ordering::Relaxed) == 0 {
             return Room::AMPLE;
         }
         self.evict(rules, now)
+    }
+
+    #[inline]
+    fn bring_up_to_date(&self) {
+        if self.ledger().is_outdated.load(Ordering::Relaxed) {
+            self.recount();
+        }
     }
 
     /// Whether the primary decides what gives way (`replica-ignore-maxmemory`).
@@ -182,6 +192,7 @@ impl Store {
         if self.pause().at(now) != Pause::Nothing {
             return Room::AMPLE;
         }
+        self.bring_up_to_date();
         let started = Instant::now();
         // Whoever evicts already makes room for this command as well.
         let Some(mut evictor) = self.ledger().evictor.try_lock() else { return Room::AMPLE };

@@ -19,7 +19,7 @@ use reef_engine::acl::Directory;
 use reef_engine::backend::{Backend, Batch, Caller, CommandColumns, Items, Outcome, StepError};
 use reef_engine::batch::Plan;
 use reef_engine::clock::Millis;
-use reef_engine::command::{Command, Flags};
+use reef_engine::command::Command;
 use reef_engine::effects::{Audience, Effect, Effects};
 use reef_engine::gates::{Conditions, Pause};
 use reef_engine::grants::Grants;
@@ -148,7 +148,7 @@ impl Store {
         }
     }
 
-    fn stream(&self) -> Option<&Stream> {
+    pub(crate) fn stream(&self) -> Option<&Stream> {
         self.replication.get().map(|replication| &replication.stream).filter(|s| s.is_on())
     }
 
@@ -249,7 +249,9 @@ impl Store {
     }
 
     /// Brings the ledger up to date with all shards.
+    #[cold]
     pub(crate) fn recount(&self) {
+        self.ledger.is_outdated.store(false, Ordering::Release);
         for index in 0..self.shards.len() {
             self.note_growth(index, &self.shards[index].0.lock());
         }
@@ -346,7 +348,9 @@ impl Store {
             return Execution::default();
         }
         let mut conditions = *conditions;
-        conditions.pause = self.pause.at(*now);
+        if !session.obeys_primary {
+            conditions.pause = self.pause.at(*now);
+        }
         conditions.out_of_memory |= !room.is_there;
         let admission = step::admit(argv, session, registry, rules, &conditions, reply);
         let (command, shards) = match admission {
@@ -381,7 +385,7 @@ impl Store {
             answer
         });
         self.sweep(&mut journal);
-        let may_write = !command.flags.has(Flags::READONLY);
+        let may_write = command.may_write() || command.is_exec();
         Execution { command: Some(command.id()), ran: true, postponed: false, may_write, answer }
     }
 
@@ -419,6 +423,19 @@ impl Store {
             }
             _ => self.with_several(set, step),
         }
+    }
+
+    /// Takes one shard for the length of `act`, which serves nobody; then whoever waits for it has
+    /// it next, however soon it is asked for again.
+    pub(crate) fn with_shard_fairly<R>(
+        &self,
+        index: usize,
+        act: impl FnOnce(&mut Shard) -> R,
+    ) -> R {
+        let mut shard = self.shards[index].0.lock();
+        let result = act(&mut shard);
+        MutexGuard::unlock_fair(shard);
+        result
     }
 
     /// Waiters may come while the locks are taken again in order: then it begins anew.
@@ -599,6 +616,10 @@ impl Backend for Store {
     fn set_plugin_commands(&self, commands: Vec<Arc<Command>>) -> Result<(), String> {
         self.registry.store(Arc::new(Registry::with_plugins(&commands)?));
         Ok(())
+    }
+
+    fn tell_copies(&self, notice: &[u8]) {
+        self.tell_notice(notice);
     }
 
     fn now_ms(&self) -> u64 {

@@ -12,7 +12,9 @@ use reef_server::{Options, Server, Store};
 fn serve() -> Server {
     let options = Options { port_any: true, workers: 2, ..Options::default() };
     let store = Store::new(1, 8, Settings::default());
-    Server::start(store, options, None, None, 1).expect("the server starts")
+    let mut server = Server::start(store, options, None, None, 1).expect("the server starts");
+    server.load().expect("there is nothing to load");
+    server
 }
 
 /// The text that a command replies.

@@ -14,7 +14,9 @@ fn serve(shards: usize, password: &str) -> Server {
     let options = Options { port_any: true, workers: 1, ..Options::default() };
     let settings = Settings { password: password.as_bytes().into(), ..Settings::default() };
     let store = Store::new(1, shards, settings);
-    Server::start(store, options, None, None, 1).expect("the server starts")
+    let mut server = Server::start(store, options, None, None, 1).expect("the server starts");
+    server.load().expect("there is nothing to load");
+    server
 }
 
 /// A command as clients send it.

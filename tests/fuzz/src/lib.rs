@@ -10,14 +10,16 @@
 //! nor memory out of proportion ([`measure`]). What they do not do: judge what a command answers; the
 //! transcripts do that.
 //!
-//! The engine's own tests borrow the generators: [`choice::Rng`] and [`walk`].
+//! The engine's own tests borrow the generators, [`choice::Rng`] and [`walk`], and [`copy`].
 
 pub mod choice;
 pub mod commands;
+pub mod copy;
 pub mod frames;
 pub mod measure;
 pub mod parsers;
 pub mod payloads;
+pub mod rdb_file;
 pub mod runner;
 pub mod users;
 pub mod walk;
@@ -31,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     ("frames", frames::run),
     ("commands", commands::run),
     ("payloads", payloads::run),
+    ("rdb_file", rdb_file::run),
     ("users", users::run),
     ("parsers", parsers::run),
 ];

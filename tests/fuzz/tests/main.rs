@@ -30,6 +30,11 @@ fn payloads() {
 }
 
 #[test]
+fn rdb_file() {
+    fuzz("rdb_file");
+}
+
+#[test]
 fn users() {
     fuzz("users");
 }
@@ -41,5 +46,5 @@ fn parsers() {
 
 #[test]
 fn every_target_has_its_test() {
-    assert_eq!(TARGETS.len(), 5, "a target without a test is never called");
+    assert_eq!(TARGETS.len(), 6, "a target without a test is never called");
 }

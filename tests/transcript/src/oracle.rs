@@ -1,10 +1,11 @@
 //! Starts a real redis-server to record from and to certify against.
 //!
-//! It listens on a free loopback port, keeps nothing on disk and dies with the value.
+//! It listens on a free loopback port, keeps nothing on disk unless told to, and dies with the value.
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -38,9 +39,30 @@ impl RedisServer {
     /// # Errors
     /// There is none, or it does not listen.
     pub fn start(program: &OsStr) -> io::Result<Self> {
+        Self::start_in(program, &std::env::temp_dir(), "reef-there-is-no-such-file.rdb")
+    }
+
+    /// The same with a folder of its own: it loads the file of this name from there, if there is
+    /// one, and saves to it when told to.
+    ///
+    /// # Errors
+    /// There is none, it does not listen, or it does not take the file.
+    pub fn start_in(program: &OsStr, folder: &Path, file: &str) -> io::Result<Self> {
+        Self::start_with(program, folder, &["--appendonly", "no", "--dbfilename", file])
+    }
+
+    /// The same with an append-only file, synced always, in this folder.
+    ///
+    /// # Errors
+    /// There is none, or it does not listen.
+    pub fn start_with_log(program: &OsStr, folder: &Path) -> io::Result<Self> {
+        Self::start_with(program, folder, &["--appendonly", "yes", "--appendfsync", "always"])
+    }
+
+    fn start_with(program: &OsStr, folder: &Path, files: &[&str]) -> io::Result<Self> {
         let mut last = io::Error::other("no port was tried");
         for _ in 0..PORT_ATTEMPTS_MAX {
-            match Self::start_on(program, free_port()?) {
+            match Self::start_on(program, folder, files, free_port()?) {
                 Ok(server) => return Ok(server),
                 Err(error) => last = error,
             }
@@ -54,12 +76,13 @@ impl RedisServer {
         self.address
     }
 
-    fn start_on(program: &OsStr, port: u16) -> io::Result<Self> {
+    fn start_on(program: &OsStr, folder: &Path, files: &[&str], port: u16) -> io::Result<Self> {
         let port_text = port.to_string();
         let child = Command::new(program)
-            .args(["--port", &port_text, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args(["--port", &port_text, "--bind", "127.0.0.1", "--save", ""])
+            .args(files)
             .args(["--enable-debug-command", "yes", "--dir"])
-            .arg(std::env::temp_dir())
+            .arg(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -306,7 +306,9 @@ fn expire_by(cx: &mut Cx<'_>, args: &mut Args<'_>, unit: Unit, name: &str) -> Re
         match u64::try_from(at).map(Millis::new) {
             Ok(at) if at > cx.keys.horizon() => {
                 cx.keys.set_expiry(key, Some(at), "expire");
-                cx.rewrite_with(&[&"PEXPIREAT", &key, &at], { words }.rest());
+                if unit != Unit::UnixMillis {
+                    cx.rewrite_with(&[&"PEXPIREAT", &key, &at], { words }.rest());
+                }
             }
             _ => {
                 cx.keys.remove(key);

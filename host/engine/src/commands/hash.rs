@@ -286,16 +286,20 @@ fn hincrbyfloat(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         return Err(Error::NAN_OR_INFINITY);
     }
     let hasher = &cx.keys.rules.hasher;
-    let sum = cx.keys.edit_or_create::<Hash, _>(key, "hincrbyfloat", |hash| {
+    let (sum, expires_at) = cx.keys.edit_or_create::<Hash, _>(key, "hincrbyfloat", |hash| {
         let value = match hash.get(hasher, field) {
             Some(value) => value.with(LongDouble::parse).ok_or(Error::HashNotAFloat)?,
             None => LongDouble::ZERO,
         };
         let sum = float::add(value, increment)?;
         hash.set_value(field, &sum);
-        Ok(sum)
+        Ok((sum, hash.expiry(hasher, field)))
     })?;
     cx.rewrite(&[&"HSET", &key, &field, &sum]);
+    if let Some(at) = expires_at {
+        // HSET lets a field stay for good.
+        cx.rewrite(&[&"HPEXPIREAT", &key, &at, &"FIELDS", &"1", &field]);
+    }
     cx.reply.bulk(&sum);
     Ok(())
 }

@@ -26,6 +26,7 @@ mod info;
 mod info_fields;
 mod introspection;
 mod latency;
+mod lcs;
 mod list;
 mod list_blocking;
 mod memory;

@@ -164,7 +164,11 @@ impl<'a> Request<'a> {
                 if self.keeps_order {
                     (alpha, by) = (true, None);
                 }
-                set.iter().map(Element::to_vec).collect()
+                let mut members: Vec<_> = set.iter().map(Element::to_vec).collect();
+                if self.store.is_some() {
+                    members.sort_unstable();
+                }
+                members
             }
             _ => return Err(Error::WrongType),
         };

@@ -154,11 +154,6 @@ impl Options {
     }
 }
 
-/// The id from which on trimming left entries; above all ids if it left none.
-fn first_kept(stream: &Stream) -> Id {
-    if stream.is_empty() { Id::MAX } else { stream.marks().first_id }
-}
-
 /// Approximate trimming is exact for copies: up to where it came. The id is the one that was given.
 fn rewrite(cx: &mut Cx<'_>, argv: Argv<'_>, key: &[u8], options: &Options, id: Option<Id>) {
     let trim = options.trim.filter(|trim| trim.approximate);
@@ -170,7 +165,7 @@ fn rewrite(cx: &mut Cx<'_>, argv: Argv<'_>, key: &[u8], options: &Options, id: O
         words[options.threshold_at - 1] = b"=";
         words[options.threshold_at] = match trim.kept {
             Kept::Len(_) => number::format_u64(&mut len, stream.len()),
-            Kept::From(_) => first_kept(stream).format(&mut edge),
+            Kept::From(_) => stream.first_node_id().unwrap_or(Id::MAX).format(&mut edge),
         };
     }
     if let Some(id) = id {

@@ -47,14 +47,15 @@ impl Keyspace<'_> {
         self.journal.effects.end_unit();
     }
 
+    /// Whether something in the selected database is due and has not been removed yet.
+    pub(crate) fn has_due(&self) -> bool {
+        let mut next = self.parts().filter_map(|(_, database)| database.next_expiry());
+        next.any(|at| at <= self.horizon)
+    }
+
     /// Removes what is due of a key.
     pub(crate) fn shed(&mut self, key: &[u8]) {
-        let place = self.place(key);
-        let horizon = self.horizon;
-        let next = self.database_at(place.shard).and_then(|database| database.next_expiry());
-        if next.is_some_and(|at| at <= horizon) {
-            self.remove_expired(place, key);
-        }
+        self.remove_expired(self.place(key), key);
     }
 
     /// Says that a key has expired.

@@ -16,7 +16,7 @@
 //! snapshots in a row, does a beginning cost a look at every slot.
 //!
 //! What it does not do: a value is written in one go, however large it is, and so is one that
-//! changes; pieces are bounded in bytes only up to the value that crosses the bound. What was
+//! changes; pieces are bounded only up to the value that crosses the bound, and by a segment of the table. What was
 //! written ahead waits in memory until the next piece is taken ([`Shard::snapshot_bytes`]).
 
 use alloc::boxed::Box;
@@ -64,7 +64,7 @@ pub struct Piece {
 #[derive(Debug, Default)]
 pub(super) struct Snapshot {
     /// Databases that were emptied since it began.
-    detached: Vec<Box<Database>>,
+    detached: Vec<Database>,
 }
 
 impl Epoch {
@@ -132,50 +132,57 @@ impl Database {
     /// Gives away what was written ahead.
     fn take_ahead(&mut self, out: &mut Vec<u8>) {
         let Some(owed) = &mut self.epoch.owed else { return };
+        let mut ahead = core::mem::take(&mut owed.ahead);
         if out.is_empty() {
-            core::mem::swap(out, &mut owed.ahead);
+            core::mem::swap(out, &mut ahead);
         } else {
-            out.append(&mut owed.ahead);
+            out.append(&mut ahead);
         }
-        owed.ahead = Vec::new();
     }
 
-    /// Walks on until `out` has about `bytes_max` bytes. Whether the walk is at its end.
-    fn walk(&mut self, hasher: &Hasher, bytes_max: usize, out: &mut Vec<u8>) -> bool {
-        /// What looking at a slot is worth, in bytes that are written in the same time.
-        const LOOK_BYTES: usize = 16;
-        let Some(owed) = &self.epoch.owed else { return true };
+    /// Walks on until the budget is spent; gives what is left of it. At the end of the walk nothing
+    /// is owed any more.
+    fn walk(&mut self, hasher: &Hasher, mut budget: usize, out: &mut Vec<u8>) -> usize {
+        /// What looking at a slot is worth, in bytes that are read or written in the same time.
+        const LOOK_BYTES: usize = 32;
+        let Some(owed) = &self.epoch.owed else { return budget };
         let (form, number, mut at) = (owed.form, owed.number, owed.position);
-        let (mut is_selected, mut looked) = (false, 0);
-        while out.len() + looked * LOOK_BYTES < bytes_max {
+        let mut is_selected = false;
+        while budget > 0 {
             let Some((slots, epoch, end)) = self.segment_mut(at) else {
                 self.epoch.owed = None;
                 self.epoch.behind = 0;
-                return true;
+                break;
             };
-            looked += 1;
+            // An empty segment takes time, too.
+            let mut looked = 1;
+            // First all of them, so that the processor fetches many at once.
+            let look = |slot: &&mut Slot| {
+                looked += 1;
+                slot.epoch() != epoch.current
+            };
+            let slots: Vec<&mut Slot> = slots.filter(look).collect();
+            if !slots.is_empty() && !is_selected {
+                rdb::write_select(out, number);
+                is_selected = true;
+            }
             for slot in slots {
-                if slot.epoch() == epoch.current {
-                    looked += 1;
-                    continue;
+                // The next piece begins with this segment again and passes over what was written.
+                if budget == 0 {
+                    return 0;
                 }
-                if out.len() >= bytes_max {
-                    // The next piece begins with this segment again and passes over what it wrote.
-                    return false;
-                }
-                if !is_selected {
-                    rdb::write_select(out, number);
-                    is_selected = true;
-                }
+                let start = out.len();
                 rdb::write_record(out, slot, hasher, form);
                 epoch.mark(slot);
+                budget = budget.saturating_sub(out.len() - start + slot.heap_bytes());
             }
+            budget = budget.saturating_sub(looked * LOOK_BYTES);
             at = end;
             if let Some(owed) = &mut epoch.owed {
                 owed.position = at;
             }
         }
-        false
+        budget
     }
 }
 
@@ -197,8 +204,9 @@ impl Shard {
         self.snapshot.is_some()
     }
 
-    /// Appends what was written ahead, then walks on until that is about `budget_bytes`. The
-    /// records stand for themselves: they say which database they belong to.
+    /// Appends what was written ahead, then walks on, about as far as reading and writing
+    /// `budget_bytes` allows: 64 KiB take some 50 us. The records stand for themselves: they say
+    /// which database they belong to.
     pub fn snapshot_piece(
         &mut self,
         rules: &Rules,
@@ -208,16 +216,15 @@ impl Shard {
         let Some(mut snapshot) = self.snapshot.take() else {
             return Piece { is_last: true, waste: Vec::new() };
         };
-        let mut is_last = true;
-        let bytes_max = out.len().saturating_add(budget_bytes.max(1));
+        let (mut budget, mut is_last) = (budget_bytes.max(1), true);
         let attached = self.databases_mut().map(|(_, database)| database);
-        let detached = snapshot.detached.iter_mut().map(|database| &mut **database);
-        for database in attached.chain(detached) {
+        for database in attached.chain(&mut snapshot.detached) {
             database.take_ahead(out);
-            is_last &= database.walk(&rules.hasher, bytes_max, out);
+            budget = database.walk(&rules.hasher, budget, out);
+            is_last &= !database.epoch.is_owed();
         }
         let done = snapshot.detached.extract_if(.., |database| !database.epoch.is_owed());
-        let waste = done.map(|database| *database).collect();
+        let waste = done.collect();
         if !is_last {
             self.snapshot = Some(snapshot);
         }
@@ -228,8 +235,7 @@ impl Shard {
     /// end may take long.
     pub fn abandon_snapshot(&mut self) -> Vec<Database> {
         self.databases_mut().for_each(|(_, database)| database.epoch.owed = None);
-        let snapshot = self.snapshot.take().unwrap_or_default();
-        snapshot.detached.into_iter().map(|database| *database).collect()
+        self.snapshot.take().map(|snapshot| snapshot.detached).unwrap_or_default()
     }
 
     /// Bytes that the snapshot holds in memory: what was written ahead, and databases that were
@@ -251,10 +257,99 @@ impl Shard {
         let keys = database.len();
         match &mut self.snapshot {
             Some(snapshot) if database.epoch.is_owed() => {
-                snapshot.detached.push(database);
+                snapshot.detached.push(*database);
                 (keys, None)
             }
             _ => (keys, Some(*database)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+
+    use super::super::access::Access;
+    use super::super::{Journal, Keyspace, Shards};
+    use super::*;
+    use crate::clock::Millis;
+    use crate::settings::Settings;
+
+    const KEYS: usize = 2000;
+
+    fn filled() -> (Shard, Rules) {
+        let rules = Rules::new(7, 1, Settings::default());
+        let mut shard = Shard::new();
+        for number in 0..KEYS {
+            let key = format!("key:{number}");
+            let slot = Slot::text(key.as_bytes(), b"some text", None, Access::default());
+            assert!(shard.load(0, slot, &rules.hasher));
+        }
+        shard.begin_snapshot(Form::FILE);
+        (shard, rules)
+    }
+
+    /// The pieces to the end: how many they were, and what they gave back.
+    fn walk(shard: &mut Shard, rules: &Rules, budget_bytes: usize) -> (usize, Vec<Database>) {
+        let (mut count, mut waste) = (0, Vec::new());
+        loop {
+            let mut out = Vec::new();
+            let piece = shard.snapshot_piece(rules, budget_bytes, &mut out);
+            assert!(out.len() <= budget_bytes + 50, "{} bytes", out.len());
+            count += 1;
+            waste.extend(piece.waste);
+            shard.check(&rules.hasher);
+            if piece.is_last {
+                return (count, waste);
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_are_small_and_end() {
+        let (mut shard, rules) = filled();
+        assert!(shard.has_snapshot());
+        let (count, waste) = walk(&mut shard, &rules, 1000);
+        assert!(count > KEYS * 25 / 1000 && waste.is_empty(), "{count} pieces");
+        assert!(!shard.has_snapshot());
+        assert!(shard.snapshot_piece(&rules, 1000, &mut Vec::new()).is_last);
+    }
+
+    #[test]
+    fn what_is_only_used_is_not_written_ahead() {
+        let (mut shard, rules) = filled();
+        let now = Millis::new(1 << 40);
+        let mut journal = Journal::new();
+        let mut keys = Keyspace::new(Shards::One(&mut shard), &rules, now, 0, &mut journal);
+        assert!(keys.read(b"key:1").is_some());
+        assert!(!keys.exists(b"nothing"));
+        assert_eq!(shard.snapshot_bytes(), 0);
+        let mut keys = Keyspace::new(Shards::One(&mut shard), &rules, now, 0, &mut journal);
+        assert!(keys.remove(b"key:1"));
+        assert!(shard.snapshot_bytes() > 0);
+        shard.abandon_snapshot();
+        assert_eq!(shard.snapshot_bytes(), 0);
+    }
+
+    #[test]
+    fn an_emptied_database_is_given_back_when_it_was_written() {
+        let (mut shard, rules) = filled();
+        let mut journal = Journal::new();
+        let now = Millis::new(1 << 40);
+        let mut keys = Keyspace::new(Shards::One(&mut shard), &rules, now, 0, &mut journal);
+        assert!(keys.flush(0).is_empty(), "the snapshot still needs it");
+        assert!(keys.is_empty());
+        assert_eq!(keys.changes(), KEYS as u64);
+        assert!(shard.snapshot_bytes() > KEYS * 16);
+        let (_, waste) = walk(&mut shard, &rules, 1000);
+        assert_eq!(waste.iter().map(Database::len).collect::<Vec<_>>(), [KEYS]);
+
+        let (mut shard, rules) = filled();
+        shard.flush_database(0);
+        assert_eq!(shard.abandon_snapshot().len(), 1);
+        let (mut shard, rules) = (filled().0, rules);
+        walk(&mut shard, &rules, 10_000);
+        let (keys, part) = shard.flush_database(0);
+        assert_eq!((keys, part.map(|part| part.len())), (KEYS, Some(KEYS)));
     }
 }

@@ -43,11 +43,12 @@ pub(super) fn read(kind: u8, reader: &mut Reader<'_>, rules: &Rules) -> Result<H
         HASH_ZIPLIST => put_all(&mut hash, Ziplist::new(&reader.string()?), rules)?,
         HASH_LISTPACK => {
             let packed = Packed::from_bytes(reader.string()?.into_owned()).ok_or(Malformed)?;
-            put_all(&mut hash, packed.iter().map(Ok), rules)?;
+            let (hasher, limits) = (&rules.hasher, &rules.settings.limits);
+            hash = Hash::from_packed(packed, hasher, limits).ok_or(Malformed)?;
         }
         _ => return Err(Malformed),
     }
-    if hash.is_empty() { Err(Malformed) } else { Ok(hash) }
+    if hash.is_empty() { Err(reader.empty()) } else { Ok(hash) }
 }
 
 /// Puts fields and values that come in turn.

@@ -74,7 +74,7 @@ pub(super) fn read(kind: u8, reader: &mut Reader<'_>, rules: &Rules) -> Result<H
             put(&mut hash, &reader.string()?, &reader.string()?, at, rules)?;
         }
     }
-    if hash.is_empty() { Err(Malformed) } else { Ok(hash) }
+    if hash.is_empty() { Err(reader.empty()) } else { Ok(hash) }
 }
 
 /// Reads a hash whose fields may expire as Valkey writes it: field by field, each with its time or

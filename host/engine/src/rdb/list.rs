@@ -49,13 +49,12 @@ pub(super) fn read(kind: u8, reader: &mut Reader<'_>, rules: &Rules) -> Result<L
                 NODE_LARGE => list.push_back(&reader.string()?, limits),
                 NODE_PACKED => {
                     let packed = Packed::from_bytes(reader.string()?.into_owned());
-                    let packed = packed.ok_or(Malformed)?;
-                    packed.iter().for_each(|it| it.with(|text| list.push_back(text, limits)));
+                    list.push_back_packed(packed.ok_or(Malformed)?, limits);
                 }
                 _ => return Err(Malformed),
             },
             _ => return Err(Malformed),
         }
     }
-    if list.is_empty() { Err(Malformed) } else { Ok(list) }
+    if list.is_empty() { Err(reader.empty()) } else { Ok(list) }
 }

@@ -12,6 +12,9 @@ const DISTANCE_MAX: usize = 1 << 13;
 const REPETITION_MIN: usize = 3;
 const REPETITION_MAX: usize = 264;
 
+/// Tables of up to so many bits need no allocation.
+const SMALL_BITS: u32 = 8;
+
 /// What three bytes can become at most: the longest repetition.
 const EXPANSION_MAX: usize = REPETITION_MAX;
 
@@ -22,8 +25,11 @@ pub(super) fn compress(text: &[u8], bytes_max: usize) -> Option<Vec<u8>> {
         return None;
     }
     // Where a text of three bytes was seen last, plus one. Small texts need no large table.
-    let bits = text.len().next_power_of_two().ilog2().clamp(8, 14);
-    let mut seen = vec![0_u32; 1 << bits];
+    let bits = text.len().next_power_of_two().ilog2().clamp(6, 14);
+    let is_small = bits <= SMALL_BITS;
+    let mut small = [0_u32; 1 << SMALL_BITS];
+    let mut large = vec![0_u32; if is_small { 0 } else { 1 << bits }];
+    let seen = if is_small { &mut small[..1 << bits] } else { &mut large[..] };
     let mut out = Vec::with_capacity(text.len() / 2);
     let (mut at, mut literals_from) = (0, 0);
     while at + REPETITION_MIN <= text.len() && out.len() < bytes_max {

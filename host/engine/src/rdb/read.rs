@@ -24,13 +24,15 @@ pub struct Reader<'a> {
     string_bytes_max: usize,
     /// How many bytes more would have been read.
     missing: Option<usize>,
+    /// Whether what was wrong is only that a collection was empty; then it has been read.
+    is_empty: bool,
 }
 
 impl<'a> Reader<'a> {
     /// At the start of `bytes`; no string may come out longer than `string_bytes_max`.
     #[must_use]
     pub fn new(bytes: &'a [u8], string_bytes_max: usize) -> Self {
-        Self { rest: bytes, string_bytes_max, missing: None }
+        Self { rest: bytes, string_bytes_max, missing: None, is_empty: false }
     }
 
     /// What has not been read.
@@ -42,6 +44,19 @@ impl<'a> Reader<'a> {
     /// How many bytes more the last reading needed, if that was what it failed for.
     pub(super) fn missing(&self) -> Option<usize> {
         self.missing
+    }
+
+    /// Whether the last reading failed only for a collection without elements, which was read to its
+    /// end: Redis has written such by mistake.
+    pub(super) fn found_empty(&self) -> bool {
+        self.is_empty
+    }
+
+    /// Remembers that a collection, read to its end, has no elements.
+    #[cold]
+    pub(super) fn empty(&mut self) -> Malformed {
+        self.is_empty = true;
+        Malformed
     }
 
     /// Remembers that so many bytes are not there, if that many may come at all.
@@ -92,7 +107,10 @@ impl<'a> Reader<'a> {
 
     /// A number of elements of a collection, which is never empty.
     pub fn count(&mut self) -> Result<u64, Malformed> {
-        self.length().and_then(|count| if count == 0 { Err(Malformed) } else { Ok(count) })
+        match self.length()? {
+            0 => Err(self.empty()),
+            count => Ok(count),
+        }
     }
 
     /// A string, whichever form it has.
@@ -153,7 +171,7 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::write;
+    use super::super::{Form, write};
     use super::*;
 
     const MAX: usize = 1 << 20;
@@ -176,7 +194,7 @@ mod tests {
     fn strings_read_back_and_are_short() {
         let check = |text: &[u8], bytes: usize| {
             let mut out = Vec::new();
-            write::write_string(&mut out, text);
+            write::write_string(&mut out, text, Form::DUMP);
             assert_eq!(out.len(), bytes, "{text:?}");
             let mut reader = Reader::new(&out, MAX);
             assert_eq!(reader.string().as_deref(), Ok(text));
@@ -201,7 +219,7 @@ mod tests {
         let huge = [COMPRESSED, 2, LENGTH_64_BITS, 0, 0, 0, 1, 0, 0, 0, 0, 0, b'a'];
         assert_eq!(Reader::new(&huge, usize::MAX).string(), Err(Malformed));
         let mut out = Vec::new();
-        write::write_string(&mut out, &[b'a'; 1000]);
+        write::write_string(&mut out, &[b'a'; 1000], Form::DUMP);
         assert_eq!(Reader::new(&out, 999).string(), Err(Malformed));
         assert_eq!(
             Reader::new(&[LENGTH_32_BITS, 255, 255, 255, 255, 1], MAX).string(),

@@ -54,5 +54,5 @@ pub(super) fn read(kind: u8, reader: &mut Reader<'_>, rules: &Rules) -> Result<S
         }
         _ => return Err(Malformed),
     };
-    if set.is_empty() { Err(Malformed) } else { Ok(set) }
+    if set.is_empty() { Err(reader.empty()) } else { Ok(set) }
 }

@@ -20,6 +20,9 @@ pub(super) fn kind(set: &SortedSet) -> u8 {
     if set.encoding() == Encoding::Listpack { SORTED_SET_LISTPACK } else { SORTED_SET_2 }
 }
 
+/// Up to this, integers have themselves as their shortest text.
+const INTEGER_MAX: f64 = (1_u64 << 53) as f64;
+
 /// Writes a sorted set; the last member comes first, as from Redis.
 pub(super) fn write(out: &mut Vec<u8>, set: &SortedSet, form: Form) {
     if kind(set) == SORTED_SET_LISTPACK {
@@ -37,6 +40,10 @@ fn listpack(set: &SortedSet) -> Packed {
     let (mut packed, mut text) = (Packed::new(), Vec::new());
     for (member, score) in set.iter() {
         member.with(|member| packed.push_back(member));
+        if score.abs() <= INTEGER_MAX && score == (score as i64) as f64 {
+            packed.push_back_int(score as i64);
+            continue;
+        }
         text.clear();
         number::write_f64_shortest(&mut text, score);
         packed.push_back(&text);
@@ -63,11 +70,12 @@ pub(super) fn read(
         SORTED_SET_ZIPLIST => put_all(&mut set, Ziplist::new(&reader.string()?), rules)?,
         SORTED_SET_LISTPACK => {
             let packed = Packed::from_bytes(reader.string()?.into_owned()).ok_or(Malformed)?;
-            put_all(&mut set, packed.iter().map(Ok), rules)?;
+            let (hasher, limits) = (&rules.hasher, &rules.settings.limits);
+            set = SortedSet::from_texts(&packed, hasher, limits).ok_or(Malformed)?;
         }
         _ => return Err(Malformed),
     }
-    if set.is_empty() { Err(Malformed) } else { Ok(set) }
+    if set.is_empty() { Err(reader.empty()) } else { Ok(set) }
 }
 
 /// Puts members and scores that come in turn.

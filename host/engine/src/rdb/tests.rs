@@ -280,8 +280,8 @@ fn hostile_payloads_give_sound_values_or_none() {
     for from in [&rules, &rules_without_packing()] {
         for value in values(from) {
             let slot = slot(value);
-            let mut body = std::vec![type_of(&slot)];
-            write_value(&mut body, &slot, &from.hasher);
+            let mut body = std::vec![type_of(&slot, Form::DUMP)];
+            write_value(&mut body, &slot, &from.hasher, Form::DUMP);
             bodies.push(body);
         }
     }

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use crate::error::Error;
 use crate::keyspace::{Lfu, Policy};
 use crate::notifications::Classes;
-use crate::settings::Settings;
+use crate::settings::{Lazy, Settings};
 use crate::types::{glob, number};
 
 /// What values a directive takes.
@@ -50,6 +50,9 @@ const DIRECTIVES: &[Directive] = &[
     ("hash-max-listpack-value", "hash-max-ziplist-value", Kind::Memory, "64"),
     ("hll-sparse-max-bytes", "", Kind::Memory, "3000"),
     ("latency-monitor-threshold", "", SIZE, "0"),
+    ("lazyfree-lazy-eviction", "", Kind::YesNo, "no"),
+    ("lazyfree-lazy-expire", "", Kind::YesNo, "no"),
+    ("lazyfree-lazy-server-del", "", Kind::YesNo, "no"),
     (
         "list-max-listpack-size",
         "list-max-ziplist-size",
@@ -76,6 +79,15 @@ const DIRECTIVES: &[Directive] = &[
     ("zset-max-listpack-value", "zset-max-ziplist-value", Kind::Memory, "64"),
 ];
 
+/// The directives about what is freed elsewhere, each with its place.
+fn lazy_of(lazy: &mut Lazy) -> [(&'static str, &mut bool); 3] {
+    [
+        ("lazyfree-lazy-eviction", &mut lazy.eviction),
+        ("lazyfree-lazy-expire", &mut lazy.expire),
+        ("lazyfree-lazy-server-del", &mut lazy.server_del),
+    ]
+}
+
 /// The values of the directives.
 #[derive(Clone, Debug)]
 pub(super) struct Configuration(BTreeMap<&'static str, String>);
@@ -100,6 +112,9 @@ impl Configuration {
             ("stream-node-max-entries", limits.stream_node_entries_max),
         ];
         values.extend(sizes.map(|(name, size)| (name, size.to_string())));
+        for (name, on) in lazy_of(&mut settings.lazy.clone()) {
+            values.insert(name, if *on { "yes" } else { "no" }.to_string());
+        }
         values.insert("list-max-listpack-size", limits.list_node_size.to_string());
         values.insert("databases", settings.databases.to_string());
         values.insert("requirepass", String::from_utf8_lossy(&settings.password).into_owned());
@@ -166,6 +181,9 @@ impl Configuration {
             number("slowlog-max-len").unwrap_or(settings.slow_log.entries_max);
         settings.latency_threshold_ms = number("latency-monitor-threshold").unwrap_or(0) as u64;
         size("proto-max-bulk-len", &mut settings.string_bytes_max);
+        for (name, on) in lazy_of(&mut settings.lazy) {
+            *on = self.0[name] == "yes";
+        }
         let limits = &mut settings.limits;
         size("hash-max-listpack-entries", &mut limits.hash_entries_max);
         size("hash-max-listpack-value", &mut limits.hash_value_bytes_max);

@@ -85,6 +85,24 @@ impl Hash {
         Self::default()
     }
 
+    /// The hash of these fields and values in turn; `None` if a field comes twice or lacks its value.
+    #[must_use]
+    pub fn from_packed(packed: Packed, hasher: &Hasher, limits: &Limits) -> Option<Self> {
+        let entries = packed.len();
+        if !entries.is_multiple_of(2) || !packed.are_distinct(2, hasher) {
+            return None;
+        }
+        let is_short = |entry: Element<'_>| entry.len() <= limits.hash_value_bytes_max;
+        if entries / 2 <= limits.hash_entries_max && packed.iter().all(is_short) {
+            return Some(Self { form: Form::Plain(Shape::Packed(packed)) });
+        }
+        let mut hash = Self::new();
+        for (field, value) in pairs_of(&packed) {
+            field.with(|field| value.with(|value| hash.set(hasher, field, value, limits)));
+        }
+        Some(hash)
+    }
+
     /// Number of fields.
     #[must_use]
     pub fn len(&self) -> usize {

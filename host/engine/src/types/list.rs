@@ -342,6 +342,21 @@ impl List {
         self.settle_within(size.bytes_max, size.elements_max);
     }
 
+    /// Appends the elements of a packed sequence: as it is where it may be a node.
+    pub fn push_back_packed(&mut self, packed: Packed, limits: &Limits) {
+        /// Fewer are better off with their neighbours.
+        const FEW: usize = 8;
+        let size = NodeSize::new(limits);
+        let (len, bytes) = (packed.len(), packed.as_bytes().len());
+        let fits = len <= size.elements_max && bytes + ENTRY_OVERHEAD_BYTES <= size.bytes_max;
+        if fits && (self.is_empty() || len >= FEW) {
+            return self.join_back(Self { shape: Shape::Packed(packed) }, limits);
+        }
+        for element in packed.iter() {
+            element.with(|text| self.push_back(text, limits));
+        }
+    }
+
     /// Recounts everything; panics on a contradiction.
     pub fn check(&self) {
         match &self.shape {

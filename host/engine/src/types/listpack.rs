@@ -13,6 +13,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::element::Element;
+use super::hasher::Hasher;
 use super::number::parse_i64;
 
 /// A sequence of small byte strings.
@@ -45,6 +46,14 @@ impl Packed {
     #[must_use]
     pub fn new() -> Self {
         Self { bytes: vec![7, 0, 0, 0, 0, 0, END] }
+    }
+
+    /// An empty sequence with room for so many bytes.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        let mut packed = Self { bytes: Vec::with_capacity(bytes.max(HEADER_BYTES + 1)) };
+        packed.bytes.extend_from_slice(&Self::new().bytes);
+        packed
     }
 
     /// Takes over the bytes of a listpack from outside, after checking every one of them.
@@ -190,6 +199,23 @@ impl Packed {
             at += size;
             index += 1;
         }
+    }
+
+    /// Whether no two of every `stride`-th entry are equal.
+    #[must_use]
+    pub fn are_distinct(&self, stride: usize, hasher: &Hasher) -> bool {
+        let entries = || self.iter().step_by(stride);
+        let hash = |entry: Element<'_>| entry.with(|text| hasher.hash(text));
+        let mut hashes: Vec<u64> = Vec::with_capacity(self.len() / stride + 1);
+        hashes.extend(entries().map(hash));
+        hashes.sort_unstable();
+        if hashes.windows(2).all(|pair| pair[0] != pair[1]) {
+            return true;
+        }
+        // Equal hashes are nearly always equal entries.
+        let mut texts: Vec<Vec<u8>> = entries().map(Element::to_vec).collect();
+        texts.sort_unstable();
+        texts.windows(2).all(|pair| pair[0] != pair[1])
     }
 
     /// All entries.
@@ -578,6 +604,21 @@ mod tests {
         assert_eq!(backward, model);
         assert_eq!(packed.len(), model.len());
         assert_eq!(packed.is_empty(), model.is_empty());
+    }
+
+    #[test]
+    fn distinct_entries_are_told_from_equal_ones() {
+        let hasher = Hasher::new(3);
+        let mut packed = Packed::new();
+        for number in 0..100_i64 {
+            packed.push_back(std::format!("{}", number * 7).as_bytes());
+            packed.push_back(b"same");
+        }
+        assert!(packed.are_distinct(2, &hasher));
+        assert!(!packed.are_distinct(1, &hasher));
+        packed.push_back(b"693");
+        assert!(!packed.are_distinct(2, &hasher));
+        assert!(Packed::new().are_distinct(1, &hasher));
     }
 
     #[test]

@@ -74,11 +74,7 @@ impl Set {
             let differ = packed.iter().all(|member| member.with(|text| table.add(hasher, text)));
             return differ.then_some(set);
         }
-        let first = |text: &[u8]| packed.find(text, 1).map(|(place, _)| place);
-        let mut members = packed.places();
-        let differ = members.all(|(place, member)| member.with(first) == Some(place));
-        drop(members);
-        differ.then_some(Self { shape: Shape::Packed(packed) })
+        packed.are_distinct(1, hasher).then_some(Self { shape: Shape::Packed(packed) })
     }
 
     /// Number of members.

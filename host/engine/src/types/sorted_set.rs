@@ -27,7 +27,7 @@ use super::encoding::Encoding;
 use super::hasher::Hasher;
 use super::limits::Limits;
 use super::listpack::{self, Packed, Place};
-use super::number::write_i64;
+use super::number::{parse_f64_any_size, write_i64};
 use super::random::{Random, below, distinct_below};
 use super::segmented::Segmented;
 use super::small_bytes::SmallBytes;
@@ -80,6 +80,46 @@ impl SortedSet {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The sorted set of these members, each followed by the text of its score; `None` if a member
+    /// comes twice, or if a score is missing or no number.
+    #[must_use]
+    pub fn from_texts(texts: &Packed, hasher: &Hasher, limits: &Limits) -> Option<Self> {
+        if !texts.len().is_multiple_of(2) || !texts.are_distinct(2, hasher) {
+            return None;
+        }
+        let mut set = Self::new();
+        let mut last: Option<(f64, Element<'_>)> = None;
+        let mut in_order = texts.len() / 2 <= limits.sorted_set_entries_max;
+        let mut packed = Packed::with_capacity(texts.as_bytes().len());
+        let mut entries = texts.iter();
+        while let (Some(member), Some(score)) = (entries.next(), entries.next()) {
+            let score = score_of_text(score)?;
+            // As long as members come in order, each is put behind the others.
+            in_order &= member.len() <= limits.sorted_set_value_bytes_max
+                && last.is_none_or(|(before, other)| {
+                    before < score
+                        || before == score
+                            && other.with(|other| member.with(|member| other < member))
+                });
+            if in_order {
+                member.with(|member| packed.push_back(member));
+                packed.push_back(&pack_score(score));
+                last = Some((score, member));
+                continue;
+            }
+            if let Shape::Packed(none) = &set.shape
+                && none.is_empty()
+            {
+                set.shape = Shape::Packed(core::mem::take(&mut packed));
+            }
+            member.with(|member| set.insert(hasher, member, score, limits));
+        }
+        if in_order {
+            set.shape = Shape::Packed(packed);
+        }
+        Some(set)
     }
 
     /// Number of members.
@@ -533,6 +573,15 @@ fn unpack_score(packed: Element<'_>) -> f64 {
             f64::from_le_bytes(bytes.try_into().expect("eight bytes of a score"))
         }
         Element::Bytes(_) => unreachable!("a score is packed by `pack_score`"),
+    }
+}
+
+/// The score whose text this is.
+fn score_of_text(text: Element<'_>) -> Option<f64> {
+    match text {
+        // Exact: no more is written as an integer than fits.
+        Element::Int(value) if value.unsigned_abs() <= 1 << 53 => Some(value as f64),
+        text => text.with(parse_f64_any_size),
     }
 }
 

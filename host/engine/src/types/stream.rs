@@ -213,6 +213,12 @@ impl Stream {
         self.range_back(Id::MIN, Id::MAX).next().map(|entry| entry.id)
     }
 
+    /// The id that the first node begins with: that of its first entry, even if that was deleted.
+    #[must_use]
+    pub fn first_node_id(&self) -> Option<Id> {
+        self.nodes.first_key_value().map(|(id, _)| *id)
+    }
+
     /// The node in which an entry with this id is, if it is anywhere.
     fn node_of(&self, id: Id) -> Id {
         self.nodes.range(..=id).next_back().map_or(id, |(node_id, _)| *node_id)

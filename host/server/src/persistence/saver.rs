@@ -309,8 +309,7 @@ impl Shared {
         let mut file = SnapshotFile::create(self.saver.disk.clone(), temporary)?;
         let begun = self.store.freeze(|shards| {
             let origin = self.replication.stream.origin();
-            let aux: Vec<(&str, &[u8])> = origin.iter().map(|(n, v)| (*n, v.as_slice())).collect();
-            self.store.begin_snapshot(shards, options, &aux)
+            self.store.begin_snapshot(shards, options, &[origin, self.notices()].concat())
         });
         let mut sink = |bytes: &[u8]| file.write(bytes);
         self.store.write_snapshot(&begun, self.saver.cancelled(), &mut sink)?;
@@ -338,7 +337,8 @@ impl Shared {
             store.freeze(|shards| {
                 switch()?;
                 store.rules().propagation().set_on(true);
-                let aux: [(&str, &[u8]); 1] = [("aof-base", b"1")];
+                let mut aux = self.notices();
+                aux.push(("aof-base", b"1".to_vec()));
                 Ok(store.begin_snapshot(shards, options, &aux))
             })
         })?;

@@ -15,6 +15,9 @@ use super::pace::Pace;
 use crate::clock::now_ms;
 use crate::store::Store;
 
+/// A field of a snapshot's header, with its name.
+pub(crate) type Field = (&'static str, Vec<u8>);
+
 /// Where a snapshot goes.
 pub(crate) type Sink<'a> = dyn FnMut(&[u8]) -> io::Result<()> + 'a;
 
@@ -44,7 +47,7 @@ impl Store {
         &self,
         mut shards: Shards<'_>,
         options: &PersistenceOptions,
-        aux: &[(&str, &[u8])],
+        aux: &[Field],
     ) -> Begun {
         let (rules, now) = (self.rules(), now_ms());
         let held = || shards.iter().map(|(_, shard)| shard);
@@ -59,7 +62,7 @@ impl Store {
             ("ctime", seconds.as_bytes()),
             ("used-mem", used.as_bytes()),
         ];
-        fields.extend_from_slice(aux);
+        fields.extend(aux.iter().map(|(name, value)| (*name, value.as_slice())));
         rdb::write_header(&mut header, form, &fields);
         rdb::write_sizes(&mut header, held());
         let changes = held().map(Shard::changes).sum();
@@ -139,13 +142,8 @@ impl Store {
     /// Writes a piece of a shard. Whether it was the last.
     fn write_piece(&self, index: usize, bytes_max: usize, out: &mut Vec<u8>) -> bool {
         let rules = self.rules();
-        let mut set = ShardSet::NONE;
-        set.insert(index);
-        let piece = self.with_shards(set, |mut shards| {
-            let shard = shards.iter_mut().next();
-            shard.map(|shard| shard.snapshot_piece(&rules, bytes_max, out))
-        });
-        let Some(piece) = piece else { return true };
+        let piece =
+            self.with_shard_fairly(index, |shard| shard.snapshot_piece(&rules, bytes_max, out));
         if !piece.waste.is_empty() {
             self.reaper().take_databases(piece.waste, false);
         }

@@ -218,12 +218,14 @@ impl Follower {
             primary.socket = Some(clone);
         });
         let history = self.shared.replication.stream.history();
-        let known = (history.id.clone(), history.end);
+        // Nobody else can know a stream that nothing was ever said on.
+        let is_known = history.end > 0 || self.takes_over;
+        let known = is_known.then(|| (history.id.clone(), history.end));
         drop(history);
         let introduction = Introduction {
             options: &options,
             port: self.shared.port.load(Ordering::Relaxed) as u16,
-            history: Some(known),
+            history: known,
             takes_over: self.takes_over,
         };
         let offer = wire.shake_hands(&introduction, &|| self.goes_on());
@@ -268,6 +270,7 @@ impl Follower {
         // What is selected stays from link to link.
         self.session.database = history.database;
         self.selected = history.database;
+        // What the primary says is kept for others, who go on from here when it is gone.
         stream.begin(&mut history);
         if let Some(id) = id.filter(|id| *id != history.id) {
             tracing::info!("Master replication ID changed to {id}");
@@ -391,6 +394,7 @@ impl Follower {
             &mut |bytes| shared.loading.note(bytes),
         )
         .map_err(io::Error::other)?;
+        shared.restore_notices(&summary);
         let took = started.elapsed().as_secs_f64();
         let keys = summary.keys;
         tracing::info!("MASTER <-> REPLICA sync: {keys} keys loaded in {took:.3} seconds");
@@ -468,7 +472,8 @@ impl Follower {
         let relayed =
             Relayed { unit: &self.unit, generation: self.generation, database: self.selected };
         let mut host = store.batch_host();
-        if !argv.is_empty() && !argv.get(0).eq_ignore_ascii_case(b"REPLCONF") {
+        let is_heeded = self.shared.heed(argv);
+        if !is_heeded && !argv.is_empty() && !argv.get(0).eq_ignore_ascii_case(b"REPLCONF") {
             host.relayed = Some(relayed);
             reply.clear();
             let mark = reply.mark();
@@ -488,7 +493,7 @@ impl Follower {
         if self.session.transaction().is_some() {
             return;
         }
-        if host.relayed.is_some() || argv.get(0).eq_ignore_ascii_case(b"REPLCONF") {
+        if host.relayed.is_some() || is_heeded || argv.get(0).eq_ignore_ascii_case(b"REPLCONF") {
             // It had no effect.
             self.shared.replication.stream.relay(relayed);
         }

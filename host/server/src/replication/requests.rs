@@ -135,7 +135,9 @@ impl WorkerHost<'_> {
         let position = u64::try_from(offset).unwrap_or(0).saturating_sub(1);
         let mut history = stream.history();
         if offset < 1 || !history.has(id, position) {
-            stream.partial_refused.fetch_add(1, Ordering::Relaxed);
+            // Who knows nothing asks for everything, and is refused nothing.
+            let is_refused = id != b"?";
+            stream.partial_refused.fetch_add(u64::from(is_refused), Ordering::Relaxed);
             return false;
         }
         let (current, end) = (history.id.clone(), history.end);
@@ -272,6 +274,8 @@ impl Shared {
         history.rename(crate::server::run_id(&mut seed));
         history.is_relayed = false;
         history.generation += 1;
+        // From now on it is kept as long as a primary keeps it.
+        history.deserted_at = now_ms();
         stream.forget_database(&mut history);
         stream.dismiss_all(&history, newcomer);
         self.replication.is_replica.store(false, Ordering::Release);

@@ -17,6 +17,7 @@ impl Shared {
             line(out, "role", "master");
         }
         let options = self.options().replication.clone();
+        let handover = self.replication.handover.lock().word();
         let history = self.replication.stream.history();
         let shown = history.copiers.values().filter(|copier| copier.is_replica());
         let shown: Vec<&Copier> = shown.collect();
@@ -39,7 +40,7 @@ impl Shared {
                 format_args!("ip={address},port={port},state={state},offset={offset},lag={lag_s}"),
             );
         }
-        line(out, "master_failover_state", self.replication.handover.lock().word());
+        line(out, "master_failover_state", handover);
         line(out, "master_replid", &history.id);
         let second = history.second.as_ref();
         line(out, "master_replid2", second.map_or(NO_ID, |(id, _)| id));

@@ -72,7 +72,8 @@ pub struct FileReader {
     crc: Crc64,
     header: Option<Header>,
     database: u32,
-    passed_over: u64,
+    expired_keys: u64,
+    empty_keys: u64,
     has_ended: bool,
 }
 
@@ -100,6 +101,8 @@ enum Record {
     Select(u32),
     /// A key that has expired.
     Expired,
+    /// A key that holds nothing.
+    Empty,
     /// Something to keep to oneself.
     Silent,
     /// The end, and the checksum if there is one.
@@ -124,7 +127,8 @@ impl FileReader {
             crc: Crc64::new(),
             header: None,
             database: 0,
-            passed_over: 0,
+            expired_keys: 0,
+            empty_keys: 0,
             has_ended: false,
         }
     }
@@ -155,10 +159,22 @@ impl FileReader {
         &self.window[self.at..]
     }
 
+    /// Bytes that the window takes.
+    #[must_use]
+    pub fn window_bytes(&self) -> usize {
+        self.window.capacity()
+    }
+
     /// Keys that were passed over because they have expired.
     #[must_use]
-    pub fn passed_over(&self) -> u64 {
-        self.passed_over
+    pub fn expired_keys(&self) -> u64 {
+        self.expired_keys
+    }
+
+    /// Keys that were passed over because they hold an empty collection.
+    #[must_use]
+    pub fn empty_keys(&self) -> u64 {
+        self.empty_keys
     }
 
     /// The version, once it is known.
@@ -193,7 +209,8 @@ impl FileReader {
             match record {
                 Record::Header(header) => self.header = Some(header),
                 Record::Select(number) => self.database = number,
-                Record::Expired => self.passed_over += 1,
+                Record::Expired => self.expired_keys += 1,
+                Record::Empty => self.empty_keys += 1,
                 Record::Silent => {}
                 Record::Event(event) => return Ok(Some(event)),
                 Record::End(sum) => return self.end(sum).map(Some),
@@ -271,7 +288,10 @@ impl Records<'_> {
                 let record = match kind {
                     marks::MODULE => return Err(Reason::Module("of a Redis 4.0 to be".into())),
                     marks::MODULE_2 => return self.module(),
-                    _ if is_known(kind) => self.key(kind, attributes, header),
+                    _ if is_known(kind) => match self.key(kind, attributes, header) {
+                        Err(Malformed) if self.reader.found_empty() => Ok(Record::Empty),
+                        key => key,
+                    },
                     _ => self.other(kind, header)?,
                 };
                 return record.map_err(|_| Reason::Malformed(kind));

@@ -46,7 +46,7 @@ impl Worker {
         let place = self.places.get(&client);
         let Some(connection) = place.and_then(|place| self.connections.get(*place)) else { return };
         let Some(waiting) = &connection.waiter else {
-            if let Some(farewell) = self.shared.end_copy_wait(client) {
+            if let Some(farewell) = self.shared.end_copy_wait(client, ending) {
                 self.late_reply(client, &farewell, moment);
             }
             return;

@@ -43,6 +43,8 @@ pub struct Solo {
     rules: Rules,
     registry: Registry,
     clients: BTreeMap<u64, Client>,
+    /// What clients were sent last whose connections ended then.
+    last_words: BTreeMap<u64, Vec<u8>>,
     next_client: u64,
     /// The clients in MONITOR.
     monitors: BTreeSet<u64>,
@@ -67,6 +69,7 @@ impl Solo {
             rules,
             registry,
             clients: BTreeMap::new(),
+            last_words: BTreeMap::new(),
             next_client: 1,
             monitors: BTreeSet::new(),
             process,
@@ -134,14 +137,15 @@ impl Solo {
 
     /// Takes what a client was sent without having asked (MONITOR), or later than it asked.
     pub fn take_unasked(&mut self, id: u64) -> Vec<u8> {
-        self.clients
-            .get_mut(&id)
-            .map(|client| core::mem::take(&mut client.unasked))
-            .unwrap_or_default()
+        match self.clients.get_mut(&id) {
+            Some(client) => core::mem::take(&mut client.unasked),
+            None => self.last_words.remove(&id).unwrap_or_default(),
+        }
     }
 
     /// Ends a client's connection, and with it its watches.
     pub fn disconnect(&mut self, id: u64) {
+        self.last_words.remove(&id);
         if let Some(client) = self.clients.remove(&id) {
             self.forget(client);
         }
@@ -216,6 +220,14 @@ impl Solo {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let Some((waiting, _)) = client.waiting.take() else { return };
         let farewell = waiting.farewell(ending);
+        if ending == Ending::Demoted {
+            // It asked a primary, and shall look for one.
+            let last_words = [core::mem::take(&mut client.unasked), farewell].concat();
+            self.clear_queues(waiting);
+            self.disconnect(id);
+            self.last_words.insert(id, last_words);
+            return;
+        }
         self.clear_queues(waiting);
         self.go_on(id, &farewell);
     }

@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -382,11 +383,17 @@ impl Host for ProcessHost<'_> {
     }
 
     fn save(&mut self, what: Saving, reply: &mut Writer) -> Result<CallStatus, Error> {
-        self.told.saves = what != Saving::Log;
+        self.told.saves |= !matches!(what, Saving::Log { .. });
+        let when = |waits: bool| if waits { "scheduled" } else { "started" };
         match what {
             Saving::Now => reply.ok(),
-            Saving::Background { .. } => reply.status("Background saving started"),
-            Saving::Log => reply.status("Background append only file rewriting started"),
+            Saving::Background { waits, .. } => {
+                reply.status(&format!("Background saving {}", when(waits)));
+            }
+            Saving::Log { waits } => {
+                let when = when(waits);
+                reply.status(&format!("Background append only file rewriting {when}"));
+            }
         }
         Ok(CallStatus::Done)
     }

@@ -131,12 +131,11 @@ impl Shared {
 
     /// Ends all waits for copies with an error: this server is a replica now.
     pub(crate) fn refuse_waits(&self) {
-        let waits = std::mem::take(&mut self.replication.stream.history().waits);
-        for wait in waits {
-            let mut reply = Writer::default();
-            reply.error(&Error::UNBLOCKED_BY_ROLE.to_string());
-            let bytes = reply.take_data();
-            self.post.tell(wait.client, |client| Message::Reply { client, bytes });
+        let waits = &self.replication.stream.history().waits;
+        let clients: Vec<u64> = waits.iter().map(|wait| wait.client).collect();
+        for client in clients {
+            let ending = Ending::Demoted;
+            self.post.tell(client, |client| Message::EndWait { client, ending });
         }
     }
 }

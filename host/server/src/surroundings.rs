@@ -322,8 +322,7 @@ impl Host for WorkerHost<'_> {
     }
 
     fn all_flushed(&mut self) {
-        let has_points = !self.shared.options().persistence.save_points.is_empty();
-        self.shared.saver.forget_snapshot(has_points);
+        self.shared.saver.forget_snapshot();
     }
 
     fn save(&mut self, what: Saving, reply: &mut Writer) -> Result<CallStatus, Error> {

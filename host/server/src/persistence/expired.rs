@@ -4,7 +4,7 @@
 //! so they must be told.
 
 use reef_engine::clock::Millis;
-use reef_engine::keyspace::{NumberedKey, Slot};
+use reef_engine::keyspace::Slot;
 
 /// A key and its database.
 pub(crate) type Place = (u32, Box<[u8]>);
@@ -16,11 +16,7 @@ pub(crate) struct Expired {
     /// How many there were.
     pub(crate) count: u64,
     /// Which, as long as there is room to tell replicas of them.
-<<<<<<< HEAD
-    keys: Option<Vec<NumberedKey>>,
-=======
     keys: Option<Vec<Place>>,
->>>>>>> judges
     bytes_left: u64,
 }
 
@@ -53,11 +49,7 @@ impl Expired {
     }
 
     /// All of them; none if they were too many to be told of.
-<<<<<<< HEAD
-    pub(crate) fn keys(&self) -> Option<&[NumberedKey]> {
-=======
     pub(crate) fn keys(&self) -> Option<&[Place]> {
->>>>>>> judges
         self.keys.as_deref()
     }
 }

@@ -177,7 +177,8 @@ impl Saver {
 
     /// Ends the log. Later, because whoever asks may hold shards.
     pub(crate) fn want_no_log(&self) {
-        if matches!(self.status.lock().active, Some((Task::Rewrite, _))) {
+        let active = self.status.lock().active;
+        if matches!(active, Some((Task::Rewrite, _))) {
             tracing::info!("Killing AOF child: the log is turned off");
             self.call_off();
         }
@@ -192,20 +193,28 @@ impl Saver {
         self.wake.notify_all();
     }
 
-    /// All data has gone: a snapshot that is under way ends early, and the empty one takes the place
-    /// of what is on disk if there are save points.
-    pub(crate) fn forget_snapshot(&self, saves: bool) {
-        if matches!(self.status.lock().active, Some((Task::Snapshot, _))) {
+    /// All data has gone: a snapshot that is under way ends early.
+    pub(crate) fn forget_snapshot(&self) {
+        let active = self.status.lock().active;
+        if matches!(active, Some((Task::Snapshot, _))) {
             self.call_off();
-        }
-        if saves {
-            self.ask(Job::Save { then: None });
         }
     }
 
-    /// Lets what is under way end early.
+    /// Lets what is under way end early, or what was begun by a command and is about to be.
     pub(crate) fn call_off(&self) {
-        self.is_cancelled.store(true, Ordering::Release);
+        let status = self.status.lock();
+        if status.active.is_some() {
+            self.is_cancelled.store(true, Ordering::Release);
+        }
+    }
+
+    /// Nothing is under way any more.
+    fn rest(&self, status: &mut Status) {
+        status.active = None;
+        if !self.is_ending() {
+            self.is_cancelled.store(false, Ordering::Release);
+        }
     }
 
     /// Notes that a snapshot is complete, and which changes it holds.
@@ -216,7 +225,6 @@ impl Saver {
     }
 
     fn begin(&self, task: Task) -> Instant {
-        self.is_cancelled.store(false, Ordering::Release);
         let mut status = self.status.lock();
         status.active = Some((task, now_ms()));
         match task {
@@ -256,7 +264,7 @@ impl Shared {
             Job::Synchronise(run) => {
                 self.saver.begin(Task::Synchronisation);
                 run(self);
-                self.saver.status.lock().active = None;
+                self.saver.rest(&mut self.saver.status.lock());
             }
         }
     }
@@ -279,7 +287,7 @@ impl Shared {
         let options = self.options().persistence.clone();
         let result = self.write_snapshot_file(&options);
         let mut status = self.saver.status.lock();
-        status.active = None;
+        self.saver.rest(&mut status);
         status.snapshots.note(result.is_ok(), started.elapsed());
         self.saver.is_failing.store(result.is_err(), Ordering::Relaxed);
         match result {
@@ -318,7 +326,7 @@ impl Shared {
             tracing::warn!("Background append only file rewriting failed: {error}");
         }
         let mut status = self.saver.status.lock();
-        status.active = None;
+        self.saver.rest(&mut status);
         status.rewrites.note(result.is_ok(), started.elapsed());
     }
 

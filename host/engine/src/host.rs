@@ -45,13 +45,18 @@ pub struct Shutdown {
 pub enum Saving {
     /// A snapshot, and the client waits for it.
     Now,
-    /// A snapshot, after what is being saved already if it may wait.
+    /// A snapshot.
     Background {
-        /// Whether it may wait.
+        /// Whether it comes after what is being saved already.
         may_wait: bool,
+        /// Whether it comes later in any case, because EXEC runs.
+        waits: bool,
     },
-    /// A new base of the append-only log.
-    Log,
+    /// A new base of the append-only log, after what is being saved already.
+    Log {
+        /// Whether it comes later in any case, because EXEC runs.
+        waits: bool,
+    },
 }
 
 /// Where data that is to be loaded again comes from.

@@ -258,7 +258,7 @@ impl Host for WorkerHost<'_> {
 
     fn unblock_client(&mut self, id: u64, with_error: bool) -> bool {
         let ending = if with_error { Ending::Unblocked } else { Ending::TimedOut };
-        self.shared.post.unblock(id, ending)
+        self.shared.post.unblock(id, ending) || self.shared.unblock_copy_wait(id, ending)
     }
 
     fn ran_in_transaction(

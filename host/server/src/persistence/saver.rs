@@ -126,11 +126,11 @@ impl Saver {
             Saving::Background { .. } if active == Some(Task::Snapshot) => {
                 return Err(Error::SAVE_RUNS);
             }
-            Saving::Background { may_wait: false } if active.is_some() => {
+            Saving::Background { may_wait: false, .. } if active.is_some() => {
                 return Err(Error::OTHER_SAVE_RUNS);
             }
-            Saving::Background { .. } => {
-                let waits = active.is_some();
+            Saving::Background { waits, .. } => {
+                let waits = waits || active.is_some();
                 status.snapshot_is_scheduled = waits;
                 if !waits {
                     status.active = Some((Task::Snapshot, now_ms()));
@@ -142,9 +142,9 @@ impl Saver {
                     "Background saving started"
                 });
             }
-            Saving::Log if active == Some(Task::Rewrite) => return Err(Error::LOG_REWRITE_RUNS),
-            Saving::Log => {
-                let waits = active.is_some();
+            Saving::Log { .. } if active == Some(Task::Rewrite) => return Err(Error::LOG_REWRITE_RUNS),
+            Saving::Log { waits } => {
+                let waits = waits || active.is_some();
                 status.rewrite_is_scheduled = waits;
                 if !waits {
                     status.active = Some((Task::Rewrite, now_ms()));

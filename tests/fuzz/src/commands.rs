@@ -68,16 +68,21 @@ const SESSION: &[&str] = &[
     "CLIENT PAUSE 50 WRITE",
     "CLIENT UNPAUSE",
     "FLUSHALL",
+    "REPLICAOF NO ONE",
+    "REPLCONF ACK 1",
+    "WAIT 1 50",
+    "SAVE",
     "SWAPDB 0 1",
     "DUMP list1",
     "DUMP hash1",
     "DUMP stream1",
 ];
 
-/// Containers that are fuzzed elsewhere, take time on purpose, or would unmake the bounds.
+/// Containers that are fuzzed elsewhere, take time on purpose, or would unmake the bounds. A server
+/// that became a replica would refuse most of what comes.
 fn is_wanted(command: &Command) -> bool {
-    !matches!(&*command.name, "SHUTDOWN" | "LOLWUT" | "PFSELFTEST")
-        && command.subcommands().is_empty()
+    const UNWANTED: &[&str] = &["SHUTDOWN", "LOLWUT", "PFSELFTEST", "REPLICAOF", "SLAVEOF"];
+    !UNWANTED.contains(&&*command.name) && command.subcommands().is_empty()
 }
 
 /// A connection.

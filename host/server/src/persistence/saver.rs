@@ -142,7 +142,9 @@ impl Saver {
                     "Background saving started"
                 });
             }
-            Saving::Log { .. } if active == Some(Task::Rewrite) => return Err(Error::LOG_REWRITE_RUNS),
+            Saving::Log { .. } if active == Some(Task::Rewrite) => {
+                return Err(Error::LOG_REWRITE_RUNS);
+            }
             Saving::Log { waits } => {
                 let waits = waits || active.is_some();
                 status.rewrite_is_scheduled = waits;

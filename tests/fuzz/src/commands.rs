@@ -371,7 +371,9 @@ fn is_endless(line: &Line) -> bool {
 fn is_special(line: &Line) -> bool {
     let name = line[0].to_ascii_uppercase();
     let part = line.get(1).map(|word| word.to_ascii_uppercase()).unwrap_or_default();
-    name.ends_with(b"SUBSCRIBE") || name == b"MONITOR" || (name == b"CLIENT" && part == b"REPLY")
+    // Who says how far it has come gets no reply.
+    let is_silent = name == b"REPLCONF" || name == b"MONITOR";
+    name.ends_with(b"SUBSCRIBE") || is_silent || (name == b"CLIENT" && part == b"REPLY")
 }
 
 fn decode_all(mut bytes: &[u8]) -> Vec<Reply> {

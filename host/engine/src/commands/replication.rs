@@ -168,7 +168,8 @@ fn replconf(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     while let Some(name) = args.maybe() {
         is_answered &= introduce(host(cx)?, name, args)?;
     }
-    if is_answered {
+    // In a transaction there is a place to be filled.
+    if is_answered || cx.session.executing {
         cx.reply.ok();
     }
     Ok(())

@@ -126,7 +126,9 @@ fn a_server_that_stops_lets_its_replicas_hear_the_rest_first() {
     let replica = follow(folder.path(), &server);
     let mut pipe = redis::pipe();
     let value = "v".repeat(2000);
-    (0..20_000).for_each(|key| drop(pipe.cmd("SET").arg(format!("key:{key}")).arg(&value)));
+    for key in 0..20_000 {
+        pipe.cmd("SET").arg(format!("key:{key}")).arg(&value);
+    }
     pipe.query::<Value>(&mut server.connect()).expect("it takes writes");
     let (status, log) = server.terminate(Duration::from_secs(30));
     assert!(status.success(), "{log}");

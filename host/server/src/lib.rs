@@ -11,6 +11,7 @@
 mod clients;
 mod clock;
 mod connection;
+mod copying;
 mod execution;
 mod housekeeping;
 mod huge_pages;

@@ -1,0 +1,80 @@
+//! What clients do: few keys, so that they meet.
+
+use reef_fuzz::choice::{Choice, Rng};
+
+use crate::client::{Recorder, Unanswered};
+use crate::model::{Key, Step};
+
+/// Keys with numbers: the first two meet in batches.
+const NUMBERS: [Key; 4] = [Key(0), Key(1), Key(2), Key(3)];
+/// Keys with lists: the first two meet.
+const LISTS: [Key; 3] = [Key(10), Key(11), Key(12)];
+/// Counters that are only ever incremented, and always together.
+pub const TOGETHER: [Key; 2] = [Key(20), Key(21)];
+
+/// Does something at random.
+///
+/// # Errors
+/// There is no answer.
+pub fn act(client: &mut Recorder, rng: &mut Rng) -> Result<(), Unanswered> {
+    let steps = match rng.below(16) {
+        0 => return client.add_watching(NUMBERS[2 + rng.below(2)], 1 + rng.below(9) as i64),
+        1..3 => batch(rng),
+        3 => vec![Step::Add(TOGETHER[0], 1), Step::Add(TOGETHER[1], 1)],
+        4 => look_together(),
+        5..8 => vec![on_lists(rng)],
+        _ => {
+            let key = NUMBERS[rng.below(NUMBERS.len())];
+            vec![on_number(key, rng)]
+        }
+    };
+    client.run(steps).map(|_| ())
+}
+
+/// Looks at what is always written together.
+#[must_use]
+pub fn look_together() -> Vec<Step> {
+    TOGETHER.iter().map(|key| Step::Get(*key)).collect()
+}
+
+/// Looks at everything, one key after the other.
+///
+/// # Errors
+/// There is no answer.
+pub fn look_everywhere(client: &mut Recorder) -> Result<(), Unanswered> {
+    let numbers = NUMBERS.iter().chain(&TOGETHER).map(|key| Step::Get(*key));
+    let mut looks = numbers.chain(LISTS.iter().map(|key| Step::Range(*key)));
+    looks.try_for_each(|look| client.run(vec![look]).map(|_| ()))
+}
+
+fn on_number(key: Key, rng: &mut Rng) -> Step {
+    let number = rng.below(1_000_000) as i64;
+    match rng.below(12) {
+        0..3 => Step::Set(key, number),
+        3 => Step::SetAbsent(key, number),
+        4 => Step::Swap(key, number),
+        5 => Step::Delete(key),
+        6 => Step::Add(key, 1),
+        _ => Step::Get(key),
+    }
+}
+
+fn on_lists(rng: &mut Rng) -> Step {
+    let key = LISTS[rng.below(LISTS.len())];
+    match rng.below(8) {
+        0..3 => Step::Push(key, rng.below(1_000_000) as i64),
+        3 | 4 => Step::Pop(key),
+        5 if key == LISTS[0] => Step::Move(key, LISTS[1]),
+        5 if key == LISTS[1] => Step::Move(key, LISTS[0]),
+        _ => Step::Range(key),
+    }
+}
+
+fn batch(rng: &mut Rng) -> Vec<Step> {
+    if rng.one_in(3) {
+        let number = rng.below(1_000_000) as i64;
+        let (from, to) = if rng.one_in(2) { (LISTS[0], LISTS[1]) } else { (LISTS[1], LISTS[0]) };
+        return vec![Step::Push(to, number), Step::Pop(from), Step::Range(to)];
+    }
+    (0..2 + rng.below(3)).map(|_| on_number(NUMBERS[rng.below(2)], rng)).collect()
+}

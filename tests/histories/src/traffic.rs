@@ -20,7 +20,7 @@ pub fn act(client: &mut Recorder, rng: &mut Rng) -> Result<(), Unanswered> {
     let steps = match rng.below(16) {
         0 => return client.add_watching(NUMBERS[2 + rng.below(2)], 1 + rng.below(9) as i64),
         1..3 => batch(rng),
-        3 => vec![Step::Add(TOGETHER[0], 1), Step::Add(TOGETHER[1], 1)],
+        3 => together(1 + rng.below(3) as i64),
         4 => look_together(),
         5..8 => vec![on_lists(rng)],
         _ => {
@@ -29,6 +29,12 @@ pub fn act(client: &mut Recorder, rng: &mut Rng) -> Result<(), Unanswered> {
         }
     };
     client.run(steps).map(|_| ())
+}
+
+/// Increments what is always incremented together.
+#[must_use]
+pub fn together(number: i64) -> Vec<Step> {
+    TOGETHER.iter().map(|key| Step::Add(*key, number)).collect()
 }
 
 /// Looks at what is always written together.

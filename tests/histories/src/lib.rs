@@ -17,6 +17,7 @@
 
 pub mod cable;
 pub mod client;
+pub mod commands;
 pub mod history;
 pub mod linear;
 pub mod model;

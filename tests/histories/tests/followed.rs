@@ -82,8 +82,10 @@ fn write(mut recorder: Recorder, mut rng: Rng, is_over: &AtomicBool) -> Recorder
             0 => recorder.wait_for_replicas(1, 20),
             _ => traffic::act(&mut recorder, &mut rng),
         };
-        if happened.is_err() {
-            break;
+        match happened {
+            Err(Unanswered::Refused) if Sabotage::Replica.is_on() => {}
+            Err(_) => break,
+            Ok(()) => {}
         }
     }
     recorder

@@ -42,6 +42,8 @@ pub struct Recorder {
     connection: Connection,
     /// What it saw.
     pub history: Vec<Operation>,
+    /// Whether it does only what a replica refuses, so that it notices when its server is none any more.
+    pub only_writes: bool,
     /// Which of its operations, by their place, a replica is known to have.
     pub kept: Vec<usize>,
 }
@@ -50,7 +52,8 @@ impl Recorder {
     /// A client of a line's primary.
     #[must_use]
     pub fn new(client: usize, line: usize, clock: Clock, connection: Connection) -> Self {
-        Self { client, line, clock, connection, history: Vec::new(), kept: Vec::new() }
+        let history = Vec::new();
+        Self { client, line, clock, connection, history, only_writes: false, kept: Vec::new() }
     }
 
     /// Does steps, all at once if there are several, and notes what they say.
@@ -74,7 +77,10 @@ impl Recorder {
         };
         match reply {
             Ok(replies) => {
-                let answers: Vec<_> = replies.into_iter().map(answer).collect();
+                let steps = operation.steps().iter();
+                let answers: Vec<_> =
+                    steps.zip(replies).map(|(step, reply)| said(step, reply)).collect();
+                assert_eq!(answers.len(), operation.steps().len(), "{operation}: replies");
                 operation.answers = Some(answers.clone());
                 self.history.push(operation);
                 Ok(answers)
@@ -158,9 +164,8 @@ impl Recorder {
         let got = wait.arg(count).arg(wait_ms).query::<i64>(&mut self.connection);
         let got = got.map_err(|error| self.unanswered(&error))?;
         if got >= count {
-            let written = (0..self.history.len()).filter(|at| {
-                self.history[*at].is_write() && self.history[*at].answers.is_some()
-            });
+            let written = (0..self.history.len())
+                .filter(|at| self.history[*at].is_write() && self.history[*at].answers.is_some());
             self.kept = written.collect();
         }
         Ok(())
@@ -169,11 +174,30 @@ impl Recorder {
 
 /// Whether the server says that it did nothing because of what it is at the moment.
 fn is_refusal(error: &RedisError) -> bool {
-    const CODES: [&str; 5] = ["READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "UNBLOCKED"];
+    const CODES: [&str; 5] = ["READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "WAIT CANNOT"];
     let text = error.to_string().to_uppercase();
     error.kind() != ErrorKind::Io
         && (error.code().is_some_and(|code| CODES.contains(&code))
             || CODES.iter().any(|code| text.contains(code)))
+}
+
+/// What a step said, as the model puts it.
+fn said(step: &Step, value: Value) -> Answer {
+    match (step, value) {
+        // Which id a transaction gets is chance.
+        (Step::Record(_), Value::BulkString(id)) if !id.is_empty() => Answer::Done,
+        (Step::Tally(_), Value::Array(pairs)) => {
+            let named = |name: &[u8]| {
+                let at = pairs.iter().position(|word| *word == Value::BulkString(name.to_vec()));
+                match at.and_then(|at| pairs.get(at + 1)) {
+                    Some(Value::Int(number)) => *number,
+                    other => panic!("no number: {other:?} of {pairs:?}"),
+                }
+            };
+            Answer::Numbers(vec![named(b"total"), named(b"pending")])
+        }
+        (_, value) => answer(value),
+    }
 }
 
 fn answer(value: Value) -> Answer {

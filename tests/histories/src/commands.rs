@@ -18,7 +18,7 @@ const PIPELINE: usize = 60;
 const PAYLOADS_MAX: usize = 50;
 /// Longer than any reply takes on a busy machine.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
-/// What concerns whole databases, or fills keys by the way.
+/// What concerns whole databases, plugins' batches, and what fills keys by the way.
 const EXTRA: &[&str] = &[
     "SWAPDB 0 1",
     "SWAPDB 1 2",
@@ -28,6 +28,14 @@ const EXTRA: &[&str] = &[
     "XGROUP CREATE stream1 g $ MKSTREAM",
     "XREADGROUP GROUP g alice COUNT 2 STREAMS stream0 stream1 > >",
     "XREADGROUP GROUP g bob NOACK STREAMS stream0 >",
+    "TX.CREATE r1 NEXT 0xaa 1",
+    "TX.CREATE r1 NEXT 0xab 1 TTL 1",
+    "TX.CREATE r2 5 0xaa 1 ID tx-1",
+    "TX.BULKCREATE r2 1 0xaa 5 2 0xbb 6",
+    "TX.UPDATE tx-1 sent HASH 0x1",
+    "TX.DELETE tx-1",
+    "TX.LOCK r1 lock me 20",
+    "TX.SWEEP",
     "DUMP list1",
     "DUMP hash1",
     "DUMP zset0",
@@ -94,7 +102,8 @@ impl Commands {
 
     /// Commands to send at once.
     pub fn lines(&mut self) -> Vec<Line> {
-        let mut lines = vec![split(self.rng.pick(&["SELECT 0", "SELECT 0", "SELECT 1", "SELECT 2"]))];
+        let mut lines =
+            vec![split(self.rng.pick(&["SELECT 0", "SELECT 0", "SELECT 1", "SELECT 2"]))];
         while lines.len() < PIPELINE {
             if !self.rng.one_in(12) {
                 lines.push(self.line());

@@ -86,10 +86,8 @@ fn a_stale_read_is_noticed() {
 
 #[test]
 fn a_lost_update_is_noticed() {
-    let both_saw_the_same = [
-        one(0, (0, 20), Add(A, 1), Number(1)),
-        one(1, (10, 30), Add(A, 1), Number(1)),
-    ];
+    let both_saw_the_same =
+        [one(0, (0, 20), Add(A, 1), Number(1)), one(1, (10, 30), Add(A, 1), Number(1))];
     wrong(&both_saw_the_same, "INCRBY");
     wrong(
         &[
@@ -99,13 +97,7 @@ fn a_lost_update_is_noticed() {
         ],
         "GET",
     );
-    wrong(
-        &[
-            one(0, (0, 20), SetAbsent(A, 1), Done),
-            one(1, (10, 30), SetAbsent(A, 2), Done),
-        ],
-        "NX",
-    );
+    wrong(&[one(0, (0, 20), SetAbsent(A, 1), Done), one(1, (10, 30), SetAbsent(A, 2), Done)], "NX");
     wrong(
         &[
             one(0, (0, 10), Push(A, 7), Number(1)),

@@ -1,6 +1,7 @@
 //! What operations on keys mean, by the shortest program that says it.
 //!
-//! A key holds a number or a list of numbers. Steps on several keys that belong to one operation happen
+//! A key holds a number, a list of numbers, or how many transactions a relayer has (the bundled plugin's
+//! batches, in which many keys change at once). Steps on several keys that belong to one operation happen
 //! at once. A *line* is the data as one primary after the other has it: a promotion begins another line
 //! from what the replica had. What is not here: types that do not match, expiry, eviction.
 
@@ -40,6 +41,12 @@ pub enum Step {
     Range(Key),
     /// `LMOVE key key LEFT RIGHT`
     Move(Key, Key),
+    /// `TX.CREATE relayer NEXT 0x1 1`: a transaction with the next nonce.
+    Record(Key),
+    /// `TX.NONCE relayer`: the nonce that is next.
+    Nonce(Key),
+    /// `TX.STATS relayer`: how many transactions there are, and how many are pending.
+    Tally(Key),
 }
 
 /// What a command said.
@@ -68,7 +75,10 @@ impl Step {
             | Self::Delete(key)
             | Self::Push(key, _)
             | Self::Pop(key)
-            | Self::Range(key) => vec![key],
+            | Self::Range(key)
+            | Self::Record(key)
+            | Self::Nonce(key)
+            | Self::Tally(key) => vec![key],
             Self::Move(from, to) => vec![from, to],
         }
     }
@@ -76,7 +86,7 @@ impl Step {
     /// Whether it can change anything.
     #[must_use]
     pub fn is_write(&self) -> bool {
-        !matches!(self, Self::Get(_) | Self::Range(_))
+        !matches!(self, Self::Get(_) | Self::Range(_) | Self::Nonce(_) | Self::Tally(_))
     }
 
     /// The command's words.
@@ -93,6 +103,9 @@ impl Step {
             Self::Pop(key) => format!("LPOP {key}"),
             Self::Range(key) => format!("LRANGE {key} 0 -1"),
             Self::Move(from, to) => format!("LMOVE {from} {to} LEFT RIGHT"),
+            Self::Record(key) => format!("TX.CREATE {key} NEXT 0x1 1"),
+            Self::Nonce(key) => format!("TX.NONCE {key}"),
+            Self::Tally(key) => format!("TX.STATS {key}"),
         };
         line.split(' ').map(str::to_owned).collect()
     }
@@ -143,7 +156,8 @@ impl Data {
 
     /// Does one step.
     pub fn step(&mut self, step: &Step) -> Answer {
-        let number_or_nothing = |number: Option<i64>| number.map_or(Answer::Nothing, Answer::Number);
+        let number_or_nothing =
+            |number: Option<i64>| number.map_or(Answer::Nothing, Answer::Number);
         match *step {
             Step::Set(key, number) => {
                 self.set(key, number);
@@ -179,6 +193,12 @@ impl Data {
                 });
                 number_or_nothing(moved)
             }
+            Step::Record(key) => {
+                self.set(key, self.number(key).unwrap_or(0) + 1);
+                Answer::Done
+            }
+            Step::Nonce(key) => Answer::Number(self.number(key).unwrap_or(0)),
+            Step::Tally(key) => Answer::Numbers(vec![self.number(key).unwrap_or(0); 2]),
         }
     }
 }

@@ -210,9 +210,7 @@ impl Process {
 
     /// Makes it a primary, as soon as it can be.
     pub fn promote(&self) {
-        wait_until("it can be promoted", || {
-            self.try_call::<String>("REPLICAOF NO ONE").is_ok()
-        });
+        wait_until("it can be promoted", || self.try_call::<String>("REPLICAOF NO ONE").is_ok());
     }
 
     /// Waits until it has the data of its primary's stream.

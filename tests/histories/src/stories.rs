@@ -61,7 +61,9 @@ pub fn play(name: &str, mut story: impl FnMut(u64) -> String) {
         match catch_unwind(AssertUnwindSafe(|| story(seed))) {
             Ok(told) => println!("{name}, seed {seed}: {told}"),
             Err(panic) => {
-                eprintln!("{name} failed: REEF_HISTORY_SEED={seed} cargo test -p reef-histories {name}");
+                eprintln!(
+                    "{name} failed: REEF_HISTORY_SEED={seed} cargo test -p reef-histories {name}"
+                );
                 resume_unwind(panic);
             }
         }

@@ -9,6 +9,8 @@ use crate::model::{Key, Step};
 const NUMBERS: [Key; 4] = [Key(0), Key(1), Key(2), Key(3)];
 /// Keys with lists: the first two meet.
 const LISTS: [Key; 3] = [Key(10), Key(11), Key(12)];
+/// Relayers of transactions.
+const RELAYERS: [Key; 2] = [Key(30), Key(31)];
 /// Counters that are only ever incremented, and always together.
 pub const TOGETHER: [Key; 2] = [Key(20), Key(21)];
 
@@ -17,17 +19,22 @@ pub const TOGETHER: [Key; 2] = [Key(20), Key(21)];
 /// # Errors
 /// There is no answer.
 pub fn act(client: &mut Recorder, rng: &mut Rng) -> Result<(), Unanswered> {
-    let steps = match rng.below(16) {
+    let steps = match rng.below(18) {
+        0 if client.only_writes => return Ok(()),
         0 => return client.add_watching(NUMBERS[2 + rng.below(2)], 1 + rng.below(9) as i64),
         1..3 => batch(rng),
         3 => together(1 + rng.below(3) as i64),
         4 => look_together(),
         5..8 => vec![on_lists(rng)],
+        8 | 9 => vec![on_relayer(rng)],
         _ => {
             let key = NUMBERS[rng.below(NUMBERS.len())];
             vec![on_number(key, rng)]
         }
     };
+    if client.only_writes && !steps.iter().any(Step::is_write) {
+        return Ok(());
+    }
     client.run(steps).map(|_| ())
 }
 
@@ -49,7 +56,8 @@ pub fn look_together() -> Vec<Step> {
 /// There is no answer.
 pub fn look_everywhere(client: &mut Recorder) -> Result<(), Unanswered> {
     let numbers = NUMBERS.iter().chain(&TOGETHER).map(|key| Step::Get(*key));
-    let mut looks = numbers.chain(LISTS.iter().map(|key| Step::Range(*key)));
+    let lists = LISTS.iter().map(|key| Step::Range(*key));
+    let mut looks = numbers.chain(lists).chain(RELAYERS.iter().map(|key| Step::Tally(*key)));
     looks.try_for_each(|look| client.run(vec![look]).map(|_| ()))
 }
 
@@ -73,6 +81,15 @@ fn on_lists(rng: &mut Rng) -> Step {
         5 if key == LISTS[0] => Step::Move(key, LISTS[1]),
         5 if key == LISTS[1] => Step::Move(key, LISTS[0]),
         _ => Step::Range(key),
+    }
+}
+
+fn on_relayer(rng: &mut Rng) -> Step {
+    let key = RELAYERS[rng.below(RELAYERS.len())];
+    match rng.below(4) {
+        0 => Step::Nonce(key),
+        1 => Step::Tally(key),
+        _ => Step::Record(key),
     }
 }
 

@@ -65,7 +65,8 @@ fn everything_happens_at_one_moment() {
     play("everything_happens_at_one_moment", |seed| {
         let mut rng = Rng::new(seed);
         let shape = shape(&mut rng);
-        let (server, clock) = (Process::reef(&[&shape[..], &["--save", ""]].concat()), Clock::start());
+        let (server, clock) =
+            (Process::reef(&[&shape[..], &["--save", ""]].concat()), Clock::start());
         let history = load(&server, clock, &mut rng, &AtomicBool::new(false), |rng| {
             thread::sleep(Duration::from_millis(400 + rng.below(800) as u64));
         });

@@ -41,7 +41,7 @@ impl Replica {
         let mut flags = FLAGS.to_vec();
         flags.extend(["--io-threads", rng.pick(&["2", "4"])]);
         flags.extend(["--shards", rng.pick(&["1", "4", "16"])]);
-        flags.extend(["--repl-backlog-size", rng.pick(&["64kb", "4mb"])]);
+        flags.extend(["--repl-backlog-size", rng.pick(&["64kb", "4mb", "256mb"])]);
         flags.extend(["--appendonly", rng.pick(&["no", "no", "yes"])]);
         flags
     }
@@ -71,7 +71,12 @@ impl Replica {
 }
 
 /// Sends commands to the primary for a while, and disturbs its replicas; gives how many commands.
-fn play_on(primary: &Process, replicas: &mut [Replica], audience: Audience, rng: &mut Rng) -> usize {
+fn play_on(
+    primary: &Process,
+    replicas: &mut [Replica],
+    audience: Audience,
+    rng: &mut Rng,
+) -> usize {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
@@ -144,7 +149,8 @@ fn differences(here: &Process, there: &Process) -> Vec<String> {
         keys.dedup();
         for key in keys {
             let told = both.each_mut().map(|connection| {
-                let digest: Option<Vec<String>> = ask(connection, &[b"DEBUG", b"DIGEST-VALUE", &key]);
+                let digest: Option<Vec<String>> =
+                    ask(connection, &[b"DEBUG", b"DIGEST-VALUE", &key]);
                 let kind: Option<String> = ask(connection, &[b"TYPE", &key]);
                 let expiry: Option<i64> = ask(connection, &[b"PEXPIRETIME", &key]);
                 (digest, kind, expiry)
@@ -195,6 +201,8 @@ fn replicas_hold_what_their_primary_holds_whatever_happens_to_them() {
         count += play_on(&primary, &mut replicas, audience, &mut rng);
         compare(&primary, &replicas);
         assert!(count > 0, "commands were sent");
-        format!("{count} commands for {audience:?}, {full} full and {part} partial synchronisations")
+        format!(
+            "{count} commands for {audience:?}, {full} full and {part} partial synchronisations"
+        )
     });
 }

@@ -56,6 +56,18 @@ impl Recorder {
         Self { client, line, clock, connection, history, only_writes: false, kept: Vec::new() }
     }
 
+    /// Its number.
+    #[must_use]
+    pub fn client(&self) -> usize {
+        self.client
+    }
+
+    /// What its clock says.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
     /// Does steps, all at once if there are several, and notes what they say.
     ///
     /// # Errors

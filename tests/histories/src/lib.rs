@@ -18,6 +18,7 @@
 pub mod cable;
 pub mod client;
 pub mod commands;
+pub mod comparison;
 pub mod history;
 pub mod linear;
 pub mod model;

@@ -21,6 +21,8 @@ const ATTEMPTS: usize = 5;
 const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long something that must come may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How much of a log is shown.
+const LINES_SHOWN: usize = 20;
 
 /// A server.
 #[derive(Debug)]
@@ -72,7 +74,7 @@ impl Process {
                 return process;
             }
         }
-        panic!("{} does not start:\n{}", process.program.display(), process.log());
+        panic!("{} does not start:\n{}", process.program.display(), process.latest_log());
     }
 
     /// Starts it, and waits until it has loaded its data; whether it did.
@@ -127,7 +129,7 @@ impl Process {
     pub fn start_again(&mut self, flags: &[&str]) {
         self.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         self.kill();
-        assert!(self.run(), "it does not start again:\n{}", self.log());
+        assert!(self.run(), "it does not start again:\n{}", self.latest_log());
     }
 
     /// Where it listens on the loopback interface.
@@ -150,6 +152,14 @@ impl Process {
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// What it logged last.
+    #[must_use]
+    pub fn latest_log(&self) -> String {
+        let log = self.log();
+        let lines: Vec<_> = log.lines().rev().take(LINES_SHOWN).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 
     /// A connection to it.
@@ -182,7 +192,7 @@ impl Process {
     /// If it does not.
     #[track_caller]
     pub fn call<T: FromRedisValue>(&self, line: &str) -> T {
-        self.try_call(line).unwrap_or_else(|error| panic!("{line}: {error}\n{}", self.log()))
+        self.try_call(line).unwrap_or_else(|error| panic!("{line}: {error}\n{}", self.latest_log()))
     }
 
     /// A field of INFO, or nothing.

@@ -100,6 +100,28 @@ pub fn check_together(history: &[Operation], keys: &[Key]) -> Result<usize, Stri
     Ok(observations)
 }
 
+/// Judges whether of two keys that one client writes the same ever higher numbers to, one after the
+/// other, nobody saw more in the second than in the first: everybody sees a moment of one past.
+///
+/// # Errors
+/// Somebody saw the later write without the earlier.
+pub fn check_ordered(history: &[Operation], [first, second]: [Key; 2]) -> Result<usize, String> {
+    let looks = [Step::Get(first), Step::Get(second)];
+    let mut observations = 0;
+    for operation in history.iter().filter(|operation| operation.steps() == looks) {
+        let number = |answer: &Answer| match answer {
+            Answer::Number(number) => *number,
+            _ => i64::MIN,
+        };
+        let Some([first, second]) = operation.answers.as_deref() else { continue };
+        observations += 1;
+        if number(second) > number(first) {
+            return Err(format!("the later write without the earlier:\n  {operation}"));
+        }
+    }
+    Ok(observations)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,5 +193,19 @@ mod tests {
         };
         assert_eq!(check_together(&[look(3, 3), look(4, 4)], &[A, B]), Ok(2));
         assert!(check_together(&[look(3, 3), look(4, 3)], &[A, B]).is_err());
+    }
+    #[test]
+    fn a_later_write_without_the_earlier_is_noticed() {
+        let look = |a, b| seen(0, 0, 0, &[Step::Get(A), Step::Get(B)], &[a, b]);
+        let (one, two) = (Answer::Number(1), Answer::Number(2));
+        let right = [
+            look(Answer::Nothing, Answer::Nothing),
+            look(one.clone(), Answer::Nothing),
+            look(two.clone(), one.clone()),
+            look(two.clone(), two.clone()),
+        ];
+        assert_eq!(check_ordered(&right, [A, B]), Ok(4));
+        assert!(check_ordered(&[look(one, two.clone())], [A, B]).is_err());
+        assert!(check_ordered(&[look(Answer::Nothing, two)], [A, B]).is_err());
     }
 }

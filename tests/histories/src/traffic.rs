@@ -14,12 +14,33 @@ const RELAYERS: [Key; 2] = [Key(30), Key(31)];
 /// Counters that are only ever incremented, and always together.
 pub const TOGETHER: [Key; 2] = [Key(20), Key(21)];
 
+/// Keys of a client's own: it writes ever higher numbers, each to the first key and then, in a step of
+/// its own, to the second. Nobody ever sees more in the second than in the first.
+#[must_use]
+pub fn ordered(client: usize) -> [Key; 2] {
+    let first = 100 + 2 * client as u32;
+    [Key(first), Key(first + 1)]
+}
+
+/// Looks at such keys.
+#[must_use]
+pub fn look_ordered(client: usize) -> Vec<Step> {
+    ordered(client).iter().map(|key| Step::Get(*key)).collect()
+}
+
 /// Does something at random.
 ///
 /// # Errors
 /// There is no answer.
 pub fn act(client: &mut Recorder, rng: &mut Rng) -> Result<(), Unanswered> {
-    let steps = match rng.below(18) {
+    let steps = match rng.below(20) {
+        19 => {
+            let [first, second] = ordered(client.client());
+            let number = client.now() as i64;
+            client.run(vec![Step::Set(first, number)])?;
+            vec![Step::Set(second, number)]
+        }
+        18 => look_ordered(rng.below(4)),
         0 if client.only_writes => return Ok(()),
         0 => return client.add_watching(NUMBERS[2 + rng.below(2)], 1 + rng.below(9) as i64),
         1..3 => batch(rng),

@@ -47,6 +47,10 @@ fn judge(history: &[Operation]) -> String {
     let seen = session::check(history).unwrap_or_else(|error| panic!("{error}"));
     let together = session::check_together(history, &traffic::TOGETHER);
     together.unwrap_or_else(|error| panic!("{error}"));
+    for client in 0..CLIENTS {
+        let ordered = session::check_ordered(history, traffic::ordered(client));
+        ordered.unwrap_or_else(|error| panic!("{error}"));
+    }
     let unknown = history.iter().filter(|operation| operation.answers.is_none()).count();
     assert!(judged.operations > CLIENTS && seen > 0, "clients were served");
     format!(
@@ -116,6 +120,9 @@ fn kills_lose_nothing_that_was_acknowledged_and_do_nothing_twice() {
         }
         let mut last = Recorder::new(CLIENTS, 0, clock, server.connect().expect("it is there"));
         traffic::look_everywhere(&mut last).expect("it answers");
+        for client in 0..CLIENTS {
+            last.run(traffic::look_ordered(client)).expect("it answers");
+        }
         history.extend(last.history);
         format!("{shape:?} {fsync}, {kills} kills: {}", judge(&history))
     });

@@ -8,18 +8,19 @@
 //!   meet in operations this is judged apart.
 //! - After a hand-over (FAILOVER) nothing is missing that the primary had acknowledged.
 //! - The moment of a promotion is not before anything that a client knows by WAIT to be on the replica.
-//! - Whoever reads from one replica sees its past, never back and no batch by half, its promotion
-//!   included.
+//! - Whoever reads from one replica sees its primary's past: never back, no batch by half, and no write
+//!   without an earlier one of the same client to another key; its promotion included.
 //!
 //! What was acknowledged by the primary alone may be lost in a promotion; no test here says otherwise.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reef_fuzz::choice::{Choice, Rng};
 use reef_histories::cable::Cable;
 use reef_histories::client::{Clock, Recorder, Unanswered};
+use reef_histories::comparison::differences;
 use reef_histories::history::{Operation, end_unknown};
 use reef_histories::model::Action;
 use reef_histories::process::{Process, wait_until};
@@ -51,7 +52,7 @@ impl Member {
         flags.extend(["--io-threads", rng.pick(&["2", "2", "4"])]);
         flags.extend(["--shards", rng.pick(&["1", "16", "16"])]);
         flags.extend(["--repl-backlog-size", rng.pick(&["16kb", "1mb"])]);
-        flags.extend(["--repl-timeout", "5"]);
+        flags.extend(["--repl-timeout", "5", "--repl-ping-replica-period", "1"]);
         if rng.one_in(3) {
             flags.extend(["--appendonly", "yes"]);
         }
@@ -94,8 +95,12 @@ fn write(mut recorder: Recorder, mut rng: Rng, is_over: &AtomicBool) -> Recorder
 
 /// A client of the replica.
 fn read(mut recorder: Recorder, is_over: &AtomicBool) -> Recorder {
-    while !is_over.load(Ordering::Acquire) {
-        match recorder.run(traffic::look_together()) {
+    for client in (0..CLIENTS).cycle() {
+        if is_over.load(Ordering::Acquire) {
+            break;
+        }
+        let looked = recorder.run(traffic::look_together());
+        match looked.and_then(|_| recorder.run(traffic::look_ordered(client))) {
             Ok(_) => {}
             Err(Unanswered::Refused) => thread::sleep(Duration::from_millis(1)),
             Err(Unanswered::Lost) => break,
@@ -224,7 +229,15 @@ impl Story {
         old.process.follow(new.cable.port());
         end_unknown(&mut self.history, self.line - 1, self.clock.now());
         old.process.until_up();
-        wait_until("both have the same data", || new.process.digest() == old.process.digest());
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while new.process.digest() != old.process.digest() {
+            if Instant::now() > deadline {
+                let found = differences(&new.process, &old.process, false).join("\n");
+                let logs = [&new.process, &old.process].map(Process::latest_log).join("\n\n");
+                panic!("the old primary differs, restarted: {restarts}\n{found}\n{logs}");
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     fn judge(&self) -> String {
@@ -234,6 +247,10 @@ impl Story {
         for history in [&self.history, &self.readings] {
             let together = session::check_together(history, &traffic::TOGETHER);
             together.unwrap_or_else(|error| panic!("{error}"));
+            for client in 0..CLIENTS {
+                let ordered = session::check_ordered(history, traffic::ordered(client));
+                ordered.unwrap_or_else(|error| panic!("{error}"));
+            }
         }
         format!(
             "{} promotions: {} operations, {} of them kept, {read} readings of replicas, at most {} \
@@ -261,6 +278,9 @@ fn a_promotion_keeps_a_moment_of_the_past_that_is_not_before_what_was_waited_for
         let connection = primary.process.connect().expect("it is there");
         let mut last = Recorder::new(LAST, story.line, clock, connection);
         traffic::look_everywhere(&mut last).expect("it answers");
+        for client in 0..CLIENTS {
+            last.run(traffic::look_ordered(client)).expect("it answers");
+        }
         story.history.extend(last.history);
         kept.fetch_add(story.kept, Ordering::Relaxed);
         story.judge()

@@ -16,6 +16,8 @@ use redis::{Connection, Value};
 use crate::served::Served;
 
 const CLIENTS: usize = 6;
+/// From this one on, clients write by a plugin's batch.
+const FIRST_PLUGIN_CLIENT: usize = 4;
 
 /// What a client knows of its own writes.
 #[derive(Debug, Default)]
@@ -36,7 +38,7 @@ struct Seeded(u64);
 impl Seeded {
     fn new() -> Self {
         let given = std::env::var("REEF_CRASH_SEED").ok().and_then(|text| text.parse().ok());
-        Self(given.unwrap_or_else(|| u64::from(std::process::id()) * 0x9e37_79b9 | 1))
+        Self(given.unwrap_or_else(|| (u64::from(std::process::id()) * 0x9e37_79b9) | 1))
     }
 
     fn below(&mut self, bound: u64) -> u64 {
@@ -59,8 +61,12 @@ fn write(mut connection: Connection, client: usize, promise: &Promise, is_over: 
     }
 }
 
-/// One step of a client: the same number in three places.
+/// One step of a client: the same number in several places.
 fn step(connection: &mut Connection, client: usize, number: u64) -> redis::RedisResult<Value> {
+    if client >= FIRST_PLUGIN_CLIENT {
+        let mut create = redis::cmd("TX.CREATE");
+        return create.arg(format!("c{client}")).arg(number).arg("to").arg(5).query(connection);
+    }
     let mut pipe = redis::pipe();
     pipe.atomic();
     pipe.cmd("SET").arg(format!("{{{client}}}first")).arg(number);
@@ -70,23 +76,43 @@ fn step(connection: &mut Connection, client: usize, number: u64) -> redis::Redis
     pipe.query(connection)
 }
 
-/// What must be there of a client's writes; gives the number that is.
-fn check(connection: &mut Connection, client: usize, promise: &Promise, what: &str) {
-    let get = |connection: &mut Connection, command: &[String]| -> Value {
-        let mut words = redis::cmd(&command[0]);
-        command[1..].iter().for_each(|word| {
-            words.arg(word);
-        });
-        words.query(connection).unwrap_or_else(|error| panic!("{what}: {error}"))
-    };
-    let number = |value: Value| -> u64 { redis::from_redis_value(value).unwrap_or(0) };
-    let first = number(get(connection, &["GET".into(), format!("{{{client}}}first")]));
-    let second = ["HGET".into(), format!("second:{client}"), "number".into()];
-    let second = number(get(connection, &second));
-    let all = ["LRANGE".into(), format!("{{{client}}}all"), "0".into(), "-1".into()];
-    let all: Vec<u64> = redis::from_redis_value(get(connection, &all)).expect("numbers");
+fn get(connection: &mut Connection, line: &str) -> Value {
+    let mut words = line.split(' ');
+    let mut command = redis::cmd(words.next().unwrap_or_default());
+    words.for_each(|word| {
+        command.arg(word);
+    });
+    command.query(connection).unwrap_or_else(|error| panic!("{line}: {error}"))
+}
+
+fn number(connection: &mut Connection, line: &str) -> u64 {
+    redis::from_redis_value(get(connection, line)).unwrap_or(0)
+}
+
+/// The number that a client's keys hold, all of them.
+fn held(connection: &mut Connection, client: usize, what: &str) -> u64 {
+    if client >= FIRST_PLUGIN_CLIENT {
+        let count = number(connection, &format!("GET relayer:c{client}:count"));
+        let pending = number(connection, &format!("SCARD relayer:c{client}:status:pending"));
+        assert_eq!(count, pending, "{what}: client {client}: a batch by half");
+        for (nonce, is_there) in [(count, count > 0), (count + 1, false)] {
+            let there = number(connection, &format!("EXISTS relayer:c{client}:nonce:{nonce}"));
+            assert_eq!(there == 1, is_there, "{what}: client {client}: nonce {nonce}");
+        }
+        return count;
+    }
+    let first = number(connection, &format!("GET {{{client}}}first"));
+    let second = number(connection, &format!("HGET second:{client} number"));
+    let all = get(connection, &format!("LRANGE {{{client}}}all 0 -1"));
+    let all: Vec<u64> = redis::from_redis_value(all).expect("numbers");
     assert_eq!(first, second, "{what}: client {client}: a step by half");
     assert_eq!(all, (1..=first).collect::<Vec<_>>(), "{what}: client {client}: each step once");
+    first
+}
+
+/// What must be there of a client's writes is.
+fn check(connection: &mut Connection, client: usize, promise: &Promise, what: &str) {
+    let first = held(connection, client, what);
     let acknowledged = promise.acknowledged.load(Ordering::Acquire);
     let tried = promise.tried.load(Ordering::Acquire);
     assert!(

@@ -173,14 +173,17 @@ fn a_torn_log_is_cut_with_a_message_and_damage_stops_the_start() {
     let (_, log) = server.terminate(Duration::from_secs(20));
     assert!(log.contains("are cut off"), "{log}");
     let mut damaged = whole;
-    damaged[60] = b'!';
+    let third = damaged.windows(3).enumerate().filter(|(_, bytes)| *bytes == b"*3\r").nth(2);
+    let offset = third.expect("commands").0;
+    damaged[offset] = b'!';
     fs::write(&file, &damaged).expect("damaged");
     let port = free_port().to_string();
     let mut command = crate::served::reef();
     command.args(["serve", "--port", &port, "--appendonly", "yes", "--dir"]).arg(folder.path());
     let output = command.output().expect("the binary runs");
     let sentence = crate::served::sentence(&output);
-    assert!(sentence.contains("appendonly.aof.1.incr.aof: damaged at byte"), "{sentence}");
+    let place = format!("appendonly.aof.1.incr.aof: damaged at byte {offset}:");
+    assert!(sentence.contains(&place), "{sentence}");
     assert_eq!(fs::read(&file).expect("the log"), damaged, "nothing is changed");
 }
 
@@ -248,4 +251,48 @@ fn a_full_disk_refuses_writes_until_there_is_room() {
     assert_eq!(text(&mut connection, "GET again"), "1");
     let Value::Int(keys) = run(&mut connection, "DBSIZE") else { panic!("a number") };
     assert!(keys > acknowledged, "{keys} of {acknowledged}");
+}
+
+/// What PLUGIN INFO tells of the plugin's budget.
+fn cpu_budget(server: &Served) -> String {
+    // A replica may be loading.
+    try_run(&mut server.connect(), "PLUGIN INFO tx-repo")
+        .map(|info| format!("{info:?}"))
+        .unwrap_or_default()
+}
+
+#[test]
+fn a_plugin_that_was_loaded_by_hand_is_there_after_a_restart_and_on_replicas() {
+    let component = reef_bundled::all().iter().find(|plugin| plugin.name == "tx-repo");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("mine.wasm");
+    fs::write(&file, component.expect("it is bundled").component).expect("written");
+    for args in [["--appendonly", "yes"], ["--appendonly", "no"]] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let server = Served::start_in(folder.path(), &args);
+        let mut connection = server.connect();
+        let before = cpu_budget(&server);
+        run(&mut connection, "TX.CREATE r 1 to 5");
+        run(&mut connection, &format!("PLUGIN REPLACE tx-repo {} LIMIT cpu-ms 77", file.display()));
+        let loaded = cpu_budget(&server);
+        assert!(loaded.contains("77") && loaded != before, "{loaded}");
+        // Who follows has it, in time and by a snapshot.
+        let follower = Served::start(&["--replicaof", &format!("127.0.0.1 {}", server.port())]);
+        wait_until("the replica has it", || cpu_budget(&follower).contains("77"));
+        run(&mut connection, &format!("PLUGIN REPLACE tx-repo {} LIMIT cpu-ms 78", file.display()));
+        wait_until("the replica hears of it", || cpu_budget(&follower).contains("78"));
+        if is_here("redis-server") && args[1] == "yes" {
+            with_stock(folder.path(), &["--appendonly", "yes"], |stock| {
+                assert_eq!(run(stock, "EXISTS relayers"), Value::Int(1), "a stock server loads it");
+            });
+        }
+        if args[1] == "yes" {
+            server.kill();
+        } else {
+            server.terminate(Duration::from_secs(20));
+        }
+        let server = Served::start_in(folder.path(), &args);
+        assert!(cpu_budget(&server).contains("78"), "{args:?}: {}", cpu_budget(&server));
+        assert_eq!(text(&mut server.connect(), "TYPE relayers"), "set");
+    }
 }

@@ -143,11 +143,6 @@ impl Served {
         self.process.wait().expect("a child");
     }
 
-    /// Its process.
-    pub(crate) fn process_id(&self) -> u32 {
-        self.process.id()
-    }
-
     /// Asks it to stop as an init system would, and waits; how it ended and what it had logged.
     pub(crate) fn terminate(mut self, timeout: Duration) -> (ExitStatus, String) {
         let pid = self.process.id().to_string();

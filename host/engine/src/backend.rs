@@ -161,6 +161,9 @@ pub trait Backend: Send + Sync {
     /// when a name is taken by a native command or given twice; the error names it.
     fn set_plugin_commands(&self, commands: Vec<Arc<Command>>) -> Result<(), String>;
 
+    /// Tells those who copy the data, replicas and the log, a notice of the extension's.
+    fn tell_copies(&self, _notice: &[u8]) {}
+
     /// Milliseconds since 1970.
     fn now_ms(&self) -> u64;
 }
@@ -210,4 +213,19 @@ pub trait Extension: Send + Sync {
 
     /// Appends the plugins' section of INFO: `name:value` lines.
     fn info(&self, out: &mut String);
+
+    /// What is to be kept with the data: one notice for each plugin that was loaded while the server
+    /// ran. Whoever [heeds](Self::heed) it has the plugin.
+    fn kept(&self) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+
+    /// Takes notices as all that is kept: other plugins that were loaded while the server ran go.
+    fn restore(&self, _notices: Vec<Vec<u8>>) {}
+
+    /// Takes a notice that a primary or a log has told. Compiling may take its time; nobody waits.
+    fn heed(&self, _notice: &[u8]) {}
+
+    /// Waits until what was restored and heeded has taken effect.
+    fn settle(&self) {}
 }

@@ -101,6 +101,11 @@ impl Plan {
         Ok(())
     }
 
+    /// Whether a command of it may change data.
+    pub fn may_write(&self) -> bool {
+        self.commands.iter().any(|(command, _)| command.may_write())
+    }
+
     /// Whether a command of it is refused while memory is exhausted.
     pub fn may_use_memory(&self) -> bool {
         self.commands.iter().any(|(command, _)| command.flags.has(Flags::DENYOOM))

@@ -104,6 +104,12 @@ impl Error {
         Self::Owned(format!("ERR Unrecognized REPLCONF option: {}", String::from_utf8_lossy(name)))
     }
 
+    /// A kind of data that cannot be wanted alone.
+    pub fn unknown_filter(kind: &[u8]) -> Self {
+        let kind = String::from_utf8_lossy(kind);
+        Self::Owned(format!("ERR Unsupported rdb-filter-only option: {kind}"))
+    }
+
     /// The arity error of a command.
     pub fn wrong_arity(command: &Command) -> Self {
         Self::WrongArity(command.full_name())
@@ -184,6 +190,8 @@ impl Error {
         Self::Text("ERR FAILOVER target replica is not online.");
     pub const FOLLOW_WHILE_FAILOVER: Self =
         Self::Text("ERR REPLICAOF not allowed while failing over.");
+    pub const FAILOVER_TO_PRIMARY: Self =
+        Self::Text("ERR PSYNC FAILOVER can't be sent to a master.");
     pub const FAILOVER_ID: Self = Self::Text("ERR PSYNC FAILOVER replid must match my replid.");
     pub const NOTHING_KEPT: Self = Self::Text("ERR this server keeps nothing on disk");
     pub const SAVE_RUNS: Self = Self::Text("ERR Background save already in progress");

@@ -54,14 +54,17 @@ impl Conditions {
         if self.out_of_memory && (asked.any.has(Flags::DENYOOM) || asked.is_queued) {
             return Some(Error::OutOfMemory);
         }
-        let is_write = asked.any.has(Flags::WRITE);
-        if let Some(failure) = self.disk_failure
-            && (is_write || asked.any.has(Flags::TELLS_OF_DISK))
-        {
-            return Some(failure.error());
+        if asked.any.has(Flags::WRITE) {
+            return self.refusal_of_writes();
         }
-        if !is_write {
-            return None;
+        let is_told = asked.any.has(Flags::TELLS_OF_DISK);
+        self.disk_failure.filter(|_| is_told).map(DiskFailure::error)
+    }
+
+    /// Why nothing may be written, memory aside.
+    pub fn refusal_of_writes(&self) -> Option<Error> {
+        if let Some(failure) = self.disk_failure {
+            return Some(failure.error());
         }
         if self.replicas_missing {
             return Some(Error::NO_REPLICAS);

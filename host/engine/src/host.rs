@@ -45,13 +45,18 @@ pub struct Shutdown {
 pub enum Saving {
     /// A snapshot, and the client waits for it.
     Now,
-    /// A snapshot, after what is being saved already if it may wait.
+    /// A snapshot.
     Background {
-        /// Whether it may wait.
+        /// Whether it comes after what is being saved already.
         may_wait: bool,
+        /// Whether it comes later in any case, because EXEC runs.
+        waits: bool,
     },
-    /// A new base of the append-only log.
-    Log,
+    /// A new base of the append-only log, after what is being saved already.
+    Log {
+        /// Whether it comes later in any case, because EXEC runs.
+        waits: bool,
+    },
 }
 
 /// Where data that is to be loaded again comes from.
@@ -257,6 +262,9 @@ pub trait Host {
     /// Starts to stop the process, saving first if that is wanted. The client hears of it if that
     /// fails, and otherwise by the end of its connection.
     fn shutdown(&mut self, how: Shutdown) -> Result<CallStatus, Error>;
+
+    /// All databases have been emptied: what is being saved is of no use any more.
+    fn all_flushed(&mut self) {}
 
     /// Calls off a shutdown that still waits. Whether there was one.
     fn abort_shutdown(&mut self) -> bool {

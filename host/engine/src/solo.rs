@@ -4,24 +4,24 @@
 //! with no sockets and no time of its own; what only a server knows (configuration, INFO's
 //! process facts) has plain stand-ins in the modules below.
 
+mod client;
 mod configuration;
 mod process;
+mod replication;
 mod snapshot;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::format;
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use reef_resp::{Argv, OwnedArgv, Protocol, Writer};
 
 pub use self::snapshot::end_file;
 
+use self::client::{Client, Waiting, address};
 use self::process::{Mail, Process, ProcessHost, Told};
 use crate::backend::{Batch, Caller, CommandColumns, Items, Outcome, StepError};
 use crate::batch::Plan;
-use crate::client_info::ClientInfo;
 use crate::clock::Millis;
 use crate::command::Flags;
 use crate::effects::Effects;
@@ -36,7 +36,6 @@ use crate::serving::Ending;
 use crate::session::Session;
 use crate::settings::{Rules, Settings};
 use crate::step::{self, Admission, Answer, Cx};
-use crate::waiters::Waiter;
 
 /// An engine with a virtual clock.
 pub struct Solo {
@@ -44,52 +43,13 @@ pub struct Solo {
     rules: Rules,
     registry: Registry,
     clients: BTreeMap<u64, Client>,
+    /// What clients were sent last whose connections ended then.
+    last_words: BTreeMap<u64, Vec<u8>>,
     next_client: u64,
     /// The clients in MONITOR.
     monitors: BTreeSet<u64>,
     process: Process,
     conditions: Conditions,
-}
-
-struct Client {
-    session: Session,
-    protocol: Protocol,
-    connected_at: Millis,
-    active_at: Millis,
-    /// The last command's full name.
-    command: String,
-    /// What it was sent without having asked, or later than it asked.
-    unasked: Vec<u8>,
-    /// What it waits for, and until when.
-    waiter: Option<(Arc<Waiter>, Option<Millis>)>,
-    /// Whether its next command is in the backlog until a pause ends.
-    postponed: bool,
-    /// Commands that came while it waited.
-    backlog: VecDeque<OwnedArgv>,
-}
-
-impl Client {
-    /// As CLIENT LIST shows it, apart from what it tracks.
-    fn describe(&self, now: Millis) -> ClientInfo {
-        let mut client = ClientInfo {
-            id: self.session.id,
-            address: address(self.session.id),
-            local_address: "127.0.0.1:6379".into(),
-            descriptor: 8,
-            age_s: now.since(self.connected_at) / 1000,
-            idle_s: now.since(self.active_at) / 1000,
-            waiting: self.waiter.is_some() || self.postponed,
-            ..ClientInfo::default()
-        };
-        let protocol = if self.protocol == Protocol::Resp3 { 3 } else { 2 };
-        client.refresh(&self.session, &self.command, protocol);
-        client
-    }
-}
-
-/// Where a client would come from, if there was a network.
-fn address(id: u64) -> String {
-    format!("127.0.0.1:{}", 10_000 + id % 50_000)
 }
 
 /// What each key of each database holds.
@@ -109,6 +69,7 @@ impl Solo {
             rules,
             registry,
             clients: BTreeMap::new(),
+            last_words: BTreeMap::new(),
             next_client: 1,
             monitors: BTreeSet::new(),
             process,
@@ -145,7 +106,7 @@ impl Solo {
 
     /// Whether what has expired stays until somebody else removes it.
     fn keeps_expired(&self) -> bool {
-        self.conditions.readonly_replica || self.process.pause() != Pause::Nothing
+        self.conditions().readonly_replica || self.process.pause() != Pause::Nothing
     }
 
     /// Connects a client; gives its id.
@@ -161,7 +122,7 @@ impl Solo {
             active_at: now,
             command: String::new(),
             unasked: Vec::new(),
-            waiter: None,
+            waiting: None,
             postponed: false,
             backlog: VecDeque::new(),
         };
@@ -176,14 +137,15 @@ impl Solo {
 
     /// Takes what a client was sent without having asked (MONITOR), or later than it asked.
     pub fn take_unasked(&mut self, id: u64) -> Vec<u8> {
-        self.clients
-            .get_mut(&id)
-            .map(|client| core::mem::take(&mut client.unasked))
-            .unwrap_or_default()
+        match self.clients.get_mut(&id) {
+            Some(client) => core::mem::take(&mut client.unasked),
+            None => self.last_words.remove(&id).unwrap_or_default(),
+        }
     }
 
     /// Ends a client's connection, and with it its watches.
     pub fn disconnect(&mut self, id: u64) {
+        self.last_words.remove(&id);
         if let Some(client) = self.clients.remove(&id) {
             self.forget(client);
         }
@@ -192,15 +154,16 @@ impl Solo {
     fn forget(&mut self, mut client: Client) {
         self.process.subscriptions.forget(client.session.id);
         self.process.tracking.forget(client.session.id);
+        let waiter = client.waiting.take().and_then(|(waiting, _)| waiting.for_keys());
         let mut held = client.session.shards(&self.rules);
-        if let Some((waiter, _)) = &client.waiter {
+        if let Some(waiter) = &waiter {
             held = held.union(waiter.shards);
         }
         let mut journal = Journal::new();
         let shards = hold(&mut self.shards, held);
         let mut keys = Keyspace::new(shards, &self.rules, self.process.now, 0, &mut journal);
-        if let Some((waiter, _)) = client.waiter.take() {
-            keys.end_wait(&waiter);
+        if let Some(waiter) = &waiter {
+            keys.end_wait(waiter);
         }
         for watch in client.session.take_watches() {
             keys.unwatch(watch.database, &watch.key);
@@ -238,7 +201,7 @@ impl Solo {
 
     fn next_deadline(&self) -> Option<(Millis, u64)> {
         let waiting =
-            self.clients.iter().filter_map(|(id, client)| Some((client.waiter.as_ref()?.1?, *id)));
+            self.clients.iter().filter_map(|(id, client)| Some((client.waiting.as_ref()?.1?, *id)));
         waiting.min()
     }
 
@@ -255,27 +218,37 @@ impl Solo {
     /// Ends a client's wait, if it waits.
     fn end_wait(&mut self, id: u64, ending: Ending) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        let Some((waiter, _)) = client.waiter.take() else { return };
-        self.clear_queues(&waiter);
-        self.go_on(id, &waiter.farewell(ending));
+        let Some((waiting, _)) = client.waiting.take() else { return };
+        let farewell = waiting.farewell(ending);
+        if ending == Ending::Demoted {
+            // It asked a primary, and shall look for one.
+            let last_words = [core::mem::take(&mut client.unasked), farewell].concat();
+            self.clear_queues(waiting);
+            self.disconnect(id);
+            self.last_words.insert(id, last_words);
+            return;
+        }
+        self.clear_queues(waiting);
+        self.go_on(id, &farewell);
     }
 
-    fn clear_queues(&mut self, waiter: &Waiter) {
+    fn clear_queues(&mut self, waiting: Waiting) {
+        let Some(waiter) = waiting.for_keys() else { return };
         let mut journal = Journal::new();
         let shards = hold(&mut self.shards, waiter.shards);
-        Keyspace::new(shards, &self.rules, self.process.now, 0, &mut journal).end_wait(waiter);
+        Keyspace::new(shards, &self.rules, self.process.now, 0, &mut journal).end_wait(&waiter);
     }
 
     /// Gives a client the reply that it waited for, and runs what it sent meanwhile.
     fn go_on(&mut self, id: u64, reply: &[u8]) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        let waiter = client.waiter.take();
+        let waiting = client.waiting.take();
         client.unasked.extend_from_slice(reply);
-        if let Some((waiter, _)) = waiter {
-            self.clear_queues(&waiter);
+        if let Some((waiting, _)) = waiting {
+            self.clear_queues(waiting);
         }
         while let Some(client) = self.clients.get_mut(&id)
-            && client.waiter.is_none()
+            && client.waiting.is_none()
             && !client.postponed
             && let Some(argv) = client.backlog.pop_front()
         {
@@ -317,11 +290,16 @@ impl Solo {
         self.conditions = conditions;
     }
 
+    fn conditions(&self) -> Conditions {
+        let readonly_replica = self.conditions.readonly_replica || self.process.primary.is_some();
+        Conditions { pause: self.process.pause(), readonly_replica, ..self.conditions }
+    }
+
     /// Runs one command; gives the reply as RESP. Whether the connection stays open.
     pub fn run(&mut self, id: u64, argv: Argv<'_>) -> (Vec<u8>, bool) {
         // Taken out, so that the command can look at the others.
         let Some(mut client) = self.clients.remove(&id) else { return (Vec::new(), false) };
-        if client.waiter.is_some() || client.postponed {
+        if client.waiting.is_some() || client.postponed {
             client.backlog.push_back(OwnedArgv::from(argv));
             self.clients.insert(id, client);
             return (Vec::new(), true);
@@ -336,7 +314,7 @@ impl Solo {
             &mut client.session,
             &self.registry,
             &self.rules,
-            &Conditions { pause: self.process.pause(), ..self.conditions },
+            &self.conditions(),
             &mut reply,
         );
         if matches!(admission, Admission::Postponed) {
@@ -434,8 +412,10 @@ impl Solo {
         let answer = core::mem::take(&mut cx.answer);
         let mut told = host.into_told();
         if let Answer::WhenReady(waiter) = answer {
-            let deadline = waiter.timeout_ms.map(|ms| Millis::new(now.get().saturating_add(ms)));
-            client.waiter = Some((waiter, deadline));
+            let deadline = deadline(now, waiter.timeout_ms);
+            client.waiting = Some((Waiting::Keys(waiter), deadline));
+        } else {
+            client.waiting = told.waiting.take();
         }
         let killed = told.killed.len();
         told.killed.retain(|id| *id != client.session.id);
@@ -445,6 +425,9 @@ impl Solo {
         self.process.end_command(limits, threshold_ms, command, argv, logged);
         if core::mem::take(&mut self.process.reconfigured) {
             self.reconfigure();
+        }
+        if core::mem::take(&mut told.saves) {
+            self.process.saved = (self.save(self.form()), now);
         }
         let hidden = [Flags::SKIP_MONITOR, Flags::ADMIN];
         if !self.monitors.is_empty()
@@ -576,6 +559,11 @@ impl Solo {
 /// Who does what nobody asked for.
 fn nobody() -> Caller {
     Caller { client_id: 0, user: "default".into(), database: 0 }
+}
+
+/// When a wait ends that begins now.
+fn deadline(now: Millis, timeout_ms: Option<u64>) -> Option<Millis> {
+    timeout_ms.map(|ms| Millis::new(now.get().saturating_add(ms)))
 }
 
 /// Borrows the shards of a set.

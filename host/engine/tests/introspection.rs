@@ -17,6 +17,7 @@ use crate::peer::SoloPeer;
 const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("client|kill", "arguments", "MAXAGE is younger than Redis 7.2"),
     ("debug", "arguments", "Redis hides what DEBUG takes"),
+    ("failover", "arguments", "in Redis FORCE is in the block behind TO"),
     ("flushdb", "summary", "in Redis an imperative"),
     ("lolwut", "summary", "in Redis without a full stop"),
     ("module|loadex", "arguments", "in Redis a block of one argument"),
@@ -68,6 +69,7 @@ const SINCE_7_2: &[(&str, &str)] = &[
     ("setex", "replaced_by"),
     ("setnx", "deprecated_since"),
     ("setnx", "replaced_by"),
+    ("wait", "flags"),
     ("xgroup|create", "arguments"),
     ("xgroup|createconsumer", "arguments"),
     ("xgroup|delconsumer", "arguments"),

@@ -145,7 +145,7 @@ fn log(house: &House, argv: Argv<'_>, reply: &mut Writer) -> Result<(), String> 
 }
 
 /// Reads `LOAD name source options` and `REPLACE name source options`.
-fn load(argv: Argv<'_>, subcommand: &str) -> Result<LoadRequest, String> {
+pub(crate) fn load(argv: Argv<'_>, subcommand: &str) -> Result<LoadRequest, String> {
     if argv.len() < 4 {
         return Err(texts::wrong_arguments(subcommand));
     }
@@ -161,7 +161,7 @@ fn load(argv: Argv<'_>, subcommand: &str) -> Result<LoadRequest, String> {
     } else {
         Source::Path(text(source)?.into())
     };
-    let mut request = LoadRequest::new(text(name)?, source);
+    let mut request = LoadRequest { is_kept: true, ..LoadRequest::new(text(name)?, source) };
     let mut rest = Options { argv, at: 4 };
     if subcommand == "replace" {
         request.mode = Mode::Replace;

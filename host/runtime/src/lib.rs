@@ -28,6 +28,7 @@ mod loader;
 mod machine;
 mod manifest;
 mod meter;
+mod notice;
 mod options;
 mod overstay;
 mod plugin;

@@ -23,6 +23,16 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// All of them by name, as after `LIMIT`.
+    pub(crate) fn words(&self) -> [(&'static str, String); 4] {
+        [
+            ("cpu-ms", self.cpu_ms.to_string()),
+            ("memory", self.memory_bytes.to_string()),
+            ("host-calls", self.host_calls.to_string()),
+            ("bytes", self.bytes.to_string()),
+        ]
+    }
+
     /// Sets the limit of this name. The error says what is wrong, as a client sees it.
     pub fn set(&mut self, name: &[u8], value: &[u8]) -> Result<(), String> {
         let name = name.to_ascii_lowercase();
@@ -107,6 +117,11 @@ mod tests {
         limits.set(b"bytes", b"4096").unwrap();
         let expected = Limits { cpu_ms: 7, memory_bytes: 2 << 20, host_calls: 9, bytes: 4096 };
         assert_eq!(limits, expected);
+        let mut again = Limits::default();
+        for (name, value) in limits.words() {
+            again.set(name.as_bytes(), value.as_bytes()).unwrap();
+        }
+        assert_eq!(again, expected);
         for (name, value) in [
             (b"cpu-ms".as_slice(), b"0".as_slice()),
             (b"cpu-ms", b"60001"),

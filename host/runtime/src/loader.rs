@@ -25,6 +25,7 @@ use crate::instance::{Answer, Instance, Progress};
 use crate::limits::{COMPONENT_BYTES_MAX, LOADS_WAITING_MAX, Limits};
 use crate::machine::Machine;
 use crate::manifest::{Manifest, is_plugin_name};
+use crate::notice::{self, Notice};
 use crate::overstay::thread_cpu;
 use crate::plugin::{Plugin, Services, Terms};
 use crate::program::Program;
@@ -87,6 +88,14 @@ impl Loader {
         })
     }
 
+    /// Queues a job, waiting until there is room.
+    pub(crate) fn submit_patiently(&self, job: impl FnOnce(&Arc<House>) + Send + 'static) {
+        if let Some(jobs) = &self.jobs {
+            // Without a thread the runtime is at its end.
+            let _ = jobs.send(Box::new(job));
+        }
+    }
+
     /// Runs a job and waits for its result.
     pub(crate) fn run<R: Send + 'static>(
         &self,
@@ -117,7 +126,7 @@ impl House {
         if self.stopping.load(Ordering::SeqCst) {
             return Err(texts::STOPPING.into());
         }
-        let LoadRequest { name, source, mode, grants, config, limits: changes } = request;
+        let LoadRequest { name, source, mode, grants, config, is_kept, limits: changes } = request;
         if !is_plugin_name(name.as_bytes()) {
             return Err(texts::bad_name(name.as_bytes()).into());
         }
@@ -145,9 +154,10 @@ impl House {
         let began = Instant::now();
         let bytes = read(source)?;
         let component_bytes = bytes.len();
+        let kept = is_kept.then(|| Arc::from(bytes.as_slice()));
         let (component, from_cache) = self.compile(bytes)?;
         let compile_us = began.elapsed().as_micros() as u64;
-        let birth = Birth { component_bytes, from_cache, compile_us };
+        let birth = Birth { component_bytes, from_cache, compile_us, kept };
         let program = Arc::new(Program::new(&self.machine, &component)?);
         let trial = self.terms(&plugin, limits, config, Grants::default(), Vec::new());
         let manifest = describe(&program, &trial)?;
@@ -194,6 +204,9 @@ impl House {
         }
         let verb = if old.is_some() { "replaced by" } else { "loaded" };
         version.terms.note(Level::Info, &format!("{verb} version {}", version.manifest.version));
+        if let Some(notice) = notice::of(&version) {
+            self.services.backend.tell_copies(&notice);
+        }
         Ok(summary(&version))
     }
 
@@ -206,7 +219,38 @@ impl House {
         taken.map_err(|reason| LoadError::from(texts::refused_commands(&reason)))?;
         let old = self.registry.remove(name).ok_or_else(gone)?;
         retire(&old);
+        if old.kept.is_some() {
+            self.services.backend.tell_copies(&notice::of_end(name));
+        }
         Ok(())
+    }
+
+    /// Loads or unloads as a notice says.
+    pub(crate) fn heed(self: &Arc<Self>, notice: &[u8]) {
+        let result = match notice::read(notice) {
+            Ok(Notice::Load(request)) => self.load(*request).map(drop),
+            Ok(Notice::Unload(name)) => {
+                // One that never came need not go.
+                let _ = self.unload(&name);
+                Ok(())
+            }
+            Err(text) => Err(text.into()),
+        };
+        if let Err(error) = result {
+            tracing::error!("a plugin that is kept with the data cannot be loaded: {error}");
+        }
+    }
+
+    /// Loads what is kept, and unloads what was kept and no longer is.
+    pub(crate) fn restore(self: &Arc<Self>, notices: &[Vec<u8>]) {
+        let named = |name: &str| notices.iter().any(|text| notice::is_about(text, name));
+        for version in self.registry.all() {
+            if version.kept.is_some() && !named(version.name()) {
+                // It was there a moment ago; if not, so much the better.
+                let _ = self.unload(version.name());
+            }
+        }
+        notices.iter().for_each(|notice| self.heed(notice));
     }
 
     fn commands_without(&self, name: &str) -> Vec<Arc<Command>> {

@@ -47,6 +47,8 @@ pub struct LoadRequest {
     pub grants: GrantRequest,
     /// Its configuration; as before (or none) when absent.
     pub config: Option<Vec<(String, String)>>,
+    /// Whether it is kept with the data: not what the server brings along or is configured with.
+    pub is_kept: bool,
     /// Limits that differ from what they were before or are by default, by name, as after `LIMIT`.
     pub limits: Vec<(String, String)>,
 }
@@ -60,6 +62,7 @@ impl LoadRequest {
             mode: Mode::New,
             grants: GrantRequest::Keep,
             config: None,
+            is_kept: false,
             limits: Vec::new(),
         }
     }

@@ -9,6 +9,7 @@ use reef_resp::{Argv, Writer};
 use crate::code_cache::CodeCache;
 use crate::loader::{self, House, Loader};
 use crate::machine::Machine;
+use crate::notice;
 use crate::options::Options;
 use crate::overstay::Overstay;
 use crate::plugin::Services;
@@ -142,5 +143,24 @@ impl Extension for Runtime {
 
     fn info(&self, out: &mut String) {
         report::section(&self.house.registry.all(), out);
+    }
+
+    fn kept(&self) -> Vec<Vec<u8>> {
+        let versions = self.house.registry.all();
+        versions.iter().filter_map(|version| notice::of(version)).collect()
+    }
+
+    fn restore(&self, notices: Vec<Vec<u8>>) {
+        self.loader.submit_patiently(move |house| house.restore(&notices));
+    }
+
+    fn heed(&self, notice: &[u8]) {
+        let notice = notice.to_vec();
+        self.loader.submit_patiently(move |house| house.heed(&notice));
+    }
+
+    fn settle(&self) {
+        // The loader does one thing after the other.
+        let _ = self.loader.run(|_| Ok(()));
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Version {
     pub(crate) from_cache: bool,
     pub(crate) compile_us: u64,
     program: Arc<Program>,
+    /// Its component, if it is kept with the data.
+    pub(crate) kept: Option<Arc<[u8]>>,
 }
 
 /// Facts about how a version came to be.
@@ -29,6 +31,7 @@ pub(crate) struct Birth {
     pub(crate) component_bytes: usize,
     pub(crate) from_cache: bool,
     pub(crate) compile_us: u64,
+    pub(crate) kept: Option<Arc<[u8]>>,
 }
 
 impl Version {
@@ -47,6 +50,7 @@ impl Version {
             component_bytes: birth.component_bytes,
             from_cache: birth.from_cache,
             compile_us: birth.compile_us,
+            kept: birth.kept.clone(),
             program,
         }
     }

@@ -201,10 +201,10 @@ impl Connection {
 
     /// What it is for, as far as limits care.
     pub(crate) fn kind(&self) -> ClientKind {
-        match self.session.subscribed.any() {
+        match self.is_copier {
+            _ if self.session.subscribed.any() => ClientKind::Pubsub,
             // How far it may be behind is the stream's business.
-            _ if self.is_copier => ClientKind::Primary,
-            true => ClientKind::Pubsub,
+            true => ClientKind::Primary,
             false => ClientKind::Normal,
         }
     }

@@ -11,6 +11,7 @@
 mod clients;
 mod clock;
 mod connection;
+mod copying;
 mod execution;
 mod housekeeping;
 mod huge_pages;
@@ -21,6 +22,7 @@ mod listener;
 mod mailbox;
 mod memory;
 mod monitors;
+mod notices;
 mod pause;
 mod persistence;
 mod post;

@@ -20,7 +20,6 @@ use reef_engine::backend::{Backend, Batch, Caller, CommandColumns, Items, Outcom
 use reef_engine::batch::Plan;
 use reef_engine::clock::Millis;
 use reef_engine::command::Command;
-use reef_engine::effects::{Audience, Effect, Effects};
 use reef_engine::gates::{Conditions, Pause};
 use reef_engine::grants::Grants;
 use reef_engine::host::Host;
@@ -32,15 +31,14 @@ use reef_engine::settings::{Rules, Settings};
 use reef_engine::step::{self, Admission, Answer, Cx};
 use reef_engine::waiters::Waiter;
 use reef_resp::{Argv, Writer};
-use reef_storage::Log;
 
 use crate::clock::now_ms;
+use crate::copying::Copies;
 use crate::huge_pages::HugePages;
 use crate::memory::{Ledger, Room};
 use crate::pause::PauseClock;
 use crate::post::Post;
 use crate::reaper::Reaper;
-use crate::replication::{Relayed, Replication, Stream};
 use crate::surroundings::BatchHost;
 use crate::timing::Slow;
 
@@ -68,11 +66,7 @@ pub struct Store {
     huge_pages: HugePages,
     pause: PauseClock,
     slow: Slow,
-    log: Log,
-    /// What replicas are told, once there is a server.
-    replication: OnceLock<Arc<Replication>>,
-    /// Whether another server decides when keys expire and give way.
-    is_replica: AtomicBool,
+    pub(crate) copies: Copies,
 }
 
 /// What the steps of one turn have in common.
@@ -119,73 +113,10 @@ impl Store {
             huge_pages: HugePages::default(),
             pause: PauseClock::default(),
             slow,
-            log: Log::default(),
-            replication: OnceLock::new(),
-            is_replica: AtomicBool::new(false),
+            copies: Copies::default(),
         });
         store.keep_ledger(&store.rules());
         store
-    }
-
-    /// The append-only log.
-    pub(crate) fn log(&self) -> &Log {
-        &self.log
-    }
-
-    /// Writes effects down, for the log and for replicas. The shards that they are about are held.
-    pub(crate) fn propagate(&self, effects: &Effects) {
-        self.write_log(effects);
-        if let Some(stream) = self.stream() {
-            stream.append(effects);
-        }
-    }
-
-    /// Writes effects of what a primary said down: the log has them, replicas what was said.
-    pub(crate) fn relay(&self, relayed: Relayed<'_>, effects: &Effects) {
-        self.write_log(effects);
-        if let Some(replication) = self.replication.get() {
-            replication.stream.append_relayed(relayed, effects);
-        }
-    }
-
-    fn stream(&self) -> Option<&Stream> {
-        self.replication.get().map(|replication| &replication.stream).filter(|s| s.is_on())
-    }
-
-    fn write_log(&self, effects: &Effects) {
-        if !self.log.is_on() {
-            return;
-        }
-        for unit in effects.units() {
-            self.log.append(|| {
-                let logged = |effect: &Effect<'_>| effect.audience != Audience::ReplicasOnly;
-                unit.commands().filter(logged).map(|effect| (effect.database, effect.bytes))
-            });
-        }
-    }
-
-    /// Lets steps say their effects as long as somebody keeps a copy of the data.
-    pub(crate) fn follow_copies(&self) {
-        self.freeze(|_| {
-            let is_followed = self.log.is_on() || self.stream().is_some() || self.is_replica();
-            self.rules().propagation().set_on(is_followed);
-        });
-    }
-
-    /// Says who replicas are. Only the first server is heard.
-    pub(crate) fn set_replication(&self, replication: Arc<Replication>) {
-        let _ = self.replication.set(replication);
-    }
-
-    /// Says whether another server decides when keys expire and give way.
-    pub(crate) fn set_replica(&self, is_replica: bool) {
-        self.is_replica.store(is_replica, Ordering::Release);
-    }
-
-    /// Whether another server decides when keys expire and give way.
-    #[inline]
-    pub(crate) fn is_replica(&self) -> bool {
-        self.is_replica.load(Ordering::Relaxed)
     }
 
     /// Empties all databases.
@@ -348,7 +279,9 @@ impl Store {
             return Execution::default();
         }
         let mut conditions = *conditions;
-        conditions.pause = self.pause.at(*now);
+        if !session.obeys_primary {
+            conditions.pause = self.pause.at(*now);
+        }
         conditions.out_of_memory |= !room.is_there;
         let admission = step::admit(argv, session, registry, rules, &conditions, reply);
         let (command, shards) = match admission {
@@ -551,6 +484,7 @@ impl Store {
                 answer: Answer::Now,
                 rerun: false,
             };
+            cx.keys.keep_expired = self.is_replica();
             let result = run(&mut cx);
             cx.settle();
             if let Some(at) = cx.keys.earliest_expiry() {
@@ -601,6 +535,9 @@ impl Backend for Store {
             plan.make(batch.commands, false, grants, &registry, &rules)?;
             plan.add_keys(batch.guards.keys, grants, &rules)?;
             plan.add_keys(batch.guards.absent, grants, &rules)?;
+            if let Some(refusal) = self.refusal().filter(|_| plan.may_write()) {
+                return Err(StepError::ReadOnly(refusal));
+            }
             if !self.make_room(&rules, now_ms()).is_there && plan.may_use_memory() {
                 return Err(StepError::OutOfMemory);
             }
@@ -614,6 +551,10 @@ impl Backend for Store {
     fn set_plugin_commands(&self, commands: Vec<Arc<Command>>) -> Result<(), String> {
         self.registry.store(Arc::new(Registry::with_plugins(&commands)?));
         Ok(())
+    }
+
+    fn tell_copies(&self, notice: &[u8]) {
+        self.tell_notice(notice);
     }
 
     fn now_ms(&self) -> u64 {

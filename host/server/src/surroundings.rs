@@ -180,6 +180,7 @@ impl Host for WorkerHost<'_> {
     fn reset_stats(&mut self) {
         self.shared.store.users.lock().log_mut().reset_counts();
         self.shared.statistics.iter().for_each(|statistics| statistics.reset());
+        self.shared.replication.stream.reset_counters();
         self.shared.errors.lock().clear();
         self.shared.rates.lock().clear();
         self.shared.store.ledger().reset();
@@ -257,7 +258,7 @@ impl Host for WorkerHost<'_> {
 
     fn unblock_client(&mut self, id: u64, with_error: bool) -> bool {
         let ending = if with_error { Ending::Unblocked } else { Ending::TimedOut };
-        self.shared.post.unblock(id, ending)
+        self.shared.post.unblock(id, ending) || self.shared.unblock_copy_wait(id, ending)
     }
 
     fn ran_in_transaction(
@@ -318,6 +319,10 @@ impl Host for WorkerHost<'_> {
         let completion = Self::completion(self.shared, self.client);
         self.shared.saver.shut_down(how, Some(completion));
         Ok(CallStatus::Later)
+    }
+
+    fn all_flushed(&mut self) {
+        self.shared.saver.forget_snapshot();
     }
 
     fn save(&mut self, what: Saving, reply: &mut Writer) -> Result<CallStatus, Error> {

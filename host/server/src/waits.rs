@@ -46,15 +46,24 @@ impl Worker {
         let place = self.places.get(&client);
         let Some(connection) = place.and_then(|place| self.connections.get(*place)) else { return };
         let Some(waiting) = &connection.waiter else {
-            if let Some(farewell) = self.shared.end_copy_wait(client) {
-                self.late_reply(client, &farewell, moment);
+            if let Some(farewell) = self.shared.end_copy_wait(client, ending) {
+                self.bid_farewell(client, ending, &farewell, moment);
             }
             return;
         };
         if self.shared.store.end_wait(&waiting.waiter) {
             let farewell = waiting.waiter.farewell(ending);
-            self.late_reply(client, &farewell, moment);
+            self.bid_farewell(client, ending, &farewell, moment);
         }
+    }
+
+    fn bid_farewell(&mut self, client: u64, ending: Ending, farewell: &[u8], moment: &Moment) {
+        let place = self.places.get(&client).filter(|_| ending == Ending::Demoted);
+        if let Some(connection) = place.and_then(|place| self.connections.get_mut(*place)) {
+            // It asked a primary, and shall look for one.
+            connection.session.closing = true;
+        }
+        self.late_reply(client, farewell, moment);
     }
 
     /// Sends the reply that a client waited for, and lets it go on.

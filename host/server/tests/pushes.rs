@@ -13,7 +13,8 @@ use reef_server::{Options, OutputLimit, OutputLimits, Server, Store};
 fn serve(output_limits: OutputLimits) -> Server {
     let settings = Settings::default();
     let options = Options { port_any: true, workers: 2, output_limits, ..Options::default() };
-    let mut server = Server::start(Store::new(1, 8, settings), options, None, None, 1).expect("the server starts");
+    let mut server = Server::start(Store::new(1, 8, settings), options, None, None, 1)
+        .expect("the server starts");
     server.load().expect("there is nothing to load");
     server
 }

@@ -48,6 +48,11 @@ impl Encoder {
         self.bytes.extend_from_slice(command.as_bytes());
     }
 
+    /// The database that the reader has selected, if that is known.
+    pub fn database(&self) -> Option<u32> {
+        self.database
+    }
+
     /// The next command says which database it is for.
     pub fn forget_database(&mut self) {
         self.database = None;

@@ -331,17 +331,15 @@ impl Log {
             first_increment: next.as_ref().map_or(0, |next| next.number),
             path: parts.temporary_base(),
         };
-        if self.is_on() && !files.is_suspect {
-            // Most of it while nobody is held up.
-            self.write_tail(files)?;
-        }
         let mut old = None;
-        let is_suspect = files.is_suspect;
+        // What cannot be written where it belongs will be in the new base. Most of the rest is
+        // written while nobody is held up.
+        let mut is_lost = files.is_suspect || self.is_on() && self.write_tail(files).is_err();
         let frozen = freeze(&mut || {
-            if is_suspect {
+            is_lost |= self.is_on() && !is_lost && self.write_tail(files).is_err();
+            if is_lost {
+                files.is_suspect = true;
                 self.leave_to_base(files);
-            } else if self.is_on() {
-                self.write_tail(files)?;
             }
             let (Some(parts), Some(next)) = (&mut files.files, next.take()) else { return Ok(()) };
             old = parts.switch(next);
@@ -350,7 +348,7 @@ impl Log {
             self.is_on.store(true, Ordering::Release);
             Ok(())
         })?;
-        if let Some(old) = old.filter(|_| !is_suspect) {
+        if let Some(old) = old.filter(|_| !is_lost) {
             // Before anything in the new file counts as settled.
             let result = old.sync();
             files.is_suspect |= result.is_err();

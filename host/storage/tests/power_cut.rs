@@ -202,6 +202,27 @@ fn a_full_disk_refuses_until_there_is_room_and_loses_nothing() {
 }
 
 #[test]
+fn a_new_base_makes_room_on_a_full_disk() {
+    let disk = SimulatedDisk::new();
+    let log = Log::default();
+    log.set_fsync(Fsync::Always);
+    rewrite(&log, &disk, Some(open(&disk).unwrap()), 0).unwrap();
+    (0..200).for_each(|number| append(&log, number));
+    log.settle().unwrap();
+    // Room for a manifest and a base, but not for what comes now.
+    disk.set_capacity(Some(disk.used() + 300));
+    (200..300).for_each(|number| append(&log, number));
+    assert!(log.settle().is_err());
+    rewrite(&log, &disk, None, 300).unwrap();
+    assert!(!log.is_failing() && log.is_settled());
+    append(&log, 300);
+    log.settle().unwrap();
+    for seed in 0..20 {
+        assert_eq!(load(&disk.after_power_cut(seed)).1.units, 301);
+    }
+}
+
+#[test]
 fn after_a_failed_sync_only_a_new_base_is_trusted() {
     let disk = SimulatedDisk::new();
     let log = Log::default();

@@ -1,14 +1,16 @@
 //! Starts a real redis-server to record from and to certify against.
 //!
 //! It listens on a free loopback port, keeps nothing on disk unless told to, and dies with the value.
+//! Unless it is told a folder, what it is told to save goes into one that dies with it.
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use crate::reply::{Reply, decode};
 
@@ -22,6 +24,29 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct RedisServer {
     child: Child,
     address: SocketAddr,
+    /// What dies with it.
+    folder: Option<Folder>,
+}
+
+/// A folder that is removed with the value.
+#[derive(Debug)]
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> io::Result<Self> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let (process, number) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(format!("reef-oracle-{process}-{number}"));
+        fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // If it fails there is one more temporary folder.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 impl RedisServer {
@@ -39,7 +64,10 @@ impl RedisServer {
     /// # Errors
     /// There is none, or it does not listen.
     pub fn start(program: &OsStr) -> io::Result<Self> {
-        Self::start_in(program, &std::env::temp_dir(), "reef-there-is-no-such-file.rdb")
+        let folder = Folder::new()?;
+        let mut server = Self::start_in(program, &folder.0, "dump.rdb")?;
+        server.folder = Some(folder);
+        Ok(server)
     }
 
     /// The same with a folder of its own: it loads the file of this name from there, if there is
@@ -88,7 +116,7 @@ impl RedisServer {
             .stderr(Stdio::null())
             .spawn()?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut server = Self { child, address };
+        let mut server = Self { child, address, folder: None };
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
             if let Some(status) = server.child.try_wait()? {

@@ -45,15 +45,15 @@ fn save(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
 }
 
 fn bgsave(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
-    let may_wait = args.keyword("SCHEDULE");
-    if !args.is_done() {
-        return Err(Error::Syntax);
-    }
-    ask(cx, Saving::Background { may_wait })
+    let waits = cx.session.executing;
+    let may_wait = args.keyword("SCHEDULE") || waits;
+    args.end()?;
+    ask(cx, Saving::Background { may_wait, waits })
 }
 
 fn bgrewriteaof(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
-    ask(cx, Saving::Log)
+    let waits = cx.session.executing;
+    ask(cx, Saving::Log { waits })
 }
 
 fn ask(cx: &mut Cx<'_>, what: Saving) -> Result<(), Error> {

@@ -26,7 +26,7 @@ pub(super) static TABLE: &[Command] = &[
         .flags(ADMIN)
         .flags(Flags::STALE)
         .flags(Flags::NO_ASYNC_LOADING)
-        .usage("host port")
+        .usage("<host port|NO ONE>")
         .since("5.0.0", "O(1)")
         .summary("Configures a server as replica of another, or promotes it to a master."),
     command("SLAVEOF", replicaof, 3)
@@ -34,7 +34,7 @@ pub(super) static TABLE: &[Command] = &[
         .flags(ADMIN)
         .flags(Flags::STALE)
         .flags(Flags::NO_ASYNC_LOADING)
-        .usage("host port")
+        .usage("<host port|NO ONE>")
         .since("1.0.0", "O(1)")
         .summary("Sets a Redis server as a replica of another, or promotes it to being a master."),
     command("PSYNC", psync, -3)
@@ -58,16 +58,15 @@ pub(super) static TABLE: &[Command] = &[
         .flags(ANYTIME)
         .flags(Flags::ALLOW_BUSY)
         .since("3.0.0", "O(1)")
-        .summary("An internal configuration command for replication."),
+        .summary("An internal command for configuring the replication stream."),
     command("WAIT", wait, 3)
         .group(Group::Generic)
-        .flags(Flags::BLOCKING)
         .usage("numreplicas timeout")
         .since("3.0.0", "O(1)")
         .summary("Blocks until the asynchronous replication of all preceding write commands sent by the connection is completed."),
     command("WAITAOF", waitaof, 4)
         .group(Group::Generic)
-        .flags(Flags::BLOCKING)
+        .flags(Flags::NOSCRIPT)
         .usage("numlocal numreplicas timeout")
         .since("7.2.0", "O(1)")
         .summary("Blocks until all of the preceding write commands sent by the connection are written to the append-only file of the master and/or replicas."),
@@ -126,6 +125,11 @@ fn replicaof(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// A port, or 0 for what is none: nobody has that.
+fn known_port(number: i64) -> u16 {
+    u16::try_from(number).unwrap_or(0)
+}
+
 fn port_of(text: &[u8]) -> Option<u16> {
     core::str::from_utf8(text).ok()?.parse().ok()
 }
@@ -134,12 +138,17 @@ fn psync(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let id = args.bytes()?;
     let offset = args.integer()?;
     let takes_over = args.keyword("FAILOVER");
-    args.end()?;
+    // What else there is means nothing.
+    args.skip_rest();
+    let host = host(cx)?;
+    if takes_over && matches!(host.role(), Role::Primary { .. }) {
+        return Err(Error::FAILOVER_TO_PRIMARY);
+    }
     let from = match id {
-        b"?" => CopyFrom::Start,
+        b"?" if !takes_over => CopyFrom::Start,
         id => CopyFrom::History { id, offset, takes_over },
     };
-    let status = host(cx)?.synchronise(from)?;
+    let status = host.synchronise(from)?;
     cx.answer_by(status);
     Ok(())
 }
@@ -168,8 +177,7 @@ fn replconf(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 fn introduce(host: &mut dyn Replication, name: &[u8], args: &mut Args<'_>) -> Result<bool, Error> {
     let is = |word: &str| name.eq_ignore_ascii_case(word.as_bytes());
     let introduction = if is("listening-port") {
-        let port = args.integer()?;
-        Introduction::Port(u16::try_from(port).map_err(|_| Error::INVALID_PRIMARY_PORT)?)
+        Introduction::Port(known_port(args.integer()?))
     } else if is("ip-address") {
         Introduction::Address(args.bytes()?)
     } else if is("capa") {
@@ -188,8 +196,11 @@ fn introduce(host: &mut dyn Replication, name: &[u8], args: &mut Args<'_>) -> Re
         args.skip_rest();
         return Ok(false);
     } else if is("rdb-only") {
-        Introduction::SnapshotOnly(args.integer()? != 0)
-    } else if is("rdb-filter-only") || is("version") {
+        Introduction::SnapshotOnly(args.integer_in(0, 1, "value")? == 1)
+    } else if is("rdb-filter-only") {
+        check_filter(args.bytes()?)?;
+        Introduction::Other
+    } else if is("version") {
         args.bytes()?;
         Introduction::Other
     } else {
@@ -199,7 +210,15 @@ fn introduce(host: &mut dyn Replication, name: &[u8], args: &mut Args<'_>) -> Re
     Ok(true)
 }
 
+/// Only functions can be wanted alone, of which there are none.
+fn check_filter(kinds: &[u8]) -> Result<(), Error> {
+    let kinds = kinds.split(u8::is_ascii_whitespace).filter(|kind| !kind.is_empty());
+    let mut unknown = kinds.filter(|kind| !kind.eq_ignore_ascii_case(b"functions"));
+    unknown.next().map_or(Ok(()), |kind| Err(Error::unknown_filter(kind)))
+}
+
 fn wait(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    refuse_on_replica(cx, Error::WAIT_ON_REPLICA)?;
     let replicas = args.integer()?;
     let timeout_ms = args.timeout_ms()?;
     let wanted = CopiesWanted {
@@ -209,28 +228,33 @@ fn wait(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         timeout_ms,
         may_wait: !cx.session.executing,
     };
-    ask_for_copies(cx, wanted, Error::WAIT_ON_REPLICA)
+    ask_for_copies(cx, wanted)
 }
 
 fn waitaof(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let local = args.integer_in(0, 1, "value")?;
-    let replicas = args.integer_in(0, i64::MAX, "value")?;
+    let replicas = args.count()?;
     let timeout_ms = args.timeout_ms()?;
+    refuse_on_replica(cx, Error::WAITAOF_ON_REPLICA)?;
     let wanted = CopiesWanted {
         local_log: Some(local == 1),
-        replicas: u64::try_from(replicas).unwrap_or(0),
+        replicas: replicas as u64,
         logged: true,
         timeout_ms,
         may_wait: !cx.session.executing,
     };
-    ask_for_copies(cx, wanted, Error::WAITAOF_ON_REPLICA)
+    ask_for_copies(cx, wanted)
 }
 
-fn ask_for_copies(cx: &mut Cx<'_>, wanted: CopiesWanted, refusal: Error) -> Result<(), Error> {
-    let replication = cx.host.replication().ok_or(Error::NoScriptCommand)?;
-    if matches!(replication.role(), Role::Replica { .. }) {
-        return Err(refusal);
+fn refuse_on_replica(cx: &mut Cx<'_>, refusal: Error) -> Result<(), Error> {
+    match host(cx)?.role() {
+        Role::Replica { .. } => Err(refusal),
+        Role::Primary { .. } => Ok(()),
     }
+}
+
+fn ask_for_copies(cx: &mut Cx<'_>, wanted: CopiesWanted) -> Result<(), Error> {
+    let replication = cx.host.replication().ok_or(Error::NoScriptCommand)?;
     let status = replication.wait_for_copies(wanted, cx.reply)?;
     cx.answer_by(status);
     Ok(())
@@ -243,9 +267,7 @@ fn failover(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         match args.one_of(&["TO", "FORCE", "ABORT", "TIMEOUT"]).ok_or(Error::Syntax)? {
             0 if how.to.is_none() => {
                 let address = String::from_utf8_lossy(args.bytes()?).into_owned();
-                let port = args.integer()?;
-                let port = u16::try_from(port).map_err(|_| Error::INVALID_PRIMARY_PORT)?;
-                how.to = Some((address.to_owned(), port));
+                how.to = Some((address.to_owned(), known_port(args.integer()?)));
             }
             1 if !how.force => how.force = true,
             2 if !aborts => aborts = true,
@@ -259,9 +281,6 @@ fn failover(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     }
     if aborts && words > 1 {
         return Err(Error::Syntax);
-    }
-    if how.force && (how.to.is_none() || how.timeout_ms.is_none()) {
-        return Err(Error::FAILOVER_FORCE);
     }
     match aborts {
         true => host(cx)?.abort_failover()?,

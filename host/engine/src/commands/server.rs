@@ -98,6 +98,7 @@ fn flushall(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let numbers = 0..cx.keys.rules.settings.databases;
     let parts = numbers.flat_map(|number| cx.keys.flush(number)).collect();
     cx.repeat(args.argv(), Audience::All);
+    cx.host.all_flushed();
     end_databases(cx, parts, elsewhere);
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -12,8 +13,10 @@ use core::fmt::Write;
 
 use reef_resp::{Argv, Writer};
 
+use super::START;
+use super::client::{Client, Waiting};
 use super::configuration::Configuration;
-use super::{Client, START};
+use super::snapshot;
 use crate::acl::{Directory, Reason};
 use crate::backend::{CallStatus, Caller, PluginCommand};
 use crate::client_info::{ClientFilter, ClientInfo};
@@ -22,11 +25,13 @@ use crate::command::Flags;
 use crate::effects::Effects;
 use crate::error::Error;
 use crate::gates::Pause;
-use crate::host::{DataFigures, Host, Shutdown, Users};
+use crate::host::{DataFigures, Host, Reload, Saving, Shutdown, Users};
+use crate::keyspace::Keyspace;
 use crate::latencies::Latencies;
 use crate::pubsub::{Send, Subscriptions};
 use crate::push::{Push, Receivers};
 use crate::registry::{CommandRef, Registry};
+use crate::replication::Replication;
 use crate::serving::Ending;
 use crate::settings::{Rules, SlowLogLimits};
 use crate::slow_log::SlowLog;
@@ -54,6 +59,10 @@ pub(super) struct Process {
     pause: (Pause, Millis),
     /// What copies of the data have to run that they have not been given yet.
     pub(super) effects: Effects,
+    /// Whom it is told to copy.
+    pub(super) primary: Option<(String, u16)>,
+    /// What was saved last, and when. At first nothing.
+    pub(super) saved: (Vec<u8>, Millis),
 }
 
 impl Process {
@@ -74,6 +83,8 @@ impl Process {
             latencies: Latencies::default(),
             pause: (Pause::Nothing, Millis::default()),
             effects: Effects::default(),
+            primary: None,
+            saved: (Vec::new(), START),
         }
     }
 }
@@ -131,11 +142,11 @@ impl Process {
 
 /// The process for the length of a command.
 pub(super) struct ProcessHost<'a> {
-    process: &'a mut Process,
+    pub(super) process: &'a mut Process,
     others: &'a BTreeMap<u64, Client>,
     /// Who runs the command; nobody for a plugin's batch.
     me: Option<ClientInfo>,
-    told: Told,
+    pub(super) told: Told,
     slow_log_limits: SlowLogLimits,
 }
 
@@ -147,9 +158,13 @@ pub(super) enum Mail {
     Push(Receivers, Arc<Push>),
 }
 
-/// What a step means for other clients.
+/// What a step means for other clients, and what comes after it.
 #[derive(Default)]
 pub(super) struct Told {
+    /// What the client itself waits for, other than keys, and until when.
+    pub(super) waiting: Option<(Waiting, Option<Millis>)>,
+    /// Whether the data is to be saved.
+    pub(super) saves: bool,
     /// Who is disconnected.
     pub(super) killed: Vec<u64>,
     /// Whose wait ends, and how.
@@ -174,6 +189,12 @@ impl<'a> ProcessHost<'a> {
     /// What the step means for others.
     pub(super) fn into_told(self) -> Told {
         self.told
+    }
+
+    /// Ends all waits: here the primary alone takes from keys.
+    pub(super) fn end_waits(&mut self) {
+        let waiting = self.others.iter().filter(|(_, client)| client.waiting.is_some());
+        self.told.unblocked.extend(waiting.map(|(id, _)| (*id, Ending::Demoted)));
     }
 
     /// The clients that pass, the oldest first.
@@ -305,7 +326,7 @@ impl Host for ProcessHost<'_> {
     }
 
     fn unblock_client(&mut self, id: u64, with_error: bool) -> bool {
-        let waits = self.others.get(&id).is_some_and(|client| client.waiter.is_some());
+        let waits = self.others.get(&id).is_some_and(|client| client.waiting.is_some());
         let again = self.told.unblocked.iter().any(|(other, _)| *other == id);
         if waits && !again {
             let ending = if with_error { Ending::Unblocked } else { Ending::TimedOut };
@@ -359,6 +380,43 @@ impl Host for ProcessHost<'_> {
 
     fn shutdown(&mut self, _: Shutdown) -> Result<CallStatus, Error> {
         Err(Error::ShutdownFailed)
+    }
+
+    fn save(&mut self, what: Saving, reply: &mut Writer) -> Result<CallStatus, Error> {
+        self.told.saves |= !matches!(what, Saving::Log { .. });
+        let when = |waits: bool| if waits { "scheduled" } else { "started" };
+        match what {
+            Saving::Now => reply.ok(),
+            Saving::Background { waits, .. } => {
+                reply.status(&format!("Background saving {}", when(waits)));
+            }
+            Saving::Log { waits } => {
+                let when = when(waits);
+                reply.status(&format!("Background append only file rewriting {when}"));
+            }
+        }
+        Ok(CallStatus::Done)
+    }
+
+    fn saved_at(&self) -> Millis {
+        self.process.saved.1
+    }
+
+    fn reload(&mut self, keys: &mut Keyspace<'_>, from: Reload) -> Result<(), Error> {
+        let Reload::Snapshot { saves, flushes, merges } = from else {
+            return Err(Error::NOTHING_KEPT);
+        };
+        if saves {
+            self.process.saved = (snapshot::save_held(keys), self.process.now);
+        }
+        if flushes {
+            (0..keys.rules.settings.databases).for_each(|number| drop(keys.flush(number)));
+        }
+        snapshot::load_held(keys, &self.process.saved.0, merges)
+    }
+
+    fn replication(&mut self) -> Option<&mut dyn Replication> {
+        Some(self)
     }
 
     fn propagate(&mut self, effects: &mut Effects) {

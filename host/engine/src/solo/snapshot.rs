@@ -2,9 +2,14 @@
 
 use alloc::vec::Vec;
 
-use super::Solo;
-use crate::keyspace::Shard;
+use super::{Solo, hold};
+use crate::error::Error;
+use crate::keyspace::{Keyspace, Shard, ShardSet, Shards, Slot};
 use crate::rdb::{self, Crc64, Event, Failure, FileReader, Form, Loading};
+use crate::settings::Rules;
+
+/// In how large pieces a file is read again.
+const CHUNK_BYTES: usize = 1 << 16;
 
 impl Solo {
     /// The form in which the data is written now.
@@ -14,11 +19,8 @@ impl Solo {
 
     /// Begins a snapshot; gives what its file begins with.
     pub fn begin_snapshot(&mut self, form: Form) -> Vec<u8> {
-        let mut out = Vec::new();
-        rdb::write_header(&mut out, form, &[("redis-ver", b"7.2.0"), ("redis-bits", b"64")]);
-        rdb::write_sizes(&mut out, &self.shards);
-        self.shards.iter_mut().for_each(|shard| shard.begin_snapshot(form));
-        out
+        let all = ShardSet::all(self.rules.shards);
+        begin(&mut hold(&mut self.shards, all), form)
     }
 
     /// Appends the next piece of a shard's part; whether it was the last.
@@ -39,39 +41,89 @@ impl Solo {
 
     /// All data as a file.
     pub fn save(&mut self, form: Form) -> Vec<u8> {
-        let mut out = self.begin_snapshot(form);
-        for shard in 0..self.shards.len() {
-            while !self.snapshot_piece(shard, usize::MAX / 2, &mut out) {}
-        }
-        end_file(&mut out);
-        out
+        let all = ShardSet::all(self.rules.shards);
+        write(&mut hold(&mut self.shards, all), &self.rules, form)
     }
 
     /// Loads a file that comes in chunks of so many bytes. The keys that it had, twice ones not
     /// counted.
     pub fn load(&mut self, file: &[u8], chunk_bytes: usize) -> Result<usize, Failure> {
         let loading = Loading { now: self.process.now, drops_expired: false };
-        let mut reader = FileReader::new(loading);
-        let mut keys = 0;
-        for chunk in file.chunks(chunk_bytes.max(1)) {
-            reader.feed(chunk);
-            keys += self.load_what_came(&mut reader)?;
-        }
-        reader.finish();
-        Ok(keys + self.load_what_came(&mut reader)?)
-    }
-
-    fn load_what_came(&mut self, reader: &mut FileReader) -> Result<usize, Failure> {
-        let mut keys = 0;
-        while let Some(event) = reader.next(&self.rules)? {
-            if let Event::Key { database, slot } = event {
-                let shard = self.rules.shard_of(slot.key());
-                let is_new = self.shards[shard].load(database, slot, &self.rules.hasher);
-                keys += usize::from(is_new);
-            }
-        }
+        let (rules, mut keys) = (&self.rules, 0);
+        read(file, chunk_bytes, loading, rules, &mut |database, slot| {
+            let shard = &mut self.shards[rules.shard_of(slot.key())];
+            keys += usize::from(shard.load(database, slot, &rules.hasher));
+        })?;
         Ok(keys)
     }
+}
+
+/// Begins a snapshot of shards that are all held; gives what its file begins with.
+fn begin(shards: &mut Shards<'_>, form: Form) -> Vec<u8> {
+    let mut out = Vec::new();
+    rdb::write_header(&mut out, form, &[("redis-ver", b"7.2.0"), ("redis-bits", b"64")]);
+    rdb::write_sizes(&mut out, shards.iter().map(|(_, shard)| shard));
+    shards.iter_mut().for_each(|shard| shard.begin_snapshot(form));
+    out
+}
+
+/// Writes what shards that are all held have.
+fn write(shards: &mut Shards<'_>, rules: &Rules, form: Form) -> Vec<u8> {
+    let mut out = begin(shards, form);
+    for shard in shards.iter_mut() {
+        while !shard.snapshot_piece(rules, usize::MAX / 2, &mut out).is_last {}
+    }
+    end_file(&mut out);
+    out
+}
+
+/// Reads a file in chunks of so many bytes.
+fn read(
+    file: &[u8],
+    chunk_bytes: usize,
+    loading: Loading,
+    rules: &Rules,
+    put: &mut dyn FnMut(u32, Slot),
+) -> Result<(), Failure> {
+    let mut reader = FileReader::new(loading);
+    let mut put_what_came = |reader: &mut FileReader| -> Result<(), Failure> {
+        while let Some(event) = reader.next(rules)? {
+            if let Event::Key { database, slot } = event {
+                put(database, slot);
+            }
+        }
+        Ok(())
+    };
+    for chunk in file.chunks(chunk_bytes.max(1)) {
+        reader.feed(chunk);
+        put_what_came(&mut reader)?;
+    }
+    reader.finish();
+    put_what_came(&mut reader)
+}
+
+/// Writes all data, for a command that holds all shards.
+pub(super) fn save_held(keys: &mut Keyspace<'_>) -> Vec<u8> {
+    let (rules, now) = (keys.rules, keys.now);
+    let form = Form::for_shards(keys.shards().iter().map(|(_, shard)| shard), rules, now);
+    write(keys.shards_mut(), rules, form)
+}
+
+/// Puts in what was written, for a command that holds all shards. What is there already is an error,
+/// or gives way if the two are to merge.
+pub(super) fn load_held(keys: &mut Keyspace<'_>, file: &[u8], merges: bool) -> Result<(), Error> {
+    let loading = Loading { now: keys.now, drops_expired: true };
+    let (rules, mut is_whole) = (keys.rules, true);
+    let shards = keys.shards_mut();
+    let loaded = read(file, CHUNK_BYTES, loading, rules, &mut |database, slot| {
+        let Some(shard) = shards.get_mut(rules.shard_of(slot.key())) else { return };
+        if merges {
+            drop(shard.load_over(database, slot, &rules.hasher));
+        } else {
+            is_whole &= shard.load(database, slot, &rules.hasher);
+        }
+    });
+    if is_whole && loaded.is_ok() { Ok(()) } else { Err(Error::RELOAD_FAILED) }
 }
 
 /// Appends the end of a file, its checksum included.

@@ -6,6 +6,9 @@
 use reef_engine::clock::Millis;
 use reef_engine::keyspace::Slot;
 
+/// A key and its database.
+pub(crate) type Place = (u32, Box<[u8]>);
+
 /// Keys that had expired.
 #[derive(Debug)]
 pub(crate) struct Expired {
@@ -13,7 +16,7 @@ pub(crate) struct Expired {
     /// How many there were.
     pub(crate) count: u64,
     /// Which, as long as there is room to tell replicas of them.
-    keys: Option<Vec<(u32, Box<[u8]>)>>,
+    keys: Option<Vec<Place>>,
     bytes_left: u64,
 }
 
@@ -46,7 +49,7 @@ impl Expired {
     }
 
     /// All of them; none if they were too many to be told of.
-    pub(crate) fn keys(&self) -> Option<&[(u32, Box<[u8]>)]> {
+    pub(crate) fn keys(&self) -> Option<&[Place]> {
         self.keys.as_deref()
     }
 }

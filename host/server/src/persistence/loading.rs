@@ -291,6 +291,8 @@ impl Shared {
         )
         .map_err(failure)?;
         self.note_origin(&summary, expired.as_ref());
+        self.restore_notices(&summary);
+        self.settle_notices();
         let passed_over = expired.map_or(0, |expired| expired.count);
         Ok(Some((summary.keys - passed_over, passed_over)))
     }
@@ -332,6 +334,8 @@ impl Shared {
             }
             keys = Some((self.store.len() as u64, 0));
         }
+        // What is heeded now is in the log already.
+        self.settle_notices();
         let resumed = log.resume(files).map_err(|e| LoadFailure::Log(LoadError::Files(e)))?;
         if resumed {
             self.store.follow_copies();
@@ -375,10 +379,15 @@ impl Loader for Replay<'_> {
         // Commands that follow may be about keys that have expired since, so none is passed over.
         let rules = self.shared.store.rules();
         let how = self.shared.reading(&rules, &self.shared.stopping);
-        read_snapshot(reader, &how, self.insert, &mut |_| {}).map(drop)
+        let summary = read_snapshot(reader, &how, self.insert, &mut |_| {})?;
+        self.shared.restore_notices(&summary);
+        Ok(())
     }
 
     fn command(&mut self, argv: Argv<'_>) -> Result<(), String> {
+        if self.shared.heed(argv) {
+            return Ok(());
+        }
         self.reply.clear();
         let mark = self.reply.mark();
         (self.run)(&mut self.session, argv, &mut self.reply);

@@ -51,7 +51,7 @@ impl Shared {
         let temporary = options.dir.join(format!("temp-{}.rdb", std::process::id()));
         let mut file = SnapshotFile::create(self.saver.disk.clone(), temporary)?;
         let shards = keys.shards_mut();
-        let begun = self.store.begin_snapshot(shards.reborrow(), &options, &[]);
+        let begun = self.store.begin_snapshot(shards.reborrow(), &options, &self.notices());
         self.store.write_held_snapshot(&begun, shards, &mut |bytes| file.write(bytes))?;
         file.finish_as(&options.snapshot_path())?;
         self.saver.note_saved(begun.changes);

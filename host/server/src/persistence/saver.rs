@@ -126,11 +126,11 @@ impl Saver {
             Saving::Background { .. } if active == Some(Task::Snapshot) => {
                 return Err(Error::SAVE_RUNS);
             }
-            Saving::Background { may_wait: false } if active.is_some() => {
+            Saving::Background { may_wait: false, .. } if active.is_some() => {
                 return Err(Error::OTHER_SAVE_RUNS);
             }
-            Saving::Background { .. } => {
-                let waits = active.is_some();
+            Saving::Background { waits, .. } => {
+                let waits = waits || active.is_some();
                 status.snapshot_is_scheduled = waits;
                 if !waits {
                     status.active = Some((Task::Snapshot, now_ms()));
@@ -142,9 +142,11 @@ impl Saver {
                     "Background saving started"
                 });
             }
-            Saving::Log if active == Some(Task::Rewrite) => return Err(Error::LOG_REWRITE_RUNS),
-            Saving::Log => {
-                let waits = active.is_some();
+            Saving::Log { .. } if active == Some(Task::Rewrite) => {
+                return Err(Error::LOG_REWRITE_RUNS);
+            }
+            Saving::Log { waits } => {
+                let waits = waits || active.is_some();
                 status.rewrite_is_scheduled = waits;
                 if !waits {
                     status.active = Some((Task::Rewrite, now_ms()));
@@ -177,7 +179,8 @@ impl Saver {
 
     /// Ends the log. Later, because whoever asks may hold shards.
     pub(crate) fn want_no_log(&self) {
-        if matches!(self.status.lock().active, Some((Task::Rewrite, _))) {
+        let active = self.status.lock().active;
+        if matches!(active, Some((Task::Rewrite, _))) {
             tracing::info!("Killing AOF child: the log is turned off");
             self.call_off();
         }
@@ -192,9 +195,28 @@ impl Saver {
         self.wake.notify_all();
     }
 
-    /// Lets what is under way end early.
+    /// All data has gone: a snapshot that is under way ends early.
+    pub(crate) fn forget_snapshot(&self) {
+        let active = self.status.lock().active;
+        if matches!(active, Some((Task::Snapshot, _))) {
+            self.call_off();
+        }
+    }
+
+    /// Lets what is under way end early, or what was begun by a command and is about to be.
     pub(crate) fn call_off(&self) {
-        self.is_cancelled.store(true, Ordering::Release);
+        let status = self.status.lock();
+        if status.active.is_some() {
+            self.is_cancelled.store(true, Ordering::Release);
+        }
+    }
+
+    /// Nothing is under way any more.
+    fn rest(&self, status: &mut Status) {
+        status.active = None;
+        if !self.is_ending() {
+            self.is_cancelled.store(false, Ordering::Release);
+        }
     }
 
     /// Notes that a snapshot is complete, and which changes it holds.
@@ -205,7 +227,6 @@ impl Saver {
     }
 
     fn begin(&self, task: Task) -> Instant {
-        self.is_cancelled.store(false, Ordering::Release);
         let mut status = self.status.lock();
         status.active = Some((task, now_ms()));
         match task {
@@ -245,7 +266,7 @@ impl Shared {
             Job::Synchronise(run) => {
                 self.saver.begin(Task::Synchronisation);
                 run(self);
-                self.saver.status.lock().active = None;
+                self.saver.rest(&mut self.saver.status.lock());
             }
         }
     }
@@ -268,7 +289,7 @@ impl Shared {
         let options = self.options().persistence.clone();
         let result = self.write_snapshot_file(&options);
         let mut status = self.saver.status.lock();
-        status.active = None;
+        self.saver.rest(&mut status);
         status.snapshots.note(result.is_ok(), started.elapsed());
         self.saver.is_failing.store(result.is_err(), Ordering::Relaxed);
         match result {
@@ -290,8 +311,7 @@ impl Shared {
         let mut file = SnapshotFile::create(self.saver.disk.clone(), temporary)?;
         let begun = self.store.freeze(|shards| {
             let origin = self.replication.stream.origin();
-            let aux: Vec<(&str, &[u8])> = origin.iter().map(|(n, v)| (*n, v.as_slice())).collect();
-            self.store.begin_snapshot(shards, options, &aux)
+            self.store.begin_snapshot(shards, options, &[origin, self.notices()].concat())
         });
         let mut sink = |bytes: &[u8]| file.write(bytes);
         self.store.write_snapshot(&begun, self.saver.cancelled(), &mut sink)?;
@@ -308,7 +328,7 @@ impl Shared {
             tracing::warn!("Background append only file rewriting failed: {error}");
         }
         let mut status = self.saver.status.lock();
-        status.active = None;
+        self.saver.rest(&mut status);
         status.rewrites.note(result.is_ok(), started.elapsed());
     }
 
@@ -319,7 +339,8 @@ impl Shared {
             store.freeze(|shards| {
                 switch()?;
                 store.rules().propagation().set_on(true);
-                let aux: [(&str, &[u8]); 1] = [("aof-base", b"1")];
+                let mut aux = self.notices();
+                aux.push(("aof-base", b"1".to_vec()));
                 Ok(store.begin_snapshot(shards, options, &aux))
             })
         })?;

@@ -15,6 +15,9 @@ use super::pace::Pace;
 use crate::clock::now_ms;
 use crate::store::Store;
 
+/// A field of a snapshot's header, with its name.
+pub(crate) type Field = (&'static str, Vec<u8>);
+
 /// Where a snapshot goes.
 pub(crate) type Sink<'a> = dyn FnMut(&[u8]) -> io::Result<()> + 'a;
 
@@ -44,7 +47,7 @@ impl Store {
         &self,
         mut shards: Shards<'_>,
         options: &PersistenceOptions,
-        aux: &[(&str, &[u8])],
+        aux: &[Field],
     ) -> Begun {
         let (rules, now) = (self.rules(), now_ms());
         let held = || shards.iter().map(|(_, shard)| shard);
@@ -59,7 +62,7 @@ impl Store {
             ("ctime", seconds.as_bytes()),
             ("used-mem", used.as_bytes()),
         ];
-        fields.extend_from_slice(aux);
+        fields.extend(aux.iter().map(|(name, value)| (*name, value.as_slice())));
         rdb::write_header(&mut header, form, &fields);
         rdb::write_sizes(&mut header, held());
         let changes = held().map(Shard::changes).sum();

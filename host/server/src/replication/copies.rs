@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use reef_engine::backend::CallStatus;
 use reef_engine::error::Error;
 use reef_engine::replication::CopiesWanted;
+use reef_engine::serving::Ending;
 use reef_resp::Writer;
 
 use super::stream::{CopyWait, History};
@@ -108,23 +109,33 @@ impl Shared {
     }
 
     /// Ends a client's wait, if it waits for copies; gives what it hears.
-    pub(crate) fn end_copy_wait(&self, client: u64) -> Option<Vec<u8>> {
+    pub(crate) fn end_copy_wait(&self, client: u64, ending: Ending) -> Option<Vec<u8>> {
         let mut history = self.replication.stream.history();
         let index = history.waits.iter().position(|wait| wait.client == client)?;
         let wait = history.waits.swap_remove(index);
         let mut reply = Writer::default();
-        self.copies(&history, &wait).say(&mut reply);
+        match ending {
+            Ending::TimedOut => self.copies(&history, &wait).say(&mut reply),
+            Ending::Unblocked => reply.error(&Error::UNBLOCKED.to_string()),
+            Ending::Demoted => reply.error(&Error::UNBLOCKED_BY_ROLE.to_string()),
+        }
         Some(reply.take_data())
+    }
+
+    /// Lets a client that waits for copies go on. Whether it did wait.
+    pub(crate) fn unblock_copy_wait(&self, client: u64, ending: Ending) -> bool {
+        let Some(bytes) = self.end_copy_wait(client, ending) else { return false };
+        self.post.tell(client, |client| Message::Reply { client, bytes });
+        true
     }
 
     /// Ends all waits for copies with an error: this server is a replica now.
     pub(crate) fn refuse_waits(&self) {
-        let waits = std::mem::take(&mut self.replication.stream.history().waits);
-        for wait in waits {
-            let mut reply = Writer::default();
-            reply.error(&Error::UNBLOCKED_BY_ROLE.to_string());
-            let bytes = reply.take_data();
-            self.post.tell(wait.client, |client| Message::Reply { client, bytes });
+        let waits = &self.replication.stream.history().waits;
+        let clients: Vec<u64> = waits.iter().map(|wait| wait.client).collect();
+        for client in clients {
+            let ending = Ending::Demoted;
+            self.post.tell(client, |client| Message::EndWait { client, ending });
         }
     }
 }

@@ -70,6 +70,9 @@ impl Shared {
         if !history.copiers.values().any(Copier::is_replica) {
             return Err(Error::FAILOVER_WITHOUT_REPLICAS);
         }
+        if how.force && (how.to.is_none() || how.timeout_ms.is_none()) {
+            return Err(Error::FAILOVER_FORCE);
+        }
         if let Some((host, port)) = &how.to {
             let named = history.copiers.values().find(|copier| is_at(copier, host, *port));
             let named = named.filter(|copier| copier.is_replica()).ok_or(Error::FAILOVER_TARGET)?;

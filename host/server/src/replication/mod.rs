@@ -162,6 +162,7 @@ impl Shared {
         } else {
             conditions.replicas_missing = self.are_replicas_missing();
         }
+        self.store.note_refusal(conditions.refusal_of_writes());
         conditions
     }
 

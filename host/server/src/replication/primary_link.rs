@@ -394,6 +394,7 @@ impl Follower {
             &mut |bytes| shared.loading.note(bytes),
         )
         .map_err(io::Error::other)?;
+        shared.restore_notices(&summary);
         let took = started.elapsed().as_secs_f64();
         let keys = summary.keys;
         tracing::info!("MASTER <-> REPLICA sync: {keys} keys loaded in {took:.3} seconds");
@@ -471,7 +472,8 @@ impl Follower {
         let relayed =
             Relayed { unit: &self.unit, generation: self.generation, database: self.selected };
         let mut host = store.batch_host();
-        if !argv.is_empty() && !argv.get(0).eq_ignore_ascii_case(b"REPLCONF") {
+        let is_heeded = self.shared.heed(argv);
+        if !is_heeded && !argv.is_empty() && !argv.get(0).eq_ignore_ascii_case(b"REPLCONF") {
             host.relayed = Some(relayed);
             reply.clear();
             let mark = reply.mark();
@@ -491,7 +493,7 @@ impl Follower {
         if self.session.transaction().is_some() {
             return;
         }
-        if host.relayed.is_some() || argv.get(0).eq_ignore_ascii_case(b"REPLCONF") {
+        if host.relayed.is_some() || is_heeded || argv.get(0).eq_ignore_ascii_case(b"REPLCONF") {
             // It had no effect.
             self.shared.replication.stream.relay(relayed);
         }

@@ -252,7 +252,7 @@ impl Stream {
     /// What a snapshot tells of its place in the history, if others may go on from there. All shards
     /// are held.
     pub(crate) fn origin(&self) -> Vec<(&'static str, Vec<u8>)> {
-        let mut history = self.history.lock();
+        let history = self.history.lock();
         let is_kept = history.backlog.is_some() || history.is_relayed;
         if is_kept { history.origin().into() } else { Vec::new() }
     }
@@ -405,6 +405,13 @@ impl Stream {
         self.count_good(history);
     }
 
+    /// Sets the counters of synchronisations back to zero (`CONFIG RESETSTAT`).
+    pub(crate) fn reset_counters(&self) {
+        for counter in [&self.full, &self.partial, &self.partial_refused, &self.bytes_out] {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Whether anybody copies this server.
     pub(crate) fn has_replicas(&self) -> bool {
         self.history.lock().copiers.values().any(Copier::is_replica)
@@ -452,10 +459,9 @@ impl History {
     }
 
     /// What a snapshot tells of its place in this history.
-    pub(crate) fn origin(&mut self) -> [(&'static str, Vec<u8>); 3] {
-        // Our own stream says the next time which database it is about.
-        self.encoder.forget_database();
-        let database = if self.is_relayed { self.database } else { 0 };
+    pub(crate) fn origin(&self) -> [(&'static str, Vec<u8>); 3] {
+        let own = self.encoder.database().unwrap_or(0);
+        let database = if self.is_relayed { self.database } else { own };
         [
             ("repl-stream-db", database.to_string().into_bytes()),
             ("repl-id", self.id.as_bytes().to_vec()),

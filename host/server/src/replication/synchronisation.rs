@@ -112,8 +112,7 @@ impl Shared {
             }
             let aux = history.origin();
             drop(history);
-            let aux: Vec<(&str, &[u8])> = aux.iter().map(|(n, v)| (*n, v.as_slice())).collect();
-            self.store.begin_snapshot(shards, options, &aux)
+            self.store.begin_snapshot(shards, options, &[&aux[..], &self.notices()].concat())
         });
         replication.stream.full.fetch_add(clients.len() as u64, Ordering::Relaxed);
         begun

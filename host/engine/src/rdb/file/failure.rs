@@ -43,7 +43,7 @@ impl fmt::Display for Failure {
             Reason::Module(name) => write!(f, "data of the module type {name}")?,
             Reason::Malformed(kind) => write!(f, "a broken record of type {kind}")?,
             Reason::Database(number) => write!(f, "a database {number}, which there is not")?,
-            Reason::Checksum => write!(f, "the checksum is wrong")?,
+            Reason::Checksum => write!(f, "CRC error: the checksum is wrong")?,
         }
         write!(f, " (at offset {})", self.offset)
     }

@@ -41,6 +41,11 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
         &["reef-engine", "reef-resp", "reef-transcript"],
         "fuzzing calls what takes bytes from strangers, without sockets or guests",
     ),
+    (
+        "tests/histories",
+        &["reef-engine", "reef-fuzz", "reef-transcript"],
+        "histories know the built server by its port only; the commands to send come from its table",
+    ),
     ("tests/clients", &[], "clients know the built server by its port only"),
     ("examples/plugin-hello", &["reef-sdk"], "an example is what a stranger would write"),
 ];

@@ -1,0 +1,5 @@
+//! Stories of servers, in one binary.
+
+mod alone;
+mod copies;
+mod followed;

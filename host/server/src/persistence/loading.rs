@@ -317,7 +317,7 @@ impl Shared {
             let store = &self.store;
             let mut insert = |batch: &mut Vec<_>| store.insert_loaded(batch, Meeting::Refused);
             let mut run = |session: &mut Session, argv: Argv<'_>, reply: &mut Writer| {
-                let moment = store.moment(now_ms(), Conditions::default());
+                let moment = store.moment(now_ms(), Conditions::default);
                 store.execute(&moment, session, argv, reply, &mut BatchHost::default());
             };
             let mut replay = Replay::new(self, &mut insert, &mut run);

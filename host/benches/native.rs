@@ -75,7 +75,7 @@ impl Data {
         let mut session = Session::new(1, "default".into(), true);
         let mut reply = Writer::new(Protocol::Resp2);
         let moment =
-            self.store.moment(Millis::new(Backend::now_ms(&*self.store)), Conditions::default());
+            self.store.moment(Millis::new(Backend::now_ms(&*self.store)), Conditions::default);
         let mut host = reef_server::BatchHost::default();
         self.store.execute(&moment, &mut session, argv.as_argv(), &mut reply, &mut host);
         reply.data().to_vec()

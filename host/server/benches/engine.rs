@@ -114,7 +114,7 @@ fn run(store: &Arc<Store>, input: &[u8], commands: usize) {
     let mut session = Session::new(1, "default".into(), true);
     let mut reply = Writer::new(Protocol::Resp2);
     let mut host = reef_server::BatchHost::default();
-    let moment = store.moment(Millis::new(1_767_225_600_000), Conditions::default());
+    let moment = store.moment(Millis::new(1_767_225_600_000), Conditions::default);
     let mut rest = input;
     for index in 0..commands {
         if rest.is_empty() {

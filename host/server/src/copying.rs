@@ -4,7 +4,7 @@
 //! Effects are written down while the shards are held that they are about, so log and stream have
 //! the order of the data.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
@@ -25,6 +25,10 @@ pub(crate) struct Copies {
     is_replica: AtomicBool,
     /// Why nothing may be written now.
     refusal: ArcSwapOption<String>,
+    /// Whether a replica is being given this server's place, so that the data must stay as it is.
+    hands_over: AtomicBool,
+    /// Counts what makes those pass the gates again who passed them before.
+    era: AtomicU64,
 }
 
 impl Store {
@@ -82,6 +86,26 @@ impl Store {
     /// Says whether another server decides when keys expire and give way.
     pub(crate) fn set_replica(&self, is_replica: bool) {
         self.copies.is_replica.store(is_replica, Ordering::Release);
+        self.begin_era();
+    }
+
+    /// Says whether this server is giving its place to a replica. Whoever writes knows when it
+    /// holds its shards; who held some before is done when all of them were held once.
+    pub(crate) fn set_handing_over(&self, hands_over: bool) {
+        self.copies.hands_over.store(hands_over, Ordering::Release);
+        self.begin_era();
+    }
+
+    /// Whoever passed the gates before has to pass them again, unless its shards are held already:
+    /// this server is somebody else now, or is about to lose its data.
+    pub(crate) fn begin_era(&self) {
+        self.copies.era.fetch_add(1, Ordering::Release);
+    }
+
+    /// What the [`Moment`](crate::store::Moment) of a command has to be of.
+    #[inline]
+    pub(crate) fn era(&self) -> u64 {
+        self.copies.era.load(Ordering::Acquire)
     }
 
     /// Whether another server decides when keys expire and give way.
@@ -102,6 +126,9 @@ impl Store {
 
     /// Why nothing may be written now.
     pub(crate) fn refusal(&self) -> Option<String> {
+        if self.copies.hands_over.load(Ordering::Acquire) {
+            return Some(Error::READONLY_REPLICA.to_string());
+        }
         self.copies.refusal.load().as_ref().map(|text| String::clone(text))
     }
 }

@@ -76,6 +76,8 @@ pub struct Moment {
     pub(crate) registry: Arc<Registry>,
     pub(crate) conditions: Conditions,
     pub(crate) now: Millis,
+    /// A command of an earlier era has to pass the gates again.
+    pub(crate) era: u64,
 }
 
 /// What became of a command.
@@ -221,12 +223,15 @@ impl Store {
     }
 
     /// What steps at `now` have in common. One moment may serve many steps.
-    pub fn moment(&self, now: Millis, conditions: Conditions) -> Moment {
+    pub fn moment(&self, now: Millis, conditions: impl FnOnce() -> Conditions) -> Moment {
+        // Before the conditions: what changes while they are looked at is noticed then.
+        let era = self.era();
         Moment {
             rules: self.rules.load_full(),
             registry: self.registry.load_full(),
-            conditions,
+            conditions: conditions(),
             now,
+            era,
         }
     }
 
@@ -274,7 +279,7 @@ impl Store {
         reply: &mut Writer,
         host: &mut dyn Host,
     ) -> Execution {
-        let Moment { rules, registry, conditions, now } = moment;
+        let Moment { rules, registry, conditions, now, era } = moment;
         if session.is_outdated() && !self.users.lock().renew(session) {
             return Execution::default();
         }
@@ -296,6 +301,10 @@ impl Store {
         };
         let mut journal = Journal::new();
         let answer = self.with_shards(shards, |shards| {
+            // Since it passed the gates this server may have become, or lost, what they asked for.
+            if self.era() != *era && !session.obeys_primary {
+                return None;
+            }
             let database = session.database;
             let mut cx = Cx {
                 keys: Keyspace::new(shards, rules, *now, database, &mut journal),
@@ -313,8 +322,11 @@ impl Store {
             if let Some(at) = journal.earliest_expiry {
                 self.note_expiry(at);
             }
-            answer
+            Some(answer)
         });
+        let Some(answer) = answer else {
+            return Execution { postponed: true, ..Default::default() };
+        };
         self.sweep(&mut journal);
         let may_write = command.may_write() || command.is_exec();
         Execution { command: Some(command.id()), ran: true, postponed: false, may_write, answer }
@@ -535,15 +547,16 @@ impl Backend for Store {
             plan.make(batch.commands, false, grants, &registry, &rules)?;
             plan.add_keys(batch.guards.keys, grants, &rules)?;
             plan.add_keys(batch.guards.absent, grants, &rules)?;
-            if let Some(refusal) = self.refusal().filter(|_| plan.may_write()) {
-                return Err(StepError::ReadOnly(refusal));
-            }
             if !self.make_room(&rules, now_ms()).is_there && plan.may_use_memory() {
                 return Err(StepError::OutOfMemory);
             }
             let mut journal = Journal::undoable();
             self.run_planned(caller, &mut journal, plan.shards, replies, |cx| {
-                cx.run_batch(plan, batch)
+                // With the shards held: until now it may have been otherwise.
+                match self.refusal().filter(|_| plan.may_write()) {
+                    Some(refusal) => Err(StepError::ReadOnly(refusal)),
+                    None => cx.run_batch(plan, batch),
+                }
             })
         })
     }

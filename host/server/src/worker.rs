@@ -152,16 +152,19 @@ impl Worker {
 
     fn moment(&self) -> Moment {
         let now = now_ms();
-        self.shared.store.moment(now, self.shared.conditions())
+        self.shared.store.moment(now, || self.shared.conditions())
     }
 
     fn timeout(&self) -> Duration {
         let store = &self.shared.store;
-        let is_busy = !self.unfinished.is_empty() || store.ledger().is_unfinished();
+        let now = now_ms();
+        // A command of an earlier era is stopped where there is no pause.
+        let may_resume = !self.postponed.is_empty() && store.pause().at(now) == Pause::Nothing;
+        let is_busy = !self.unfinished.is_empty() || may_resume || store.ledger().is_unfinished();
         if !self.mailbox.may_sleep() || is_busy {
             return Duration::ZERO;
         }
-        let (mut wait_ms, now) = (HOUSEKEEPING_MS, now_ms());
+        let mut wait_ms = HOUSEKEEPING_MS;
         if store.pause().at(now) != Pause::Nothing {
             wait_ms = wait_ms.min(store.pause().end().since(now));
         } else if let Some(at) = store.next_expiry() {

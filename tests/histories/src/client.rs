@@ -109,8 +109,9 @@ impl Recorder {
 
     fn send(&mut self, steps: &[Step]) -> Result<Vec<Value>, RedisError> {
         let mut pipe = redis::pipe();
-        if steps.len() > 1 {
-            pipe.atomic();
+        let is_batch = steps.len() > 1;
+        if is_batch {
+            pipe.cmd("MULTI");
         }
         for step in steps {
             let words = step.words();
@@ -119,7 +120,17 @@ impl Recorder {
                 command.arg(word);
             });
         }
-        pipe.query(&mut self.connection)
+        if is_batch {
+            pipe.cmd("EXEC");
+        }
+        let mut replies: Vec<Value> = pipe.query(&mut self.connection)?;
+        if !is_batch {
+            return Ok(replies);
+        }
+        match replies.pop() {
+            Some(Value::Array(replies)) => Ok(replies),
+            other => panic!("EXEC said {other:?}"),
+        }
     }
 
     /// Adds to a number as clients without scripts do: look, and write if nobody else did meanwhile.
@@ -136,11 +147,11 @@ impl Recorder {
         };
         let invoked = self.clock.now();
         let mut pipe = redis::pipe();
-        pipe.atomic().cmd("SET").arg(key.to_string()).arg(sum);
-        let reply = pipe.query::<Value>(&mut self.connection);
+        pipe.cmd("MULTI").cmd("SET").arg(key.to_string()).arg(sum).cmd("EXEC");
+        let reply = pipe.query::<Vec<Value>>(&mut self.connection);
         let (returned, answers) = match reply {
             // Nothing happened.
-            Ok(Value::Nil) => return Ok(()),
+            Ok(replies) if replies.last() == Some(&Value::Nil) => return Ok(()),
             Ok(_) => (self.clock.now(), Some(vec![seen[0].clone(), Answer::Done])),
             Err(error) => match self.unanswered(&error) {
                 Unanswered::Refused => return Err(Unanswered::Refused),

@@ -18,12 +18,12 @@ const PIPELINE: usize = 60;
 const PAYLOADS_MAX: usize = 50;
 /// Longer than any reply takes on a busy machine.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
-/// What concerns whole databases, plugins' batches, and what fills keys by the way.
+/// What concerns whole databases: seldom, since it mends every difference.
+const LARGE: &[&str] = &["SWAPDB 0 1", "SWAPDB 1 2", "FLUSHDB", "FLUSHDB ASYNC"];
+/// How seldom: of so many commands one.
+const LARGE_ONE_IN: usize = 10_000;
+/// Plugins' batches, and what fills keys by the way.
 const EXTRA: &[&str] = &[
-    "SWAPDB 0 1",
-    "SWAPDB 1 2",
-    "FLUSHDB",
-    "FLUSHDB ASYNC",
     "XGROUP CREATE stream0 g 0 MKSTREAM",
     "XGROUP CREATE stream1 g $ MKSTREAM",
     "XREADGROUP GROUP g alice COUNT 2 STREAMS stream0 stream1 > >",
@@ -93,6 +93,9 @@ impl Commands {
     }
 
     fn line(&mut self) -> Line {
+        if self.rng.one_in(LARGE_ONE_IN) {
+            return split(self.rng.pick(LARGE));
+        }
         if self.rng.one_in(60) {
             return split(self.rng.pick(EXTRA));
         }

@@ -224,10 +224,15 @@ impl Process {
     }
 
     /// Waits until it has the data of its primary's stream.
+    ///
+    /// # Panics
+    /// With its log, if it never has.
     pub fn until_up(&self) {
-        wait_until("the link is up", || {
-            self.try_info("master_link_status").is_ok_and(|status| status == "up")
-        });
+        let deadline = Instant::now() + PATIENCE;
+        while self.try_info("master_link_status").is_ok_and(|status| status != "up") {
+            assert!(Instant::now() < deadline, "the link is not up:\n{}", self.latest_log());
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 

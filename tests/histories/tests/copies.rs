@@ -15,8 +15,10 @@ use reef_histories::process::Process;
 use reef_histories::stories::{self, Sabotage, play};
 
 const CLIENTS: usize = 3;
-/// Commands of one story.
+/// Commands to one primary.
 const COMMANDS_MAX: usize = 1_000_000;
+/// How often a primary's data is compared with its replicas'.
+const ROUNDS: usize = 3;
 /// What every server is told: nobody builds a string of half a gigabyte.
 const FLAGS: [&str; 10] = [
     "--save",
@@ -72,12 +74,36 @@ impl Replica {
     }
 }
 
-/// Sends commands to the primary for a while, and disturbs its replicas; gives how many commands.
+/// Sends commands to the primary several times, and compares each time; gives how many commands.
 fn play_on(
     primary: &Process,
     replicas: &mut [Replica],
     audience: Audience,
     rng: &mut Rng,
+) -> usize {
+    let mut count = 0;
+    for round in 0..ROUNDS {
+        // The first without a disturbance: nothing mends what is missed.
+        count += send(primary, replicas, audience, rng, round > 0);
+        if Sabotage::Writable.is_on() {
+            let replica = &replicas[0].process;
+            replica.until_up();
+            replica.call::<String>("CONFIG SET replica-read-only no");
+            replica.call::<String>("SET stray 1");
+        }
+        compare(primary, replicas);
+    }
+    count
+}
+
+/// Sends commands to the primary for a while, and may disturb its replicas meanwhile; gives how many
+/// commands.
+fn send(
+    primary: &Process,
+    replicas: &mut [Replica],
+    audience: Audience,
+    rng: &mut Rng,
+    disturbs: bool,
 ) -> usize {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -88,18 +114,23 @@ fn play_on(
                 scope.spawn(move || {
                     let mut sender = Sender::connect(primary.port()).expect("it listens");
                     let mut count = 0;
-                    while !is_over.load(Ordering::Acquire) && count < COMMANDS_MAX / CLIENTS {
+                    while !is_over.load(Ordering::Acquire)
+                        && count < COMMANDS_MAX / CLIENTS / ROUNDS
+                    {
                         count += sender.play(&mut commands).expect("it answers");
                     }
                     count
                 })
             })
             .collect();
-        let end = Instant::now() + stories::time().min(Duration::from_secs(30)) / 2;
+        let time = stories::time().min(Duration::from_secs(30)) / 2 / ROUNDS as u32;
+        let end = Instant::now() + time;
         while Instant::now() < end && !clients.iter().all(|client| client.is_finished()) {
             thread::sleep(Duration::from_millis(rng.below(300) as u64));
             let replica = rng.below(replicas.len());
-            replicas[replica].disturb(rng);
+            if disturbs {
+                replicas[replica].disturb(rng);
+            }
         }
         is_over.store(true, Ordering::Release);
         replicas.iter().for_each(|replica| replica.cable.mend());
@@ -149,13 +180,6 @@ fn replicas_hold_what_their_primary_holds_whatever_happens_to_them() {
         }
         replicas.iter_mut().for_each(|replica| replica.follow(&primary));
         let mut count = play_on(&primary, &mut replicas, audience, &mut rng);
-        if Sabotage::Writable.is_on() {
-            let replica = &replicas[0].process;
-            replica.until_up();
-            replica.call::<String>("CONFIG SET replica-read-only no");
-            replica.call::<String>("SET stray 1");
-        }
-        compare(&primary, &replicas);
         let full = primary.try_info("sync_full").unwrap_or_default();
         let part = primary.try_info("sync_partial_ok").unwrap_or_default();
         // The first replica takes the primary's place.
@@ -163,7 +187,6 @@ fn replicas_hold_what_their_primary_holds_whatever_happens_to_them() {
         std::mem::swap(&mut primary, &mut replicas[0].process);
         replicas.iter_mut().for_each(|replica| replica.follow(&primary));
         count += play_on(&primary, &mut replicas, audience, &mut rng);
-        compare(&primary, &replicas);
         assert!(count > 0, "commands were sent");
         format!(
             "{count} commands for {audience:?}, {full} full and {part} partial synchronisations"

@@ -317,7 +317,7 @@ impl Shared {
             let store = &self.store;
             let mut insert = |batch: &mut Vec<_>| store.insert_loaded(batch, Meeting::Refused);
             // Whoever obeys does not look at the time, so one moment does for all commands.
-            let moment = store.moment(now_ms(), Conditions::default());
+            let moment = store.moment(now_ms(), Conditions::default);
             let mut run = |session: &mut Session, argv: Argv<'_>, reply: &mut Writer| {
                 store.execute(&moment, session, argv, reply, &mut BatchHost::default());
             };

@@ -85,6 +85,7 @@ impl Shared {
         *handover = Handover { state: State::Waiting, how, number };
         drop(handover);
         self.store.pause().begin(Millis::new(u64::MAX >> 1), Pause::Writes, now_ms());
+        self.store.set_handing_over(true);
         let shared: Arc<Self> = self.me();
         let thread = std::thread::Builder::new().name("reef-handover".to_owned());
         if let Err(error) = thread.spawn(move || shared.hand_over(number)) {
@@ -105,6 +106,9 @@ impl Shared {
     }
 
     fn hand_over(&self, number: u64) {
+        // What passed the gates before is written by then, or sees that it has to stop: from here on
+        // the stream does not go on.
+        self.store.freeze(|_| ());
         let how = self.replication.handover.lock().how.clone();
         let started = Instant::now();
         let timeout = how.timeout_ms.map(Duration::from_millis);
@@ -164,6 +168,7 @@ impl Shared {
         if was_asked && !has_taken_over {
             self.follow(None, false);
         }
+        self.store.set_handing_over(false);
         self.store.pause().end_now();
         self.post.broadcast(|| Message::Resume);
     }

@@ -385,6 +385,7 @@ impl Follower {
         }
         tracing::info!("MASTER <-> REPLICA sync: Loading DB in memory");
         shared.loading.begin(shared.saver.disk.len(path)?);
+        shared.store.begin_era();
         shared.store.empty();
         let started = Instant::now();
         let summary = read_snapshot(
@@ -477,7 +478,7 @@ impl Follower {
             host.relayed = Some(relayed);
             reply.clear();
             let mark = reply.mark();
-            let moment = store.moment(now_ms(), Conditions::default());
+            let moment = store.moment(now_ms(), Conditions::default);
             let started = Instant::now();
             let execution = store.execute(&moment, &mut self.session, argv, reply, &mut host);
             let failed = reply.is_error_since(mark);

@@ -180,6 +180,7 @@ fn replication(config: &Config) -> ReplicationOptions {
         backlog_ttl_s: seconds(config.repl_backlog_ttl()),
         replicas_min: config.min_replicas_to_write().into(),
         lag_max_s: seconds(config.min_replicas_max_lag()),
+        shutdown_timeout_s: seconds(config.shutdown_timeout()),
     }
 }
 

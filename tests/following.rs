@@ -119,3 +119,18 @@ fn a_primary_that_needs_replicas_refuses_writes_as_soon_as_one_has_gone() {
     let refusal = run(&primary, "SET k w").expect_err("there is no replica");
     assert_eq!(refusal.code(), Some("NOREPLICAS"), "{refusal}");
 }
+
+#[test]
+fn a_server_that_stops_lets_its_replicas_hear_the_rest_first() {
+    let (server, folder) = (primary(), tempfile::tempdir().expect("a folder"));
+    let replica = follow(folder.path(), &server);
+    let mut pipe = redis::pipe();
+    let value = "v".repeat(2000);
+    for key in 0..20_000 {
+        pipe.cmd("SET").arg(format!("key:{key}")).arg(&value);
+    }
+    pipe.query::<Value>(&mut server.connect()).expect("it takes writes");
+    let (status, log) = server.terminate(Duration::from_secs(30));
+    assert!(status.success(), "{log}");
+    assert_eq!(run(&replica, "DBSIZE").expect("a number"), Value::Int(20_000));
+}

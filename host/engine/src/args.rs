@@ -109,6 +109,12 @@ impl<'a> Args<'a> {
         if value < low || value > high { Err(Error::OutOfRange(what)) } else { Ok(value) }
     }
 
+    /// Takes an integer between `low` and `high`, naming these two otherwise.
+    pub fn integer_between(&mut self, low: i64, high: i64) -> Result<i64, Error> {
+        let value = self.integer()?;
+        if value < low || value > high { Err(Error::NotBetween(low, high)) } else { Ok(value) }
+    }
+
     /// Takes an integer in `range`; everything else is this error.
     pub fn integer_within(
         &mut self,

@@ -22,6 +22,8 @@ pub enum Error {
     /// `DECRBY` with the lowest integer.
     DecrementOverflow,
     OutOfRange(&'static str),
+    /// An integer that is not between these.
+    NotBetween(i64, i64),
     MustBePositive(&'static str),
     IndexOutOfRange,
     OffsetOutOfRange,
@@ -222,6 +224,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OutOfRange(what) => write!(f, "ERR {what} is out of range"),
+            Self::NotBetween(low, high) => {
+                write!(f, "ERR value is out of range, value must between {low} and {high}")
+            }
             Self::MustBePositive(what) => write!(f, "ERR {what} is out of range, must be positive"),
             Self::InvalidExpire(command) => {
                 write!(f, "ERR invalid expire time in '{command}' command")

@@ -73,3 +73,63 @@ fn a_pause_that_ends_within_another_loses_no_wait() {
     assert_eq!(solo.take_unasked(second), b"*-1\r\n");
     solo.check();
 }
+
+#[test]
+fn client_unblock_ends_a_wait_for_copies() {
+    let mut solo = Solo::new(1, 1, Settings::default());
+    let [first, second] = [solo.connect(), solo.connect()];
+    let ways = [
+        ("WAIT 1 0", "TIMEOUT", ":0\r\n"),
+        ("WAITAOF 0 1 0", "TIMEOUT", "*2\r\n:0\r\n:0\r\n"),
+        ("WAIT 1 0", "ERROR", "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n"),
+    ];
+    for (line, how, heard) in ways {
+        assert_eq!(run(&mut solo, second, line), "");
+        assert_eq!(run(&mut solo, second, "PING"), "");
+        assert_eq!(solo.take_unasked(second), b"");
+        assert_eq!(run(&mut solo, first, &format!("CLIENT UNBLOCK {second} {how}")), ":1\r\n");
+        assert_eq!(solo.take_unasked(second), format!("{heard}+PONG\r\n").as_bytes());
+        assert_eq!(run(&mut solo, first, &format!("CLIENT UNBLOCK {second}")), ":0\r\n");
+    }
+    solo.check();
+}
+
+#[test]
+fn who_waits_for_copies_may_go() {
+    let mut solo = Solo::new(1, 1, Settings::default());
+    let [first, second] = [solo.connect(), solo.connect()];
+    assert_eq!(run(&mut solo, second, "WAIT 1 100"), "");
+    solo.disconnect(second);
+    solo.advance(1000);
+    assert_eq!(solo.take_unasked(second), b"");
+    assert_eq!(run(&mut solo, first, "PING"), "+PONG\r\n");
+}
+
+#[test]
+fn lastsave_tells_when_the_data_was_saved() {
+    let mut solo = Solo::new(1, 8, Settings::default());
+    let client = solo.connect();
+    let mut saved_at = run(&mut solo, client, "LASTSAVE");
+    for line in ["SAVE", "BGSAVE", "BGSAVE SCHEDULE"] {
+        solo.advance(5000);
+        assert_eq!(run(&mut solo, client, "LASTSAVE"), saved_at);
+        run(&mut solo, client, line);
+        let before = std::mem::replace(&mut saved_at, run(&mut solo, client, "LASTSAVE"));
+        let seconds = |reply: &str| reply[1..].trim_end().parse::<u64>().expect("seconds");
+        assert_eq!(seconds(&saved_at), seconds(&before) + 5);
+    }
+    solo.advance(5000);
+    run(&mut solo, client, "BGREWRITEAOF");
+    assert_eq!(run(&mut solo, client, "LASTSAVE"), saved_at);
+}
+
+/// A reply that is not sent would make half a reply of the transaction's.
+#[test]
+fn every_command_of_a_transaction_has_its_reply() {
+    let mut solo = Solo::new(1, 1, Settings::default());
+    let client = solo.connect();
+    for line in ["MULTI", "REPLCONF ACK 1", "PING"] {
+        run(&mut solo, client, line);
+    }
+    assert_eq!(run(&mut solo, client, "EXEC"), "*2\r\n+OK\r\n+PONG\r\n");
+}

@@ -64,6 +64,13 @@ impl Peer for Copied {
             self.copy.replay(&self.peer.take_effects());
             self.copy.run(args);
         }
+        // Who loads data again says nothing of it: copies are made anew.
+        if args.iter().take(2).any(|word| word.eq_ignore_ascii_case(b"RELOAD")) {
+            drop(self.peer.take_effects());
+            let solo = self.peer.solo();
+            let form = solo.form();
+            self.copy.begin_again(&solo.save(form));
+        }
         Ok(())
     }
 

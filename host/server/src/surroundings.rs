@@ -325,6 +325,10 @@ impl Host for WorkerHost<'_> {
         self.shared.saver.forget_snapshot();
     }
 
+    fn abort_shutdown(&mut self) -> bool {
+        self.shared.saver.abort_shutdown()
+    }
+
     fn save(&mut self, what: Saving, reply: &mut Writer) -> Result<CallStatus, Error> {
         let (shared, client) = (self.shared, self.client);
         shared.saver.save(what, reply, || Self::completion(shared, client))

@@ -68,16 +68,21 @@ const SESSION: &[&str] = &[
     "CLIENT PAUSE 50 WRITE",
     "CLIENT UNPAUSE",
     "FLUSHALL",
+    "REPLICAOF NO ONE",
+    "REPLCONF ACK 1",
+    "WAIT 1 50",
+    "SAVE",
     "SWAPDB 0 1",
     "DUMP list1",
     "DUMP hash1",
     "DUMP stream1",
 ];
 
-/// Containers that are fuzzed elsewhere, take time on purpose, or would unmake the bounds.
+/// Containers that are fuzzed elsewhere, take time on purpose, or would unmake the bounds. A server
+/// that became a replica would refuse most of what comes.
 fn is_wanted(command: &Command) -> bool {
-    !matches!(&*command.name, "SHUTDOWN" | "LOLWUT" | "PFSELFTEST")
-        && command.subcommands().is_empty()
+    const UNWANTED: &[&str] = &["SHUTDOWN", "LOLWUT", "PFSELFTEST", "REPLICAOF", "SLAVEOF"];
+    !UNWANTED.contains(&&*command.name) && command.subcommands().is_empty()
 }
 
 /// A connection.
@@ -366,7 +371,9 @@ fn is_endless(line: &Line) -> bool {
 fn is_special(line: &Line) -> bool {
     let name = line[0].to_ascii_uppercase();
     let part = line.get(1).map(|word| word.to_ascii_uppercase()).unwrap_or_default();
-    name.ends_with(b"SUBSCRIBE") || name == b"MONITOR" || (name == b"CLIENT" && part == b"REPLY")
+    // Who says how far it has come gets no reply.
+    let is_silent = name == b"REPLCONF" || name == b"MONITOR";
+    name.ends_with(b"SUBSCRIBE") || is_silent || (name == b"CLIENT" && part == b"REPLY")
 }
 
 fn decode_all(mut bytes: &[u8]) -> Vec<Reply> {

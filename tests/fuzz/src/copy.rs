@@ -58,6 +58,15 @@ impl Copy {
         assert!(reply.is_empty() && open, "nobody waits for replies: {line:?}");
     }
 
+    /// Takes the data of a file for its own.
+    ///
+    /// # Panics
+    /// The file is broken.
+    pub fn begin_again(&mut self, file: &[u8]) {
+        self.send(&["FLUSHALL"]);
+        self.solo.load(file, file.len()).expect("a file that can be loaded");
+    }
+
     /// What it holds, apart from what nobody tells it.
     #[must_use]
     pub fn digest(&self) -> Digest {

@@ -136,7 +136,7 @@ fn port_of(text: &[u8]) -> Option<u16> {
 
 fn psync(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let id = args.bytes()?;
-    let offset = args.integer()?;
+    let offset = args.integer();
     let takes_over = args.keyword("FAILOVER");
     // What else there is means nothing.
     args.skip_rest();
@@ -144,6 +144,7 @@ fn psync(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     if takes_over && matches!(host.role(), Role::Primary { .. }) {
         return Err(Error::FAILOVER_TO_PRIMARY);
     }
+    let offset = offset?;
     let from = match id {
         b"?" if !takes_over => CopyFrom::Start,
         id => CopyFrom::History { id, offset, takes_over },
@@ -167,7 +168,8 @@ fn replconf(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     while let Some(name) = args.maybe() {
         is_answered &= introduce(host(cx)?, name, args)?;
     }
-    if is_answered {
+    // In a transaction there is a place to be filled.
+    if is_answered || cx.session.executing {
         cx.reply.ok();
     }
     Ok(())
@@ -187,16 +189,13 @@ fn introduce(host: &mut dyn Replication, name: &[u8], args: &mut Args<'_>) -> Re
             _ => Introduction::Other,
         }
     } else if is("ack") {
-        let offset = args.integer()?;
-        let logged = if args.keyword("FACK") { Some(args.integer()?) } else { None };
-        let at = |offset: i64| u64::try_from(offset).unwrap_or(0);
-        host.acknowledge(at(offset), logged.map(at));
+        acknowledge(host, args);
         return Ok(false);
     } else if is("getack") {
         args.skip_rest();
         return Ok(false);
     } else if is("rdb-only") {
-        Introduction::SnapshotOnly(args.integer_in(0, 1, "value")? == 1)
+        Introduction::SnapshotOnly(args.integer_between(0, 1)? == 1)
     } else if is("rdb-filter-only") {
         check_filter(args.bytes()?)?;
         Introduction::Other
@@ -208,6 +207,16 @@ fn introduce(host: &mut dyn Replication, name: &[u8], args: &mut Args<'_>) -> Re
     };
     host.introduce(introduction);
     Ok(true)
+}
+
+/// Takes how far a replica has come. What makes no sense is passed over: it is never answered.
+fn acknowledge(host: &mut dyn Replication, args: &mut Args<'_>) {
+    let at = |offset: i64| u64::try_from(offset).unwrap_or(0);
+    if let Ok(offset) = args.integer() {
+        let logged = args.keyword("FACK").then(|| args.integer().map_or(0, at));
+        host.acknowledge(at(offset), logged);
+    }
+    args.skip_rest();
 }
 
 /// Only functions can be wanted alone, of which there are none.
@@ -232,7 +241,7 @@ fn wait(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 }
 
 fn waitaof(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
-    let local = args.integer_in(0, 1, "value")?;
+    let local = args.integer_between(0, 1)?;
     let replicas = args.count()?;
     let timeout_ms = args.timeout_ms()?;
     refuse_on_replica(cx, Error::WAITAOF_ON_REPLICA)?;

@@ -36,9 +36,13 @@ impl Replication for ProcessHost<'_> {
         Ok(changes)
     }
 
-    fn synchronise(&mut self, _: CopyFrom<'_>) -> Result<CallStatus, Error> {
-        // Not even to a primary: there is nothing to send it through.
-        Err(Error::NO_PRIMARY_LINK)
+    fn synchronise(&mut self, from: CopyFrom<'_>) -> Result<CallStatus, Error> {
+        match from {
+            // There is no history that anybody could know of.
+            CopyFrom::History { takes_over: true, .. } => Err(Error::FAILOVER_ID),
+            // As a primary, too: there is nothing to send a copy through.
+            _ => Err(Error::NO_PRIMARY_LINK),
+        }
     }
 
     fn introduce(&mut self, _: Introduction<'_>) {}

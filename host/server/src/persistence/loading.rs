@@ -316,8 +316,9 @@ impl Shared {
         if !files.is_new() {
             let store = &self.store;
             let mut insert = |batch: &mut Vec<_>| store.insert_loaded(batch, Meeting::Refused);
+            // Whoever obeys does not look at the time, so one moment does for all commands.
+            let moment = store.moment(now_ms(), Conditions::default);
             let mut run = |session: &mut Session, argv: Argv<'_>, reply: &mut Writer| {
-                let moment = store.moment(now_ms(), Conditions::default);
                 store.execute(&moment, session, argv, reply, &mut BatchHost::default());
             };
             let mut replay = Replay::new(self, &mut insert, &mut run);

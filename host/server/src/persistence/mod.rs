@@ -3,6 +3,7 @@
 //! - `snapshots.rs` writes the data of one instant while it changes;
 //! - `saver.rs` is the thread that does so: snapshots, rewrites of the log, the last save before the
 //!   end;
+//! - `stopping.rs` is the end;
 //! - `loading.rs` reads all of it back, `reloading.rs` for DEBUG.
 //!
 //! The files themselves are the business of `reef-storage`.
@@ -14,6 +15,7 @@ mod reloading;
 mod saver;
 mod snapshots;
 mod status;
+mod stopping;
 
 use std::path::PathBuf;
 use std::sync::Arc;

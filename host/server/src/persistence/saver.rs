@@ -12,9 +12,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use reef_engine::backend::{CallStatus, Completion};
-use reef_engine::clock::Millis;
 use reef_engine::error::Error;
-use reef_engine::gates::Pause;
 use reef_engine::host::{Saving, Shutdown};
 use reef_resp::Writer;
 use reef_storage::{SharedDisk, SnapshotFile};
@@ -48,6 +46,9 @@ pub(crate) struct Saver {
     is_cancelled: AtomicBool,
     is_ending: AtomicBool,
     is_failing: AtomicBool,
+    /// Whether the server is to stop, and whether that is called off.
+    pub(super) is_shutting_down: AtomicBool,
+    pub(super) ends_shutdown: AtomicBool,
 }
 
 impl Saver {
@@ -60,6 +61,8 @@ impl Saver {
             is_cancelled: AtomicBool::new(false),
             is_ending: AtomicBool::new(false),
             is_failing: AtomicBool::new(false),
+            is_shutting_down: AtomicBool::new(false),
+            ends_shutdown: AtomicBool::new(false),
         }
     }
 
@@ -191,6 +194,8 @@ impl Saver {
     pub(crate) fn shut_down(&self, how: Shutdown, then: Option<Completion>) {
         // Nobody needs what is under way any more, and what else was asked for can wait.
         self.call_off();
+        self.ends_shutdown.store(false, Ordering::Release);
+        self.is_shutting_down.store(true, Ordering::Release);
         self.jobs.lock().insert(0, Job::Stop { how, then });
         self.wake.notify_all();
     }
@@ -327,6 +332,10 @@ impl Shared {
         if let Err(error) = &result {
             tracing::warn!("Background append only file rewriting failed: {error}");
         }
+        if !self.options().persistence.append_only {
+            // Somebody asked for the files, but nothing is to go on in them.
+            self.end_log();
+        }
         let mut status = self.saver.status.lock();
         self.saver.rest(&mut status);
         status.rewrites.note(result.is_ok(), started.elapsed());
@@ -387,26 +396,6 @@ impl Shared {
         status.bytes > options.rewrite_bytes_min && growth >= options.rewrite_percentage
     }
 
-    /// Saves and stops, or goes on if saving fails.
-    fn stop_saved(&self, how: Shutdown, then: Option<Completion>) {
-        let saves = how.save.unwrap_or(!self.options().persistence.save_points.is_empty());
-        // What is changed from now on would be lost, so nothing is.
-        self.store.pause().begin(Millis::new(u64::MAX >> 1), Pause::Everything, now_ms());
-        let result = if saves { self.save_snapshot() } else { Ok(()) };
-        let result = result.and_then(|()| self.store.log().finish());
-        match result {
-            Err(error) if !how.force => {
-                tracing::error!("Error trying to save the DB, can't exit: {error}");
-                self.store.pause().end_now();
-                self.post.broadcast(|| crate::mailbox::Message::Resume);
-                if let Some(then) = then {
-                    then(reply_of(Err(Error::ShutdownFailed)));
-                }
-            }
-            _ => self.stop(),
-        }
-    }
-
     /// Removes what a snapshot that was broken off left behind.
     pub(crate) fn remove_leftovers(&self, dir: &Path) {
         let Ok(names) = self.saver.disk.names(dir) else { return };
@@ -419,7 +408,7 @@ impl Shared {
     }
 }
 
-fn reply_of(result: Result<(), Error>) -> Vec<u8> {
+pub(super) fn reply_of(result: Result<(), Error>) -> Vec<u8> {
     let mut reply = Writer::default();
     match result {
         Ok(()) => reply.ok(),

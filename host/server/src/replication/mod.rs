@@ -76,6 +76,8 @@ pub struct ReplicationOptions {
     pub replicas_min: u64,
     /// Seconds of silence up to which a replica is good (`min-replicas-max-lag`).
     pub lag_max_s: u64,
+    /// For how many seconds the end waits for replicas that are behind (`shutdown-timeout`).
+    pub shutdown_timeout_s: u64,
 }
 
 impl Default for ReplicationOptions {
@@ -97,6 +99,7 @@ impl Default for ReplicationOptions {
             backlog_ttl_s: 3600,
             replicas_min: 0,
             lag_max_s: 10,
+            shutdown_timeout_s: 10,
         }
     }
 }
@@ -210,6 +213,19 @@ impl Shared {
     pub(crate) fn logged_position(&self) -> Option<u64> {
         let log = self.store.log();
         (log.is_on() && log.synced() == log.appended()).then(|| self.replication.stream.end())
+    }
+
+    /// Asks replicas to say at once how far they have come, and whether one of them, by what it said
+    /// before, has not come to `position`.
+    pub(crate) fn are_replicas_behind(&self, position: u64) -> bool {
+        let history = self.replication.stream.history();
+        let mut online = history.copiers.values().filter(|c| c.phase == stream::Phase::Online);
+        let is_behind = online.any(|copier| copier.acknowledged < position);
+        drop(history);
+        if is_behind {
+            self.replication.stream.say(copies::GETACK);
+        }
+        is_behind
     }
 
     /// To be called once a second: pings, replicas that are silent, those who wait for copies.

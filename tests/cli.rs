@@ -402,7 +402,7 @@ fn sigterm_stops_the_server_in_good_order() {
     let port = served.port();
     let (status, log) = served.terminate(Duration::from_secs(10));
     assert!(status.success(), "{status:?}\n{log}");
-    assert!(log.contains("ready to accept connections") && log.contains("bye"), "{log}");
+    assert!(log.contains("Ready to accept connections") && log.contains("bye"), "{log}");
     assert!(redis::cmd("GET").arg("a").query::<String>(&mut idle).is_err(), "the client is told");
     assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
 }

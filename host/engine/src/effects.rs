@@ -86,8 +86,13 @@ impl Effects {
         self.entries.is_empty()
     }
 
-    /// Forgets all of them, but keeps the memory.
+    /// Forgets all of them, but keeps the memory, unless it is unusually large.
     pub fn clear(&mut self) {
+        /// What most commands stay below.
+        const KEPT_BYTES_MAX: usize = 64 * 1024;
+        if self.bytes.capacity() > KEPT_BYTES_MAX {
+            *self = Self::default();
+        }
         self.bytes.clear();
         self.entries.clear();
         self.is_open = false;

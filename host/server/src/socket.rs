@@ -24,9 +24,12 @@ impl Socket {
         let gone = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
         let mut polled = [PollFd::new(self, PollFlags::RDHUP)];
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-        match rustix::event::poll(&mut polled, Some(&at_once)) {
-            Ok(_) => !polled[0].revents().intersects(gone),
-            Err(_) => true,
+        loop {
+            match rustix::event::poll(&mut polled, Some(&at_once)) {
+                Ok(_) => return !polled[0].revents().intersects(gone),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return true,
+            }
         }
     }
 }

@@ -20,6 +20,7 @@ use reef_engine::backend::{Backend, Batch, Caller, CommandColumns, Items, Outcom
 use reef_engine::batch::Plan;
 use reef_engine::clock::Millis;
 use reef_engine::command::Command;
+use reef_engine::effects::Effects;
 use reef_engine::gates::{Conditions, Pause};
 use reef_engine::grants::Grants;
 use reef_engine::host::Host;
@@ -300,6 +301,9 @@ impl Store {
             Admission::Run(command, shards) => (command, shards),
         };
         let mut journal = Journal::new();
+        if rules.propagation().is_on() {
+            journal.effects = EFFECTS.take();
+        }
         let answer = self.with_shards(shards, |shards| {
             // Since it passed the gates this server may have become, or lost, what they asked for.
             if self.era() != *era && !session.obeys_primary {
@@ -328,6 +332,9 @@ impl Store {
             return Execution { postponed: true, ..Default::default() };
         };
         self.sweep(&mut journal);
+        if rules.propagation().is_on() {
+            EFFECTS.set(std::mem::take(&mut journal.effects));
+        }
         let may_write = command.may_write() || command.is_exec();
         Execution { command: Some(command.id()), ran: true, postponed: false, may_write, answer }
     }
@@ -510,6 +517,8 @@ impl Store {
 }
 
 thread_local! {
+    /// Where effects are gathered; kept so that a command allocates nothing for them.
+    static EFFECTS: RefCell<Effects> = RefCell::new(Effects::default());
     /// The plan of the batch at hand; kept so that a batch allocates nothing for it.
     static PLAN: RefCell<Plan> = RefCell::new(Plan::new());
 }

@@ -3,7 +3,7 @@
 //! Blocking sockets with timeouts are enough: a transcript does one thing at a time.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,9 @@ pub const NEED_7_4: &str = "7.4";
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long nothing must have come to be called silence.
 const SILENCE: Duration = Duration::from_millis(40);
+/// For how long a server may keep a connection that has ended: one whose client waits for the end of a
+/// pause is kept.
+const FAREWELL: Duration = Duration::from_millis(500);
 /// The shortest timeout that a socket takes.
 const PEEK: Duration = Duration::from_millis(1);
 
@@ -103,7 +106,7 @@ impl Peer for TcpPeer {
     }
 
     fn disconnect_all(&mut self) {
-        self.clients.clear();
+        self.clients.drain(..).for_each(Connection::hang_up);
     }
 }
 
@@ -115,6 +118,16 @@ impl TcpPeer {
 }
 
 impl Connection {
+    /// Ends the connection and waits until the server has let it go, too: what it was subscribed to
+    /// would be seen by the next case.
+    fn hang_up(mut self) {
+        // One that the server has closed already is no less gone.
+        let _ = self.stream.shutdown(Shutdown::Write);
+        let _ = self.stream.set_read_timeout(Some(FAREWELL));
+        let mut rest = [0; 4096];
+        while self.stream.read(&mut rest).is_ok_and(|count| count > 0) {}
+    }
+
     fn receive(&mut self, wait: Duration) -> io::Result<Received> {
         let deadline = Instant::now() + wait;
         loop {

@@ -218,8 +218,8 @@ impl Follower {
             primary.socket = Some(clone);
         });
         let history = self.shared.replication.stream.history();
-        // Nobody else can know a stream that nothing was ever said on.
-        let is_known = history.end > 0 || self.takes_over;
+        // Nobody else can know a stream that was never begun.
+        let is_known = history.end > 0 || history.backlog.is_some() || self.takes_over;
         let known = is_known.then(|| (history.id.clone(), history.end));
         drop(history);
         let introduction = Introduction {

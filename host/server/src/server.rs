@@ -296,12 +296,13 @@ impl Shared {
         if let Some(tls) = renewed {
             self.tls.store(tls);
         }
-        self.follow_persistence(&options.persistence);
         self.follow_replication(&options);
         let keys_max = settings.tracked_keys_max;
         self.store.set_settings(settings);
         self.post.trim_tracking(keys_max, now_us());
+        let was_logging = self.options().persistence.append_only;
         self.options.store(Arc::new(options));
+        self.follow_persistence(was_logging);
         Ok(())
     }
 

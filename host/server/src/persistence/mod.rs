@@ -120,14 +120,15 @@ impl Shared {
         matters.then_some(DiskFailure::Snapshot)
     }
 
-    /// Puts changed directives into effect, before they are the server's options.
-    pub(crate) fn follow_persistence(&self, new: &PersistenceOptions) {
-        let was_on = self.options().persistence.append_only;
-        self.store.log().set_fsync(new.fsync);
-        if new.append_only && !was_on {
-            self.saver.want_rewrite();
-        } else if !new.append_only && was_on {
-            self.saver.want_no_log();
+    /// Puts changed directives into effect; `was_logging` is what they said of the log before. The
+    /// server has them already, because the saver looks there whether there is to be a log.
+    pub(crate) fn follow_persistence(&self, was_logging: bool) {
+        let options = self.options();
+        self.store.log().set_fsync(options.persistence.fsync);
+        match (was_logging, options.persistence.append_only) {
+            (false, true) => self.saver.want_rewrite(),
+            (true, false) => self.saver.want_no_log(),
+            _ => {}
         }
     }
 

@@ -17,7 +17,7 @@ use crate::backend::{
 use crate::command::Flags;
 use crate::error::Error;
 use crate::grants::Grants;
-use crate::keyspace::ShardSet;
+use crate::keyspace::{ShardSet, Wanted};
 use crate::registry::{CommandRef, Registry};
 use crate::settings::Rules;
 use crate::sort_pattern::SortPattern;
@@ -211,6 +211,7 @@ impl Cx<'_> {
         watch: Items<'_>,
         versions: &mut Vec<u64>,
     ) -> Result<(), StepError> {
+        self.warm(plan, data);
         for (command, range) in &plan.commands {
             self.run(command, plan.argv(data, range));
         }
@@ -223,6 +224,7 @@ impl Cx<'_> {
     /// Checks the guards and runs the plan. Shards are held; to be able to roll back, the
     /// keyspace's journal must be undoable.
     pub fn run_batch(&mut self, plan: &Plan, batch: &Batch<'_>) -> Result<Outcome, StepError> {
+        self.warm(plan, batch.commands.data);
         let stale = self.stale_guards(&batch.guards)?;
         if !stale.is_empty() {
             return Ok(Outcome::Stale(stale));
@@ -244,6 +246,19 @@ impl Cx<'_> {
             }
         }
         Ok(Outcome::Applied)
+    }
+
+    /// Fetches the first keys of a batch from memory all at once. Whether an argument is a key matters
+    /// little: nothing depends on it.
+    fn warm(&self, plan: &Plan, data: &[u8]) {
+        if plan.commands.len() < 2 || self.keys.rules.shards > 1 {
+            return;
+        }
+        let mut wanted = Wanted::default();
+        for (_, range) in plan.commands.iter().take(Wanted::KEYS_MAX) {
+            wanted.add(plan.argv(data, range).get(1), &self.keys.rules.hasher);
+        }
+        self.keys.warm(&wanted);
     }
 
     fn stale_guards(&mut self, guards: &Guards<'_>) -> Result<Vec<u32>, StepError> {

@@ -7,7 +7,7 @@
 
 use core::hint::black_box;
 
-use super::{Shard, Slot};
+use super::{Keyspace, Shard, Slot};
 use crate::types::hasher::Hasher;
 
 /// Keys fetched at once, at most: what they take must stay in the innermost cache.
@@ -41,6 +41,15 @@ impl Wanted {
 
     fn hashes(&self) -> &[u64] {
         self.hashes.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl Keyspace<'_> {
+    /// Fetches what commands to come are likely to look for, if there is one shard.
+    pub fn warm(&self, wanted: &Wanted) {
+        if let Some((_, shard)) = self.shards.iter().next() {
+            shard.warm(self.database, wanted);
+        }
     }
 }
 

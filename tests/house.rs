@@ -35,6 +35,11 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
     ("plugins/sdk", &[], "guests depend on wit/ only, never on the host"),
     ("plugins/tx-repo", &["reef-sdk"], "a bundled plugin is what a stranger could have written"),
     ("plugins/hostile", &["reef-sdk"], "a hostile plugin is what a stranger could have written"),
+    (
+        "plugins/test-kit",
+        &["reef-engine", "reef-resp", "reef-runtime", "reef-transcript"],
+        "the kit runs components as a server does, without sockets, and judges by transcripts",
+    ),
     ("tests/transcript", &[], "transcripts judge servers from outside"),
     (
         "tests/fuzz",

@@ -21,6 +21,7 @@ mod counters;
 mod desk;
 mod failure;
 mod imports;
+mod inspection;
 mod instance;
 mod journal;
 mod limits;
@@ -45,6 +46,7 @@ mod ticker;
 mod version;
 mod walk;
 
+pub use inspection::{CommandFacts, Inspection, Nature};
 pub use limits::Limits;
 pub use options::Options;
 pub use request::{

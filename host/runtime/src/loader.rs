@@ -25,6 +25,7 @@ use crate::instance::{Answer, Instance, Progress};
 use crate::limits::{COMPONENT_BYTES_MAX, LOADS_WAITING_MAX, Limits};
 use crate::machine::Machine;
 use crate::manifest::{Manifest, is_plugin_name};
+use crate::meter::Usage;
 use crate::notice::{self, Notice};
 use crate::overstay::thread_cpu;
 use crate::plugin::{Plugin, Services, Terms};
@@ -166,7 +167,7 @@ impl House {
         self.install(program, terms, manifest, &birth)
     }
 
-    fn terms(
+    pub(crate) fn terms(
         &self,
         plugin: &Arc<Plugin>,
         limits: Limits,
@@ -259,7 +260,10 @@ impl House {
     }
 
     /// Native code for a component, and whether it came from the cache.
-    fn compile(self: &Arc<Self>, bytes: Vec<u8>) -> Result<(Component, bool), LoadError> {
+    pub(crate) fn compile(
+        self: &Arc<Self>,
+        bytes: Vec<u8>,
+    ) -> Result<(Component, bool), LoadError> {
         if bytes.get(4..8) == Some(CORE_MODULE_VERSION) {
             return Err(texts::CORE_MODULE.into());
         }
@@ -341,7 +345,7 @@ fn retire(old: &Version) {
     old.pool.close();
 }
 
-fn read(source: Source) -> Result<Vec<u8>, LoadError> {
+pub(crate) fn read(source: Source) -> Result<Vec<u8>, LoadError> {
     let bytes = match source {
         Source::Bytes(bytes) => bytes,
         Source::Path(path) => {
@@ -364,27 +368,38 @@ fn read(source: Source) -> Result<Vec<u8>, LoadError> {
 
 /// Asks a program what it is, under the same budgets as a call.
 fn describe(program: &Arc<Program>, terms: &Arc<Terms>) -> Result<Manifest, LoadError> {
+    describe_measured(program, terms).map(|(manifest, ..)| manifest)
+}
+
+/// The same, with what it used and how long it took, the start of the instance included.
+pub(crate) fn describe_measured(
+    program: &Arc<Program>,
+    terms: &Arc<Terms>,
+) -> Result<(Manifest, Usage, Duration), LoadError> {
     let name = &terms.plugin.name;
     let mut instance = Instance::new(program, terms)
         .ok_or_else(|| LoadError::from(texts::too_many_calls(name)))?;
     let budget = Duration::from_millis(terms.limits.cpu_ms.into());
     let mut spent = Duration::ZERO;
     instance.begin_describe();
-    let answer = loop {
+    let (answer, usage) = loop {
         terms.services.ticker.touch();
         let before = thread_cpu();
         let progress = instance.poll(Some(Instant::now()), spent);
         spent += thread_cpu().saturating_sub(before);
         match progress {
-            Progress::Answered(answer, _) => break answer,
-            Progress::Running if spent >= budget => break Answer::Failed(Failure::Timeout),
+            Progress::Answered(answer, usage) => break (answer, usage),
+            Progress::Running if spent >= budget => {
+                break (Answer::Failed(Failure::Timeout), Usage::default());
+            }
             Progress::Running => {}
         }
     };
     match answer {
         Answer::Manifest(said) => {
             let claim = said.map_err(|reason| texts::describe_failed(&reason))?;
-            Manifest::check(claim).map_err(|reason| texts::bad_manifest(&reason).into())
+            let manifest = Manifest::check(claim).map_err(|reason| texts::bad_manifest(&reason))?;
+            Ok((manifest, usage, spent))
         }
         Answer::Failed(failure) => {
             Err(texts::describe_failed(&failure.text(name, &terms.limits)).into())

@@ -7,6 +7,8 @@ use reef_engine::backend::{Backend, CallStatus, Caller, Completion, Extension, P
 use reef_resp::{Argv, Writer};
 
 use crate::code_cache::CodeCache;
+use crate::inspection::Inspection;
+use crate::limits::Limits;
 use crate::loader::{self, House, Loader};
 use crate::machine::Machine;
 use crate::notice;
@@ -14,7 +16,7 @@ use crate::options::Options;
 use crate::overstay::Overstay;
 use crate::plugin::Services;
 use crate::registry::Registry;
-use crate::request::{LoadError, LoadRequest, PluginStatistics, PluginSummary};
+use crate::request::{LoadError, LoadRequest, PluginStatistics, PluginSummary, Source};
 use crate::ticker::Ticker;
 use crate::{admin, calls, report, texts};
 
@@ -79,6 +81,12 @@ impl Runtime {
     /// Loads or replaces a plugin, and waits for it.
     pub fn load(&self, request: LoadRequest) -> Result<PluginSummary, LoadError> {
         self.loader.run(move |house| house.load(request))
+    }
+
+    /// Looks at a component without loading it, and waits for that. The error is why there is nothing
+    /// to look at; whether it would be refused is part of what is found.
+    pub fn inspect(&self, source: Source, limits: Limits) -> Result<Inspection, LoadError> {
+        self.loader.run(move |house| house.inspect(source, limits))
     }
 
     /// Unloads a plugin. Its calls in flight are finished.

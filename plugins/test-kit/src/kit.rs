@@ -45,6 +45,8 @@ pub struct Kit {
 static LOADING: Mutex<()> = Mutex::new(());
 /// Instances that the kit's runtime has room for.
 const INSTANCES_MAX: u32 = 16;
+/// Longest wait for the compiler. An unoptimised one takes minutes for a whole interpreter.
+const COMPILE_TIMEOUT: Duration = Duration::from_secs(600);
 /// Longest wait for a plugin's reply: beyond any limit on its CPU time.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Most host calls of a command that is killed at every one.
@@ -78,6 +80,7 @@ impl Kit {
         let options = Options {
             cache_dir: Some(std::env::temp_dir().join("reef-test-kit")),
             instances_max: INSTANCES_MAX,
+            compile_timeout: COMPILE_TIMEOUT,
             ..Options::default()
         };
         let runtime = Runtime::new(&options, world.clone());

@@ -42,8 +42,10 @@ fn rust(project: &Project) -> Result<(), Failure> {
     let output = project.output("cargo", &[&args[..], &messages[..]].concat())?;
     let built = artifact(&project.folder, &output)
         .ok_or_else(|| Failure::new("cargo built no component: is `crate-type` a \"cdylib\"?"))?;
-    fs::copy(&built, project.component())?;
-    Ok(())
+    // Whoever reads the component meanwhile reads the old one or the new one.
+    let new = project.component().with_extension(format!("{}.new", std::process::id()));
+    fs::copy(&built, &new)?;
+    Ok(fs::rename(&new, project.component())?)
 }
 
 /// Says what to do where the standard library for components is missing, before cargo says it at

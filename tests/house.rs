@@ -53,6 +53,9 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
     ),
     ("tests/clients", &[], "clients know the built server by its port only"),
     ("examples/plugin-hello", &["reef-sdk"], "an example is what a stranger would write"),
+    ("examples/rate-limiter", &["reef-sdk"], "an example is what a stranger would write"),
+    ("examples/leaderboard", &["reef-sdk"], "an example is what a stranger would write"),
+    ("examples/payment-ledger", &["reef-sdk"], "an example is what a stranger would write"),
 ];
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use reef_runtime::{GrantRequest, LoadRequest, Mode, Runtime, Source};
+use reef_runtime::{GrantRequest, LoadRequest, Mode, Plugins, Runtime, Source};
 use reef_server::{Server, ServerError, Stopper, Store};
 
 use crate::config::Config;
@@ -13,7 +13,7 @@ use crate::directives::{self, Directives};
 /// A running Reef. Dropping it stops it.
 pub struct Reef {
     server: Server,
-    runtime: Arc<Runtime>,
+    plugins: Arc<Plugins>,
 }
 
 /// Why Reef could not start, in one sentence.
@@ -63,25 +63,25 @@ impl Reef {
     pub fn start(config: Config) -> Result<Self, StartError> {
         let seed = getrandom::u64().map_err(StartError::Randomness)?;
         let store = Store::new(seed, directives::shards(&config), directives::settings(&config));
-        let runtime =
-            Runtime::new(&runtime_options(&config), store.clone()).map_err(StartError::Runtime)?;
+        let runtime = Runtime::new(&runtime_options(&config)).map_err(StartError::Runtime)?;
+        let plugins = runtime.plugins(store.clone());
         if let Some(error) = runtime.code_cache_error() {
             tracing::warn!("compiled plugins are not kept, so starts take longer: {error}");
         }
-        load_plugins(&runtime, &config)?;
+        load_plugins(&plugins, &config)?;
         load_users(&store, &config).map_err(StartError::Users)?;
         let options = directives::options(&config);
         let configuration = Arc::new(Directives::new(config));
         let mut server = Server::start(
             store,
             options,
-            Some(runtime.clone()),
+            Some(plugins.clone()),
             Some(configuration),
             getrandom::u64().map_err(StartError::Randomness)?,
         )?;
         tracing::info!("Server initialized, PID: {}", std::process::id());
         server.load()?;
-        Ok(Self { server, runtime })
+        Ok(Self { server, plugins })
     }
 
     /// The TCP port it listens on.
@@ -89,9 +89,9 @@ impl Reef {
         self.server.port()
     }
 
-    /// The plugin runtime.
-    pub fn runtime(&self) -> &Arc<Runtime> {
-        &self.runtime
+    /// The plugins of the default tenant.
+    pub fn plugins(&self) -> &Arc<Plugins> {
+        &self.plugins
     }
 
     /// A handle that stops it.
@@ -106,7 +106,12 @@ impl Reef {
 }
 
 fn runtime_options(config: &Config) -> reef_runtime::Options {
-    reef_runtime::Options { cache_dir: code_cache_dir(config), ..Default::default() }
+    let bundled = reef_bundled::all().iter().map(|plugin| (plugin.name, plugin.component));
+    reef_runtime::Options {
+        cache_dir: code_cache_dir(config),
+        bundled: bundled.collect(),
+        ..Default::default()
+    }
 }
 
 /// Compiled code is kept where the user's caches are, or beside the data.
@@ -128,7 +133,7 @@ fn load_users(store: &Store, config: &Config) -> Result<(), String> {
     directives::users_file(config).map_or(Ok(()), |file| store.load_users(&file))
 }
 
-fn load_plugins(runtime: &Runtime, config: &Config) -> Result<(), StartError> {
+fn load_plugins(plugins: &Plugins, config: &Config) -> Result<(), StartError> {
     let budget = config.plugin_budget();
     let limits = vec![
         ("cpu-ms".to_owned(), budget.cpu.as_millis().to_string()),
@@ -139,7 +144,7 @@ fn load_plugins(runtime: &Runtime, config: &Config) -> Result<(), StartError> {
     let bundled = reef_bundled::all().iter().map(|plugin| LoadRequest {
         grants: GrantRequest::AllWanted,
         limits: limits.clone(),
-        ..LoadRequest::new(plugin.name, Source::Bytes(plugin.component.to_vec()))
+        ..LoadRequest::new(plugin.name, Source::Bundled)
     });
     // An operator who names a plugin in the configuration trusts it with what it wants.
     let configured = config.plugins().iter().map(|plugin| LoadRequest {
@@ -147,11 +152,11 @@ fn load_plugins(runtime: &Runtime, config: &Config) -> Result<(), StartError> {
         grants: GrantRequest::AllWanted,
         config: Some(plugin.settings.clone()),
         limits: limits.clone(),
-        ..LoadRequest::new(&plugin.name, source(&plugin.name, &plugin.path))
+        ..LoadRequest::new(&plugin.name, source(&plugin.path))
     });
     for request in bundled.chain(configured) {
         let name = request.name.clone();
-        let summary = runtime
+        let summary = plugins
             .load(request)
             .map_err(|error| StartError::Plugin { name, reason: error.to_string() })?;
         tracing::info!("plugin {} {} loaded", summary.name, summary.version);
@@ -160,13 +165,6 @@ fn load_plugins(runtime: &Runtime, config: &Config) -> Result<(), StartError> {
 }
 
 /// Where a plugin's component is: a file, or, called `bundled`, the one that came with the server.
-fn source(name: &str, path: &Path) -> Source {
-    let bundled = reef_bundled::all().iter().find(|plugin| plugin.name == name);
-    match bundled.filter(|_| path.as_os_str() == BUNDLED) {
-        Some(plugin) => Source::Bytes(plugin.component.to_vec()),
-        None => Source::Path(path.to_owned()),
-    }
+fn source(path: &Path) -> Source {
+    if path.as_os_str() == "bundled" { Source::Bundled } else { Source::Path(path.to_owned()) }
 }
-
-/// What stands for the path of a bundled plugin.
-const BUNDLED: &str = "bundled";

@@ -18,7 +18,7 @@ use reef_engine::grants::Grants;
 use reef_engine::session::Session;
 use reef_engine::settings::Settings;
 use reef_resp::{OwnedArgv, Protocol, Writer};
-use reef_runtime::{GrantRequest, LoadRequest, Options, Runtime, Source};
+use reef_runtime::{GrantRequest, LoadRequest, Options, Plugins, Runtime, Source};
 use reef_sdk::{
     Answer, Arguments, Batch, Budget, Cause, Client, EngineError, Host, Level, Outcome, Query,
     Replies, View,
@@ -106,13 +106,14 @@ impl Data {
 /// The component in the runtime.
 struct Guest {
     store: Data,
-    runtime: Arc<Runtime>,
+    runtime: Arc<Plugins>,
 }
 
 impl Guest {
     fn new() -> Self {
         let store = Data::new();
-        let runtime = Runtime::new(&Options::default(), store.store.clone()).expect("a runtime");
+        let threads = Runtime::new(&Options::default()).expect("a runtime");
+        let runtime = threads.plugins(store.store.clone());
         let mut request =
             LoadRequest::new("tx-repo", Source::Bytes(reef_bundled::TX_REPO.to_vec()));
         request.grants = GrantRequest::AllWanted;

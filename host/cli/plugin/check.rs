@@ -52,7 +52,7 @@ pub(super) fn wanted(component: Vec<u8>, file: &Path) -> Result<Vec<String>, Fai
 }
 
 fn inspect(source: Source, limits: Limits) -> Result<Inspection, Failure> {
-    Kit::new().runtime().inspect(source, limits).map_err(|error| plain(error.to_string()))
+    Kit::new().plugins().inspect(source, limits).map_err(|error| plain(error.to_string()))
 }
 
 /// An error of the runtime as a sentence.

@@ -100,14 +100,14 @@ fn measure(rules: &Rules, form: Form, keys: usize, make: Make) {
     let start = Instant::now();
     for slot in slots {
         let shard = rules.shard_of(slot.key());
-        shards[shard].load(0, slot, &rules.hasher);
+        assert!(shards[shard].load(0, slot, &rules.hasher).is_ok());
     }
     tell("put slots in", start, keys, 0);
     let start = Instant::now();
     let (mut file, mut piece) = (Vec::with_capacity(keys * 128), Vec::new());
     let mut times = Vec::new();
     rdb::write_header(&mut file, form, &[]);
-    rdb::write_sizes(&mut file, &shards);
+    rdb::write_sizes(&mut file, &shards, form);
     shards.iter_mut().for_each(|shard| shard.begin_snapshot(form));
     for shard in &mut shards {
         loop {
@@ -139,7 +139,7 @@ fn measure(rules: &Rules, form: Form, keys: usize, make: Make) {
     let start = Instant::now();
     read(&file, rules, |slot| {
         let shard = rules.shard_of(slot.key());
-        assert!(shards[shard].load(0, slot, &rules.hasher));
+        assert!(shards[shard].load(0, slot, &rules.hasher).is_ok());
     });
     tell("read and put in", start, keys, file.len());
 }

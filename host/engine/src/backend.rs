@@ -192,6 +192,17 @@ pub enum CallStatus {
 /// Takes a late reply: RESP bytes in the protocol of the writer that the call was given.
 pub type Completion = Box<dyn FnOnce(Vec<u8>) + Send>;
 
+/// What all plugins of a tenant together may use; what is absent is not limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PluginQuotas {
+    /// Milliseconds of guest CPU in each second.
+    pub cpu_ms_per_s: Option<u64>,
+    /// How many may be loaded.
+    pub plugins: Option<u64>,
+    /// Bytes of their components.
+    pub code_bytes: Option<u64>,
+}
+
 /// Runs plugin commands and administers plugins. Implemented by the runtime.
 pub trait Extension: Send + Sync {
     /// Runs a plugin command. A call that overstays moves to another thread: then `later` is
@@ -216,6 +227,19 @@ pub trait Extension: Send + Sync {
 
     /// Appends the plugins' section of INFO: `name:value` lines.
     fn info(&self, out: &mut String);
+
+    /// The extension of another tenant, whose data is behind `backend`. `None`: there are no others.
+    fn of_tenant(
+        &self,
+        _tenant: &str,
+        _backend: Arc<dyn Backend>,
+        _quotas: PluginQuotas,
+    ) -> Option<Arc<dyn Extension>> {
+        None
+    }
+
+    /// Other limits on what all plugins together may use, from now on.
+    fn set_quotas(&self, _quotas: PluginQuotas) {}
 
     /// What is to be kept with the data: one notice for each plugin that was loaded while the server
     /// ran. Whoever [heeds](Self::heed) it has the plugin.

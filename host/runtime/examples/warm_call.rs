@@ -16,7 +16,7 @@ use reef_engine::backend::{
 use reef_engine::command::{Command, Runner};
 use reef_engine::grants::Grants;
 use reef_resp::{OwnedArgv, Protocol, Writer};
-use reef_runtime::{GrantRequest, LoadRequest, Options, Runtime, Source};
+use reef_runtime::{GrantRequest, LoadRequest, Options, Plugins, Runtime, Source};
 
 /// Says OK to everything.
 #[derive(Default)]
@@ -67,15 +67,17 @@ const ROUNDS: usize = 15;
 const CALLS_PER_ROUND: u32 = 100_000;
 
 struct Bench {
-    runtime: Arc<Runtime>,
+    threads: Runtime,
+    runtime: Arc<Plugins>,
     backend: Arc<Stub>,
 }
 
 impl Bench {
     fn new(options: &Options) -> Self {
         let backend = Arc::new(Stub::default());
-        let runtime = Runtime::new(options, backend.clone()).expect("a runtime");
-        Self { runtime, backend }
+        let threads = Runtime::new(options).expect("a runtime");
+        let runtime = threads.plugins(backend.clone());
+        Self { threads, runtime, backend }
     }
 
     fn load(&self) -> Duration {
@@ -143,7 +145,7 @@ fn main() {
     );
     let bench = Bench::new(&options);
     bench.load();
-    println!("instances come from a pool of {:?}", bench.runtime.pooled_instances());
+    println!("instances come from a pool of {:?}", bench.threads.pooled_instances());
     bench.measure("nothing", &["NOOP.CALL"]);
     bench.measure("echo of 16 bytes", &["NOOP.ECHO", "0123456789abcdef"]);
     bench.measure("a batch of 5, no replies", &["NOOP.BATCH", "key", "5", "value"]);

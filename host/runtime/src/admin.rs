@@ -19,6 +19,8 @@ use crate::{report, texts};
 
 /// Pairs of configuration that a plugin may be given.
 const CONFIG_PAIRS_MAX: usize = 256;
+/// What stands for the file of a plugin that came with the server.
+const BUNDLED: &[u8] = b"bundled";
 /// Lines that `LOG` shows by default.
 const LOG_LINES_DEFAULT: usize = 10;
 
@@ -32,7 +34,7 @@ pub(crate) fn run(
 ) -> CallStatus {
     match understand(house, argv, reply) {
         Ok(Some(job)) => {
-            submit(loader, job, reply, later);
+            submit(house, loader, job, reply, later);
             CallStatus::Later
         }
         Ok(None) => CallStatus::Done,
@@ -50,7 +52,7 @@ enum Job {
 }
 
 impl Job {
-    fn run(self, house: &Arc<House>) -> Result<(), LoadError> {
+    fn run(self, house: &House) -> Result<(), LoadError> {
         match self {
             Self::Load(request) => house.load(*request).map(|_| ()),
             Self::Unload(name) => house.unload(&name),
@@ -58,7 +60,14 @@ impl Job {
     }
 }
 
-fn submit(loader: &Loader, job: Job, reply: &mut Writer, later: &mut dyn FnMut() -> Completion) {
+fn submit(
+    house: &Arc<House>,
+    loader: &Loader,
+    job: Job,
+    reply: &mut Writer,
+    later: &mut dyn FnMut() -> Completion,
+) {
+    let house = Arc::clone(house);
     let protocol = reply.protocol();
     let answer = move |result: Result<(), LoadError>, completion: Completion| {
         let mut reply = Writer::new(protocol);
@@ -71,8 +80,8 @@ fn submit(loader: &Loader, job: Job, reply: &mut Writer, later: &mut dyn FnMut()
     // The completion must be called exactly once, also when the queue is full.
     let completion = Arc::new(Mutex::new(Some(later())));
     let taken = Arc::clone(&completion);
-    let submitted = loader.submit(move |house| {
-        let result = catch_unwind(AssertUnwindSafe(|| job.run(house)));
+    let submitted = loader.submit(move || {
+        let result = catch_unwind(AssertUnwindSafe(|| job.run(&house)));
         let result = result.unwrap_or_else(|_| Err(texts::LOAD_PANICKED.into()));
         let completion = taken.lock().take();
         if let Some(completion) = completion {
@@ -158,6 +167,8 @@ pub(crate) fn load(argv: Argv<'_>, subcommand: &str) -> Result<LoadRequest, Stri
         return Err(texts::component_too_large(COMPONENT_BYTES_MAX));
     } else if source.starts_with(WASM_MAGIC) {
         Source::Bytes(source.to_vec())
+    } else if source == BUNDLED {
+        Source::Bundled
     } else {
         Source::Path(text(source)?.into())
     };

@@ -40,6 +40,11 @@ pub(crate) fn begin(
         reply.error(&texts::arguments_too_large(&plugin.name, &version.terms.limits));
         return CallStatus::Done;
     }
+    let allowance = &version.terms.services.allowance;
+    if let Err(limit) = allowance.may_begin(Instant::now) {
+        reply.error(&texts::quota("cpu-ms-per-s", limit));
+        return CallStatus::Done;
+    }
     // Refused before it costs this thread a slice.
     let room = plugin.overstaying.load(Relaxed) < OVERSTAYING_PER_PLUGIN_MAX;
     let Some(mut instance) = room.then(|| version.instance()).flatten() else {
@@ -49,10 +54,15 @@ pub(crate) fn begin(
     let sampling = instance.begin_call(command, caller, argv);
     let kill_mark = plugin.kill_mark();
     version.terms.services.ticker.touch();
-    let started = (sampling == Sampling::Measure).then(Instant::now);
+    let is_sampled = sampling == Sampling::Measure;
+    let started = (is_sampled || allowance.is_limited()).then(Instant::now);
     match instance.poll(started, Duration::ZERO) {
         Progress::Answered(answer, usage) => {
-            let cost = started.map(|started| Cost::of_sample(started.elapsed()));
+            let took = started.map(|started| started.elapsed());
+            if let Some(took) = took {
+                allowance.charge(took.min(FIRST_SLICE_MAX));
+            }
+            let cost = took.filter(|_| is_sampled).map(Cost::of_sample);
             finish(&version, command, Some(instance), answer, usage, cost, reply);
             CallStatus::Done
         }

@@ -74,17 +74,16 @@ pub struct CommandFacts {
     pub keys: (i32, i32, i32),
 }
 
+/// What a component is called while it is asked.
+const INSPECTED: &str = "inspected";
+
 impl House {
-    /// See [`Runtime::inspect`](crate::Runtime::inspect).
-    pub(crate) fn inspect(
-        self: &Arc<Self>,
-        source: Source,
-        limits: Limits,
-    ) -> Result<Inspection, LoadError> {
-        let bytes = loader::read(source)?;
+    /// See [`Plugins::inspect`](crate::Plugins::inspect).
+    pub(crate) fn inspect(&self, source: Source, limits: Limits) -> Result<Inspection, LoadError> {
+        let bytes = self.read(source, INSPECTED)?;
         let component_bytes = bytes.len();
         let began = Instant::now();
-        let (component, _) = self.compile(bytes)?;
+        let (component, _) = self.workshop.compile(bytes)?;
         let code = component.image_range();
         let mut found = Inspection {
             component_bytes,
@@ -104,7 +103,7 @@ impl House {
 
     fn imports(&self, component: &Component) -> Vec<String> {
         let ty = component.component_type();
-        ty.imports(&self.machine.engine).map(|(name, _)| name.to_owned()).collect()
+        ty.imports(&self.workshop.machine.engine).map(|(name, _)| name.to_owned()).collect()
     }
 
     /// Asks the component what it is.
@@ -114,8 +113,8 @@ impl House {
         limits: Limits,
         nature: &mut Option<Nature>,
     ) -> Result<Manifest, LoadError> {
-        let program = Arc::new(Program::new(&self.machine, component)?);
-        let plugin = Arc::new(Plugin::new("inspected", self.services.backend.now_ms()));
+        let program = Arc::new(Program::new(&self.workshop.machine, component)?);
+        let plugin = Arc::new(Plugin::new(INSPECTED, self.services.backend.now_ms()));
         let terms = self.terms(&plugin, limits, BTreeMap::new(), Grants::default(), Vec::new());
         let (manifest, usage, took) = loader::describe_measured(&program, &terms)?;
         *nature = Some(Nature {

@@ -1,8 +1,10 @@
 //! Runs plugins: WebAssembly components that add commands to the server.
 //!
-//! [`Runtime`] implements the engine's [`Extension`](reef_engine::backend::Extension) and reaches
-//! data through its [`Backend`](reef_engine::backend::Backend) alone: one atomic batch at a time,
-//! within what the operator granted. It knows neither sockets nor the keyspace.
+//! A [`Runtime`] has what all tenants share: the machine, the threads, the cache of code. [`Plugins`]
+//! are those of one tenant: they implement the engine's
+//! [`Extension`](reef_engine::backend::Extension) and reach data through the tenant's
+//! [`Backend`](reef_engine::backend::Backend) alone: one atomic batch at a time, within what the
+//! operator granted. They know neither sockets nor the keyspace.
 //!
 //! A call runs on its caller's thread for one slice of one to two milliseconds. What is not
 //! finished then moves, as it is, to threads of the runtime. Every call has budgets of CPU, memory,
@@ -13,6 +15,7 @@
 //! plugin across restarts, and never waits on a plugin's behalf.
 
 mod admin;
+mod allowance;
 mod border;
 mod breaker;
 mod calls;
@@ -33,6 +36,7 @@ mod notice;
 mod options;
 mod overstay;
 mod plugin;
+mod plugins;
 mod pool;
 mod program;
 mod registry;
@@ -45,10 +49,12 @@ mod texts;
 mod ticker;
 mod version;
 mod walk;
+mod workshop;
 
 pub use inspection::{CommandFacts, Inspection, Nature};
 pub use limits::Limits;
 pub use options::Options;
+pub use plugins::Plugins;
 pub use request::{
     GrantRequest, LoadError, LoadRequest, Mode, PluginStatistics, PluginSummary, Source,
 };

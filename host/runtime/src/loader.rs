@@ -1,29 +1,27 @@
 //! Loads, replaces and unloads plugins: one thread, one request at a time.
 //!
-//! Compiling takes place on a further thread, so that it can be given up on. A version is compiled,
-//! linked, described and checked before anything about the loaded ones changes; then its commands
-//! enter the command table in one step, and the old version, if there was one, finishes its calls.
+//! A version is compiled, linked, described and checked before anything about the loaded ones changes;
+//! then its commands enter the command table in one step, and the old version, if there was one,
+//! finishes its calls.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use reef_engine::command::Command;
 use reef_engine::grants::Grants;
-use wasmtime::component::Component;
 
 use crate::border::Level;
-use crate::code_cache::{CodeCache, Name};
 use crate::failure::Failure;
 use crate::instance::{Answer, Instance, Progress};
 use crate::limits::{COMPONENT_BYTES_MAX, LOADS_WAITING_MAX, Limits};
-use crate::machine::Machine;
 use crate::manifest::{Manifest, is_plugin_name};
 use crate::meter::Usage;
 use crate::notice::{self, Notice};
@@ -34,30 +32,19 @@ use crate::registry::Registry;
 use crate::request::{GrantRequest, LoadError, LoadRequest, Mode, PluginSummary, Source};
 use crate::texts;
 use crate::version::{Birth, Version};
+use crate::workshop::Workshop;
 
 /// Begins every wasm binary.
 pub(crate) const WASM_MAGIC: &[u8] = b"\0asm";
-/// How long a stopping runtime may wait for the loader to see that it stops.
-const STOPPING_SEEN_AFTER: Duration = Duration::from_millis(50);
-/// What follows in a core module.
-const CORE_MODULE_VERSION: &[u8] = &[1, 0, 0, 0];
 
-/// What loading works on; calls read parts of it.
+/// The plugins of one tenant, as loading works on them; calls read parts of it.
 pub(crate) struct House {
-    pub(crate) machine: Machine,
+    pub(crate) workshop: Arc<Workshop>,
     pub(crate) services: Arc<Services>,
     pub(crate) registry: Registry,
-    pub(crate) cache: Option<CodeCache>,
-    /// Why there is no cache although one was wanted.
-    pub(crate) cache_error: Option<String>,
-    pub(crate) compile_timeout: Duration,
-    /// Whether a compilation is under way, perhaps one that was given up on.
-    pub(crate) compiling: AtomicBool,
-    /// Set when the runtime goes: nothing is waited for any more.
-    pub(crate) stopping: AtomicBool,
 }
 
-type Job = Box<dyn FnOnce(&Arc<House>) + Send>;
+type Job = Box<dyn FnOnce() + Send>;
 
 /// The thread that loads.
 pub(crate) struct Loader {
@@ -66,22 +53,19 @@ pub(crate) struct Loader {
 }
 
 impl Loader {
-    pub(crate) fn start(house: Arc<House>) -> std::io::Result<Self> {
+    pub(crate) fn start() -> std::io::Result<Self> {
         let (jobs, inbox) = mpsc::sync_channel::<Job>(LOADS_WAITING_MAX);
         let thread = thread::Builder::new().name("plugin-loader".into()).spawn(move || {
             for job in inbox {
                 // A job that panics fails alone: its completion is dropped with it.
-                let _ = catch_unwind(AssertUnwindSafe(|| job(&house)));
+                let _ = catch_unwind(AssertUnwindSafe(job));
             }
         })?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
     /// Queues a job. The error says why not.
-    pub(crate) fn submit(
-        &self,
-        job: impl FnOnce(&Arc<House>) + Send + 'static,
-    ) -> Result<(), &'static str> {
+    pub(crate) fn submit(&self, job: impl FnOnce() + Send + 'static) -> Result<(), &'static str> {
         let jobs = self.jobs.as_ref().ok_or(texts::STOPPING)?;
         jobs.try_send(Box::new(job)).map_err(|error| match error {
             TrySendError::Full(_) => texts::LOADS_BUSY,
@@ -90,7 +74,7 @@ impl Loader {
     }
 
     /// Queues a job, waiting until there is room.
-    pub(crate) fn submit_patiently(&self, job: impl FnOnce(&Arc<House>) + Send + 'static) {
+    pub(crate) fn submit_patiently(&self, job: impl FnOnce() + Send + 'static) {
         if let Some(jobs) = &self.jobs {
             // Without a thread the runtime is at its end.
             let _ = jobs.send(Box::new(job));
@@ -100,12 +84,12 @@ impl Loader {
     /// Runs a job and waits for its result.
     pub(crate) fn run<R: Send + 'static>(
         &self,
-        job: impl FnOnce(&Arc<House>) -> Result<R, LoadError> + Send + 'static,
+        job: impl FnOnce() -> Result<R, LoadError> + Send + 'static,
     ) -> Result<R, LoadError> {
         let (sender, receiver) = mpsc::sync_channel(1);
-        self.submit(move |house| {
+        self.submit(move || {
             // Whoever waited may have given up.
-            let _ = sender.send(job(house));
+            let _ = sender.send(job());
         })?;
         receiver.recv().map_err(|_| LoadError::from(texts::STOPPING))?
     }
@@ -123,8 +107,8 @@ impl Drop for Loader {
 
 impl House {
     /// Loads or replaces a plugin.
-    pub(crate) fn load(self: &Arc<Self>, request: LoadRequest) -> Result<PluginSummary, LoadError> {
-        if self.stopping.load(Ordering::SeqCst) {
+    pub(crate) fn load(&self, request: LoadRequest) -> Result<PluginSummary, LoadError> {
+        if self.workshop.stopping.load(Ordering::SeqCst) {
             return Err(texts::STOPPING.into());
         }
         let LoadRequest { name, source, mode, grants, config, is_kept, limits: changes } = request;
@@ -153,13 +137,19 @@ impl House {
         };
 
         let began = Instant::now();
-        let bytes = read(source)?;
+        let bytes = self.read(source, &name)?;
         let component_bytes = bytes.len();
+        let others = self.registry.all().into_iter().filter(|version| version.name() != name);
+        let (count, code_bytes) = others
+            .fold((1, component_bytes as u64), |(count, bytes), other| {
+                (count + 1, bytes + other.component_bytes as u64)
+            });
+        self.services.allowance.may_load(count, code_bytes)?;
         let kept = is_kept.then(|| Arc::from(bytes.as_slice()));
-        let (component, from_cache) = self.compile(bytes)?;
+        let (component, from_cache) = self.workshop.compile(bytes)?;
         let compile_us = began.elapsed().as_micros() as u64;
         let birth = Birth { component_bytes, from_cache, compile_us, kept };
-        let program = Arc::new(Program::new(&self.machine, &component)?);
+        let program = Arc::new(Program::new(&self.workshop.machine, &component)?);
         let trial = self.terms(&plugin, limits, config, Grants::default(), Vec::new());
         let manifest = describe(&program, &trial)?;
         let (grants, words) = decide(&name, &manifest, grants, before)?;
@@ -178,6 +168,28 @@ impl House {
         let plugin = Arc::clone(plugin);
         let services = Arc::clone(&self.services);
         Arc::new(Terms { plugin, services, limits, grants, grant_words, config })
+    }
+
+    /// The bytes of a component. The server's files are for its operator alone.
+    pub(crate) fn read(&self, source: Source, name: &str) -> Result<Vec<u8>, LoadError> {
+        let bytes = match source {
+            Source::Bytes(bytes) => bytes,
+            Source::Bundled => {
+                let bundled = self.workshop.bundled.iter().find(|(bundled, _)| *bundled == name);
+                bundled.ok_or_else(|| LoadError::from(texts::not_bundled(name)))?.1.to_vec()
+            }
+            Source::Path(_) if !self.services.tenant.is_empty() => {
+                return Err(texts::FILES_OF_THE_OPERATOR.into());
+            }
+            Source::Path(path) => read_file(&path)?,
+        };
+        if bytes.len() > COMPONENT_BYTES_MAX {
+            return Err(texts::component_too_large(COMPONENT_BYTES_MAX).into());
+        }
+        if !bytes.starts_with(WASM_MAGIC) {
+            return Err(texts::not_a_component("it does not begin as wasm does").into());
+        }
+        Ok(bytes)
     }
 
     /// Makes a checked version the one that runs.
@@ -227,7 +239,7 @@ impl House {
     }
 
     /// Loads or unloads as a notice says.
-    pub(crate) fn heed(self: &Arc<Self>, notice: &[u8]) {
+    pub(crate) fn heed(&self, notice: &[u8]) {
         let result = match notice::read(notice) {
             Ok(Notice::Load(request)) => self.load(*request).map(drop),
             Ok(Notice::Unload(name)) => {
@@ -243,7 +255,7 @@ impl House {
     }
 
     /// Loads what is kept, and unloads what was kept and no longer is.
-    pub(crate) fn restore(self: &Arc<Self>, notices: &[Vec<u8>]) {
+    pub(crate) fn restore(&self, notices: &[Vec<u8>]) {
         let named = |name: &str| notices.iter().any(|text| notice::is_about(text, name));
         for version in self.registry.all() {
             if version.kept.is_some() && !named(version.name()) {
@@ -257,74 +269,6 @@ impl House {
     fn commands_without(&self, name: &str) -> Vec<Arc<Command>> {
         let others = self.registry.all().into_iter().filter(|version| version.name() != name);
         others.flat_map(|version| version.manifest.entries(version.number)).collect()
-    }
-
-    /// Native code for a component, and whether it came from the cache.
-    pub(crate) fn compile(
-        self: &Arc<Self>,
-        bytes: Vec<u8>,
-    ) -> Result<(Component, bool), LoadError> {
-        if bytes.get(4..8) == Some(CORE_MODULE_VERSION) {
-            return Err(texts::CORE_MODULE.into());
-        }
-        let name = Name::new(&self.machine.engine, &bytes);
-        if let Some(cache) = &self.cache
-            && let Some(component) = cache.load(&self.machine.engine, &name)
-        {
-            return Ok((component, true));
-        }
-        if self.compiling.swap(true, Ordering::SeqCst) {
-            return Err(texts::COMPILER_BUSY.into());
-        }
-        let (sender, receiver) = mpsc::sync_channel(1);
-        let house = Arc::clone(self);
-        let compile = move || {
-            let compiled =
-                catch_unwind(AssertUnwindSafe(|| Component::new(&house.machine.engine, &bytes)));
-            house.compiling.store(false, Ordering::SeqCst);
-            // Whoever waited may have given up.
-            let _ = sender.send(compiled);
-        };
-        let spawned = thread::Builder::new().name("plugin-compile".into()).spawn(compile);
-        if let Err(error) = spawned {
-            self.compiling.store(false, Ordering::SeqCst);
-            return Err(texts::not_a_component(&error.to_string()).into());
-        }
-        let component = match self.wait(&receiver)? {
-            Ok(Ok(component)) => component,
-            Ok(Err(error)) => {
-                return Err(texts::not_a_component(&error.root_cause().to_string()).into());
-            }
-            Err(_) => return Err(texts::not_a_component("the compiler failed").into()),
-        };
-        if let Some(cache) = &self.cache {
-            // A full disk costs the next start some time, nothing else.
-            let _ = cache.store(&name, &component);
-        }
-        Ok((component, false))
-    }
-}
-
-impl House {
-    /// Waits for the compiler, for as long as it may take.
-    fn wait<R>(&self, receiver: &Receiver<R>) -> Result<R, LoadError> {
-        let began = Instant::now();
-        loop {
-            let left = self.compile_timeout.saturating_sub(began.elapsed());
-            match receiver.recv_timeout(left.min(STOPPING_SEEN_AFTER)) {
-                Ok(result) => return Ok(result),
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(texts::not_a_component("the compiler failed").into());
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-            if self.stopping.load(Ordering::SeqCst) {
-                return Err(texts::STOPPING.into());
-            }
-            if began.elapsed() >= self.compile_timeout {
-                return Err(texts::compile_timeout(self.compile_timeout.as_secs()).into());
-            }
-        }
     }
 }
 
@@ -345,24 +289,11 @@ fn retire(old: &Version) {
     old.pool.close();
 }
 
-pub(crate) fn read(source: Source) -> Result<Vec<u8>, LoadError> {
-    let bytes = match source {
-        Source::Bytes(bytes) => bytes,
-        Source::Path(path) => {
-            let unreadable = |reason: &str| texts::unreadable(&path.to_string_lossy(), reason);
-            let mut bytes = Vec::new();
-            File::open(&path)
-                .and_then(|file| file.take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes))
-                .map_err(|error| unreadable(&error.to_string()))?;
-            bytes
-        }
-    };
-    if bytes.len() > COMPONENT_BYTES_MAX {
-        return Err(texts::component_too_large(COMPONENT_BYTES_MAX).into());
-    }
-    if !bytes.starts_with(WASM_MAGIC) {
-        return Err(texts::not_a_component("it does not begin as wasm does").into());
-    }
+fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|error| texts::unreadable(&path.to_string_lossy(), &error.to_string()))?;
     Ok(bytes)
 }
 

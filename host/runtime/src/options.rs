@@ -13,6 +13,8 @@ pub struct Options {
     pub overstay_threads: usize,
     /// Most instances of all plugins together.
     pub instances_max: u32,
+    /// Plugins that came with the server: names and components.
+    pub bundled: Vec<(&'static str, &'static [u8])>,
     /// Longest time that one compilation may take.
     pub compile_timeout: Duration,
 }
@@ -23,6 +25,7 @@ impl Default for Options {
             cache_dir: None,
             overstay_threads: 1,
             instances_max: 512,
+            bundled: Vec::new(),
             compile_timeout: Duration::from_secs(60),
         }
     }

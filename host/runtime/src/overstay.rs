@@ -175,6 +175,7 @@ fn serve(mut guest: Guest) -> Option<Guest> {
 fn finish(guest: Guest, answer: Answer, usage: Usage) {
     let Guest { version, command, instance, started, spent, protocol, completion, .. } = guest;
     let mut reply = Writer::new(protocol);
+    version.terms.services.allowance.charge(spent);
     let cost = Some(Cost::of_guest(spent, started.elapsed()));
     calls::finish(&version, command, Some(instance), answer, usage, cost, &mut reply);
     version.terms.plugin.overstaying.fetch_sub(1, Relaxed);

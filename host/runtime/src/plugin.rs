@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use reef_engine::backend::Backend;
 use reef_engine::grants::Grants;
 
+use crate::allowance::Allowance;
 use crate::border::Level;
 use crate::breaker::Breaker;
 use crate::counters::Counters;
@@ -16,10 +17,14 @@ use crate::limits::Limits;
 use crate::tally::Tally;
 use crate::ticker::Ticker;
 
-/// What every plugin of a runtime shares.
+/// What every plugin of a tenant shares.
 pub(crate) struct Services {
     pub(crate) backend: Arc<dyn Backend>,
-    pub(crate) ticker: Ticker,
+    pub(crate) ticker: Arc<Ticker>,
+    /// The tenant's name; empty for the default tenant.
+    pub(crate) tenant: Arc<str>,
+    /// What the tenant's plugins may use together.
+    pub(crate) allowance: Allowance,
 }
 
 /// What outlives a replacement: name, log, counters, statistics.

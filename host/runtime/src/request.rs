@@ -9,6 +9,8 @@ pub enum Source {
     Bytes(Vec<u8>),
     /// In a file.
     Path(PathBuf),
+    /// It is the one of the plugin's name that came with the server.
+    Bundled,
 }
 
 /// What happens when a plugin of that name is loaded already, or is not.

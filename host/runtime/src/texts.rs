@@ -172,3 +172,17 @@ pub(crate) fn limit_out_of_range(name: &str, min: u64, max: u64) -> String {
 pub(crate) fn too_many_words(what: &str, max: usize) -> String {
     format!("ERR up to {max} {what}")
 }
+
+/// A quota of the tenant is used up.
+pub(crate) fn quota(name: &str, limit: u64) -> String {
+    format!("QUOTA quota '{name}' of this tenant is used up (limit {limit})")
+}
+
+/// What a tenant hears that names a file.
+pub(crate) const FILES_OF_THE_OPERATOR: &str =
+    "NOPERM a tenant's plugins come as bytes, or by the word 'bundled'";
+
+/// No plugin of that name came with the server.
+pub(crate) fn not_bundled(name: &str) -> String {
+    format!("ERR no plugin '{name}' came with this server")
+}

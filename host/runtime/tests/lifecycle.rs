@@ -236,10 +236,10 @@ fn compiled_code_is_found_again() {
 fn a_cache_that_cannot_be_used_stops_nothing() {
     let options = Options { cache_dir: Some("/dev/null/code".into()), ..Options::default() };
     let rig = Rig::with(&options);
-    assert!(rig.runtime.code_cache_error().is_some());
+    assert!(rig.threads.code_cache_error().is_some());
     rig.load("test", &ok("T.OK"), &[]).unwrap();
     assert_eq!(rig.call(&["T.OK"]), "+OK\r\n");
-    assert_eq!(Rig::new().runtime.code_cache_error(), None);
+    assert_eq!(Rig::new().threads.code_cache_error(), None);
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::time::Duration;
 use reef_engine::backend::{CallStatus, Caller, Completion, Extension, PluginCommand};
 use reef_engine::command::Runner;
 use reef_resp::{OwnedArgv, Protocol, Writer};
-use reef_runtime::{GrantRequest, LoadError, LoadRequest, Options, PluginSummary, Runtime, Source};
+use reef_runtime::{
+    GrantRequest, LoadError, LoadRequest, Options, PluginSummary, Plugins, Runtime, Source,
+};
 
 use crate::guest::Guest;
 use crate::keys::Keys;
@@ -17,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Rig {
     pub(crate) keys: Arc<Keys>,
-    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) runtime: Arc<Plugins>,
+    pub(crate) threads: Runtime,
 }
 
 /// A call whose reply may still be on its way.
@@ -46,8 +49,9 @@ impl Rig {
 
     pub(crate) fn with(options: &Options) -> Self {
         let keys = Arc::new(Keys::default());
-        let runtime = Runtime::new(options, keys.clone()).expect("a runtime");
-        Self { keys, runtime }
+        let threads = Runtime::new(options).expect("a runtime");
+        let runtime = threads.plugins(keys.clone());
+        Self { keys, runtime, threads }
     }
 
     /// A runtime with this guest loaded as `test`, granted all it wants.

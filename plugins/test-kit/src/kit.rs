@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use reef_engine::backend::{CallStatus, Completion, Extension};
 use reef_engine::solo::PluginCall;
 use reef_resp::{Argv, OwnedArgv, Protocol, Writer};
-use reef_runtime::{GrantRequest, LoadError, LoadRequest, Options, Runtime, Source};
+use reef_runtime::{GrantRequest, LoadError, LoadRequest, Options, Plugins, Runtime, Source};
 use reef_transcript::{Mismatch, decode, format_reply, split_args};
 
 use crate::data::Data;
@@ -32,8 +32,7 @@ pub struct Outcome {
 
 /// An engine with plugins, driven by the test.
 pub struct Kit {
-    /// Before the world, so that it stops first.
-    runtime: Arc<Runtime>,
+    plugins: Arc<Plugins>,
     pub(crate) world: Arc<World>,
     /// What clients were sent and have not looked at.
     unread: BTreeMap<ClientId, Vec<u8>>,
@@ -83,10 +82,10 @@ impl Kit {
             compile_timeout: COMPILE_TIMEOUT,
             ..Options::default()
         };
-        let runtime = Runtime::new(&options, world.clone());
-        let runtime = runtime.unwrap_or_else(|error| panic!("no runtime: {error}"));
+        let runtime = Runtime::new(&options).unwrap_or_else(|error| panic!("no runtime: {error}"));
+        let plugins = runtime.plugins(world.clone());
         let first = ClientId(world.lock().solo.connect());
-        Self { runtime, world, unread: BTreeMap::from([(first, Vec::new())]), first }
+        Self { plugins, world, unread: BTreeMap::from([(first, Vec::new())]), first }
     }
 
     /// A kit with the component of this file, which is granted all that it wants.
@@ -134,13 +133,13 @@ impl Kit {
     pub fn add(&self, request: LoadRequest) -> Result<(), LoadError> {
         // Of tests that load the same component at the same time, one compiles it.
         let _turn = LOADING.lock();
-        self.runtime.load(request).map(drop)
+        self.plugins.load(request).map(drop)
     }
 
-    /// The runtime, for what is not asked by commands.
+    /// The plugins, for what is not asked by commands.
     #[must_use]
-    pub fn runtime(&self) -> &Runtime {
-        &self.runtime
+    pub fn plugins(&self) -> &Plugins {
+        &self.plugins
     }
 
     /// Runs a command line, quoted as in `redis-cli`, and gives the reply as `redis-cli` shows it;
@@ -334,12 +333,12 @@ impl Kit {
     fn call(&self, call: &PluginCall) -> Vec<u8> {
         let PluginCall { command, caller, argv, protocol } = call;
         reply(*protocol, |reply, later| {
-            self.runtime.call(*command, caller, argv.as_argv(), reply, later)
+            self.plugins.call(*command, caller, argv.as_argv(), reply, later)
         })
     }
 
     fn administer(&self, argv: Argv<'_>) -> Vec<u8> {
-        reply(Protocol::Resp2, |reply, later| self.runtime.administer(argv, reply, later))
+        reply(Protocol::Resp2, |reply, later| self.plugins.administer(argv, reply, later))
     }
 
     fn save(&self) -> Vec<u8> {

@@ -50,5 +50,5 @@ mod world;
 pub use data::Data;
 pub use faults::{Kill, Moment, Race};
 pub use kit::{ClientId, Kit, Outcome};
-pub use reef_runtime::{GrantRequest, Limits, LoadError, LoadRequest, Mode, Runtime, Source};
+pub use reef_runtime::{GrantRequest, Limits, LoadError, LoadRequest, Mode, Plugins, Source};
 pub use reef_transcript::Mismatch;

@@ -114,7 +114,7 @@ fn a_component_is_looked_at_without_being_loaded() {
     let mut kit = Kit::new();
     let look = |component: &[u8]| {
         let source = Source::Bytes(component.to_vec());
-        kit.runtime().inspect(source, reef_test_kit::Limits::default()).expect("a component")
+        kit.plugins().inspect(source, reef_test_kit::Limits::default()).expect("a component")
     };
     let found = look(reef_bundled::TX_REPO);
     assert_eq!(

@@ -193,7 +193,7 @@ impl Shard {
         drop(self.abandon_snapshot());
         for (number, database) in self.databases_mut() {
             if !database.is_empty() {
-                database.begin_snapshot(number, form);
+                database.begin_snapshot(form.first_database + number, form);
             }
         }
         self.snapshot = Some(Box::default());
@@ -283,7 +283,7 @@ mod tests {
         for number in 0..KEYS {
             let key = format!("key:{number}");
             let slot = Slot::text(key.as_bytes(), b"some text", None, Access::default());
-            assert!(shard.load(0, slot, &rules.hasher));
+            assert!(shard.load(0, slot, &rules.hasher).is_ok());
         }
         shard.begin_snapshot(Form::FILE);
         (shard, rules)

@@ -24,9 +24,7 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     instance.func_wrap("random", |mut cx: Cx<'_>, ()| Ok((counted(&mut cx)?.random()?,)))?;
     instance.func_wrap("config", |cx: Cx<'_>, (key,)| config(cx, &key))?;
     instance.func_wrap("tenant", |mut cx: Cx<'_>, ()| {
-        counted(&mut cx)?;
-        // Every caller belongs to the default tenant.
-        Ok((String::new(),))
+        Ok((Arc::clone(&counted(&mut cx)?.terms.services.tenant),))
     })?;
     instance.func_wrap("caller", |mut cx: Cx<'_>, ()| {
         let caller = &counted(&mut cx)?.caller;

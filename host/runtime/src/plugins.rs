@@ -1,0 +1,136 @@
+//! The plugins of one tenant, behind [`Extension`].
+
+use std::sync::Arc;
+
+use reef_engine::backend::{
+    Backend, CallStatus, Caller, Completion, Extension, PluginCommand, PluginQuotas,
+};
+use reef_resp::{Argv, Writer};
+
+use crate::allowance::Allowance;
+use crate::inspection::Inspection;
+use crate::limits::Limits;
+use crate::loader::{self, House};
+use crate::plugin::Services;
+use crate::registry::Registry;
+use crate::request::{LoadError, LoadRequest, PluginStatistics, PluginSummary, Source};
+use crate::runtime::Crew;
+use crate::{admin, calls, notice, report, texts};
+
+/// All plugins of a tenant.
+pub struct Plugins {
+    crew: Arc<Crew>,
+    house: Arc<House>,
+}
+
+impl Plugins {
+    pub(crate) fn new(crew: Arc<Crew>, backend: Arc<dyn Backend>, tenant: &str) -> Self {
+        let services = Services {
+            backend,
+            ticker: Arc::clone(&crew.ticker),
+            tenant: tenant.into(),
+            allowance: Allowance::default(),
+        };
+        let house = House {
+            workshop: Arc::clone(&crew.workshop),
+            services: Arc::new(services),
+            registry: Registry::default(),
+        };
+        Self { crew, house: Arc::new(house) }
+    }
+
+    /// Loads or replaces a plugin, and waits for it.
+    pub fn load(&self, request: LoadRequest) -> Result<PluginSummary, LoadError> {
+        let house = Arc::clone(&self.house);
+        self.crew.loader.run(move || house.load(request))
+    }
+
+    /// Looks at a component without loading it, and waits for that. The error is why there is nothing
+    /// to look at; whether it would be refused is part of what is found.
+    pub fn inspect(&self, source: Source, limits: Limits) -> Result<Inspection, LoadError> {
+        let house = Arc::clone(&self.house);
+        self.crew.loader.run(move || house.inspect(source, limits))
+    }
+
+    /// Unloads a plugin. Its calls in flight are finished.
+    pub fn unload(&self, name: &str) -> Result<(), LoadError> {
+        let (house, name) = (Arc::clone(&self.house), name.to_owned());
+        self.crew.loader.run(move || house.unload(&name))
+    }
+
+    /// The loaded plugins by name.
+    pub fn list(&self) -> Vec<PluginSummary> {
+        self.house.registry.all().iter().map(|version| loader::summary(version)).collect()
+    }
+
+    /// The figures of the loaded plugins by name.
+    pub fn stats(&self) -> Vec<PluginStatistics> {
+        let versions = self.house.registry.all();
+        versions.iter().map(|version| report::plugin_statistics(version)).collect()
+    }
+}
+
+impl Extension for Plugins {
+    fn call(
+        &self,
+        command: PluginCommand,
+        caller: &Caller,
+        argv: Argv<'_>,
+        reply: &mut Writer,
+        later: &mut dyn FnMut() -> Completion,
+    ) -> CallStatus {
+        let Some((version, command)) = self.house.registry.resolve(command) else {
+            reply.error(texts::COMMAND_GONE);
+            return CallStatus::Done;
+        };
+        calls::begin(version, command, caller, argv, reply, later, &self.crew.overstay)
+    }
+
+    fn administer(
+        &self,
+        argv: Argv<'_>,
+        reply: &mut Writer,
+        later: &mut dyn FnMut() -> Completion,
+    ) -> CallStatus {
+        admin::run(&self.house, &self.crew.loader, argv, reply, later)
+    }
+
+    fn info(&self, out: &mut String) {
+        report::section(&self.house.registry.all(), out);
+    }
+
+    fn of_tenant(
+        &self,
+        tenant: &str,
+        backend: Arc<dyn Backend>,
+        quotas: PluginQuotas,
+    ) -> Option<Arc<dyn Extension>> {
+        let plugins = Self::new(Arc::clone(&self.crew), backend, tenant);
+        plugins.set_quotas(quotas);
+        Some(Arc::new(plugins))
+    }
+
+    fn set_quotas(&self, quotas: PluginQuotas) {
+        self.house.services.allowance.set(quotas);
+    }
+
+    fn kept(&self) -> Vec<Vec<u8>> {
+        let versions = self.house.registry.all();
+        versions.iter().filter_map(|version| notice::of(version)).collect()
+    }
+
+    fn restore(&self, notices: Vec<Vec<u8>>) {
+        let house = Arc::clone(&self.house);
+        self.crew.loader.submit_patiently(move || house.restore(&notices));
+    }
+
+    fn heed(&self, notice: &[u8]) {
+        let (house, notice) = (Arc::clone(&self.house), notice.to_vec());
+        self.crew.loader.submit_patiently(move || house.heed(&notice));
+    }
+
+    fn settle(&self) {
+        // The loader does one thing after the other.
+        let _ = self.crew.loader.run(|| Ok(()));
+    }
+}

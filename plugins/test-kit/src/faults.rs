@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use reef_resp::OwnedArgv;
 use reef_transcript::split_args;
 
+use crate::data::Data;
+
 /// What another client does between two host calls of a plugin.
 #[derive(Clone, Debug, Default)]
 pub struct Race {
@@ -78,4 +80,6 @@ pub(crate) struct Trace {
     pub(crate) killed: bool,
     /// A step that failed and changed something all the same: the keys.
     pub(crate) torn: Option<String>,
+    /// The data after the last batch that took effect, if data is looked at.
+    pub(crate) settled: Option<Data>,
 }

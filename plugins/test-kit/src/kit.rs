@@ -235,8 +235,8 @@ impl Kit {
     /// last the command runs undisturbed.
     ///
     /// # Panics
-    /// When a step that was not applied has changed anything, or data is there after a kill that is of
-    /// no batch which was applied.
+    /// When a step that was not applied has changed anything, when after a kill the data is other than
+    /// after the last batch that took effect, or when the line calls no plugin.
     pub fn kill_at_every_host_call(
         &mut self,
         line: &str,
@@ -251,15 +251,14 @@ impl Kit {
                 self.world.lock().faults.watched = true;
                 let reply = self.run(line);
                 let trace = std::mem::take(&mut self.world.lock().trace);
-                let Trace { killed, batches, host_calls, torn, .. } = trace;
+                assert!(!self.world.lock().faults.watched, "`{line}` calls no plugin");
+                let Trace { killed, batches, host_calls, torn, settled, .. } = trace;
                 assert_eq!(torn, None, "`{line}` changed something in a step that failed");
                 if !killed {
                     return Outcome { reply, host_calls };
                 }
-                if batches == 0 {
-                    let keys = self.data().differing_keys(&before);
-                    assert!(keys.is_empty(), "`{line}` applied no batch but changed {keys:?}");
-                }
+                let keys = self.data().differing_keys(&settled.unwrap_or(before));
+                assert!(keys.is_empty(), "killed after {batches} batches, `{line}` left {keys:?}");
                 check(self, Kill { host_call, moment, batches });
             }
         }

@@ -75,6 +75,9 @@ impl State {
             }
         }
         self.trace.batches += usize::from(effective);
+        if self.faults.watched && effective {
+            self.trace.settled = Some(self.data());
+        }
         if self.faults.kills(number, Moment::After) {
             return self.stop();
         }

@@ -35,6 +35,11 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
     ("plugins/sdk", &[], "guests depend on wit/ only, never on the host"),
     ("plugins/tx-repo", &["reef-sdk"], "a bundled plugin is what a stranger could have written"),
     ("plugins/hostile", &["reef-sdk"], "a hostile plugin is what a stranger could have written"),
+    (
+        "plugins/test-kit",
+        &["reef-engine", "reef-resp", "reef-runtime", "reef-transcript"],
+        "the kit runs components as a server does, without sockets, and judges by transcripts",
+    ),
     ("tests/transcript", &[], "transcripts judge servers from outside"),
     (
         "tests/fuzz",
@@ -49,6 +54,9 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
     ("tests/clients", &[], "clients know the built server by its port only"),
     ("examples/multi-tenant", &["reef-sdk"], "an example is what a stranger would write"),
     ("examples/plugin-hello", &["reef-sdk"], "an example is what a stranger would write"),
+    ("examples/rate-limiter", &["reef-sdk"], "an example is what a stranger would write"),
+    ("examples/leaderboard", &["reef-sdk"], "an example is what a stranger would write"),
+    ("examples/payment-ledger", &["reef-sdk"], "an example is what a stranger would write"),
 ];
 
 #[test]

@@ -1,9 +1,11 @@
 //! The integration tests above the engine, in one binary.
 
+mod author;
 mod cli;
 mod compat;
 mod config;
 mod crashes;
+mod examples;
 mod following;
 mod house;
 mod operations;

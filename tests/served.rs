@@ -23,6 +23,18 @@ pub(crate) fn reef() -> Command {
     command
 }
 
+/// What a stranger's project is built with: nothing of what cargo tells this test, and one folder for
+/// what all of them have in common.
+pub(crate) fn stranger(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_") && name != "CARGO_HOME" {
+            command.env_remove(&*name);
+        }
+    }
+    command.env("CARGO_TARGET_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/examples"))
+}
+
 /// Runs the binary to its end.
 pub(crate) fn run(args: &[&str]) -> Output {
     reef().args(args).output().expect("the binary runs")

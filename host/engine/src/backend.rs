@@ -106,7 +106,7 @@ pub enum Outcome {
     Stale(Vec<u32>),
 }
 
-/// Why a step was refused or undone. In every case nothing changed.
+/// Why a step was refused or undone. In every case but [`Stopped`](Self::Stopped) nothing changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StepError {
     /// A command or key that the plugin was not granted.
@@ -125,6 +125,9 @@ pub enum StepError {
     CrossSlot,
     /// This server takes no writes now; why.
     ReadOnly(String),
+    /// The call ends here, as if its plugin was killed: the guest hears no answer. Alone among these,
+    /// it says nothing of whether the step took place.
+    Stopped,
     /// Columns that do not add up, or a failure below; the text.
     Other(String),
 }

@@ -6,6 +6,7 @@
 
 mod client;
 mod configuration;
+mod plugins;
 mod process;
 mod replication;
 mod snapshot;
@@ -16,6 +17,7 @@ use alloc::vec::Vec;
 
 use reef_resp::{Argv, OwnedArgv, Protocol, Writer};
 
+pub use self::plugins::PluginCall;
 pub use self::snapshot::end_file;
 
 use self::client::{Client, Waiting, address};

@@ -62,3 +62,15 @@ impl std::fmt::Display for Exhausted {
 }
 
 impl std::error::Error for Exhausted {}
+
+/// The backend ended the call: stops the guest, as KILL does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stopped;
+
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("stopped by the backend")
+    }
+}
+
+impl std::error::Error for Stopped {}

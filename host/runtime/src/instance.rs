@@ -20,7 +20,7 @@ use wasmtime::{Store, Trap};
 
 use crate::border::{Cause, CommandError, HandlerOutcome, ManifestClaim, Replies};
 use crate::desk::{self, Arguments, Order, Sampling};
-use crate::failure::{Exhausted, Failure};
+use crate::failure::{Exhausted, Failure, Stopped};
 use crate::limits::{INSTANCES_PER_PLUGIN_MAX, SLICE_TICKS};
 use crate::meter::{Refused, Usage};
 use crate::plugin::{Plugin, Terms};
@@ -194,6 +194,9 @@ async fn run(
 fn name(error: &wasmtime::Error, state: &State) -> Failure {
     if let Some(Exhausted::HostCalls) = error.downcast_ref() {
         return Failure::HostCalls;
+    }
+    if error.is::<Stopped>() {
+        return Failure::Killed;
     }
     match state.meter.refused() {
         Some(Refused::Memory) => return Failure::Memory,

@@ -24,6 +24,7 @@ mod counters;
 mod desk;
 mod failure;
 mod imports;
+mod inspection;
 mod instance;
 mod journal;
 mod limits;
@@ -50,6 +51,7 @@ mod version;
 mod walk;
 mod workshop;
 
+pub use inspection::{CommandFacts, Inspection, Nature};
 pub use limits::Limits;
 pub use options::Options;
 pub use plugins::Plugins;

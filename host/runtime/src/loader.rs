@@ -23,6 +23,7 @@ use crate::failure::Failure;
 use crate::instance::{Answer, Instance, Progress};
 use crate::limits::{COMPONENT_BYTES_MAX, LOADS_WAITING_MAX, Limits};
 use crate::manifest::{Manifest, is_plugin_name};
+use crate::meter::Usage;
 use crate::notice::{self, Notice};
 use crate::overstay::thread_cpu;
 use crate::plugin::{Plugin, Services, Terms};
@@ -156,7 +157,7 @@ impl House {
         self.install(program, terms, manifest, &birth)
     }
 
-    fn terms(
+    pub(crate) fn terms(
         &self,
         plugin: &Arc<Plugin>,
         limits: Limits,
@@ -170,7 +171,7 @@ impl House {
     }
 
     /// The bytes of a component. The server's files are for its operator alone.
-    fn read(&self, source: Source, name: &str) -> Result<Vec<u8>, LoadError> {
+    pub(crate) fn read(&self, source: Source, name: &str) -> Result<Vec<u8>, LoadError> {
         let bytes = match source {
             Source::Bytes(bytes) => bytes,
             Source::Bundled => {
@@ -298,27 +299,38 @@ fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
 
 /// Asks a program what it is, under the same budgets as a call.
 fn describe(program: &Arc<Program>, terms: &Arc<Terms>) -> Result<Manifest, LoadError> {
+    describe_measured(program, terms).map(|(manifest, ..)| manifest)
+}
+
+/// The same, with what it used and how long it took, the start of the instance included.
+pub(crate) fn describe_measured(
+    program: &Arc<Program>,
+    terms: &Arc<Terms>,
+) -> Result<(Manifest, Usage, Duration), LoadError> {
     let name = &terms.plugin.name;
     let mut instance = Instance::new(program, terms)
         .ok_or_else(|| LoadError::from(texts::too_many_calls(name)))?;
     let budget = Duration::from_millis(terms.limits.cpu_ms.into());
     let mut spent = Duration::ZERO;
     instance.begin_describe();
-    let answer = loop {
+    let (answer, usage) = loop {
         terms.services.ticker.touch();
         let before = thread_cpu();
         let progress = instance.poll(Some(Instant::now()), spent);
         spent += thread_cpu().saturating_sub(before);
         match progress {
-            Progress::Answered(answer, _) => break answer,
-            Progress::Running if spent >= budget => break Answer::Failed(Failure::Timeout),
+            Progress::Answered(answer, usage) => break (answer, usage),
+            Progress::Running if spent >= budget => {
+                break (Answer::Failed(Failure::Timeout), Usage::default());
+            }
             Progress::Running => {}
         }
     };
     match answer {
         Answer::Manifest(said) => {
             let claim = said.map_err(|reason| texts::describe_failed(&reason))?;
-            Manifest::check(claim).map_err(|reason| texts::bad_manifest(&reason).into())
+            let manifest = Manifest::check(claim).map_err(|reason| texts::bad_manifest(&reason))?;
+            Ok((manifest, usage, spent))
         }
         Answer::Failed(failure) => {
             Err(texts::describe_failed(&failure.text(name, &terms.limits)).into())

@@ -8,10 +8,12 @@ use reef_engine::backend::{
 use reef_resp::{Argv, Writer};
 
 use crate::allowance::Allowance;
+use crate::inspection::Inspection;
+use crate::limits::Limits;
 use crate::loader::{self, House};
 use crate::plugin::Services;
 use crate::registry::Registry;
-use crate::request::{LoadError, LoadRequest, PluginStatistics, PluginSummary};
+use crate::request::{LoadError, LoadRequest, PluginStatistics, PluginSummary, Source};
 use crate::runtime::Crew;
 use crate::{admin, calls, notice, report, texts};
 
@@ -41,6 +43,13 @@ impl Plugins {
     pub fn load(&self, request: LoadRequest) -> Result<PluginSummary, LoadError> {
         let house = Arc::clone(&self.house);
         self.crew.loader.run(move || house.load(request))
+    }
+
+    /// Looks at a component without loading it, and waits for that. The error is why there is nothing
+    /// to look at; whether it would be refused is part of what is found.
+    pub fn inspect(&self, source: Source, limits: Limits) -> Result<Inspection, LoadError> {
+        let house = Arc::clone(&self.house);
+        self.crew.loader.run(move || house.inspect(source, limits))
     }
 
     /// Unloads a plugin. Its calls in flight are finished.

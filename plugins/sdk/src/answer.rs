@@ -3,7 +3,7 @@
 use crate::batch::Items;
 use crate::bindings::exports::reef::plugin::handler;
 use crate::bindings::reef::plugin::types::ItemsResult;
-use crate::{Argument, Error, Node, Replies};
+use crate::{Argument, Error, Node, Replies, ToReply};
 
 /// What a handler returns.
 #[derive(Debug)]
@@ -31,6 +31,21 @@ impl Answer {
     #[must_use]
     pub fn integer(number: i64) -> Self {
         Self::leaf(Node::Integer(number))
+    }
+
+    /// Any value that says itself.
+    ///
+    /// ```
+    /// # use reef_sdk::{Answer, Result};
+    /// # fn handler(found: Option<(String, i64)>) -> Result<Answer> {
+    /// Ok(Answer::of(found))
+    /// # }
+    /// # assert!(handler(None).is_ok());
+    /// ```
+    pub fn of(value: impl ToReply) -> Self {
+        let mut reply = Reply::new();
+        reply.value(value);
+        Self::Reply(reply)
     }
 
     /// One byte string.
@@ -107,6 +122,12 @@ impl Reply {
     /// Adds a truth value.
     pub fn boolean(&mut self, truth: bool) -> &mut Self {
         self.node(Node::Boolean(truth))
+    }
+
+    /// Adds any value that says itself.
+    pub fn value(&mut self, value: impl ToReply) -> &mut Self {
+        value.say(self);
+        self
     }
 
     /// Adds a byte string.

@@ -3,7 +3,7 @@
 //! A handler takes what it needs in order and ends with [`Arguments::end`]. Running out of
 //! arguments is the arity error of the command, so no handler counts.
 
-use crate::{Error, Result};
+use crate::{Error, FromArgument, Result};
 
 /// The arguments that have not been taken yet. The command's name is not among them.
 #[derive(Clone, Debug)]
@@ -50,23 +50,109 @@ impl<'a> Arguments<'a> {
 
     /// The next argument as text.
     pub fn text(&mut self) -> Result<&'a str> {
-        std::str::from_utf8(self.bytes()?).map_err(|_| Error::NOT_TEXT)
+        self.parse()
     }
 
     /// The next argument as an unsigned integer: digits only, no superfluous zero.
     pub fn u64(&mut self) -> Result<u64> {
-        unsigned(self.bytes()?).ok_or(Error::NOT_AN_INTEGER)
+        self.parse()
     }
 
     /// The next argument as a signed integer, written as Redis accepts it.
     pub fn i64(&mut self) -> Result<i64> {
-        signed(self.bytes()?).ok_or(Error::NOT_AN_INTEGER)
+        self.parse()
     }
 
     /// The next argument as a finite number.
     pub fn f64(&mut self) -> Result<f64> {
-        let number = self.text().ok().and_then(|text| text.parse::<f64>().ok());
-        number.filter(|number| number.is_finite()).ok_or(Error::NOT_A_FLOAT)
+        self.parse()
+    }
+
+    /// The next argument, as whatever is wanted.
+    ///
+    /// ```
+    /// # use reef_sdk::{Arguments, Error};
+    /// let mut arguments = Arguments::new(&[3, 1, 2], b"ADDk42");
+    /// let key: &str = arguments.parse()?;
+    /// let amount: i64 = arguments.parse()?;
+    /// assert_eq!((key, amount), ("k", 42));
+    /// assert_eq!(arguments.parse::<i64>(), Err(Error::wrong_arity(b"ADD")));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn parse<T: FromArgument<'a>>(&mut self) -> Result<T> {
+        T::from_argument(self.bytes()?)
+    }
+
+    /// The next argument if there is one: `[count]` at the end of a usage line.
+    ///
+    /// ```
+    /// # use reef_sdk::Arguments;
+    /// let mut arguments = Arguments::new(&[3, 1], b"POP3");
+    /// assert_eq!(arguments.optional::<u64>(), Ok(Some(3)));
+    /// assert_eq!(arguments.optional::<u64>(), Ok(None));
+    /// ```
+    pub fn optional<T: FromArgument<'a>>(&mut self) -> Result<Option<T>> {
+        self.next().map(T::from_argument).transpose()
+    }
+
+    /// All arguments that are left, at least one: `key [key ...]`.
+    ///
+    /// ```
+    /// # use reef_sdk::Arguments;
+    /// let mut arguments = Arguments::new(&[3, 1, 1], b"SUM12");
+    /// assert_eq!(arguments.rest::<i64>(), Ok(vec![1, 2]));
+    /// assert!(arguments.rest::<i64>().is_err());
+    /// ```
+    pub fn rest<T: FromArgument<'a>>(&mut self) -> Result<Vec<T>> {
+        let mut values = vec![self.parse()?];
+        while let Some(value) = self.optional()? {
+            values.push(value);
+        }
+        Ok(values)
+    }
+
+    /// The value of an option if it comes next: `[LIMIT n]`. A keyword without value is a syntax error.
+    ///
+    /// ```
+    /// # use reef_sdk::{Arguments, Error, Result};
+    /// /// `TOP [LIMIT n] [REV]`, in any order.
+    /// fn options(arguments: &mut Arguments<'_>) -> Result<(u64, bool)> {
+    ///     let (mut limit, mut rev) = (10, false);
+    ///     while !arguments.is_empty() {
+    ///         if let Some(number) = arguments.option("LIMIT")? {
+    ///             limit = number;
+    ///         } else if arguments.keyword("REV") {
+    ///             rev = true;
+    ///         } else {
+    ///             return Err(Error::SYNTAX);
+    ///         }
+    ///     }
+    ///     Ok((limit, rev))
+    /// }
+    ///
+    /// assert_eq!(options(&mut Arguments::new(&[3, 3, 5, 1], b"TOPrevlimit5")), Ok((5, true)));
+    /// assert_eq!(options(&mut Arguments::new(&[3, 5], b"TOPLIMIT")), Err(Error::SYNTAX));
+    /// ```
+    pub fn option<T: FromArgument<'a>>(&mut self, keyword: &str) -> Result<Option<T>> {
+        if !self.keyword(keyword) {
+            return Ok(None);
+        }
+        T::from_argument(self.value()?).map(Some)
+    }
+
+    /// The next argument as one of these words, in upper or lower case; any other is a syntax error.
+    ///
+    /// ```
+    /// # use reef_sdk::{Arguments, Error};
+    /// let order = [("ASC", false), ("DESC", true)];
+    /// let mut arguments = Arguments::new(&[4, 4, 2], b"SORTdescup");
+    /// assert_eq!(arguments.choice(&order), Ok(true));
+    /// assert_eq!(arguments.choice(&order), Err(Error::SYNTAX));
+    /// ```
+    pub fn choice<T: Copy>(&mut self, words: &[(&str, T)]) -> Result<T> {
+        let given = self.bytes()?;
+        let found = words.iter().find(|(word, _)| given.eq_ignore_ascii_case(word.as_bytes()));
+        found.map(|(_, value)| *value).ok_or(Error::SYNTAX)
     }
 
     /// Takes the next argument if it is this word, in upper or lower case.
@@ -105,39 +191,6 @@ impl<'a> Iterator for Arguments<'a> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         (0, Some(self.lengths.len()))
-    }
-}
-
-/// Reads digits without sign, blank or superfluous zero: each number has one spelling.
-fn unsigned(digits: &[u8]) -> Option<u64> {
-    /// So many digits never overflow; a check of each step is slow in wasm.
-    const SAFE_DIGITS: usize = 19;
-    match digits {
-        [] | [b'0', _, ..] => return None,
-        _ => {}
-    }
-    let (safe, last) = digits.split_at(digits.len().min(SAFE_DIGITS));
-    let mut number = 0_u64;
-    for digit in safe {
-        number = number * 10 + value(*digit)?;
-    }
-    match last {
-        [] => Some(number),
-        [digit] => number.checked_mul(10)?.checked_add(value(*digit)?),
-        _ => None,
-    }
-}
-
-fn value(digit: u8) -> Option<u64> {
-    digit.is_ascii_digit().then(|| u64::from(digit - b'0'))
-}
-
-/// As [`unsigned`], with an optional minus.
-fn signed(text: &[u8]) -> Option<i64> {
-    match text {
-        [b'-', b'0', ..] => None,
-        [b'-', digits @ ..] => 0_i64.checked_sub_unsigned(unsigned(digits)?),
-        digits => i64::try_from(unsigned(digits)?).ok(),
     }
 }
 

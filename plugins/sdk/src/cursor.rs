@@ -4,7 +4,7 @@
 //! error reply becomes an [`Error`], any other kind is [`Error::UNEXPECTED_REPLY`].
 
 use crate::bindings::reef::plugin::engine::{Outcome, View};
-use crate::{Error, Node, Replies, Result};
+use crate::{Error, FromReply, Node, Replies, Result};
 
 /// One step of the walk over a reply.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -90,6 +90,23 @@ impl<'a> Cursor<'a> {
             Node::Set(elements) => Value::Set(elements as usize),
             Node::Pairs(pairs) => Value::Pairs(pairs as usize),
         })
+    }
+
+    /// One whole reply, as whatever is wanted.
+    ///
+    /// ```
+    /// # use reef_sdk::{Node, Replies};
+    /// # let nodes = vec![Node::Integer(7), Node::Array(2), Node::Bulk(3), Node::Bulk(3)];
+    /// # let replies = Replies { nodes, data: b"ada1.5".to_vec() };
+    /// // What INCR and ZPOPMIN answered.
+    /// let mut cursor = replies.cursor();
+    /// let count: i64 = cursor.value()?;
+    /// let (member, score): (&str, f64) = cursor.value()?; // an array of two
+    /// assert_eq!((count, member, score), (7, "ada", 1.5));
+    /// # Ok::<(), reef_sdk::Error>(())
+    /// ```
+    pub fn value<T: FromReply<'a>>(&mut self) -> Result<T> {
+        T::from_reply(self)
     }
 
     /// A byte string, or `None` for the null reply.

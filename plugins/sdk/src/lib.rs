@@ -69,8 +69,11 @@ mod cursor;
 mod error;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod fake;
+mod from_argument;
+mod from_reply;
 mod host;
 mod plugin;
+mod to_reply;
 
 pub use answer::{Answer, Park, Reply};
 pub use argument::{Argument, Joined};
@@ -79,8 +82,11 @@ pub use batch::{Batch, CommandWriter, Query};
 pub use command::{Call, Cause, Command, Handler};
 pub use cursor::{Cursor, Value};
 pub use error::{Error, Result};
+pub use from_argument::FromArgument;
+pub use from_reply::FromReply;
 pub use host::{Attempt, Host, RETRY_ROUNDS_MAX, transact};
 pub use plugin::{Component, Plugin};
+pub use to_reply::ToReply;
 
 pub use bindings::reef::plugin::context::{Budget, Client, Level};
 pub use bindings::reef::plugin::engine::{Error as EngineError, Outcome, View};

@@ -33,6 +33,11 @@ pub(super) struct Client {
 }
 
 impl Client {
+    /// Whether it waits for what others do.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|(waiting, _)| waiting.is_blocked())
+    }
+
     /// As CLIENT LIST shows it, apart from what it tracks.
     pub(super) fn describe(&self, now: Millis) -> ClientInfo {
         let mut client = ClientInfo {
@@ -63,14 +68,21 @@ pub(super) enum Waiting {
     /// Copies of what it wrote, which nobody makes. How many there are is what it hears at last, in
     /// its protocol.
     Copies(Protocol, Vec<u8>),
+    /// A plugin, which somebody else runs.
+    Plugin,
 }
 
 impl Waiting {
+    /// Whether others can end it: a plugin's call comes to its own end.
+    pub(super) fn is_blocked(&self) -> bool {
+        !matches!(self, Self::Plugin)
+    }
+
     /// What stands in the queues of keys.
     pub(super) fn for_keys(self) -> Option<Arc<Waiter>> {
         match self {
             Self::Keys(waiter) => Some(waiter),
-            Self::Copies(..) => None,
+            Self::Copies(..) | Self::Plugin => None,
         }
     }
 
@@ -79,6 +91,7 @@ impl Waiting {
         let (protocol, copies) = match self {
             Self::Keys(waiter) => return waiter.farewell(ending),
             Self::Copies(protocol, copies) => (*protocol, copies),
+            Self::Plugin => return Vec::new(),
         };
         let error = match ending {
             Ending::TimedOut => return copies.clone(),

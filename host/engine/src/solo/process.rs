@@ -4,18 +4,19 @@
 //! numbers belong to the seed.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
-use reef_resp::{Argv, Writer};
+use reef_resp::{Argv, OwnedArgv, Writer};
 
 use super::START;
 use super::client::{Client, Waiting};
 use super::configuration::Configuration;
+use super::plugins::PluginCall;
 use super::snapshot;
 use crate::acl::{Directory, Reason};
 use crate::backend::{CallStatus, Caller, PluginCommand};
@@ -63,6 +64,8 @@ pub(super) struct Process {
     pub(super) primary: Option<(String, u16)>,
     /// What was saved last, and when. At first nothing.
     pub(super) saved: (Vec<u8>, Millis),
+    /// Calls of plugins that nobody has taken yet.
+    pub(super) plugin_calls: VecDeque<PluginCall>,
 }
 
 impl Process {
@@ -85,6 +88,7 @@ impl Process {
             effects: Effects::default(),
             primary: None,
             saved: (Vec::new(), START),
+            plugin_calls: VecDeque::new(),
         }
     }
 }
@@ -193,7 +197,7 @@ impl<'a> ProcessHost<'a> {
 
     /// Ends all waits: here the primary alone takes from keys.
     pub(super) fn end_waits(&mut self) {
-        let waiting = self.others.iter().filter(|(_, client)| client.waiting.is_some());
+        let waiting = self.others.iter().filter(|(_, client)| client.is_blocked());
         self.told.unblocked.extend(waiting.map(|(id, _)| (*id, Ending::Demoted)));
     }
 
@@ -207,19 +211,22 @@ impl<'a> ProcessHost<'a> {
     }
 }
 
-/// What a reply says where no plugins can be loaded.
+/// What a reply says to who wants to administer plugins: that is for whoever runs them.
 const NO_PLUGINS: &str = "ERR there are no plugins without a server";
 
 impl Host for ProcessHost<'_> {
     fn call_plugin(
         &mut self,
-        _: PluginCommand,
-        _: &Caller,
-        _: Argv<'_>,
+        command: PluginCommand,
+        caller: &Caller,
+        argv: Argv<'_>,
         reply: &mut Writer,
     ) -> CallStatus {
-        reply.error(NO_PLUGINS);
-        CallStatus::Done
+        let (caller, protocol) = (caller.clone(), reply.protocol());
+        let call = PluginCall { command, caller, argv: OwnedArgv::from(argv), protocol };
+        self.process.plugin_calls.push_back(call);
+        self.told.waiting = Some((Waiting::Plugin, None));
+        CallStatus::Later
     }
 
     fn administer_plugins(&mut self, _: Argv<'_>, reply: &mut Writer) -> CallStatus {
@@ -326,7 +333,7 @@ impl Host for ProcessHost<'_> {
     }
 
     fn unblock_client(&mut self, id: u64, with_error: bool) -> bool {
-        let waits = self.others.get(&id).is_some_and(|client| client.waiting.is_some());
+        let waits = self.others.get(&id).is_some_and(Client::is_blocked);
         let again = self.told.unblocked.iter().any(|(other, _)| *other == id);
         if waits && !again {
             let ending = if with_error { Ending::Unblocked } else { Ending::TimedOut };

@@ -12,6 +12,7 @@ use wasmtime::component::Linker;
 use crate::border::{
     self, BatchIn, BatchOutcome, CommandError, CommandsIn, EngineError, ItemsIn, View,
 };
+use crate::failure::Stopped;
 use crate::state::State;
 
 /// The interface.
@@ -51,6 +52,7 @@ fn read(mut cx: Cx<'_>, commands: &CommandsIn, watch: &ItemsIn) -> Answer<Arc<Vi
             state.meter.received(scratch.bytes());
             Ok(scratch.view())
         }
+        Err(StepError::Stopped) => return Err(Stopped.into()),
         Err(error) => Err(error.into()),
     };
     state.scratch = scratch;
@@ -77,6 +79,7 @@ fn apply(mut cx: Cx<'_>, batch: &BatchIn) -> Answer<BatchOutcome> {
             state.meter.conflict();
             Ok(BatchOutcome::Stale(guards))
         }
+        Err(StepError::Stopped) => return Err(Stopped.into()),
         Err(error) => Err(error.into()),
     };
     state.scratch = scratch;
@@ -147,6 +150,8 @@ impl From<StepError> for EngineError {
             StepError::QuotaExceeded(name) => Self::QuotaExceeded(name),
             StepError::CrossSlot => Self::CrossSlot,
             StepError::ReadOnly(text) => Self::ReadOnly(text),
+            // It stops the guest, which never sees this.
+            StepError::Stopped => Self::Other(String::new()),
             StepError::Other(text) => Self::Other(text),
         }
     }

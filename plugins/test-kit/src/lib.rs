@@ -1,0 +1,54 @@
+//! Runs a compiled plugin, the very component that a server would load, in process against Reef's
+//! real engine. No server, no socket, no sleeping:
+//!
+//! - **time is virtual**: [`Kit::advance`] moves it, and what is due expires;
+//! - **races are lost on purpose**: [`Kit::before_host_call`] lets another client write between a
+//!   handler's read and its batch, so that its guards are stale;
+//! - **plugins die on purpose**: [`Kit::kill_at_every_host_call`] runs a command once for each of its
+//!   host calls and kills the instance there, and asserts that no batch was left half done;
+//! - **replies are text**, as `redis-cli` shows them, of plugin commands and of all others.
+//!
+//! ```
+//! use reef_test_kit::{Kit, Race};
+//!
+//! # let component = reef_bundled::TX_REPO;
+//! // Usually `Kit::load("plugin.wasm")`.
+//! let mut kit = Kit::of(component)?;
+//! assert_eq!(kit.run("TX.CREATE relayer-1 7 0x1234 1000 ID a"), r#""a""#);
+//! assert_eq!(kit.run("GET relayer:relayer-1:nonce:7"), r#""a""#);
+//!
+//! // Somebody else touches the record after the handler has read it: it reads again and decides anew.
+//! kit.before_host_call(2, Race::of(["SETRANGE tx:a 0 {"]));
+//! assert!(kit.run("TX.UPDATE a sent").contains("sent"));
+//! assert_eq!(kit.lost_races(), 1);
+//!
+//! // Whenever it is killed, every batch has taken effect as a whole or not at all.
+//! let outcome = kit.kill_at_every_host_call("TX.CREATE relayer-1 8 0x1234 1000 ID b", |kit, _| {
+//!     let (record, index) = (kit.run("EXISTS tx:b"), kit.run("EXISTS lookup:b"));
+//!     assert_eq!(record, index);
+//! });
+//! assert_eq!(outcome.reply, r#""b""#);
+//! # Ok::<(), reef_test_kit::LoadError>(())
+//! ```
+//!
+//! A **host call** is a call of the interface `engine`: a `read` or an `apply`, which is where data
+//! is seen and changed. Asking for the time, random numbers or the configuration, and logging, change
+//! nothing, so there is nothing to be seen of a kill there.
+//!
+//! Limits are the real ones, and CPU is counted in real time: an endless loop ends as on a server.
+//! Random numbers of plugins are those of the operating system.
+//!
+//! What it does not do: it has no network, no persistence and no replicas, and delivers no events to
+//! sinks. Plugins are administered with [`Kit::run`], by `PLUGIN ...` as on a server.
+
+mod data;
+mod faults;
+mod kit;
+mod story;
+mod world;
+
+pub use data::Data;
+pub use faults::{Kill, Moment, Race};
+pub use kit::{ClientId, Kit, Outcome};
+pub use reef_runtime::{GrantRequest, Limits, LoadError, LoadRequest, Mode, Plugins, Source};
+pub use reef_transcript::Mismatch;

@@ -1,0 +1,128 @@
+//! The backend of the kit: the engine behind one lock, and faults around every step.
+//!
+//! Invariant: the lock is held for one step, never while guest code runs.
+
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
+use reef_engine::backend::{Backend, Batch, Caller, CommandColumns, Items, Outcome, StepError};
+use reef_engine::command::Command;
+use reef_engine::grants::Grants;
+use reef_engine::settings::Settings;
+use reef_engine::solo::Solo;
+use reef_resp::Writer;
+
+use crate::data::Data;
+use crate::faults::{Faults, Moment, Trace};
+
+/// What the lock guards.
+pub(crate) struct State {
+    pub(crate) solo: Solo,
+    pub(crate) faults: Faults,
+    pub(crate) trace: Trace,
+    /// The client that writes in between.
+    rival: u64,
+}
+
+/// The engine, as a runtime sees it.
+pub(crate) struct World(Mutex<State>);
+
+/// What the engine's hash tables and random commands start from.
+const SEED: u64 = 7;
+
+impl World {
+    /// An empty engine with so many shards.
+    pub(crate) fn new(shards: usize) -> Self {
+        let settings = Settings { debug_commands: true, ..Settings::default() };
+        let mut solo = Solo::new(SEED, shards, settings);
+        let rival = solo.connect();
+        Self(Mutex::new(State { solo, faults: Faults::default(), trace: Trace::default(), rival }))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock()
+    }
+}
+
+impl State {
+    pub(crate) fn data(&self) -> Data {
+        Data(self.solo.digest())
+    }
+
+    /// Runs one step of a plugin, with what shall happen around it.
+    fn step<R>(
+        &mut self,
+        run: impl FnOnce(&mut Solo) -> Result<R, StepError>,
+        took_effect: impl FnOnce(&R) -> bool,
+    ) -> Result<R, StepError> {
+        self.trace.host_calls += 1;
+        let number = self.trace.host_calls;
+        if let Some(race) = self.faults.races.remove(&number) {
+            for argv in &race.commands {
+                let _ = self.solo.run(self.rival, argv.as_argv());
+            }
+        }
+        if self.faults.kills(number, Moment::Before) {
+            return self.stop();
+        }
+        let before = self.faults.watched.then(|| self.data());
+        let result = run(&mut self.solo);
+        let effective = result.as_ref().is_ok_and(took_effect);
+        if let Some(before) = before.filter(|_| !effective) {
+            let keys = self.data().differing_keys(&before);
+            if !keys.is_empty() {
+                self.trace.torn = Some(format!("host call {number}: {}", keys.join(" ")));
+            }
+        }
+        self.trace.batches += usize::from(effective);
+        if self.faults.watched && effective {
+            self.trace.settled = Some(self.data());
+        }
+        if self.faults.kills(number, Moment::After) {
+            return self.stop();
+        }
+        result
+    }
+
+    fn stop<R>(&mut self) -> Result<R, StepError> {
+        self.trace.killed = true;
+        Err(StepError::Stopped)
+    }
+}
+
+impl Backend for World {
+    fn read(
+        &self,
+        caller: &Caller,
+        grants: &Grants,
+        commands: CommandColumns<'_>,
+        watch: Items<'_>,
+        replies: &mut Writer,
+        versions: &mut Vec<u64>,
+    ) -> Result<(), StepError> {
+        let read = |solo: &mut Solo| solo.read(caller, grants, commands, watch, replies, versions);
+        self.lock().step(read, |()| false)
+    }
+
+    fn apply(
+        &self,
+        caller: &Caller,
+        grants: &Grants,
+        batch: &Batch<'_>,
+        replies: &mut Writer,
+    ) -> Result<Outcome, StepError> {
+        let mut state = self.lock();
+        let apply = |solo: &mut Solo| solo.apply(caller, grants, batch, replies);
+        let result = state.step(apply, |outcome| *outcome == Outcome::Applied);
+        state.trace.stale += usize::from(matches!(result, Ok(Outcome::Stale(_))));
+        result
+    }
+
+    fn set_plugin_commands(&self, commands: Vec<Arc<Command>>) -> Result<(), String> {
+        self.lock().solo.set_plugin_commands(&commands)
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.lock().solo.now().get()
+    }
+}

@@ -1,0 +1,133 @@
+//! The kit on real components: the bundled transaction repository, and guests that misbehave.
+
+use std::time::Duration;
+
+use reef_test_kit::{GrantRequest, Kit, LoadRequest, Moment, Race, Source};
+
+fn transactions() -> Kit {
+    Kit::of(reef_bundled::TX_REPO).expect("the bundled plugin loads")
+}
+
+#[test]
+fn plugin_and_native_commands_work_on_the_same_data() {
+    let mut kit = transactions();
+    assert_eq!(kit.run("TX.CREATE r 1 0x12 5 ID a"), "\"a\"");
+    assert_eq!(kit.run("SMEMBERS relayer:r:status:pending"), "1) \"a\"");
+    assert_eq!(
+        kit.run("TX.CREATE r"),
+        "(error) ERR wrong number of arguments for 'tx.create' command"
+    );
+    assert_eq!(kit.run("GET 'unbalanced"), "Invalid argument(s)");
+    assert_eq!(kit.run_args(["ECHO", "two words"]), "\"two words\"");
+    assert!(kit.run("PLUGIN LIST").contains("plugin"));
+    let other = kit.connect();
+    assert_eq!(kit.run_as(other, "BLPOP list 0"), "(no reply)");
+    assert_eq!(kit.run("RPUSH list x"), "(integer) 1");
+    assert_eq!(kit.receive(other).as_deref(), Some("1) \"list\"\n2) \"x\""));
+    assert_eq!(kit.receive(other), None);
+}
+
+#[test]
+fn time_is_the_tests_own_for_plugins_too() {
+    let mut kit = transactions();
+    let began = kit.now_ms();
+    kit.run("SET k v PX 1000");
+    kit.advance(Duration::from_millis(999));
+    assert_eq!(kit.run("EXISTS k"), "(integer) 1");
+    kit.advance(Duration::from_millis(1));
+    assert_eq!(kit.run("EXISTS k"), "(integer) 0");
+    assert_eq!(kit.now_ms() - began, 1000);
+    kit.run("TX.CREATE r 1 0x12 5 ID a");
+    let record = kit.run("TX.GET a");
+    assert!(record.contains(&kit.now_ms().to_string()), "{record}");
+}
+
+#[test]
+fn a_lost_race_is_injected_where_it_hurts() {
+    let mut kit = transactions();
+    kit.run("TX.CREATE r 1 0x12 5 ID a");
+    kit.run("TX.UPDATE a sent");
+    let (calm, none) = (kit.host_calls(), kit.lost_races());
+    assert_eq!(none, 0);
+    // A write that changes nothing but the version: the handler has to read again.
+    kit.before_host_call(2, Race::of(["SETRANGE tx:a 0 '{'"]));
+    assert!(kit.run("TX.UPDATE a submitted").contains("submitted"));
+    assert_eq!(kit.lost_races(), 1);
+    assert!(kit.host_calls() > calm);
+    assert!(kit.run("TX.UPDATE a mined").contains("mined"), "the race was for one call");
+    assert_eq!(kit.lost_races(), 0);
+}
+
+#[test]
+fn a_killed_call_leaves_whole_batches() {
+    let mut kit = transactions();
+    let empty = kit.data();
+    kit.kill_at_host_call(1, Moment::Before);
+    let reply = kit.run("TX.CREATE r 1 0x12 5 ID a");
+    assert!(reply.starts_with("(error) KILLED"), "{reply}");
+    assert_eq!(kit.data(), empty);
+    let mut kills = Vec::new();
+    let outcome = kit.kill_at_every_host_call("TX.CREATE r 1 0x12 5 ID a", |kit, kill| {
+        kills.push(kill);
+        let is_there = kit.run("EXISTS tx:a relayer:r:nonce:1 lookup:a");
+        assert_eq!(is_there, if kill.batches == 0 { "(integer) 0" } else { "(integer) 3" });
+        assert_eq!(kit.run("TX.VERIFY"), "(empty array)");
+    });
+    assert_eq!(outcome.reply, "\"a\"");
+    assert_eq!(kills.len(), 2 * outcome.host_calls);
+    assert_eq!(kills.last().map(|kill| (kill.moment, kill.batches)), Some((Moment::After, 1)));
+    // Twenty kills would have paused a plugin that fails by itself.
+    for _ in 0..20 {
+        kit.kill_at_host_call(1, Moment::After);
+        kit.run("TX.GET a");
+    }
+    assert!(kit.run("TX.GET a").contains("relayer_id"));
+}
+
+#[test]
+fn limits_and_refusals_are_real() {
+    let kit = Kit::new();
+    let mut request = LoadRequest::new("tx", Source::Bytes(reef_bundled::TX_REPO.to_vec()));
+    request.grants = GrantRequest::Words(vec!["GET".into()]);
+    assert!(kit.add(request).unwrap_err().to_string().contains("GRANT"));
+    let refused = Kit::of(reef_bundled::hostile::FOREIGN_IMPORT).err().map(|e| e.to_string());
+    assert!(refused.is_some_and(|text| text.contains("evil:host/files")));
+    let mut hostile = Kit::of(reef_bundled::hostile::HOSTILE).expect("it loads well");
+    assert!(hostile.run("HOSTILE.LOOP").starts_with("(error) TIMEOUT"));
+}
+
+#[test]
+fn transcripts_run_and_are_recorded() {
+    let mut kit = transactions();
+    let story =
+        "# a transaction\n> TX.CREATE r 1 0x12 5 ID a\n\"a\"\n+10ms\n> EXISTS tx:a\n(integer) 1\n";
+    assert_eq!(kit.transcript_of("story", story), Ok(Vec::new()));
+    let wrong = story.replace("(integer) 1", "(integer) 2");
+    assert_eq!(kit.transcript_of("story", &wrong).map(|found| found.len()), Ok(2));
+    assert!(kit.transcript_of("story", "no case\n").is_err());
+    let blank = story.replace("\"a\"\n", "").replace("(integer) 1\n", "");
+    assert_eq!(kit.record("story", &blank).as_deref(), Ok(story));
+}
+
+#[test]
+fn a_component_is_looked_at_without_being_loaded() {
+    let mut kit = Kit::new();
+    let look = |component: &[u8]| {
+        let source = Source::Bytes(component.to_vec());
+        kit.plugins().inspect(source, reef_test_kit::Limits::default()).expect("a component")
+    };
+    let found = look(reef_bundled::TX_REPO);
+    assert_eq!(
+        found.imports,
+        ["reef:plugin/types@0.1.0", "reef:plugin/engine@0.1.0", "reef:plugin/context@0.1.0"]
+    );
+    assert!(found.refusal.is_none() && found.native_bytes > 10_000);
+    let nature = found.nature.expect("it describes itself");
+    assert!(nature.memory_bytes >= 1 << 16 && nature.describe_us > 0);
+    let create = nature.commands.iter().find(|command| command.name == "TX.CREATE").unwrap();
+    assert!(create.arity < 0 && create.flags.contains(&"write"));
+    let foreign = look(reef_bundled::hostile::FOREIGN_IMPORT);
+    assert!(foreign.refusal.is_some_and(|why| why.contains("evil:host/files")));
+    assert!(look(reef_bundled::hostile::DESCRIBE_TRAPS).nature.is_none());
+    assert_eq!(kit.run("PLUGIN LIST"), "(empty array)");
+}

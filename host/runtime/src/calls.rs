@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use reef_engine::backend::{CallStatus, Caller, Completion};
 use reef_resp::{Argv, Writer};
 
-use crate::border::CommandError;
+use crate::border::{CommandError, Level};
+use crate::breaker::Pause;
 use crate::desk::Sampling;
 use crate::failure::Failure;
 use crate::instance::{Answer, Instance, Progress};
@@ -31,28 +32,34 @@ pub(crate) fn begin(
     later: &mut dyn FnMut() -> Completion,
     overstay: &Overstay,
 ) -> CallStatus {
-    let plugin = &version.terms.plugin;
-    if let Some(pause) = plugin.breaker.pause() {
-        reply.error(&texts::paused(&plugin.name, pause.failures, pause.wait_ms));
-        return CallStatus::Done;
-    }
-    if argv.bytes() as u64 > version.terms.limits.bytes {
-        reply.error(&texts::arguments_too_large(&plugin.name, &version.terms.limits));
-        return CallStatus::Done;
-    }
-    let allowance = &version.terms.services.allowance;
-    if let Err(limit) = allowance.may_begin(Instant::now) {
-        reply.error(&texts::quota("cpu-ms-per-s", limit));
-        return CallStatus::Done;
-    }
-    // Refused before it costs this thread a slice.
-    let room = plugin.overstaying.load(Relaxed) < OVERSTAYING_PER_PLUGIN_MAX;
-    let Some(mut instance) = room.then(|| version.instance()).flatten() else {
-        reply.error(&texts::too_many_calls(&plugin.name));
-        return CallStatus::Done;
+    let mut instance = match admitted(&version, argv) {
+        Ok(instance) => instance,
+        Err(text) => {
+            reply.error(&text);
+            return CallStatus::Done;
+        }
     };
+    let kill_mark = version.terms.plugin.kill_mark();
+    let protocol = reply.protocol();
+    if version.habit(command).is_slow() {
+        let (unbegun, completion) = (Some((caller.clone(), argv.into())), later());
+        let (started, spent, slices) = (Instant::now(), Duration::ZERO, 0);
+        overstay.admit(Guest {
+            version,
+            command,
+            instance,
+            unbegun,
+            kill_mark,
+            started,
+            spent,
+            slices,
+            protocol,
+            completion,
+        });
+        return CallStatus::Later;
+    }
     let sampling = instance.begin_call(command, caller, argv);
-    let kill_mark = plugin.kill_mark();
+    let allowance = &version.terms.services.allowance;
     version.terms.services.ticker.touch();
     let is_sampled = sampling == Sampling::Measure;
     let started = (is_sampled || allowance.is_limited()).then(Instant::now);
@@ -61,30 +68,55 @@ pub(crate) fn begin(
             let took = started.map(|started| started.elapsed());
             if let Some(took) = took {
                 allowance.charge(took.min(FIRST_SLICE_MAX));
+                // The first call of an instance is long for its own reasons.
+                if instance.calls() > 1 {
+                    version.habit(command).took(took);
+                }
             }
             let cost = took.filter(|_| is_sampled).map(Cost::of_sample);
             finish(&version, command, Some(instance), answer, usage, cost, reply);
             CallStatus::Done
         }
         Progress::Running => {
+            version.habit(command).overstayed();
             let (started, spent) = match started {
                 Some(started) => (started, started.elapsed().min(FIRST_SLICE_MAX)),
                 None => (Instant::now() - SLICE, SLICE),
             };
-            let guest = Guest {
+            let (unbegun, slices, completion) = (None, 1, later());
+            overstay.admit(Guest {
                 version,
                 command,
                 instance,
+                unbegun,
                 kill_mark,
                 started,
                 spent,
-                protocol: reply.protocol(),
-                completion: later(),
-            };
-            overstay.admit(guest);
+                slices,
+                protocol,
+                completion,
+            });
             CallStatus::Later
         }
     }
+}
+
+/// An instance for a call, or why the call may not begin: said before it costs this thread a slice.
+#[inline]
+fn admitted(version: &Version, argv: Argv<'_>) -> Result<Instance, String> {
+    let plugin = &version.terms.plugin;
+    if let Some(pause) = plugin.breaker.pause() {
+        plugin.breaker.refuse();
+        return Err(texts::paused(&plugin.name, pause.failures, pause.wait_ms));
+    }
+    if argv.bytes() as u64 > version.terms.limits.bytes {
+        return Err(texts::arguments_too_large(&plugin.name, &version.terms.limits));
+    }
+    let may_begin = version.terms.services.allowance.may_begin(Instant::now);
+    may_begin.map_err(|limit| texts::quota("cpu-ms-per-s", limit))?;
+    let room = plugin.overstaying.load(Relaxed) < OVERSTAYING_PER_PLUGIN_MAX;
+    let instance = room.then(|| version.instance()).flatten();
+    instance.ok_or_else(|| texts::too_many_calls(&plugin.name))
 }
 
 /// Says the answer to the client, counts the call, keeps or drops the instance.
@@ -131,9 +163,14 @@ pub(crate) fn finish(
 fn fail(version: &Version, failure: &Failure, reply: &mut Writer) -> Ending {
     let text = failure.text(version.name(), &version.terms.limits);
     reply.error(&text);
-    version.terms.note(crate::border::Level::Error, &text);
+    version.terms.note(Level::Error, &text);
     if failure.is_the_plugins() {
-        version.terms.plugin.breaker.failure();
+        let now_ms = version.terms.services.backend.now_ms();
+        if let Some(pause) = version.terms.plugin.breaker.failure(now_ms, &text) {
+            let Pause { failures, wait_ms } = pause;
+            let line = format!("paused for {wait_ms} ms after {failures} failures in a row");
+            version.terms.note(Level::Warning, &line);
+        }
     }
     Ending::from(failure)
 }

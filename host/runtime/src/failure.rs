@@ -49,16 +49,22 @@ impl Failure {
     }
 }
 
-/// A budget that ran out inside a host function that has no error of its own: stops the guest.
+/// What stops the guest inside a host function that has no error for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exhausted {
+pub(crate) enum Stopped {
+    /// The budget of host calls ran out.
     HostCalls,
+    /// The operator said KILL.
+    Killed,
 }
 
-impl std::fmt::Display for Exhausted {
+impl std::fmt::Display for Stopped {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(texts::QUOTA_HOST_CALLS)
+        f.write_str(match self {
+            Self::HostCalls => texts::QUOTA_HOST_CALLS,
+            Self::Killed => texts::TOLD_TO_STOP,
+        })
     }
 }
 
-impl std::error::Error for Exhausted {}
+impl std::error::Error for Stopped {}

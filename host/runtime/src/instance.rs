@@ -20,8 +20,8 @@ use wasmtime::{Store, Trap};
 
 use crate::border::{Cause, CommandError, HandlerOutcome, ManifestClaim, Replies};
 use crate::desk::{self, Arguments, Order, Sampling};
-use crate::failure::{Exhausted, Failure};
-use crate::limits::{INSTANCES_PER_PLUGIN_MAX, SLICE_TICKS};
+use crate::failure::{Failure, Stopped};
+use crate::limits::{FURTHER_SLICE_TICKS, INSTANCES_PER_PLUGIN_MAX, SLICE_TICKS};
 use crate::meter::{Refused, Usage};
 use crate::plugin::{Plugin, Terms};
 use crate::program::{Handler, Program};
@@ -130,7 +130,7 @@ impl Drop for Permit {
 async fn serve(program: Arc<Program>, terms: Arc<Terms>) {
     let mut store = Store::new(program.engine(), State::new(Arc::clone(&terms)));
     store.limiter(|state| &mut state.meter);
-    store.epoch_deadline_async_yield_and_update(SLICE_TICKS);
+    store.epoch_deadline_async_yield_and_update(FURTHER_SLICE_TICKS);
     store.set_hostcall_fuel(terms.limits.bytes as usize);
     let mut handler = None;
     loop {
@@ -192,8 +192,10 @@ async fn run(
 
 /// Finds the name of what stopped the guest.
 fn name(error: &wasmtime::Error, state: &State) -> Failure {
-    if let Some(Exhausted::HostCalls) = error.downcast_ref() {
-        return Failure::HostCalls;
+    match error.downcast_ref() {
+        Some(Stopped::HostCalls) => return Failure::HostCalls,
+        Some(Stopped::Killed) => return Failure::Killed,
+        None => {}
     }
     match state.meter.refused() {
         Some(Refused::Memory) => return Failure::Memory,

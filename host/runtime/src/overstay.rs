@@ -1,5 +1,6 @@
-//! Finishes the calls that did not end within their first slice, on threads of their own, so that
-//! a plugin that takes its time does not delay the other clients of its caller's thread.
+//! Finishes the calls that did not end within their first slice, and runs those of commands that are
+//! in the habit of it, on threads of their own, so that a plugin that takes its time does not delay
+//! the other clients of its caller's thread.
 //!
 //! Plugins take turns, and the calls of a plugin among themselves: one slice each. CPU time is
 //! read from the thread's clock, so that waiting for a core costs nobody's budget.
@@ -12,30 +13,32 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use reef_engine::backend::Completion;
-use reef_resp::{Protocol, Writer};
+use reef_engine::backend::{Caller, Completion};
+use reef_resp::{OwnedArgv, Protocol, Writer};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::calls;
 use crate::failure::Failure;
 use crate::instance::{Answer, Instance, Progress};
 use crate::meter::Usage;
+use crate::standing::Standing;
 use crate::tally::Cost;
 use crate::version::Version;
-
-/// How much these threads step back for others (`nice`).
-const NICE: i32 = 5;
 
 /// A call that overstays.
 pub(crate) struct Guest {
     pub(crate) version: Arc<Version>,
     pub(crate) command: u32,
     pub(crate) instance: Instance,
+    /// Who calls with what, if the call has not begun yet.
+    pub(crate) unbegun: Option<(Caller, OwnedArgv)>,
     /// See [`Plugin::kill_mark`](crate::plugin::Plugin::kill_mark).
     pub(crate) kill_mark: u64,
     pub(crate) started: Instant,
     /// CPU time so far.
     pub(crate) spent: Duration,
+    /// Slices so far.
+    pub(crate) slices: u32,
     pub(crate) protocol: Protocol,
     pub(crate) completion: Completion,
 }
@@ -71,8 +74,7 @@ impl Overstay {
         let spawn = |number: usize| {
             let mine = Arc::clone(&shared);
             thread::Builder::new().name(format!("plugin-calls-{number}")).spawn(move || {
-                // Not being allowed to step back is no reason not to run.
-                let _ = rustix::process::nice(NICE);
+                Standing::Behind.take();
                 mine.run();
             })
         };
@@ -156,6 +158,10 @@ fn serve(mut guest: Guest) -> Option<Guest> {
     } else {
         terms.services.ticker.touch();
         let before = thread_cpu();
+        if let Some((caller, argv)) = guest.unbegun.take() {
+            let _ = guest.instance.begin_call(guest.command, &caller, argv.as_argv());
+        }
+        guest.slices += 1;
         let poll = || guest.instance.poll(Some(Instant::now()), guest.spent);
         let progress = catch_unwind(AssertUnwindSafe(poll));
         guest.spent += thread_cpu().saturating_sub(before);
@@ -173,10 +179,12 @@ fn serve(mut guest: Guest) -> Option<Guest> {
 }
 
 fn finish(guest: Guest, answer: Answer, usage: Usage) {
-    let Guest { version, command, instance, started, spent, protocol, completion, .. } = guest;
+    let Guest { version, command, instance, started, spent, slices, protocol, completion, .. } =
+        guest;
     let mut reply = Writer::new(protocol);
     version.terms.services.allowance.charge(spent);
-    let cost = Some(Cost::of_guest(spent, started.elapsed()));
+    version.habit(command).took(spent);
+    let cost = Some(Cost::of_guest(spent, started.elapsed(), slices > 1));
     calls::finish(&version, command, Some(instance), answer, usage, cost, &mut reply);
     version.terms.plugin.overstaying.fetch_sub(1, Relaxed);
     let deliver = || completion(reply.take_data());

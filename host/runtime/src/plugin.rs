@@ -12,7 +12,7 @@ use crate::allowance::Allowance;
 use crate::border::Level;
 use crate::breaker::Breaker;
 use crate::counters::Counters;
-use crate::journal::Journal;
+use crate::journal::{Author, Journal};
 use crate::limits::Limits;
 use crate::tally::Tally;
 use crate::ticker::Ticker;
@@ -102,6 +102,7 @@ pub(crate) struct Terms {
 impl Terms {
     /// Writes a line to the plugin's log on the host's behalf.
     pub(crate) fn note(&self, level: Level, text: &str) {
-        self.plugin.journal.write(self.services.backend.now_ms(), level, text);
+        let now_ms = self.services.backend.now_ms();
+        self.plugin.journal.write(Author::Host, now_ms, level, text);
     }
 }

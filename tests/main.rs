@@ -11,6 +11,7 @@ mod persistence;
 mod readme;
 mod redis_cli;
 mod served;
+mod tenants;
 mod tls;
 mod transcripts;
 mod users;

@@ -38,6 +38,7 @@ mod statistics;
 mod store;
 mod surroundings;
 mod tally;
+mod tenants;
 mod timing;
 mod tls;
 mod users;

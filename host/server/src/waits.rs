@@ -51,7 +51,7 @@ impl Worker {
             }
             return;
         };
-        if self.shared.store.end_wait(&waiting.waiter) {
+        if connection.card.store(&self.shared).end_wait(&waiting.waiter) {
             let farewell = waiting.waiter.farewell(ending);
             self.bid_farewell(client, ending, &farewell, moment);
         }
@@ -78,7 +78,7 @@ impl Worker {
             && waiting.waiter.shards.len() > 1
         {
             // Who served it held only some of its queues.
-            self.shared.store.end_wait(&waiting.waiter);
+            connection.card.store(&self.shared).end_wait(&waiting.waiter);
         }
         let tally = Tally::of(&self.shared, &self.statistics, self.latency_tracking);
         tally.count_late(waited, bytes, connection);
@@ -93,12 +93,13 @@ impl Worker {
 
     /// Lets those go on whom a pause stopped, if it is over.
     pub(crate) fn resume(&mut self, moment: &Moment) {
-        if self.postponed.is_empty() || self.shared.store.pause().at(moment.now) != Pause::Nothing {
-            return;
-        }
         for client in std::mem::take(&mut self.postponed) {
             let Some(place) = self.places.get(&client).copied() else { continue };
             let connection = &mut self.connections[place];
+            if connection.card.store(&self.shared).pause_at(moment.now) != Pause::Nothing {
+                self.postponed.push(client);
+                continue;
+            }
             connection.waiting = false;
             connection.postponed = false;
             self.serve(place, moment);

@@ -290,9 +290,8 @@ fn guest_cpu_and_plugins_are_limited_for_one_tenant() {
     }
     let second = load.replace("tx-repo bundled", "another /etc/passwd");
     assert!(try_run(&mut acme, &second).unwrap_err().contains("come as bytes"));
-    let results: Vec<_> = (2..400)
-        .map(|nonce| try_run(&mut acme, &format!("TX.CREATE r {nonce} 0xabc 5")))
-        .collect();
+    let results: Vec<_> =
+        (2..400).map(|nonce| try_run(&mut acme, &format!("TX.CREATE r {nonce} 0xabc 5"))).collect();
     let refused = results.iter().filter_map(|result| result.as_ref().err()).collect::<Vec<_>>();
     assert!(refused.len() > 100, "{}", refused.len());
     assert!(refused.iter().all(|text| text.contains("quota 'cpu-ms-per-s'")), "{refused:?}");

@@ -22,6 +22,8 @@ pub(crate) enum Failure {
     Killed,
     /// Its reply does not add up; why.
     InvalidReply(&'static str),
+    /// The machine had no room for its instance.
+    NoRoom,
     /// The host itself failed.
     Panic,
 }
@@ -38,6 +40,7 @@ impl Failure {
             Self::Timeout => texts::timeout(plugin, limits),
             Self::Killed => texts::killed(plugin),
             Self::InvalidReply(reason) => texts::invalid_reply(plugin, reason),
+            Self::NoRoom => texts::too_many_calls(plugin),
             Self::Panic => texts::panicked(plugin),
         }
     }
@@ -45,7 +48,7 @@ impl Failure {
     /// Whether it speaks against the plugin: what the operator stopped and what the host did
     /// wrong does not.
     pub(crate) fn is_the_plugins(&self) -> bool {
-        !matches!(self, Self::Killed | Self::Panic)
+        !matches!(self, Self::Killed | Self::NoRoom | Self::Panic)
     }
 }
 

@@ -36,6 +36,7 @@ mod meter;
 mod notice;
 mod options;
 mod overstay;
+mod places;
 mod plugin;
 mod plugins;
 mod pool;

@@ -25,6 +25,8 @@ pub(crate) struct Services {
     pub(crate) tenant: Arc<str>,
     /// What the tenant's plugins may use together.
     pub(crate) allowance: Allowance,
+    /// Instances of them that exist now.
+    pub(crate) instances: AtomicU32,
 }
 
 /// What outlives a replacement: name, log, counters, statistics.

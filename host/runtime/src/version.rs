@@ -17,7 +17,7 @@ pub(crate) struct Version {
     pub(crate) number: u32,
     pub(crate) terms: Arc<Terms>,
     pub(crate) manifest: Manifest,
-    pub(crate) pool: Pool,
+    pub(crate) pool: Arc<Pool>,
     /// By command.
     habits: Box<[Habit]>,
     /// Bytes of the component.
@@ -46,9 +46,11 @@ impl Version {
         manifest: Manifest,
         birth: &Birth,
     ) -> Self {
+        let pool = Arc::new(Pool::new(manifest.commands.len(), &terms.limits));
+        program.places.register(&pool, &terms.services.tenant);
         Self {
             number,
-            pool: Pool::new(manifest.commands.len(), &terms.limits),
+            pool,
             habits: manifest.commands.iter().map(|_| Habit::default()).collect(),
             terms,
             manifest,

@@ -180,3 +180,36 @@ fn code_that_nobody_uses_any_more_is_compiled_or_read_again() {
     }
     std::fs::remove_dir_all(dir).unwrap();
 }
+
+#[test]
+fn warm_instances_make_room_for_others() {
+    let rig = Rig::with(&Options { instances_max: 16, ..Options::default() });
+    for number in 0..20 {
+        let command = format!("T{number}.OK");
+        rig.load(&format!("t{number}"), &Guest::one(&command, "(i32.const 64)"), &[]).unwrap();
+        assert_eq!(rig.call(&[&command]), "+OK\r\n");
+    }
+    for number in 0..20 {
+        assert_eq!(rig.call(&[&format!("T{number}.OK")]), "+OK\r\n", "the first is still served");
+    }
+}
+
+#[test]
+fn a_tenant_with_many_busy_calls_leaves_room_for_others() {
+    let rig = Rig::with(&Options { instances_max: 16, ..Options::default() });
+    let spin = Guest::one("T.SPIN", "(loop $again (br $again)) (i32.const 64)");
+    rig.load("test", &spin, &[("cpu-ms", "60000")]).unwrap();
+    let calls: Vec<Call> = (0..12).map(|_| rig.begin(&["T.SPIN"])).collect();
+    let refused = calls.iter().filter(|call| matches!(call, Call::Done(_))).count();
+    assert_eq!(refused, 4, "the tenant's share is half of all");
+    let keys = Arc::new(Keys::default());
+    let tenant = rig.runtime.of_tenant("other", keys, PluginQuotas::default()).unwrap();
+    let bytes = Guest::one("O.OK", "(i32.const 64)").build();
+    assert_eq!(administer(&*tenant, &[b"PLUGIN", b"LOAD", b"other", &bytes]), "+OK\r\n");
+    rig.admin(&["PLUGIN", "KILL", "test"]);
+    for call in calls {
+        let reply = call.reply();
+        assert!(reply.starts_with("-KILLED ") || reply.starts_with("-BUSY "), "{reply}");
+    }
+    assert_eq!(rig.figure("INFO", "failures-in-a-row"), 0);
+}

@@ -206,9 +206,11 @@ fn list(client: &mut Client, json: bool, out: &mut dyn Write) -> Result<(), Fail
         ("version", Align::Left),
         ("commands", Align::Right),
         ("state", Align::Left),
+        ("reason", Align::Left),
     ]);
     for plugin in &plugins {
-        table.row(["name", "version", "commands", "state"].map(|name| text(get(plugin, name))));
+        let columns = ["name", "version", "commands", "state", "reason"];
+        table.row(columns.map(|name| text(get(plugin, name))));
     }
     Ok(table.write(out)?)
 }
@@ -221,6 +223,10 @@ fn info(client: &mut Client, name: &str, json: bool, out: &mut dyn Write) -> Res
     let fields = fields(&info);
     let fields = fields.iter().map(|(name, value)| match (name.as_str(), number(value)) {
         ("loaded-at-ms", Some(ms)) => ("loaded", format!("{} UTC", moment(ms))),
+        ("paused-until-ms" | "last-failure-at-ms", Some(0)) => (name.as_str(), String::new()),
+        ("paused-until-ms" | "last-failure-at-ms", Some(ms)) => {
+            (name.trim_end_matches("-ms"), format!("{} UTC", moment(ms)))
+        }
         (name, _) => (name, text(value)),
     });
     Ok(write_fields(out, &fields.collect::<Vec<_>>())?)

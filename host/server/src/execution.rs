@@ -201,7 +201,7 @@ impl Worker {
         let was_monitoring = connection.session.monitoring;
         let mut host = WorkerHost::new(
             &self.shared,
-            (&connection.card, connection.hung_up),
+            (&connection.card, connection.hung_up, self.has_served || self.shared.is_shared()),
             (self.index as u32, &mut self.random, &mut self.stopwatch),
         );
         let session = &mut connection.session;

@@ -337,6 +337,12 @@ impl Shared {
             .ok()
     }
 
+    /// Whether there are several workers.
+    #[inline]
+    pub(crate) fn is_shared(&self) -> bool {
+        self.post.mailboxes.len() > 1
+    }
+
     /// Whether a command is in every tenant's table at this place.
     pub(crate) fn is_native(&self, command: u16) -> bool {
         self.store.copies.natives().by_id(command).is_some()

@@ -77,7 +77,8 @@ fn quotas(stage: &mut Stage<'_>, operator: &mut Client, port: u16) -> Result<(),
         }
     }
     let is_named = full.as_ref().is_some_and(|error| names(error, "memory"));
-    stage.check(is_named, &full.map_or_else(String::new, |error| format!("acme hears: {error}")))?;
+    stage
+        .check(is_named, &full.map_or_else(String::new, |error| format!("acme hears: {error}")))?;
     globex.call::<()>(&["SET", "large", &value])?;
     let began = Instant::now();
     let mut busy = None;
@@ -85,7 +86,8 @@ fn quotas(stage: &mut Stage<'_>, operator: &mut Client, port: u16) -> Result<(),
         busy = acme.call::<()>(&["PING"]).err();
     }
     let is_named = busy.as_ref().is_some_and(|error| names(error, "ops-per-s"));
-    stage.check(is_named, &busy.map_or_else(String::new, |error| format!("acme hears: {error}")))?;
+    stage
+        .check(is_named, &busy.map_or_else(String::new, |error| format!("acme hears: {error}")))?;
     let goes_on = globex.call::<String>(&["GET", "large"]).is_ok_and(|large| large == value);
     stage.check(goes_on, "globex goes on")
 }

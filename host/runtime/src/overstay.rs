@@ -21,6 +21,7 @@ use crate::calls;
 use crate::failure::Failure;
 use crate::instance::{Answer, Instance, Progress};
 use crate::meter::Usage;
+use crate::plugin::Plugin;
 use crate::standing::Standing;
 use crate::tally::Cost;
 use crate::version::Version;
@@ -45,7 +46,7 @@ pub(crate) struct Guest {
 
 /// The calls of one plugin.
 struct Party {
-    plugin: Arc<str>,
+    plugin: Arc<Plugin>,
     guests: VecDeque<Guest>,
 }
 
@@ -103,19 +104,26 @@ impl Drop for Overstay {
 
 impl Queue {
     fn push(&mut self, guest: Guest) {
-        let name = &guest.version.terms.plugin.name;
-        match self.parties.iter_mut().find(|party| party.plugin == *name) {
+        // Not by their names: every tenant may have one of that name.
+        let plugin = &guest.version.terms.plugin;
+        match self.parties.iter_mut().find(|party| Arc::ptr_eq(&party.plugin, plugin)) {
             Some(party) => party.guests.push_back(guest),
             None => {
-                let plugin = Arc::clone(name);
+                let plugin = Arc::clone(plugin);
                 self.parties.push_back(Party { plugin, guests: VecDeque::from([guest]) });
             }
         }
     }
 
-    /// The next call of the plugin whose turn it is; that plugin goes to the end.
+    /// The next call of the plugin whose turn it is; that plugin goes to the end. Calls that were
+    /// killed wait for nobody's slice.
     fn pop(&mut self) -> Option<Guest> {
-        let mut party = self.parties.pop_front()?;
+        let is_killed = |party: &Party| {
+            let first = party.guests.front();
+            first.is_some_and(|guest| guest.kill_mark != party.plugin.kill_mark())
+        };
+        let turn = self.parties.iter().position(is_killed).unwrap_or(0);
+        let mut party = self.parties.remove(turn)?;
         let guest = party.guests.pop_front();
         if !party.guests.is_empty() {
             self.parties.push_back(party);
@@ -166,7 +174,8 @@ fn serve(mut guest: Guest) -> Option<Guest> {
         let progress = catch_unwind(AssertUnwindSafe(poll));
         guest.spent += thread_cpu().saturating_sub(before);
         match progress {
-            Ok(Progress::Running) => return Some(guest),
+            Ok(Progress::Running) if guest.spent < budget => return Some(guest),
+            Ok(Progress::Running) => Failure::Timeout,
             Ok(Progress::Answered(answer, usage)) => {
                 finish(guest, answer, usage);
                 return None;

@@ -12,9 +12,11 @@ use crate::breaker::Pause;
 use crate::desk::Sampling;
 use crate::failure::Failure;
 use crate::instance::{Answer, Instance, Progress};
-use crate::limits::{ERROR_BYTES_MAX, OVERSTAYING_PER_PLUGIN_MAX, SLICE_TICKS};
+use crate::limits::{
+    APART_BYTES_MAX, APART_PER_PLUGIN_MAX, ERROR_BYTES_MAX, OVERSTAYING_PER_PLUGIN_MAX, SLICE_TICKS,
+};
 use crate::meter::Usage;
-use crate::overstay::{Guest, Overstay};
+use crate::overstay::{Guest, Overstay, Stage};
 use crate::tally::{Cost, Ending, FIRST_SLICE_MAX, Sample};
 use crate::version::Version;
 use crate::{texts, walk};
@@ -32,32 +34,30 @@ pub(crate) fn begin(
     later: &mut dyn FnMut() -> Completion,
     overstay: &Overstay,
 ) -> CallStatus {
-    let mut instance = match admitted(&version, argv) {
-        Ok(instance) => instance,
+    let plugin = &version.terms.plugin;
+    let is_apart = version.habit(command).is_slow() && argv.bytes() <= APART_BYTES_MAX;
+    let admitted = may_begin(&version, argv).and_then(|()| {
+        let instance = if is_apart { None } else { instance(&version) };
+        let has_room = match is_apart {
+            true => plugin.apart.load(Relaxed) < APART_PER_PLUGIN_MAX,
+            false => instance.is_some(),
+        };
+        has_room.then_some(instance).ok_or_else(|| texts::too_many_calls(&plugin.name))
+    });
+    let kill_mark = plugin.kill_mark();
+    let protocol = reply.protocol();
+    let mut instance = match admitted {
+        Ok(Some(instance)) => instance,
+        Ok(None) => {
+            let stage = Stage::Waiting(caller.clone(), argv.into());
+            overstay.admit(Guest::new(version, command, stage, kill_mark, protocol, later()));
+            return CallStatus::Later;
+        }
         Err(text) => {
             reply.error(&text);
             return CallStatus::Done;
         }
     };
-    let kill_mark = version.terms.plugin.kill_mark();
-    let protocol = reply.protocol();
-    if version.habit(command).is_slow() {
-        let (unbegun, completion) = (Some((caller.clone(), argv.into())), later());
-        let (started, spent, slices) = (Instant::now(), Duration::ZERO, 0);
-        overstay.admit(Guest {
-            version,
-            command,
-            instance,
-            unbegun,
-            kill_mark,
-            started,
-            spent,
-            slices,
-            protocol,
-            completion,
-        });
-        return CallStatus::Later;
-    }
     let sampling = instance.begin_call(command, caller, argv);
     let allowance = &version.terms.services.allowance;
     version.terms.services.ticker.touch();
@@ -83,27 +83,24 @@ pub(crate) fn begin(
                 Some(started) => (started, started.elapsed().min(FIRST_SLICE_MAX)),
                 None => (Instant::now() - SLICE, SLICE),
             };
-            let (unbegun, slices, completion) = (None, 1, later());
-            overstay.admit(Guest {
-                version,
-                command,
-                instance,
-                unbegun,
-                kill_mark,
-                started,
-                spent,
-                slices,
-                protocol,
-                completion,
-            });
+            let stage = Stage::Begun(instance);
+            let guest = Guest::new(version, command, stage, kill_mark, protocol, later());
+            overstay.admit(Guest { started, spent, slices: 1, ..guest });
             CallStatus::Later
         }
     }
 }
 
-/// An instance for a call, or why the call may not begin: said before it costs this thread a slice.
+/// An instance for a call on this thread, which may become one that overstays.
 #[inline]
-fn admitted(version: &Version, argv: Argv<'_>) -> Result<Instance, String> {
+fn instance(version: &Version) -> Option<Instance> {
+    let room = version.terms.plugin.overstaying.load(Relaxed) < OVERSTAYING_PER_PLUGIN_MAX;
+    room.then(|| version.instance()).flatten()
+}
+
+/// Why a call may not begin, if it may not: said before it costs anybody a slice.
+#[inline]
+fn may_begin(version: &Version, argv: Argv<'_>) -> Result<(), String> {
     let plugin = &version.terms.plugin;
     if let Some(pause) = plugin.breaker.pause() {
         plugin.breaker.refuse();
@@ -113,10 +110,7 @@ fn admitted(version: &Version, argv: Argv<'_>) -> Result<Instance, String> {
         return Err(texts::arguments_too_large(&plugin.name, &version.terms.limits));
     }
     let may_begin = version.terms.services.allowance.may_begin(Instant::now);
-    may_begin.map_err(|limit| texts::quota("cpu-ms-per-s", limit))?;
-    let room = plugin.overstaying.load(Relaxed) < OVERSTAYING_PER_PLUGIN_MAX;
-    let instance = room.then(|| version.instance()).flatten();
-    instance.ok_or_else(|| texts::too_many_calls(&plugin.name))
+    may_begin.map_err(|limit| texts::quota("cpu-ms-per-s", limit))
 }
 
 /// Says the answer to the client, counts the call, keeps or drops the instance.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::Duration;
 
 /// The longest call that its caller's thread should have to run.
-const SHORT_MAX: Duration = Duration::from_micros(250);
+const SHORT_MAX: Duration = Duration::from_millis(1);
 /// Short calls in a row after a long one until calls begin on their callers' threads again.
 const APART: u8 = 32;
 

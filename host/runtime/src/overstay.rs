@@ -20,19 +20,25 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::calls;
 use crate::failure::Failure;
 use crate::instance::{Answer, Instance, Progress};
+use crate::limits::OVERSTAYING_PER_PLUGIN_MAX;
 use crate::meter::Usage;
 use crate::plugin::Plugin;
 use crate::standing::Standing;
 use crate::tally::Cost;
 use crate::version::Version;
 
-/// A call that overstays.
+/// How far a call is.
+pub(crate) enum Stage {
+    /// It has not begun, and has no instance yet: who calls with what.
+    Waiting(Caller, OwnedArgv),
+    Begun(Instance),
+}
+
+/// A call that overstays, or waits to begin.
 pub(crate) struct Guest {
     pub(crate) version: Arc<Version>,
     pub(crate) command: u32,
-    pub(crate) instance: Instance,
-    /// Who calls with what, if the call has not begun yet.
-    pub(crate) unbegun: Option<(Caller, OwnedArgv)>,
+    pub(crate) stage: Stage,
     /// See [`Plugin::kill_mark`](crate::plugin::Plugin::kill_mark).
     pub(crate) kill_mark: u64,
     pub(crate) started: Instant,
@@ -44,10 +50,56 @@ pub(crate) struct Guest {
     pub(crate) completion: Completion,
 }
 
+impl Guest {
+    /// A call that has used nothing yet.
+    pub(crate) fn new(
+        version: Arc<Version>,
+        command: u32,
+        stage: Stage,
+        kill_mark: u64,
+        protocol: Protocol,
+        completion: Completion,
+    ) -> Self {
+        let (started, spent, slices) = (Instant::now(), Duration::ZERO, 0);
+        Self { version, command, stage, kill_mark, started, spent, slices, protocol, completion }
+    }
+}
+
 /// The calls of one plugin.
 struct Party {
     plugin: Arc<Plugin>,
+    /// Those that have begun, in the order of their turns.
     guests: VecDeque<Guest>,
+    /// Those that have not, in the order in which they came.
+    waiting: VecDeque<Guest>,
+}
+
+impl Party {
+    fn push(&mut self, guest: Guest) {
+        match guest.stage {
+            Stage::Begun(_) => self.guests.push_back(guest),
+            Stage::Waiting(..) => self.waiting.push_back(guest),
+        }
+    }
+
+    /// The next one: new calls come first, so that short ones need not wait for long ones, as long
+    /// as not too many have begun.
+    fn pop(&mut self) -> Option<Guest> {
+        let may_begin = self.plugin.overstaying.load(Relaxed) < OVERSTAYING_PER_PLUGIN_MAX;
+        let new = may_begin.then(|| self.waiting.pop_front()).flatten();
+        // None of them may be here: another thread has them.
+        new.or_else(|| self.guests.pop_front()).or_else(|| self.waiting.pop_front())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.guests.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Whether one that would be next was killed.
+    fn is_killed(&self) -> bool {
+        let mut next = self.guests.front().into_iter().chain(self.waiting.front());
+        next.any(|guest| guest.kill_mark != self.plugin.kill_mark())
+    }
 }
 
 #[derive(Default)]
@@ -85,7 +137,11 @@ impl Overstay {
 
     /// Takes a call over.
     pub(crate) fn admit(&self, guest: Guest) {
-        guest.version.terms.plugin.overstaying.fetch_add(1, Relaxed);
+        let plugin = &guest.version.terms.plugin;
+        match guest.stage {
+            Stage::Begun(_) => plugin.overstaying.fetch_add(1, Relaxed),
+            Stage::Waiting(..) => plugin.apart.fetch_add(1, Relaxed),
+        };
         self.shared.queue.lock().push(guest);
         self.shared.arrived.notify_one();
     }
@@ -107,10 +163,13 @@ impl Queue {
         // Not by their names: every tenant may have one of that name.
         let plugin = &guest.version.terms.plugin;
         match self.parties.iter_mut().find(|party| Arc::ptr_eq(&party.plugin, plugin)) {
-            Some(party) => party.guests.push_back(guest),
+            Some(party) => party.push(guest),
             None => {
                 let plugin = Arc::clone(plugin);
-                self.parties.push_back(Party { plugin, guests: VecDeque::from([guest]) });
+                let (guests, waiting) = (VecDeque::new(), VecDeque::new());
+                let mut party = Party { plugin, guests, waiting };
+                party.push(guest);
+                self.parties.push_back(party);
             }
         }
     }
@@ -118,14 +177,10 @@ impl Queue {
     /// The next call of the plugin whose turn it is; that plugin goes to the end. Calls that were
     /// killed wait for nobody's slice.
     fn pop(&mut self) -> Option<Guest> {
-        let is_killed = |party: &Party| {
-            let first = party.guests.front();
-            first.is_some_and(|guest| guest.kill_mark != party.plugin.kill_mark())
-        };
-        let turn = self.parties.iter().position(is_killed).unwrap_or(0);
+        let turn = self.parties.iter().position(Party::is_killed).unwrap_or(0);
         let mut party = self.parties.remove(turn)?;
-        let guest = party.guests.pop_front();
-        if !party.guests.is_empty() {
+        let guest = party.pop();
+        if !party.is_empty() {
             self.parties.push_back(party);
         }
         guest
@@ -166,20 +221,16 @@ fn serve(mut guest: Guest) -> Option<Guest> {
     } else {
         terms.services.ticker.touch();
         let before = thread_cpu();
-        if let Some((caller, argv)) = guest.unbegun.take() {
-            let _ = guest.instance.begin_call(guest.command, &caller, argv.as_argv());
-        }
-        guest.slices += 1;
-        let poll = || guest.instance.poll(Some(Instant::now()), guest.spent);
-        let progress = catch_unwind(AssertUnwindSafe(poll));
+        let progress = catch_unwind(AssertUnwindSafe(|| poll(&mut guest)));
         guest.spent += thread_cpu().saturating_sub(before);
         match progress {
-            Ok(Progress::Running) if guest.spent < budget => return Some(guest),
-            Ok(Progress::Running) => Failure::Timeout,
-            Ok(Progress::Answered(answer, usage)) => {
+            Ok(Some(Progress::Running)) if guest.spent < budget => return Some(guest),
+            Ok(Some(Progress::Running)) => Failure::Timeout,
+            Ok(Some(Progress::Answered(answer, usage))) => {
                 finish(guest, answer, usage);
                 return None;
             }
+            Ok(None) => Failure::NoRoom,
             Err(_) => Failure::Panic,
         }
     };
@@ -187,15 +238,37 @@ fn serve(mut guest: Guest) -> Option<Guest> {
     None
 }
 
+/// Begins a call or goes on with it; `None` when there is no instance for it.
+fn poll(guest: &mut Guest) -> Option<Progress> {
+    guest.slices += 1;
+    let now = Instant::now();
+    if let Stage::Waiting(caller, argv) = &guest.stage {
+        let mut instance = guest.version.instance()?;
+        let _ = instance.begin_call(guest.command, caller, argv.as_argv());
+        guest.stage = Stage::Begun(instance);
+        let plugin = &guest.version.terms.plugin;
+        plugin.apart.fetch_sub(1, Relaxed);
+        plugin.overstaying.fetch_add(1, Relaxed);
+    }
+    match &mut guest.stage {
+        Stage::Begun(instance) => Some(instance.poll(Some(now), guest.spent)),
+        Stage::Waiting(..) => None,
+    }
+}
+
 fn finish(guest: Guest, answer: Answer, usage: Usage) {
-    let Guest { version, command, instance, started, spent, slices, protocol, completion, .. } =
-        guest;
+    let Guest { version, command, stage, started, spent, slices, protocol, completion, .. } = guest;
     let mut reply = Writer::new(protocol);
     version.terms.services.allowance.charge(spent);
     version.habit(command).took(spent);
     let cost = Some(Cost::of_guest(spent, started.elapsed(), slices > 1));
-    calls::finish(&version, command, Some(instance), answer, usage, cost, &mut reply);
-    version.terms.plugin.overstaying.fetch_sub(1, Relaxed);
+    let plugin = &version.terms.plugin;
+    let (instance, counted) = match stage {
+        Stage::Begun(instance) => (Some(instance), &plugin.overstaying),
+        Stage::Waiting(..) => (None, &plugin.apart),
+    };
+    calls::finish(&version, command, instance, answer, usage, cost, &mut reply);
+    counted.fetch_sub(1, Relaxed);
     let deliver = || completion(reply.take_data());
     // Whoever waits may be gone in any way it likes; this thread goes on.
     let _ = catch_unwind(AssertUnwindSafe(deliver));

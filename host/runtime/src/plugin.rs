@@ -39,6 +39,8 @@ pub(crate) struct Plugin {
     pub(crate) breaker: Breaker,
     /// Calls that overstay now.
     pub(crate) overstaying: AtomicU32,
+    /// Calls that wait to begin on the threads of those.
+    pub(crate) apart: AtomicU32,
     /// Instances that exist now, busy and idle, of all versions.
     pub(crate) instances: AtomicU32,
     /// Memory of those instances.
@@ -58,6 +60,7 @@ impl Plugin {
             counters: Counters::default(),
             breaker: Breaker::default(),
             overstaying: AtomicU32::new(0),
+            apart: AtomicU32::new(0),
             instances: AtomicU32::new(0),
             memory_bytes: AtomicU64::new(0),
             kills: AtomicU64::new(0),
@@ -68,7 +71,12 @@ impl Plugin {
     /// Stops the calls in flight; how many there were.
     pub(crate) fn kill(&self) -> u32 {
         self.kills.fetch_add(1, Relaxed);
-        self.overstaying.load(Relaxed)
+        self.in_flight()
+    }
+
+    /// Calls that are neither finished nor on their callers' threads.
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.overstaying.load(Relaxed) + self.apart.load(Relaxed)
     }
 
     /// A mark to compare later: another one means that KILL was said since.

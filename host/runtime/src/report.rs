@@ -65,7 +65,7 @@ pub(crate) fn info(version: &Version, reply: &mut Writer) {
     number(reply, "instances", plugin.instances.load(Relaxed).into());
     number(reply, "idle-instances", version.pool.idle() as u64);
     number(reply, "memory-bytes", plugin.memory_bytes.load(Relaxed));
-    number(reply, "calls-overstaying", plugin.overstaying.load(Relaxed).into());
+    number(reply, "calls-overstaying", plugin.in_flight().into());
 }
 
 /// `PLUGIN STATS`: the sums of every plugin.

@@ -77,6 +77,9 @@ impl Worker {
         if self.connections[place].session.closing {
             self.take_leave(place);
         }
+        if self.connections[place].refused > 0 {
+            self.begin_rest(place);
+        }
         if fate == Fate::Idle {
             fate = self.send_replies(place);
         }
@@ -225,6 +228,7 @@ impl Worker {
             self.deadlines.insert((at, connection.session.id));
         }
         connection.wrote |= execution.may_write;
+        connection.refused += u32::from(execution.over_quota);
         connection.waiting = !matches!(execution.answer, Answer::Now);
         let took = self.stopwatch.lap_outer();
         if !matches!(execution.answer, Answer::WhenReady(_)) {

@@ -69,8 +69,8 @@ fn artifact(folder: &Path, messages: &[u8]) -> Option<PathBuf> {
         let is_ours =
             message["manifest_path"].as_str().is_some_and(|path| Path::new(path) == manifest);
         let files = message["filenames"].as_array().filter(|_| is_ours);
-        let wasm = files.into_iter().flatten().filter_map(Value::as_str);
-        found = wasm.filter(|file| file.ends_with(".wasm")).last().map(PathBuf::from).or(found);
+        let mut wasm = files.into_iter().flatten().filter_map(Value::as_str);
+        found = wasm.rfind(|file| file.ends_with(".wasm")).map(PathBuf::from).or(found);
     }
     found
 }

@@ -22,6 +22,10 @@ pub(super) fn run(
     let fields = fields(&info);
     let fields = fields.iter().map(|(name, value)| match (name.as_str(), number(value)) {
         ("loaded-at-ms", Some(ms)) => ("loaded", format!("{} UTC", moment(ms))),
+        ("paused-until-ms" | "last-failure-at-ms", Some(0)) => (name.as_str(), String::new()),
+        ("paused-until-ms" | "last-failure-at-ms", Some(ms)) => {
+            (name.trim_end_matches("-ms"), format!("{} UTC", moment(ms)))
+        }
         (name, _) => (name, text(value)),
     });
     Ok(write_fields(out, &fields.collect::<Vec<_>>())?)

@@ -21,9 +21,11 @@ pub(super) fn run(client: &mut Client, json: bool, out: &mut dyn Write) -> Resul
         ("version", Align::Left),
         ("commands", Align::Right),
         ("state", Align::Left),
+        ("reason", Align::Left),
     ]);
     for plugin in &plugins {
-        table.row(["name", "version", "commands", "state"].map(|name| text(get(plugin, name))));
+        let columns = ["name", "version", "commands", "state", "reason"];
+        table.row(columns.map(|name| text(get(plugin, name))));
     }
     Ok(table.write(out)?)
 }

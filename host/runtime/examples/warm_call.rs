@@ -5,62 +5,16 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "its output is what it is for")]
 
+mod stub;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-use reef_engine::backend::{
-    Backend, Batch, CallStatus, Caller, CommandColumns, Completion, Extension, Items, Outcome,
-    PluginCommand, StepError,
-};
-use reef_engine::command::{Command, Runner};
-use reef_engine::grants::Grants;
+use reef_engine::backend::{CallStatus, Caller, Completion, Extension};
 use reef_resp::{OwnedArgv, Protocol, Writer};
 use reef_runtime::{GrantRequest, LoadRequest, Options, Plugins, Runtime, Source};
 
-/// Says OK to everything.
-#[derive(Default)]
-struct Stub {
-    commands: Mutex<Vec<Arc<Command>>>,
-}
-
-impl Backend for Stub {
-    fn read(
-        &self,
-        _caller: &Caller,
-        _grants: &Grants,
-        commands: CommandColumns<'_>,
-        watch: Items<'_>,
-        replies: &mut Writer,
-        versions: &mut Vec<u64>,
-    ) -> Result<(), StepError> {
-        commands.counts.iter().for_each(|_| replies.nil());
-        versions.extend(watch.lengths.iter().map(|_| 0));
-        Ok(())
-    }
-
-    fn apply(
-        &self,
-        _caller: &Caller,
-        _grants: &Grants,
-        batch: &Batch<'_>,
-        replies: &mut Writer,
-    ) -> Result<Outcome, StepError> {
-        if !batch.discard_replies {
-            batch.commands.counts.iter().for_each(|_| replies.ok());
-        }
-        Ok(Outcome::Applied)
-    }
-
-    fn set_plugin_commands(&self, commands: Vec<Arc<Command>>) -> Result<(), String> {
-        *self.commands.lock() = commands;
-        Ok(())
-    }
-
-    fn now_ms(&self) -> u64 {
-        0
-    }
-}
+use stub::Stub;
 
 /// Rounds of which the best and the median are shown.
 const ROUNDS: usize = 15;
@@ -89,21 +43,12 @@ impl Bench {
         began.elapsed()
     }
 
-    fn number(&self, name: &str) -> PluginCommand {
-        let commands = self.backend.commands.lock();
-        let command = commands.iter().find(|command| command.name == name);
-        match command.expect("the command is there").runner {
-            Runner::Plugin(number) => number,
-            _ => unreachable!("a plugin's command"),
-        }
-    }
-
     /// Prints nanoseconds per call of `words`.
     fn measure(&self, what: &str, words: &[&str]) {
         if std::env::args().nth(1).is_some_and(|part| !what.contains(&part)) {
             return;
         }
-        let number = self.number(words[0]);
+        let number = self.backend.number(words[0]);
         let argv: OwnedArgv = words.iter().collect();
         let caller = Caller { client_id: 1, user: "default".into(), database: 0 };
         let mut reply = Writer::new(Protocol::Resp2);

@@ -7,13 +7,16 @@ use std::time::{Duration, Instant};
 use reef_engine::backend::{CallStatus, Caller, Completion};
 use reef_resp::{Argv, Writer};
 
-use crate::border::CommandError;
+use crate::border::{CommandError, Level};
+use crate::breaker::Pause;
 use crate::desk::Sampling;
 use crate::failure::Failure;
 use crate::instance::{Answer, Instance, Progress};
-use crate::limits::{ERROR_BYTES_MAX, OVERSTAYING_PER_PLUGIN_MAX, SLICE_TICKS};
+use crate::limits::{
+    APART_BYTES_MAX, APART_PER_PLUGIN_MAX, ERROR_BYTES_MAX, OVERSTAYING_PER_PLUGIN_MAX, SLICE_TICKS,
+};
 use crate::meter::Usage;
-use crate::overstay::{Guest, Overstay};
+use crate::overstay::{Guest, Overstay, Stage};
 use crate::tally::{Cost, Ending, FIRST_SLICE_MAX, Sample};
 use crate::version::Version;
 use crate::{texts, walk};
@@ -32,27 +35,31 @@ pub(crate) fn begin(
     overstay: &Overstay,
 ) -> CallStatus {
     let plugin = &version.terms.plugin;
-    if let Some(pause) = plugin.breaker.pause() {
-        reply.error(&texts::paused(&plugin.name, pause.failures, pause.wait_ms));
-        return CallStatus::Done;
-    }
-    if argv.bytes() as u64 > version.terms.limits.bytes {
-        reply.error(&texts::arguments_too_large(&plugin.name, &version.terms.limits));
-        return CallStatus::Done;
-    }
-    let allowance = &version.terms.services.allowance;
-    if let Err(limit) = allowance.may_begin(Instant::now) {
-        reply.error(&texts::quota("cpu-ms-per-s", limit));
-        return CallStatus::Done;
-    }
-    // Refused before it costs this thread a slice.
-    let room = plugin.overstaying.load(Relaxed) < OVERSTAYING_PER_PLUGIN_MAX;
-    let Some(mut instance) = room.then(|| version.instance()).flatten() else {
-        reply.error(&texts::too_many_calls(&plugin.name));
-        return CallStatus::Done;
+    let is_apart = version.habit(command).is_slow() && argv.bytes() <= APART_BYTES_MAX;
+    let admitted = may_begin(&version, argv).and_then(|()| {
+        let instance = if is_apart { None } else { instance(&version) };
+        let has_room = match is_apart {
+            true => plugin.apart.load(Relaxed) < APART_PER_PLUGIN_MAX,
+            false => instance.is_some(),
+        };
+        has_room.then_some(instance).ok_or_else(|| texts::too_many_calls(&plugin.name))
+    });
+    let kill_mark = plugin.kill_mark();
+    let protocol = reply.protocol();
+    let mut instance = match admitted {
+        Ok(Some(instance)) => instance,
+        Ok(None) => {
+            let stage = Stage::Waiting(caller.clone(), argv.into());
+            overstay.admit(Guest::new(version, command, stage, kill_mark, protocol, later()));
+            return CallStatus::Later;
+        }
+        Err(text) => {
+            reply.error(&text);
+            return CallStatus::Done;
+        }
     };
     let sampling = instance.begin_call(command, caller, argv);
-    let kill_mark = plugin.kill_mark();
+    let allowance = &version.terms.services.allowance;
     version.terms.services.ticker.touch();
     let is_sampled = sampling == Sampling::Measure;
     let started = (is_sampled || allowance.is_limited()).then(Instant::now);
@@ -61,30 +68,49 @@ pub(crate) fn begin(
             let took = started.map(|started| started.elapsed());
             if let Some(took) = took {
                 allowance.charge(took.min(FIRST_SLICE_MAX));
+                // The first call of an instance is long for its own reasons.
+                if instance.calls() > 1 {
+                    version.habit(command).took(took);
+                }
             }
             let cost = took.filter(|_| is_sampled).map(Cost::of_sample);
             finish(&version, command, Some(instance), answer, usage, cost, reply);
             CallStatus::Done
         }
         Progress::Running => {
+            version.habit(command).overstayed();
             let (started, spent) = match started {
                 Some(started) => (started, started.elapsed().min(FIRST_SLICE_MAX)),
                 None => (Instant::now() - SLICE, SLICE),
             };
-            let guest = Guest {
-                version,
-                command,
-                instance,
-                kill_mark,
-                started,
-                spent,
-                protocol: reply.protocol(),
-                completion: later(),
-            };
-            overstay.admit(guest);
+            let stage = Stage::Begun(instance);
+            let guest = Guest::new(version, command, stage, kill_mark, protocol, later());
+            overstay.admit(Guest { started, spent, slices: 1, ..guest });
             CallStatus::Later
         }
     }
+}
+
+/// An instance for a call on this thread, which may become one that overstays.
+#[inline]
+fn instance(version: &Version) -> Option<Instance> {
+    let room = version.terms.plugin.overstaying.load(Relaxed) < OVERSTAYING_PER_PLUGIN_MAX;
+    room.then(|| version.instance()).flatten()
+}
+
+/// Why a call may not begin, if it may not: said before it costs anybody a slice.
+#[inline]
+fn may_begin(version: &Version, argv: Argv<'_>) -> Result<(), String> {
+    let plugin = &version.terms.plugin;
+    if let Some(pause) = plugin.breaker.pause() {
+        plugin.breaker.refuse();
+        return Err(texts::paused(&plugin.name, pause.failures, pause.wait_ms));
+    }
+    if argv.bytes() as u64 > version.terms.limits.bytes {
+        return Err(texts::arguments_too_large(&plugin.name, &version.terms.limits));
+    }
+    let may_begin = version.terms.services.allowance.may_begin(Instant::now);
+    may_begin.map_err(|limit| texts::quota("cpu-ms-per-s", limit))
 }
 
 /// Says the answer to the client, counts the call, keeps or drops the instance.
@@ -131,9 +157,14 @@ pub(crate) fn finish(
 fn fail(version: &Version, failure: &Failure, reply: &mut Writer) -> Ending {
     let text = failure.text(version.name(), &version.terms.limits);
     reply.error(&text);
-    version.terms.note(crate::border::Level::Error, &text);
+    version.terms.note(Level::Error, &text);
     if failure.is_the_plugins() {
-        version.terms.plugin.breaker.failure();
+        let now_ms = version.terms.services.backend.now_ms();
+        if let Some(pause) = version.terms.plugin.breaker.failure(now_ms, &text) {
+            let Pause { failures, wait_ms } = pause;
+            let line = format!("paused for {wait_ms} ms after {failures} failures in a row");
+            version.terms.note(Level::Warning, &line);
+        }
     }
     Ending::from(failure)
 }

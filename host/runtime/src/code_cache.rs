@@ -38,7 +38,7 @@ pub(crate) struct CodeCache {
 }
 
 /// The name of an entry.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Name(blake3::Hash);
 
 impl Name {

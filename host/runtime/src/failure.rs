@@ -22,6 +22,8 @@ pub(crate) enum Failure {
     Killed,
     /// Its reply does not add up; why.
     InvalidReply(&'static str),
+    /// The machine had no room for its instance.
+    NoRoom,
     /// The host itself failed.
     Panic,
 }
@@ -38,6 +40,7 @@ impl Failure {
             Self::Timeout => texts::timeout(plugin, limits),
             Self::Killed => texts::killed(plugin),
             Self::InvalidReply(reason) => texts::invalid_reply(plugin, reason),
+            Self::NoRoom => texts::too_many_calls(plugin),
             Self::Panic => texts::panicked(plugin),
         }
     }
@@ -45,31 +48,25 @@ impl Failure {
     /// Whether it speaks against the plugin: what the operator stopped and what the host did
     /// wrong does not.
     pub(crate) fn is_the_plugins(&self) -> bool {
-        !matches!(self, Self::Killed | Self::Panic)
+        !matches!(self, Self::Killed | Self::NoRoom | Self::Panic)
     }
 }
 
-/// A budget that ran out inside a host function that has no error of its own: stops the guest.
+/// What stops the guest inside a host function that has no error for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exhausted {
+pub(crate) enum Stopped {
+    /// The budget of host calls ran out.
     HostCalls,
+    /// The operator said KILL.
+    Killed,
 }
-
-impl std::fmt::Display for Exhausted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(texts::QUOTA_HOST_CALLS)
-    }
-}
-
-impl std::error::Error for Exhausted {}
-
-/// The backend ended the call: stops the guest, as KILL does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stopped;
 
 impl std::fmt::Display for Stopped {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("stopped by the backend")
+        f.write_str(match self {
+            Self::HostCalls => texts::QUOTA_HOST_CALLS,
+            Self::Killed => texts::TOLD_TO_STOP,
+        })
     }
 }
 

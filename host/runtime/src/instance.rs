@@ -16,14 +16,15 @@ use std::time::{Duration, Instant};
 
 use reef_engine::backend::Caller;
 use reef_resp::Argv;
-use wasmtime::{Store, Trap};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
 use crate::border::{Cause, CommandError, HandlerOutcome, ManifestClaim, Replies};
 use crate::desk::{self, Arguments, Order, Sampling};
-use crate::failure::{Exhausted, Failure, Stopped};
-use crate::limits::{INSTANCES_PER_PLUGIN_MAX, SLICE_TICKS};
+use crate::failure::{Failure, Stopped};
+use crate::limits::{FURTHER_SLICE_TICKS, INSTANCES_PER_PLUGIN_MAX, SLICE_TICKS};
 use crate::meter::{Refused, Usage};
-use crate::plugin::{Plugin, Terms};
+use crate::places::Place;
+use crate::plugin::{Services, Terms};
 use crate::program::{Handler, Program};
 use crate::state::State;
 
@@ -64,7 +65,7 @@ impl Instance {
     /// A new instance; the guest starts with the first order. `None` when the plugin has as many
     /// as it may.
     pub(crate) fn new(program: &Arc<Program>, terms: &Arc<Terms>) -> Option<Self> {
-        let permit = Permit::take(&terms.plugin)?;
+        let permit = Permit::take(program, terms)?;
         let task = Box::pin(serve(Arc::clone(program), Arc::clone(terms)));
         Some(Self { task, calls: 0, user: Arc::default(), _permit: permit })
     }
@@ -109,20 +110,38 @@ impl Instance {
     }
 }
 
-/// The right of an instance to exist.
-struct Permit(Arc<Plugin>);
+/// The right of an instance to exist: counted with its plugin, its tenant and the machine.
+struct Permit {
+    terms: Arc<Terms>,
+    /// None while it is not known yet whether there is room.
+    place: Option<Place>,
+}
 
 impl Permit {
-    fn take(plugin: &Arc<Plugin>) -> Option<Self> {
-        let permit = Self(Arc::clone(plugin));
-        let before = plugin.instances.fetch_add(1, Relaxed);
-        (before < INSTANCES_PER_PLUGIN_MAX).then_some(permit)
+    fn take(program: &Program, terms: &Arc<Terms>) -> Option<Self> {
+        let mut permit = Self { terms: Arc::clone(terms), place: None };
+        let Services { tenant, instances, .. } = &*terms.services;
+        let of_plugin = terms.plugin.instances.fetch_add(1, Relaxed);
+        instances.fetch_add(1, Relaxed);
+        let is_allowed = || instances.load(Relaxed) <= program.places.max_of_tenant();
+        if of_plugin >= INSTANCES_PER_PLUGIN_MAX {
+            return None;
+        }
+        if !is_allowed() {
+            program.places.make_room(Some(tenant), is_allowed);
+            if !is_allowed() {
+                return None;
+            }
+        }
+        permit.place = Some(program.places.take(program.weight)?);
+        Some(permit)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.instances.fetch_sub(1, Relaxed);
+        self.terms.plugin.instances.fetch_sub(1, Relaxed);
+        self.terms.services.instances.fetch_sub(1, Relaxed);
     }
 }
 
@@ -130,7 +149,7 @@ impl Drop for Permit {
 async fn serve(program: Arc<Program>, terms: Arc<Terms>) {
     let mut store = Store::new(program.engine(), State::new(Arc::clone(&terms)));
     store.limiter(|state| &mut state.meter);
-    store.epoch_deadline_async_yield_and_update(SLICE_TICKS);
+    store.epoch_deadline_async_yield_and_update(FURTHER_SLICE_TICKS);
     store.set_hostcall_fuel(terms.limits.bytes as usize);
     let mut handler = None;
     loop {
@@ -192,11 +211,13 @@ async fn run(
 
 /// Finds the name of what stopped the guest.
 fn name(error: &wasmtime::Error, state: &State) -> Failure {
-    if let Some(Exhausted::HostCalls) = error.downcast_ref() {
-        return Failure::HostCalls;
+    if error.is::<PoolConcurrencyLimitError>() {
+        return Failure::NoRoom;
     }
-    if error.is::<Stopped>() {
-        return Failure::Killed;
+    match error.downcast_ref() {
+        Some(Stopped::HostCalls) => return Failure::HostCalls,
+        Some(Stopped::Killed) => return Failure::Killed,
+        None => {}
     }
     match state.meter.refused() {
         Some(Refused::Memory) => return Failure::Memory,

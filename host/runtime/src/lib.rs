@@ -7,7 +7,8 @@
 //! operator granted. They know neither sockets nor the keyspace.
 //!
 //! A call runs on its caller's thread for one slice of one to two milliseconds. What is not
-//! finished then moves, as it is, to threads of the runtime. Every call has budgets of CPU, memory,
+//! finished then moves, as it is, to threads of the runtime, and the next calls of that command begin
+//! there. Every call has budgets of CPU, memory,
 //! host calls and bytes; an instance that exceeds one is dropped, and a plugin that keeps failing
 //! is paused. Compiling takes place on threads of its own.
 //!
@@ -23,6 +24,7 @@ mod code_cache;
 mod counters;
 mod desk;
 mod failure;
+mod habit;
 mod imports;
 mod inspection;
 mod instance;
@@ -35,6 +37,7 @@ mod meter;
 mod notice;
 mod options;
 mod overstay;
+mod places;
 mod plugin;
 mod plugins;
 mod pool;
@@ -43,6 +46,7 @@ mod registry;
 mod report;
 mod request;
 mod runtime;
+mod standing;
 mod state;
 mod tally;
 mod texts;

@@ -79,8 +79,14 @@ fn size(name: &str, value: &[u8], min: u64, max: u64) -> Result<u64, String> {
 /// Epoch ticks after which a call that still runs leaves the caller's thread. A tick is a
 /// millisecond, so the first slice is one to two of them.
 pub(crate) const SLICE_TICKS: u64 = 2;
+/// Epoch ticks of every further slice: short, so that budgets and kills are looked at often.
+pub(crate) const FURTHER_SLICE_TICKS: u64 = 1;
 /// Calls of one plugin that may overstay at the same time.
 pub(crate) const OVERSTAYING_PER_PLUGIN_MAX: u32 = 64;
+/// Calls of one plugin that may wait to begin on the threads of those that overstay ...
+pub(crate) const APART_PER_PLUGIN_MAX: u32 = 1_024;
+/// ... and how many bytes the arguments of each may have: longer ones begin on their callers' threads.
+pub(crate) const APART_BYTES_MAX: usize = 64 << 10;
 /// Instances of one plugin, busy and idle.
 pub(crate) const INSTANCES_PER_PLUGIN_MAX: u32 = 128;
 /// Calls after which an instance is replaced by a fresh one.

@@ -146,10 +146,9 @@ impl House {
             });
         self.services.allowance.may_load(count, code_bytes)?;
         let kept = is_kept.then(|| Arc::from(bytes.as_slice()));
-        let (component, from_cache) = self.workshop.compile(bytes)?;
+        let (program, origin) = self.workshop.program(bytes)?;
         let compile_us = began.elapsed().as_micros() as u64;
-        let birth = Birth { component_bytes, from_cache, compile_us, kept };
-        let program = Arc::new(Program::new(&self.workshop.machine, &component)?);
+        let birth = Birth { component_bytes, origin, compile_us, kept };
         let trial = self.terms(&plugin, limits, config, Grants::default(), Vec::new());
         let manifest = describe(&program, &trial)?;
         let (grants, words) = decide(&name, &manifest, grants, before)?;

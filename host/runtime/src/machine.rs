@@ -3,12 +3,15 @@
 //! Instances come from a pool of address space when there is enough of it, from the operating
 //! system one by one otherwise: that is tried out when the machine is built.
 
+use std::sync::Arc;
+
 use wasmtime::component::Linker;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 use crate::imports;
-use crate::limits::TABLE_ELEMENTS_MAX;
+use crate::limits::{CORE_INSTANCES_MAX, TABLE_ELEMENTS_MAX};
 use crate::options::Options;
+use crate::places::Places;
 use crate::state::State;
 
 /// Address space of one linear memory: all that 32 bits reach, so that no bounds check is needed.
@@ -17,8 +20,8 @@ const MEMORY_RESERVATION: u64 = 4 << 30;
 const GUEST_STACK_BYTES: usize = 512 << 10;
 /// Stack of a call: the guest's part and the engine's step beneath a host function.
 const CALL_STACK_BYTES: usize = 2 << 20;
-/// Core instances, memories and tables per component that the pool counts on.
-const PARTS_PER_COMPONENT: u32 = 4;
+/// Tables per component that the pool counts on.
+pub(crate) const PARTS_PER_COMPONENT: u32 = 4;
 
 /// Compiles and links components.
 pub(crate) struct Machine {
@@ -26,6 +29,8 @@ pub(crate) struct Machine {
     pub(crate) linker: Linker<State>,
     /// Instances that the pool holds; `None` when memory comes on demand.
     pub(crate) pooled: Option<u32>,
+    /// Room for instances, wherever their memory comes from.
+    pub(crate) places: Arc<Places>,
 }
 
 impl Machine {
@@ -41,7 +46,8 @@ impl Machine {
         let mut linker = Linker::new(&engine);
         imports::engine::link(&mut linker)?;
         imports::context::link(&mut linker)?;
-        Ok(Self { engine, linker, pooled })
+        let places = Arc::new(Places::new(pooled.unwrap_or(options.instances_max.max(1))));
+        Ok(Self { engine, linker, pooled, places })
     }
 }
 
@@ -50,6 +56,8 @@ fn config(pooled: Option<u32>) -> Config {
     config
         .cranelift_opt_level(OptLevel::Speed)
         .epoch_interruption(true)
+        // One component's code takes no more than one core, and waits for no other's.
+        .parallel_compilation(false)
         .concurrency_support(false)
         .max_wasm_stack(GUEST_STACK_BYTES)
         .async_stack_size(CALL_STACK_BYTES)
@@ -65,13 +73,14 @@ fn config(pooled: Option<u32>) -> Config {
 }
 
 fn pool(instances: u32) -> PoolingAllocationConfig {
-    let parts = instances.saturating_mul(PARTS_PER_COMPONENT);
+    let tables = instances.saturating_mul(PARTS_PER_COMPONENT);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_stacks(instances)
         .total_memories(instances)
-        .total_core_instances(parts)
-        .total_tables(parts)
+        // They take no room of their own; each component has its limit.
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_MAX as u32))
+        .total_tables(tables)
         .table_elements(TABLE_ELEMENTS_MAX)
         .max_tables_per_module(PARTS_PER_COMPONENT)
         .max_component_instance_size(4 << 20)

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use wasmtime::ResourceLimiter;
 
 use crate::border::EngineError;
-use crate::failure::Exhausted;
+use crate::failure::Stopped;
 use crate::limits::{CORE_INSTANCES_MAX, Limits, MEMORIES_MAX, TABLE_ELEMENTS_MAX};
 use crate::plugin::Plugin;
 use crate::texts;
@@ -23,6 +23,8 @@ pub(crate) struct Usage {
     pub(crate) bytes: u64,
     /// Batches that found their guards stale.
     pub(crate) conflicts: u32,
+    /// Batches that were tried after such a one.
+    pub(crate) retries: u32,
     /// Memory of the instance after the call.
     pub(crate) memory_bytes: u64,
     /// How much of it came after the first instant.
@@ -46,6 +48,10 @@ pub(crate) struct Meter {
     memory_bytes_at_start: u64,
     refused: Option<Refused>,
     table_elements: usize,
+    /// Whether the last batch of this call lost its race.
+    is_behind: bool,
+    /// See [`Plugin::kill_mark`]; of the instant when the call began.
+    kill_mark: u64,
 }
 
 impl Meter {
@@ -58,6 +64,8 @@ impl Meter {
             memory_bytes_at_start: 0,
             refused: None,
             table_elements: 0,
+            is_behind: false,
+            kill_mark: 0,
         }
     }
 
@@ -65,6 +73,15 @@ impl Meter {
     pub(crate) fn begin(&mut self) {
         self.usage = Usage::default();
         self.refused = None;
+        self.is_behind = false;
+        self.kill_mark = self.plugin.kill_mark();
+    }
+
+    /// An error if the operator has said KILL since the call began: a host call that was not begun
+    /// before is not begun any more.
+    #[inline]
+    pub(crate) fn alive(&self) -> Result<(), Stopped> {
+        if self.plugin.kill_mark() == self.kill_mark { Ok(()) } else { Err(Stopped::Killed) }
     }
 
     /// The instance stands: what it has now is its base.
@@ -104,16 +121,23 @@ impl Meter {
         self.usage.bytes = self.usage.bytes.saturating_add(bytes);
     }
 
+    /// A batch is about to be tried.
+    #[inline]
+    pub(crate) fn batch(&mut self) {
+        self.usage.retries += u32::from(std::mem::take(&mut self.is_behind));
+    }
+
     /// A batch lost its race.
     pub(crate) fn conflict(&mut self) {
         self.usage.conflicts += 1;
+        self.is_behind = true;
     }
 
     /// One call of a host function that cannot say no: running out stops the guest.
     #[inline]
-    pub(crate) fn count(&mut self) -> Result<(), Exhausted> {
+    pub(crate) fn count(&mut self) -> Result<(), Stopped> {
         if self.usage.host_calls >= self.limits.host_calls {
-            return Err(Exhausted::HostCalls);
+            return Err(Stopped::HostCalls);
         }
         self.usage.host_calls += 1;
         Ok(())
@@ -205,9 +229,37 @@ mod tests {
         assert!(matches!(meter.step(1), Err(EngineError::QuotaExceeded(name)) if name == "bytes"));
         let refusal = meter.step(0);
         assert!(matches!(refusal, Err(EngineError::QuotaExceeded(name)) if name == "host-calls"));
-        assert_eq!(meter.count(), Err(Exhausted::HostCalls));
+        assert_eq!(meter.count(), Err(Stopped::HostCalls));
         meter.begin();
         assert_eq!(meter.step(10), Ok(()));
+    }
+
+    #[test]
+    fn a_kill_ends_the_calls_that_began_before_it() {
+        let mut meter = meter(Limits::default());
+        meter.begin();
+        assert_eq!(meter.alive(), Ok(()));
+        meter.plugin.kill();
+        assert_eq!(meter.alive(), Err(Stopped::Killed));
+        meter.begin();
+        assert_eq!(meter.alive(), Ok(()));
+    }
+
+    #[test]
+    fn a_batch_after_a_lost_race_is_a_retry() {
+        let mut meter = meter(Limits::default());
+        meter.begin();
+        meter.batch();
+        meter.conflict();
+        meter.batch();
+        meter.conflict();
+        meter.batch();
+        meter.batch();
+        assert_eq!((meter.usage().conflicts, meter.usage().retries), (2, 2));
+        meter.conflict();
+        meter.begin();
+        meter.batch();
+        assert_eq!(meter.usage().retries, 0);
     }
 
     #[test]

@@ -24,7 +24,7 @@ impl Default for Options {
         Self {
             cache_dir: None,
             overstay_threads: 1,
-            instances_max: 512,
+            instances_max: 4_096,
             bundled: Vec::new(),
             compile_timeout: Duration::from_secs(60),
         }

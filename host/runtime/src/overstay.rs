@@ -1,5 +1,6 @@
-//! Finishes the calls that did not end within their first slice, on threads of their own, so that
-//! a plugin that takes its time does not delay the other clients of its caller's thread.
+//! Finishes the calls that did not end within their first slice, and runs those of commands that are
+//! in the habit of it, on threads of their own, so that a plugin that takes its time does not delay
+//! the other clients of its caller's thread.
 //!
 //! Plugins take turns, and the calls of a plugin among themselves: one slice each. CPU time is
 //! read from the thread's clock, so that waiting for a core costs nobody's budget.
@@ -12,38 +13,93 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use reef_engine::backend::Completion;
-use reef_resp::{Protocol, Writer};
+use reef_engine::backend::{Caller, Completion};
+use reef_resp::{OwnedArgv, Protocol, Writer};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::calls;
 use crate::failure::Failure;
 use crate::instance::{Answer, Instance, Progress};
+use crate::limits::OVERSTAYING_PER_PLUGIN_MAX;
 use crate::meter::Usage;
+use crate::plugin::Plugin;
+use crate::standing::Standing;
 use crate::tally::Cost;
 use crate::version::Version;
 
-/// How much these threads step back for others (`nice`).
-const NICE: i32 = 5;
+/// How far a call is.
+pub(crate) enum Stage {
+    /// It has not begun, and has no instance yet: who calls with what.
+    Waiting(Caller, OwnedArgv),
+    Begun(Instance),
+}
 
-/// A call that overstays.
+/// A call that overstays, or waits to begin.
 pub(crate) struct Guest {
     pub(crate) version: Arc<Version>,
     pub(crate) command: u32,
-    pub(crate) instance: Instance,
+    pub(crate) stage: Stage,
     /// See [`Plugin::kill_mark`](crate::plugin::Plugin::kill_mark).
     pub(crate) kill_mark: u64,
     pub(crate) started: Instant,
     /// CPU time so far.
     pub(crate) spent: Duration,
+    /// Slices so far.
+    pub(crate) slices: u32,
     pub(crate) protocol: Protocol,
     pub(crate) completion: Completion,
 }
 
+impl Guest {
+    /// A call that has used nothing yet.
+    pub(crate) fn new(
+        version: Arc<Version>,
+        command: u32,
+        stage: Stage,
+        kill_mark: u64,
+        protocol: Protocol,
+        completion: Completion,
+    ) -> Self {
+        let (started, spent, slices) = (Instant::now(), Duration::ZERO, 0);
+        Self { version, command, stage, kill_mark, started, spent, slices, protocol, completion }
+    }
+}
+
 /// The calls of one plugin.
 struct Party {
-    plugin: Arc<str>,
+    plugin: Arc<Plugin>,
+    /// Those that have begun, in the order of their turns.
     guests: VecDeque<Guest>,
+    /// Those that have not, in the order in which they came.
+    waiting: VecDeque<Guest>,
+}
+
+impl Party {
+    fn push(&mut self, guest: Guest) {
+        match guest.stage {
+            Stage::Begun(_) => self.guests.push_back(guest),
+            Stage::Waiting(..) => self.waiting.push_back(guest),
+        }
+    }
+
+    /// The next one: new calls come first, so that short ones need not wait for long ones, as long
+    /// as not too many have begun.
+    fn pop(&mut self) -> Option<Guest> {
+        let may_begin = self.plugin.overstaying.load(Relaxed) < OVERSTAYING_PER_PLUGIN_MAX;
+        let new = may_begin.then(|| self.waiting.pop_front()).flatten();
+        // None of them may be here: another thread has them.
+        new.or_else(|| self.guests.pop_front()).or_else(|| self.waiting.pop_front())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.guests.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Whether one that would be next was killed.
+    fn is_killed(&self) -> bool {
+        let mut next = self.guests.front().into_iter().chain(self.waiting.front());
+        next.any(|guest| guest.kill_mark != self.plugin.kill_mark())
+    }
 }
 
 #[derive(Default)]
@@ -71,8 +127,7 @@ impl Overstay {
         let spawn = |number: usize| {
             let mine = Arc::clone(&shared);
             thread::Builder::new().name(format!("plugin-calls-{number}")).spawn(move || {
-                // Not being allowed to step back is no reason not to run.
-                let _ = rustix::process::nice(NICE);
+                Standing::Behind.take();
                 mine.run();
             })
         };
@@ -82,7 +137,11 @@ impl Overstay {
 
     /// Takes a call over.
     pub(crate) fn admit(&self, guest: Guest) {
-        guest.version.terms.plugin.overstaying.fetch_add(1, Relaxed);
+        let plugin = &guest.version.terms.plugin;
+        match guest.stage {
+            Stage::Begun(_) => plugin.overstaying.fetch_add(1, Relaxed),
+            Stage::Waiting(..) => plugin.apart.fetch_add(1, Relaxed),
+        };
         self.shared.queue.lock().push(guest);
         self.shared.arrived.notify_one();
     }
@@ -101,21 +160,27 @@ impl Drop for Overstay {
 
 impl Queue {
     fn push(&mut self, guest: Guest) {
-        let name = &guest.version.terms.plugin.name;
-        match self.parties.iter_mut().find(|party| party.plugin == *name) {
-            Some(party) => party.guests.push_back(guest),
+        // Not by their names: every tenant may have one of that name.
+        let plugin = &guest.version.terms.plugin;
+        match self.parties.iter_mut().find(|party| Arc::ptr_eq(&party.plugin, plugin)) {
+            Some(party) => party.push(guest),
             None => {
-                let plugin = Arc::clone(name);
-                self.parties.push_back(Party { plugin, guests: VecDeque::from([guest]) });
+                let plugin = Arc::clone(plugin);
+                let (guests, waiting) = (VecDeque::new(), VecDeque::new());
+                let mut party = Party { plugin, guests, waiting };
+                party.push(guest);
+                self.parties.push_back(party);
             }
         }
     }
 
-    /// The next call of the plugin whose turn it is; that plugin goes to the end.
+    /// The next call of the plugin whose turn it is; that plugin goes to the end. Calls that were
+    /// killed wait for nobody's slice.
     fn pop(&mut self) -> Option<Guest> {
-        let mut party = self.parties.pop_front()?;
-        let guest = party.guests.pop_front();
-        if !party.guests.is_empty() {
+        let turn = self.parties.iter().position(Party::is_killed).unwrap_or(0);
+        let mut party = self.parties.remove(turn)?;
+        let guest = party.pop();
+        if !party.is_empty() {
             self.parties.push_back(party);
         }
         guest
@@ -156,15 +221,16 @@ fn serve(mut guest: Guest) -> Option<Guest> {
     } else {
         terms.services.ticker.touch();
         let before = thread_cpu();
-        let poll = || guest.instance.poll(Some(Instant::now()), guest.spent);
-        let progress = catch_unwind(AssertUnwindSafe(poll));
+        let progress = catch_unwind(AssertUnwindSafe(|| poll(&mut guest)));
         guest.spent += thread_cpu().saturating_sub(before);
         match progress {
-            Ok(Progress::Running) => return Some(guest),
-            Ok(Progress::Answered(answer, usage)) => {
+            Ok(Some(Progress::Running)) if guest.spent < budget => return Some(guest),
+            Ok(Some(Progress::Running)) => Failure::Timeout,
+            Ok(Some(Progress::Answered(answer, usage))) => {
                 finish(guest, answer, usage);
                 return None;
             }
+            Ok(None) => Failure::NoRoom,
             Err(_) => Failure::Panic,
         }
     };
@@ -172,13 +238,37 @@ fn serve(mut guest: Guest) -> Option<Guest> {
     None
 }
 
+/// Begins a call or goes on with it; `None` when there is no instance for it.
+fn poll(guest: &mut Guest) -> Option<Progress> {
+    guest.slices += 1;
+    let now = Instant::now();
+    if let Stage::Waiting(caller, argv) = &guest.stage {
+        let mut instance = guest.version.instance()?;
+        let _ = instance.begin_call(guest.command, caller, argv.as_argv());
+        guest.stage = Stage::Begun(instance);
+        let plugin = &guest.version.terms.plugin;
+        plugin.apart.fetch_sub(1, Relaxed);
+        plugin.overstaying.fetch_add(1, Relaxed);
+    }
+    match &mut guest.stage {
+        Stage::Begun(instance) => Some(instance.poll(Some(now), guest.spent)),
+        Stage::Waiting(..) => None,
+    }
+}
+
 fn finish(guest: Guest, answer: Answer, usage: Usage) {
-    let Guest { version, command, instance, started, spent, protocol, completion, .. } = guest;
+    let Guest { version, command, stage, started, spent, slices, protocol, completion, .. } = guest;
     let mut reply = Writer::new(protocol);
     version.terms.services.allowance.charge(spent);
-    let cost = Some(Cost::of_guest(spent, started.elapsed()));
-    calls::finish(&version, command, Some(instance), answer, usage, cost, &mut reply);
-    version.terms.plugin.overstaying.fetch_sub(1, Relaxed);
+    version.habit(command).took(spent);
+    let cost = Some(Cost::of_guest(spent, started.elapsed(), slices > 1));
+    let plugin = &version.terms.plugin;
+    let (instance, counted) = match stage {
+        Stage::Begun(instance) => (Some(instance), &plugin.overstaying),
+        Stage::Waiting(..) => (None, &plugin.apart),
+    };
+    calls::finish(&version, command, instance, answer, usage, cost, &mut reply);
+    counted.fetch_sub(1, Relaxed);
     let deliver = || completion(reply.take_data());
     // Whoever waits may be gone in any way it likes; this thread goes on.
     let _ = catch_unwind(AssertUnwindSafe(deliver));

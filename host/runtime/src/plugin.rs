@@ -12,7 +12,7 @@ use crate::allowance::Allowance;
 use crate::border::Level;
 use crate::breaker::Breaker;
 use crate::counters::Counters;
-use crate::journal::Journal;
+use crate::journal::{Author, Journal};
 use crate::limits::Limits;
 use crate::tally::Tally;
 use crate::ticker::Ticker;
@@ -25,6 +25,8 @@ pub(crate) struct Services {
     pub(crate) tenant: Arc<str>,
     /// What the tenant's plugins may use together.
     pub(crate) allowance: Allowance,
+    /// Instances of them that exist now.
+    pub(crate) instances: AtomicU32,
 }
 
 /// What outlives a replacement: name, log, counters, statistics.
@@ -37,6 +39,8 @@ pub(crate) struct Plugin {
     pub(crate) breaker: Breaker,
     /// Calls that overstay now.
     pub(crate) overstaying: AtomicU32,
+    /// Calls that wait to begin on the threads of those.
+    pub(crate) apart: AtomicU32,
     /// Instances that exist now, busy and idle, of all versions.
     pub(crate) instances: AtomicU32,
     /// Memory of those instances.
@@ -56,6 +60,7 @@ impl Plugin {
             counters: Counters::default(),
             breaker: Breaker::default(),
             overstaying: AtomicU32::new(0),
+            apart: AtomicU32::new(0),
             instances: AtomicU32::new(0),
             memory_bytes: AtomicU64::new(0),
             kills: AtomicU64::new(0),
@@ -66,7 +71,12 @@ impl Plugin {
     /// Stops the calls in flight; how many there were.
     pub(crate) fn kill(&self) -> u32 {
         self.kills.fetch_add(1, Relaxed);
-        self.overstaying.load(Relaxed)
+        self.in_flight()
+    }
+
+    /// Calls that are neither finished nor on their callers' threads.
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.overstaying.load(Relaxed) + self.apart.load(Relaxed)
     }
 
     /// A mark to compare later: another one means that KILL was said since.
@@ -102,6 +112,7 @@ pub(crate) struct Terms {
 impl Terms {
     /// Writes a line to the plugin's log on the host's behalf.
     pub(crate) fn note(&self, level: Level, text: &str) {
-        self.plugin.journal.write(self.services.backend.now_ms(), level, text);
+        let now_ms = self.services.backend.now_ms();
+        self.plugin.journal.write(Author::Host, now_ms, level, text);
     }
 }

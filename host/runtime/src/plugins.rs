@@ -1,6 +1,7 @@
 //! The plugins of one tenant, behind [`Extension`].
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use reef_engine::backend::{
     Backend, CallStatus, Caller, Completion, Extension, PluginCommand, PluginQuotas,
@@ -30,6 +31,7 @@ impl Plugins {
             ticker: Arc::clone(&crew.ticker),
             tenant: tenant.into(),
             allowance: Allowance::default(),
+            instances: AtomicU32::new(0),
         };
         let house = House {
             workshop: Arc::clone(&crew.workshop),

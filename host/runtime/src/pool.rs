@@ -78,10 +78,16 @@ impl Pool {
     /// Drops the idle instances; busy ones follow when they come back.
     pub(crate) fn close(&self) {
         self.closed.store(true, Relaxed);
-        for shelf in &self.shelves {
+        self.drop_idle();
+    }
+
+    /// Drops the idle instances; how many there were.
+    pub(crate) fn drop_idle(&self) -> usize {
+        let drop_from = |shelf: &Mutex<Shelf>| {
             let idle = std::mem::take(&mut shelf.lock().idle);
-            drop(idle);
-        }
+            idle.len()
+        };
+        self.shelves.iter().map(drop_from).sum()
     }
 
     /// How many instances are idle.

@@ -1,12 +1,15 @@
 //! A component that was linked and found to be a command plugin.
 
+use std::sync::Arc;
+
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, TypedFunc};
 use wasmtime::{Engine, Store};
 
 use crate::border::{CallParameters, CallResult, DescribeResult};
 use crate::imports;
-use crate::machine::Machine;
+use crate::machine::{Machine, PARTS_PER_COMPONENT};
+use crate::places::Places;
 use crate::state::State;
 use crate::texts;
 
@@ -18,6 +21,9 @@ pub(crate) struct Program {
     pre: InstancePre<State>,
     describe: ComponentExportIndex,
     call: ComponentExportIndex,
+    /// Where its instances have to find room, and how much each needs.
+    pub(crate) places: Arc<Places>,
+    pub(crate) weight: u32,
 }
 
 /// The entry points of an instance.
@@ -64,7 +70,8 @@ impl Program {
         let pre = linker
             .instantiate_pre(component)
             .map_err(|error| texts::wrong_interface(&error.root_cause().to_string()))?;
-        Ok(Self { pre, describe, call })
+        let (places, weight) = (Arc::clone(&machine.places), weight(component));
+        Ok(Self { pre, describe, call, places, weight })
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -79,4 +86,12 @@ impl Program {
             call: instance.get_typed_func(&mut *store, self.call)?,
         })
     }
+}
+
+/// How many ordinary instances need as much as one of this component.
+fn weight(component: &Component) -> u32 {
+    let wanted = component.resources_required();
+    wanted.map_or(1, |wanted| {
+        wanted.num_memories.max(wanted.num_tables.div_ceil(PARTS_PER_COMPONENT)).max(1)
+    })
 }

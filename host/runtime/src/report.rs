@@ -15,12 +15,13 @@ use crate::version::Version;
 pub(crate) fn list(versions: &[Arc<Version>], reply: &mut Writer) {
     reply.array(versions.len());
     for version in versions {
-        reply.map(4);
+        reply.map(5);
         field(reply, "name", version.name());
         field(reply, "version", &version.manifest.version);
         key(reply, "commands");
         reply.integer(version.manifest.commands.len() as i64);
         field(reply, "state", &state(version));
+        field(reply, "reason", &reason(version));
     }
 }
 
@@ -28,12 +29,13 @@ pub(crate) fn list(versions: &[Arc<Version>], reply: &mut Writer) {
 pub(crate) fn info(version: &Version, reply: &mut Writer) {
     let Version { terms, manifest, .. } = version;
     let plugin = &terms.plugin;
-    reply.map(22);
+    reply.map(27);
     field(reply, "name", &plugin.name);
     field(reply, "plugin", &manifest.name);
     field(reply, "version", &manifest.version);
     field(reply, "summary", &manifest.summary);
     field(reply, "state", &state(version));
+    field(reply, "reason", &reason(version));
     let names: Vec<&str> = manifest.commands.iter().map(|claim| claim.name.as_str()).collect();
     words(reply, "commands", &names);
     words(reply, "wants", &manifest.wants);
@@ -49,14 +51,21 @@ pub(crate) fn info(version: &Version, reply: &mut Writer) {
     number(reply, "limit-host-calls", limits.host_calls.into());
     number(reply, "limit-bytes", limits.bytes);
     number(reply, "failures-in-a-row", plugin.breaker.failures().into());
+    let pause_ms = plugin.breaker.pause().map(|pause| pause.wait_ms);
+    let until_ms = pause_ms.map_or(0, |wait_ms| terms.services.backend.now_ms() + wait_ms);
+    number(reply, "paused-until-ms", until_ms);
+    number(reply, "calls-refused", plugin.breaker.refused());
+    let last = plugin.breaker.last();
+    field(reply, "last-failure", last.as_ref().map_or("", |failure| &failure.text));
+    number(reply, "last-failure-at-ms", last.as_ref().map_or(0, |failure| failure.at_ms));
     number(reply, "loaded-at-ms", plugin.loaded_at_ms);
     number(reply, "component-bytes", version.component_bytes as u64);
     number(reply, "compile-us", version.compile_us);
-    field(reply, "code", if version.from_cache { "cache" } else { "compiled" });
+    field(reply, "code", version.origin.word());
     number(reply, "instances", plugin.instances.load(Relaxed).into());
     number(reply, "idle-instances", version.pool.idle() as u64);
     number(reply, "memory-bytes", plugin.memory_bytes.load(Relaxed));
-    number(reply, "calls-overstaying", plugin.overstaying.load(Relaxed).into());
+    number(reply, "calls-overstaying", plugin.in_flight().into());
 }
 
 /// `PLUGIN STATS`: the sums of every plugin.
@@ -71,8 +80,11 @@ pub(crate) fn all_statistics(versions: &[Arc<Version>], reply: &mut Writer) {
 /// `PLUGIN STATS name`: by command, with the plugin's own counters.
 pub(crate) fn statistics(version: &Version, reply: &mut Writer) {
     let plugin = &version.terms.plugin;
-    reply.map(6);
+    reply.map(10);
     field(reply, "name", version.name());
+    field(reply, "state", &state(version));
+    field(reply, "reason", &reason(version));
+    number(reply, "calls-refused", plugin.breaker.refused());
     key(reply, "total");
     figures(&total(version), reply);
     let commands = by_command(version);
@@ -90,6 +102,7 @@ pub(crate) fn statistics(version: &Version, reply: &mut Writer) {
     }
     number(reply, "log-lines-dropped", plugin.journal.dropped());
     number(reply, "memory-bytes", plugin.memory_bytes.load(Relaxed));
+    number(reply, "instances", plugin.instances.load(Relaxed).into());
 }
 
 /// `PLUGIN LOG name [count]`, oldest line first.
@@ -119,8 +132,9 @@ pub(crate) fn section(versions: &[Arc<Version>], out: &mut String) {
         let sum = total(version);
         let _ = write!(
             out,
-            "plugin_{}:version={},state={},calls={},errors={},traps={},timeouts={},conflicts={},\
-             cpu_us={},host_calls={},bytes={},memory={},instances={}\r\n",
+            "plugin_{}:version={},state={},calls={},errors={},traps={},timeouts={},killed={},\
+             refused={},conflicts={},retries={},overstayed={},cpu_us={},host_calls={},bytes={},\
+             memory={},instances={},p50_us={},p99_us={}\r\n",
             version.name(),
             version.manifest.version,
             state(version).replace(' ', "_"),
@@ -128,12 +142,18 @@ pub(crate) fn section(versions: &[Arc<Version>], out: &mut String) {
             sum.errors,
             sum.traps,
             sum.timeouts,
+            sum.killed,
+            version.terms.plugin.breaker.refused(),
             sum.conflicts,
+            sum.retries,
+            sum.overstayed,
             sum.cpu_ns / 1_000,
             sum.host_calls,
             sum.bytes,
             version.terms.plugin.memory_bytes.load(Relaxed),
             version.terms.plugin.instances.load(Relaxed),
+            sum.latency_ns(500) as f64 / 1e3,
+            sum.latency_ns(990) as f64 / 1e3,
         );
     }
 }
@@ -169,17 +189,19 @@ fn total(version: &Version) -> Tally {
 }
 
 fn figures(tally: &Tally, reply: &mut Writer) {
-    reply.map(14);
+    reply.map(16);
     number(reply, "calls", tally.calls);
     number(reply, "errors", tally.errors);
     number(reply, "traps", tally.traps);
     number(reply, "timeouts", tally.timeouts);
     number(reply, "killed", tally.killed);
     number(reply, "conflicts", tally.conflicts);
+    number(reply, "retries", tally.retries);
     number(reply, "overstayed", tally.overstayed);
     number(reply, "host-calls", tally.host_calls);
     number(reply, "bytes", tally.bytes);
     number(reply, "cpu-us", tally.cpu_ns / 1_000);
+    number(reply, "memory-bytes-max", tally.memory_bytes_max);
     number(reply, "latency-p50-ns", tally.latency_ns(500));
     number(reply, "latency-p99-ns", tally.latency_ns(990));
     number(reply, "latency-p999-ns", tally.latency_ns(999));
@@ -192,6 +214,13 @@ fn state(version: &Version) -> String {
         None => "ok".into(),
         Some(pause) => format!("paused for {} ms", pause.wait_ms),
     }
+}
+
+/// Why a plugin that is in trouble is: its last failure, or nothing.
+fn reason(version: &Version) -> String {
+    let breaker = &version.terms.plugin.breaker;
+    let last = breaker.pause().and_then(|_| breaker.last());
+    last.map_or_else(String::new, |failure| failure.text.into())
 }
 
 fn key(reply: &mut Writer, name: &str) {

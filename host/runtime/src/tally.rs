@@ -45,11 +45,15 @@ pub(crate) struct Tally {
     pub(crate) killed: u64,
     /// Batches whose guards were stale.
     pub(crate) conflicts: u64,
+    /// Batches that a call tried after one whose guards were stale.
+    pub(crate) retries: u64,
     /// Calls that did not end within their first slice.
     pub(crate) overstayed: u64,
     pub(crate) host_calls: u64,
     pub(crate) bytes: u64,
     pub(crate) cpu_ns: u64,
+    /// The most memory that an instance had after a call.
+    pub(crate) memory_bytes_max: u64,
     pub(crate) latency: [u64; BUCKETS],
 }
 
@@ -71,9 +75,9 @@ impl Cost {
         Self { cpu, wall, stands_for: SAMPLE_ONE_IN, overstayed: false }
     }
 
-    /// A call that overstayed: those are measured all.
-    pub(crate) fn of_guest(cpu: Duration, wall: Duration) -> Self {
-        Self { cpu, wall, stands_for: 1, overstayed: true }
+    /// A call that ended, or ran, on the threads of those that overstay: they are measured all.
+    pub(crate) fn of_guest(cpu: Duration, wall: Duration, overstayed: bool) -> Self {
+        Self { cpu, wall, stands_for: 1, overstayed }
     }
 }
 
@@ -103,8 +107,10 @@ impl Tally {
             Ending::Killed => self.killed += 1,
         }
         self.conflicts += u64::from(sample.usage.conflicts);
+        self.retries += u64::from(sample.usage.retries);
         self.host_calls += u64::from(sample.usage.host_calls);
         self.bytes += sample.usage.bytes;
+        self.memory_bytes_max = self.memory_bytes_max.max(sample.usage.memory_bytes);
         if let Some(cost) = &sample.cost {
             let calls = u64::from(cost.stands_for);
             self.overstayed += u64::from(cost.overstayed);
@@ -121,10 +127,12 @@ impl Tally {
         self.timeouts += other.timeouts;
         self.killed += other.killed;
         self.conflicts += other.conflicts;
+        self.retries += other.retries;
         self.overstayed += other.overstayed;
         self.host_calls += other.host_calls;
         self.bytes += other.bytes;
         self.cpu_ns += other.cpu_ns;
+        self.memory_bytes_max = self.memory_bytes_max.max(other.memory_bytes_max);
         for (mine, theirs) in self.latency.iter_mut().zip(other.latency) {
             *mine += theirs;
         }

@@ -66,6 +66,9 @@ pub(crate) const COMMAND_GONE: &str = "ERR unknown command: its plugin was unloa
 pub(crate) const QUOTA_HOST_CALLS: &str = "host-calls";
 pub(crate) const QUOTA_BYTES: &str = "bytes";
 
+/// What ends a guest that was killed, inside the host.
+pub(crate) const TOLD_TO_STOP: &str = "told to stop";
+
 // Loading.
 
 pub(crate) fn bad_name(name: &[u8]) -> String {

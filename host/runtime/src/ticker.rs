@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use wasmtime::Engine;
 
+use crate::standing::Standing;
+
 /// Length of a tick.
 const TICK: Duration = Duration::from_millis(1);
 /// Ticks without a call after which the ticker goes to sleep.
@@ -74,6 +76,7 @@ impl Drop for Ticker {
 
 impl Shared {
     fn run(&self, engine: &Engine) {
+        Standing::Ahead.take();
         let mut ticks = 0;
         while !self.stopped.load(Ordering::SeqCst) {
             thread::sleep(TICK);

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::habit::Habit;
 use crate::instance::Instance;
 use crate::manifest::Manifest;
 use crate::plugin::Terms;
 use crate::pool::Pool;
 use crate::program::Program;
 use crate::tally::Tally;
+use crate::workshop::Origin;
 
 /// One version, as calls see it.
 pub(crate) struct Version {
@@ -15,11 +17,13 @@ pub(crate) struct Version {
     pub(crate) number: u32,
     pub(crate) terms: Arc<Terms>,
     pub(crate) manifest: Manifest,
-    pub(crate) pool: Pool,
+    pub(crate) pool: Arc<Pool>,
+    /// By command.
+    habits: Box<[Habit]>,
     /// Bytes of the component.
     pub(crate) component_bytes: usize,
-    /// Whether its code came from the cache, and how long that or compiling took.
-    pub(crate) from_cache: bool,
+    /// Where its code came from, and how long that took.
+    pub(crate) origin: Origin,
     pub(crate) compile_us: u64,
     program: Arc<Program>,
     /// Its component, if it is kept with the data.
@@ -29,7 +33,7 @@ pub(crate) struct Version {
 /// Facts about how a version came to be.
 pub(crate) struct Birth {
     pub(crate) component_bytes: usize,
-    pub(crate) from_cache: bool,
+    pub(crate) origin: Origin,
     pub(crate) compile_us: u64,
     pub(crate) kept: Option<Arc<[u8]>>,
 }
@@ -42,13 +46,16 @@ impl Version {
         manifest: Manifest,
         birth: &Birth,
     ) -> Self {
+        let pool = Arc::new(Pool::new(manifest.commands.len(), &terms.limits));
+        program.places.register(&pool, &terms.services.tenant);
         Self {
             number,
-            pool: Pool::new(manifest.commands.len(), &terms.limits),
+            pool,
+            habits: manifest.commands.iter().map(|_| Habit::default()).collect(),
             terms,
             manifest,
             component_bytes: birth.component_bytes,
-            from_cache: birth.from_cache,
+            origin: birth.origin,
             compile_us: birth.compile_us,
             kept: birth.kept.clone(),
             program,
@@ -64,6 +71,12 @@ impl Version {
     #[inline]
     pub(crate) fn instance(&self) -> Option<Instance> {
         self.pool.take().or_else(|| Instance::new(&self.program, &self.terms))
+    }
+
+    /// The habit of the command with this index, which is one of the manifest's.
+    #[inline]
+    pub(crate) fn habit(&self, command: u32) -> &Habit {
+        &self.habits[command as usize]
     }
 
     /// The index of a command.

@@ -1,7 +1,11 @@
 //! Guests written with the SDK: those that misbehave get their clear error and the runtime goes on
 //! serving; those that are bundled load.
 
-use reef_runtime::{GrantRequest, LoadError, LoadRequest, PluginSummary, Source};
+use std::sync::Arc;
+
+use reef_engine::backend::{Completion, Extension};
+use reef_resp::{OwnedArgv, Protocol, Writer};
+use reef_runtime::{GrantRequest, LoadError, LoadRequest, PluginSummary, Plugins, Source};
 
 use crate::guest::Guest;
 use crate::rig::Rig;
@@ -18,6 +22,10 @@ fn load(rig: &Rig, name: &str, limits: &[(&str, &str)]) -> Result<PluginSummary,
 /// Every attack from inside a call, and how its reply begins.
 const ATTACKS: &[(&[&str], &str)] = &[
     (&["HOSTILE.LOOP"], "-TIMEOUT plugin 'test' used its 50 ms of CPU"),
+    (&["HOSTILE.BURN", "40"], "+OK"),
+    (&["HOSTILE.BURN", "60"], "-TIMEOUT plugin 'test' used its 50 ms of CPU"),
+    (&["HOSTILE.NTH", "1"], "-TRAP plugin 'test' failed: wasm `unreachable` instruction executed"),
+    (&["HOSTILE.MARCH", "m", "3", "0"], "-"),
     (&["HOSTILE.BOMB"], "-TIMEOUT plugin 'test' used its 50 ms of CPU"),
     (&["HOSTILE.HOARD", "300000000"], "-OOM the host refused"),
     (&["HOSTILE.HOARD", "10000000"], "+OK"),
@@ -28,7 +36,7 @@ const ATTACKS: &[(&[&str], &str)] = &[
     (&["HOSTILE.NODES", "1200000"], "-QUOTA plugin 'test' moved its 16777216 bytes"),
     (&["HOSTILE.NEST", "33"], "-INVALID plugin 'test' gave a reply that does not add up"),
     (&["HOSTILE.NEST", "32"], "*1\r\n*1\r\n"),
-    (&["HOSTILE.CALLS"], "-"),
+    (&["HOSTILE.CALLS"], "-QUOTA "),
     (&["HOSTILE.LOG", "100"], "-QUOTA plugin 'test' made its 1000 host calls"),
     (&["HOSTILE.COUNTERS"], "-QUOTA plugin 'test' made its 1000 host calls"),
     (&["HOSTILE.FAIL", "k"], "-"),
@@ -75,6 +83,58 @@ fn every_attack_ends_with_its_error_and_the_next_call_is_served() {
     }
     assert_eq!(rig.keys.get("forge"), None, "no forged batch had an effect");
     assert_eq!(rig.keys.get("k:text"), None, "the failed batch was undone");
+}
+
+#[test]
+fn a_trap_at_the_nth_call_costs_that_call_alone() {
+    let rig = Rig::new();
+    load(&rig, "hostile", &[]).unwrap();
+    for _ in 0..3 {
+        assert_eq!(rig.call(&["HOSTILE.NTH", "3"]), ":1\r\n", "a fresh instance");
+        assert_eq!(rig.call(&["HOSTILE.NTH", "3"]), ":2\r\n");
+        assert!(rig.call(&["HOSTILE.NTH", "3"]).starts_with("-TRAP "));
+    }
+    assert_eq!((rig.figure("STATS", "calls"), rig.figure("STATS", "traps")), (9, 3));
+    assert_eq!(rig.figure("INFO", "instances"), 0);
+}
+
+#[test]
+fn a_kill_at_any_host_call_is_the_end_and_leaves_whole_batches() {
+    const BATCHES: u64 = 20;
+    let rig = Rig::new();
+    load(&rig, "hostile", &[("cpu-ms", "60000")]).unwrap();
+    for at in 1..=BATCHES + 1 {
+        let key = format!("march-{at}");
+        let plugins = Arc::clone(&rig.runtime);
+        rig.keys.at_each_step(move |number| {
+            if number == at {
+                kill(&plugins);
+            }
+        });
+        let reply = rig.call(&["HOSTILE.MARCH", &key, "5", &BATCHES.to_string()]);
+        assert_eq!(rig.keys.steps(), at, "no host call begins after the kill");
+        // The first step reads; the last one is followed by the reply.
+        let applied = at - 1;
+        if applied < BATCHES {
+            assert_eq!(reply, "-KILLED plugin 'test' was told to stop its calls\r\n", "{at}");
+        }
+        let whole: String = (1..=applied).map(|number| format!("{number},")).collect();
+        assert_eq!(rig.keys.get(&format!("{key}:all")).unwrap_or_default(), whole.as_bytes());
+        for index in 0..5 {
+            let held = rig.keys.get(&format!("{key}:{index}"));
+            let expected = (applied > 0).then(|| applied.to_string().into_bytes());
+            assert_eq!(held, expected, "key {index} after a kill at {at}");
+        }
+        assert_eq!(rig.call(&["HOSTILE.OK"]), "+OK\r\n");
+    }
+}
+
+fn kill(plugins: &Plugins) {
+    let argv: OwnedArgv = ["PLUGIN", "KILL", "test"].iter().collect();
+    let mut later = || -> Completion { unreachable!("killing is done at once") };
+    let mut reply = Writer::new(Protocol::Resp2);
+    plugins.administer(argv.as_argv(), &mut reply, &mut later);
+    assert!(reply.data().starts_with(b":"), "{}", reply.data().escape_ascii());
 }
 
 #[test]

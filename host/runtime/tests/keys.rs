@@ -21,7 +21,12 @@ pub(crate) struct Keys {
     table: Mutex<Vec<Arc<Command>>>,
     next_version: AtomicU64,
     now_ms: AtomicU64,
+    /// Steps so far, and what is done at the beginning of each.
+    steps: AtomicU64,
+    at_step: Mutex<Option<Box<AtStep>>>,
 }
+
+type AtStep = dyn Fn(u64) + Send;
 
 impl Keys {
     pub(crate) fn get(&self, key: &str) -> Option<Vec<u8>> {
@@ -31,6 +36,24 @@ impl Keys {
     /// The entry of a plugin's command.
     pub(crate) fn command(&self, name: &str) -> Option<Arc<Command>> {
         self.table.lock().iter().find(|command| command.name == name).cloned()
+    }
+
+    /// Has `done` with the number of each step that begins, from 1 on, while a guest waits for it.
+    pub(crate) fn at_each_step(&self, done: impl Fn(u64) + Send + 'static) {
+        self.steps.store(0, Relaxed);
+        *self.at_step.lock() = Some(Box::new(done));
+    }
+
+    /// Steps since [`at_each_step`](Self::at_each_step).
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps.load(Relaxed)
+    }
+
+    fn begin_step(&self) {
+        let number = self.steps.fetch_add(1, Relaxed) + 1;
+        if let Some(done) = &*self.at_step.lock() {
+            done(number);
+        }
     }
 
     fn run(&self, map: &mut Map, argv: &[&[u8]], reply: &mut Writer) -> Result<(), String> {
@@ -44,6 +67,18 @@ impl Keys {
                 Some((value, _)) => reply.bulk(value),
                 None => reply.nil(),
             },
+            // A list is its elements, each with a comma behind it.
+            [b"RPUSH", key, value] => {
+                let (list, version) = map.entry(key.to_vec()).or_default();
+                list.extend_from_slice(value);
+                list.push(b',');
+                *version = self.next_version.fetch_add(1, Relaxed) + 1;
+                reply.integer(list.iter().filter(|byte| **byte == b',').count() as i64);
+            }
+            [b"LLEN", key] => {
+                let list = map.get(*key).map_or(&[][..], |(list, _)| list);
+                reply.integer(list.iter().filter(|byte| **byte == b',').count() as i64);
+            }
             [b"INCR", ..] => return Err("ERR value is not an integer or out of range".into()),
             _ => return Err("ERR unknown command".into()),
         }
@@ -83,6 +118,7 @@ impl Backend for Keys {
         replies: &mut Writer,
         versions: &mut Vec<u64>,
     ) -> Result<(), StepError> {
+        self.begin_step();
         let mut map = self.map.lock();
         for argv in split(commands)? {
             allowed(grants, &argv)?;
@@ -101,6 +137,7 @@ impl Backend for Keys {
         batch: &Batch<'_>,
         replies: &mut Writer,
     ) -> Result<Outcome, StepError> {
+        self.begin_step();
         let mut map = self.map.lock();
         let forged = || StepError::Other("ERR guards do not add up".into());
         let keys = batch.guards.keys.iter().ok_or_else(forged)?;

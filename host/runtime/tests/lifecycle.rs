@@ -8,7 +8,7 @@ use std::time::Duration;
 use reef_runtime::{GrantRequest, LoadRequest, Mode, Options, Source};
 
 use crate::guest::{Guest, batch, reply, tag};
-use crate::rig::Rig;
+use crate::rig::{Call, Rig};
 
 const SPIN: &str = "(loop $again (br $again)) (i32.const 64)";
 
@@ -202,8 +202,19 @@ fn calls_that_overstay_are_bounded() {
     let rig = Rig::new();
     let guest = Guest::one("T.SPIN", SPIN);
     rig.load("test", &guest, &[("cpu-ms", "60000")]).unwrap();
-    let calls: Vec<_> = (0..64).map(|_| rig.begin(&["T.SPIN"])).collect();
-    assert_eq!(rig.call(&["T.SPIN"]), "-BUSY plugin 'test' has too many calls in flight\r\n");
+    let mut calls = Vec::new();
+    let refusal = loop {
+        match rig.begin(&["T.SPIN"]) {
+            Call::Later(_) if calls.len() > 2_000 => panic!("there is no end of them"),
+            Call::Done(refusal) => break refusal,
+            later => calls.push(later),
+        }
+    };
+    assert_eq!(refusal, "-BUSY plugin 'test' has too many calls in flight\r\n");
+    assert!(calls.len() > 1_000, "those that have not begun wait: {}", calls.len());
+    let instances = rig.figure("INFO", "instances");
+    assert!((1..=64).contains(&instances), "{instances} of those that have");
+    assert_eq!(rig.figure("INFO", "calls-overstaying"), calls.len() as i64);
     rig.admin(&["PLUGIN", "KILL", "test"]);
     for call in calls {
         assert!(call.reply().starts_with("-KILLED"));

@@ -10,3 +10,4 @@ mod lifecycle;
 mod operators;
 mod rig;
 mod service;
+mod trouble;

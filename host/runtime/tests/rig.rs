@@ -115,6 +115,11 @@ impl Rig {
     }
 }
 
+/// Runs `PLUGIN ...` of a tenant.
+pub(crate) fn administer(plugins: &dyn Extension, words: &[&[u8]]) -> String {
+    send(words, |argv, reply, later| plugins.administer(argv, reply, later)).reply()
+}
+
 fn send<A: AsRef<[u8]>>(
     words: &[A],
     run: impl FnOnce(reef_resp::Argv<'_>, &mut Writer, &mut dyn FnMut() -> Completion) -> CallStatus,

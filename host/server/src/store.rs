@@ -329,17 +329,7 @@ impl Store {
         if session.is_outdated() && !self.users.lock().renew(session) {
             return Execution::default();
         }
-        let mut conditions = *conditions;
-        if !session.obeys_primary {
-            conditions.pause = self.pause_at(*now);
-        }
-        match &self.tenancy {
-            None => conditions.out_of_memory |= !room.is_there,
-            Some(tenancy) => {
-                conditions.is_tenant = true;
-                conditions.used_up = tenancy.used_up(room.is_there, *now);
-            }
-        }
+        let conditions = self.conditions_of(session, *conditions, room, *now);
         let admission = step::admit(argv, session, registry, rules, &conditions, reply);
         let (command, shards) = match admission {
             Admission::Postponed => return Execution { postponed: true, ..Default::default() },
@@ -398,6 +388,28 @@ impl Store {
             answer,
             ..Default::default()
         }
+    }
+
+    /// What stands in the way of a session's next command.
+    #[inline]
+    fn conditions_of(
+        &self,
+        session: &Session,
+        mut conditions: Conditions,
+        room: Room,
+        now: Millis,
+    ) -> Conditions {
+        if !session.obeys_primary {
+            conditions.pause = self.pause_at(now);
+        }
+        match &self.tenancy {
+            None => conditions.out_of_memory |= !room.is_there,
+            Some(tenancy) => {
+                conditions.is_tenant = true;
+                conditions.used_up = tenancy.used_up(room.is_there, now);
+            }
+        }
+        conditions
     }
 
     /// Hands over what a step leaves to be ended elsewhere. What is left ends with the journal, with

@@ -436,8 +436,8 @@ fn describe(card: &Card, shared: &Shared, names_tenant: bool) -> ClientInfo {
     let now = now_ms();
     let labels = card.labels.lock().clone();
     let user = match card.tenant().filter(|_| names_tenant) {
-        Some(tenant) => format!("{}/{}", tenant.name(), labels.user).into(),
-        None => labels.user.as_ref().into(),
+        Some(tenant) => format!("{}/{}", tenant.name(), labels.user),
+        None => labels.user.to_string(),
     };
     let registry = card.store(shared).registry();
     let post = card.post(shared);

@@ -2,6 +2,7 @@
 //! honest, so it loads; `HOSTILE.OK` tells whether it still works after an attack.
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use reef_sdk::bindings::exports::reef::plugin::handler;
 use reef_sdk::bindings::reef::plugin::engine::{self, Batch as RawBatch, OnError};
@@ -16,6 +17,9 @@ use reef_sdk::{
 const COMMANDS: &[Command] = &[
     attack("HOSTILE.OK", ok, "", "Behaves."),
     attack("HOSTILE.LOOP", endless_loop, "", "Never returns."),
+    attack("HOSTILE.BURN", burn, "milliseconds", "Takes this much CPU, and succeeds."),
+    attack("HOSTILE.NTH", nth, "n", "Traps at the n-th call of its instance."),
+    attack("HOSTILE.MARCH", march, "key keys batches", "Applies this many batches; 0: for ever."),
     attack("HOSTILE.BOMB", memory_bomb, "", "Takes memory until refused, and goes on trying."),
     attack("HOSTILE.HOARD", hoard, "bytes", "Takes this much memory and gives it back."),
     attack("HOSTILE.TRAP", trap, "", "Executes an illegal instruction."),
@@ -59,6 +63,48 @@ fn endless_loop(_: &mut Call<'_>) -> Result<Answer> {
     loop {
         black_box(());
     }
+}
+
+fn burn(call: &mut Call<'_>) -> Result<Answer> {
+    let wanted_us = call.arguments.u64()? * 1_000;
+    let before_us = call.host.remaining().cpu_us;
+    while before_us - call.host.remaining().cpu_us < wanted_us {
+        // Each step waits for the one before.
+        let steps = 0..100_000_u64;
+        black_box(steps.fold(1, |sum: u64, step| (sum ^ step).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    }
+    Ok(Answer::ok())
+}
+
+fn nth(call: &mut Call<'_>) -> Result<Answer> {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    let number = CALLS.fetch_add(1, Ordering::Relaxed) + 1;
+    if number >= call.arguments.u64()? {
+        std::process::abort();
+    }
+    Ok(Answer::integer(number as i64))
+}
+
+/// Each batch sets the next number to all keys and appends it to a list: whenever somebody looks,
+/// all are equal and the list is whole.
+fn march(call: &mut Call<'_>) -> Result<Answer> {
+    let key = call.arguments.text()?;
+    let keys = call.arguments.u64()?;
+    let batches = call.arguments.u64()?;
+    let mut query = Query::new();
+    query.command("LLEN").arg(format!("{key}:all"));
+    let before = call.host.read(&query)?.replies.cursor().integer()?;
+    let mut number = before;
+    while batches == 0 || number - before < batches as i64 {
+        number += 1;
+        let mut batch = Batch::new();
+        for index in 0..keys {
+            batch.set(format!("{key}:{index}"), number);
+        }
+        batch.command("RPUSH").arg(format!("{key}:all")).arg(number);
+        call.host.apply(&batch)?.applied()?;
+    }
+    Ok(Answer::integer(number))
 }
 
 fn memory_bomb(_: &mut Call<'_>) -> Result<Answer> {
@@ -251,7 +297,7 @@ pub static PLUGIN: Plugin = Plugin {
     version: "0.1.0",
     summary: "Tries to harm its host.",
     commands: COMMANDS,
-    wants: &["GET", "SET", "SADD", "INCR", "~*"],
+    wants: &["GET", "SET", "SADD", "INCR", "LLEN", "RPUSH", "~*"],
 };
 
 /// As [`Plugin::call_from_host`], but forged replies go out as they are.

@@ -7,6 +7,7 @@ use wasmtime::component::{Linker, WasmStr};
 
 use crate::border::{Client, Level, Remaining};
 use crate::desk;
+use crate::journal::Author;
 use crate::state::State;
 
 /// The interface.
@@ -40,6 +41,7 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 /// The state, after one host call was counted.
 fn counted<'a>(cx: &'a mut Cx<'_>) -> wasmtime::Result<&'a mut State> {
     let state = cx.data_mut();
+    state.meter.alive()?;
     state.meter.count()?;
     Ok(state)
 }
@@ -60,7 +62,7 @@ fn remaining(state: &State) -> Remaining {
 fn log(mut cx: Cx<'_>, level: Level, text: &WasmStr) -> wasmtime::Result<()> {
     let at_ms = counted(&mut cx)?.now_ms();
     let text = text.to_str(&cx)?;
-    cx.data().terms.plugin.journal.write(at_ms, level, &text);
+    cx.data().terms.plugin.journal.write(Author::Plugin, at_ms, level, &text);
     Ok(())
 }
 

@@ -32,7 +32,9 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 fn read(mut cx: Cx<'_>, commands: &CommandsIn, watch: &ItemsIn) -> Answer<Arc<View>> {
-    if let Err(error) = cx.data_mut().meter.step(commands.bytes() + watch.bytes()) {
+    let meter = &mut cx.data_mut().meter;
+    meter.alive()?;
+    if let Err(error) = meter.step(commands.bytes() + watch.bytes()) {
         return Ok((Err(error),));
     }
     let mut scratch = std::mem::take(&mut cx.data_mut().scratch);
@@ -52,7 +54,7 @@ fn read(mut cx: Cx<'_>, commands: &CommandsIn, watch: &ItemsIn) -> Answer<Arc<Vi
             state.meter.received(scratch.bytes());
             Ok(scratch.view())
         }
-        Err(StepError::Stopped) => return Err(Stopped.into()),
+        Err(StepError::Stopped) => return Err(Stopped::Killed.into()),
         Err(error) => Err(error.into()),
     };
     state.scratch = scratch;
@@ -61,9 +63,12 @@ fn read(mut cx: Cx<'_>, commands: &CommandsIn, watch: &ItemsIn) -> Answer<Arc<Vi
 }
 
 fn apply(mut cx: Cx<'_>, batch: &BatchIn) -> Answer<BatchOutcome> {
-    if let Err(error) = cx.data_mut().meter.step(batch.bytes()) {
+    let meter = &mut cx.data_mut().meter;
+    meter.alive()?;
+    if let Err(error) = meter.step(batch.bytes()) {
         return Ok((Err(error),));
     }
+    meter.batch();
     let mut scratch = std::mem::take(&mut cx.data_mut().scratch);
     let (writer, _) = scratch.parts();
     let state = cx.data();
@@ -79,7 +84,7 @@ fn apply(mut cx: Cx<'_>, batch: &BatchIn) -> Answer<BatchOutcome> {
             state.meter.conflict();
             Ok(BatchOutcome::Stale(guards))
         }
-        Err(StepError::Stopped) => return Err(Stopped.into()),
+        Err(StepError::Stopped) => return Err(Stopped::Killed.into()),
         Err(error) => Err(error.into()),
     };
     state.scratch = scratch;

@@ -15,7 +15,7 @@ use wasmtime::{Engine, StoreContextMut, bail};
 
 use crate::border::Level;
 use crate::desk;
-use crate::journal::LINE_BYTES_MAX;
+use crate::journal::{Author, LINE_BYTES_MAX};
 use crate::state::State;
 
 /// Every WASI resource: a number that says which stream it is.
@@ -70,7 +70,9 @@ fn run(
     parameters: &[Val],
     results: &mut [Val],
 ) -> wasmtime::Result<()> {
-    cx.data_mut().meter.count()?;
+    let meter = &mut cx.data_mut().meter;
+    meter.alive()?;
+    meter.count()?;
     let handles = handles(cx, parameters)?;
     let result = call(name, cx, parameters, &handles)?;
     match (results, result) {
@@ -226,7 +228,7 @@ fn print(cx: Cx<'_, '_>, stream: u32, bytes: &[Val]) {
     let state = cx.data_mut();
     let at_ms = state.now_ms();
     for line in String::from_utf8_lossy(&text).lines().filter(|line| !line.is_empty()) {
-        state.terms.plugin.journal.write(at_ms, level, line);
+        state.terms.plugin.journal.write(Author::Plugin, at_ms, level, line);
     }
 }
 

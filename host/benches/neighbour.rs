@@ -1,0 +1,208 @@
+//! What a plugin that always takes its time costs the other clients of its server.
+//! `cargo bench -p reef --bench neighbour [-- SECONDS ROUNDS]`
+//!
+//! Clients run GET and SET: some at a steady pace, whose latency is taken, then as fast as they can,
+//! whose throughput is taken. Rounds alternate between a server left alone and one on which several
+//! connections call a command that burns CPU until shortly before its deadline, for ever; it succeeds,
+//! so that no pause helps. Figures are medians over the rounds. Exits with 1 if the ratio of the paced
+//! clients' p99 is above the promise.
+//!
+//! Everything shares the cores of this machine: what others do on it counts as well. At real-time
+//! priority (`chrt -f 10`, `sysctl -w kernel.sched_rt_runtime_us=-1`) it does not.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Connections that call the slow command.
+const SPINNERS: usize = 4;
+/// Connections whose latency is taken.
+const CLIENTS: usize = 4;
+/// CPU that such a call burns.
+const BURN_MS: u64 = 45;
+/// What is taken of a round; the last is how much of one core the slow calls had.
+const FIGURES: [&str; 4] = ["paced p50 us", "paced p99 us", "unpaced ops/s", "spinning %"];
+/// Time between two commands of a paced client.
+const PACE: Duration = Duration::from_micros(800);
+/// What is promised of the 99th percentile.
+const RATIO_MAX: f64 = 1.5;
+
+/// A server that dies with its value.
+struct Server {
+    process: Child,
+    port: u16,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    fn start(io_threads: usize) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let port =
+            TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it").port();
+        let process = Command::new(env!("CARGO_BIN_EXE_reef"))
+            .args(["serve", "--bind", "127.0.0.1", "--save", "", "--loglevel", "warning"])
+            .args(["--port", &port.to_string(), "--io-threads", &io_threads.to_string()])
+            .arg("--dir")
+            .arg(folder.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the server starts");
+        let server = Self { process, port, _folder: folder };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let answers = |server: &Self| {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+                && server.connect().ask(&[b"PING"]) == b"+PONG\r\n"
+        };
+        while !answers(&server) {
+            assert!(Instant::now() < deadline, "the server does not answer");
+            thread::sleep(Duration::from_millis(20));
+        }
+        let mut client = server.connect();
+        let words = ["GET", "SET", "SADD", "INCR", "LLEN", "RPUSH", "~*"];
+        let mut load: Vec<&[u8]> =
+            vec![b"PLUGIN", b"LOAD", b"hostile", reef_bundled::hostile::HOSTILE, b"GRANT"];
+        load.extend(words.iter().map(|word| word.as_bytes()));
+        load.extend([&b"LIMIT"[..], b"cpu-ms", b"50"]);
+        assert_eq!(client.ask(&load), b"+OK\r\n");
+        server
+    }
+
+    fn connect(&self) -> Client {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
+        stream.set_nodelay(true).expect("a socket");
+        Client { stream, buffer: vec![0; 4096] }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A connection that sends one command at a time.
+struct Client {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Client {
+    fn ask(&mut self, words: &[&[u8]]) -> Vec<u8> {
+        let mut command = format!("*{}\r\n", words.len()).into_bytes();
+        for word in words {
+            command.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+            command.extend_from_slice(word);
+            command.extend_from_slice(b"\r\n");
+        }
+        self.stream.write_all(&command).expect("sent");
+        let read = self.stream.read(&mut self.buffer).expect("a reply");
+        // The replies of these commands are short.
+        self.buffer[..read].to_vec()
+    }
+}
+
+/// What clients saw in a round.
+struct Round {
+    p99_us: f64,
+    p50_us: f64,
+    per_s: f64,
+}
+
+/// Runs clients for a while; with a pace, each sends one command in so much time.
+fn load(server: &Server, time: Duration, pace: Option<Duration>) -> Round {
+    let began = Instant::now();
+    let client = |number: usize| {
+        let mut client = server.connect();
+        let key = format!("key-{number}");
+        let mut latencies = Vec::new();
+        let mut next = began;
+        while began.elapsed() < time {
+            if let Some(pace) = pace {
+                next += pace;
+                thread::sleep(next.saturating_duration_since(Instant::now()));
+            }
+            let sent = Instant::now();
+            if latencies.len() % 2 == 0 {
+                client.ask(&[b"SET", key.as_bytes(), b"0123456789abcdef"]);
+            } else {
+                client.ask(&[b"GET", key.as_bytes()]);
+            }
+            latencies.push(sent.elapsed());
+        }
+        latencies
+    };
+    let mut all: Vec<Duration> = thread::scope(|scope| {
+        let client = &client;
+        let threads: Vec<_> =
+            (0..CLIENTS).map(|number| scope.spawn(move || client(number))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("a client")).collect()
+    });
+    all.sort_unstable();
+    let at = |share: f64| all[((all.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e6;
+    Round { p99_us: at(0.99), p50_us: at(0.5), per_s: all.len() as f64 / time.as_secs_f64() }
+}
+
+/// Paced latency and unpaced throughput of one round.
+fn round(server: &Server, time: Duration, spins: bool) -> [f64; FIGURES.len()] {
+    let spun = AtomicU64::new(0);
+    let is_over = AtomicBool::new(!spins);
+    thread::scope(|scope| {
+        for _ in 0..if spins { SPINNERS } else { 0 } {
+            scope.spawn(|| {
+                let mut client = server.connect();
+                while !is_over.load(Ordering::Acquire) {
+                    let reply = client.ask(&[b"HOSTILE.BURN", BURN_MS.to_string().as_bytes()]);
+                    assert_eq!(reply, b"+OK\r\n", "{}", reply.escape_ascii());
+                    spun.fetch_add(BURN_MS, Ordering::Relaxed);
+                }
+            });
+        }
+        thread::sleep(Duration::from_millis(100));
+        let paced = load(server, time, Some(PACE));
+        let unpaced = load(server, time, None);
+        is_over.store(true, Ordering::Release);
+        let cores = spun.load(Ordering::Relaxed) as f64 / 1e3 / (2.0 * time.as_secs_f64());
+        [paced.p50_us, paced.p99_us, unpaced.per_s, 100.0 * cores]
+    })
+}
+
+fn main() -> ExitCode {
+    // Cargo adds words of its own.
+    let numbers: Vec<f64> = std::env::args().filter_map(|word| word.parse().ok()).collect();
+    let time = Duration::from_secs_f64(numbers.first().copied().unwrap_or(1.5));
+    let rounds = numbers.get(1).map_or(7, |rounds| *rounds as usize);
+    let mut kept = true;
+    for io_threads in [1, 2] {
+        let server = Server::start(io_threads);
+        let (mut alone, mut beside) = (Vec::new(), Vec::new());
+        round(&server, time / 4, true);
+        for _ in 0..rounds {
+            alone.push(round(&server, time, false));
+            beside.push(round(&server, time, true));
+        }
+        println!("io-threads {io_threads}: medians of {rounds} rounds, {SPINNERS} calls spin");
+        for (at, what) in FIGURES.into_iter().enumerate() {
+            let median = |rounds: &[[f64; FIGURES.len()]]| {
+                let mut values: Vec<f64> = rounds.iter().map(|round| round[at]).collect();
+                values.sort_by(f64::total_cmp);
+                values[values.len() / 2]
+            };
+            let (before, after) = (median(&alone), median(&beside));
+            let ratio = after / before;
+            println!("{what:<14} alone {before:>9.0}  beside {after:>9.0}  ratio {ratio:.2}");
+            // The figures' order is that of their names.
+            kept &= at != 1 || ratio <= RATIO_MAX;
+        }
+    }
+    if !kept {
+        println!("p99 is more than {RATIO_MAX} times what it is alone");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}

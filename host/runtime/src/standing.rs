@@ -1,0 +1,59 @@
+//! How the threads of the runtime stand to those of the server when there are fewer cores than work.
+//!
+//! The ticker steps ahead: it needs next to no CPU, and everything that keeps guests within their
+//! bounds hangs on its ticks. Threads that run long calls or compile step back. Under the usual
+//! scheduling that is their niceness; under a real-time policy, where niceness means nothing and equal
+//! threads never make room for each other, it is one priority more or less.
+
+use thread_priority::{
+    RealtimeThreadSchedulePolicy, ScheduleParams, ThreadPriority, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id, thread_schedule_policy_param,
+};
+
+/// A thread's standing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Ahead,
+    Behind,
+}
+
+impl Standing {
+    /// Gives it to the current thread, as far as the process may: who may not runs as the others do.
+    pub(crate) fn take(self) {
+        let (niceness, step) = match self {
+            Self::Ahead => (-10, 1),
+            Self::Behind => (10, -1),
+        };
+        let thread = thread_native_id();
+        let now = thread_schedule_policy_param(thread);
+        if let Ok((policy, ScheduleParams { sched_priority })) = now
+            && is_real_time(policy)
+        {
+            let priority = ScheduleParams { sched_priority: sched_priority + step };
+            let priority = ThreadPriority::from_posix(priority);
+            let _ = set_thread_priority_and_policy(thread, priority, policy);
+        } else {
+            let _ = rustix::process::nice(niceness);
+        }
+    }
+}
+
+fn is_real_time(policy: ThreadSchedulePolicy) -> bool {
+    use RealtimeThreadSchedulePolicy::{Fifo, RoundRobin};
+    matches!(policy, ThreadSchedulePolicy::Realtime(Fifo | RoundRobin))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_steps_back_is_nicer_than_before() {
+        let nicer = std::thread::spawn(|| {
+            let before = rustix::process::nice(0).unwrap();
+            Standing::Behind.take();
+            rustix::process::nice(0).unwrap() - before
+        });
+        assert_eq!(nicer.join().unwrap(), 10);
+    }
+}

@@ -7,6 +7,7 @@ mod crashes;
 mod following;
 mod house;
 mod operations;
+mod parking;
 mod persistence;
 mod readme;
 mod redis_cli;

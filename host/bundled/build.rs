@@ -22,6 +22,7 @@ const BUNDLED: &[&str] = &["tx-repo"];
 /// The guests of `plugins/hostile`.
 const HOSTILE: &[&str] = &[
     "noop",
+    "queue",
     "hostile",
     "describe_loops",
     "describe_errors",

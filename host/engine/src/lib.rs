@@ -37,6 +37,7 @@ pub mod keyspec;
 pub mod latencies;
 pub mod monitor;
 pub mod notifications;
+pub mod parking;
 pub mod permission;
 pub mod pubsub;
 pub mod push;

@@ -239,7 +239,7 @@ impl Rules {
 
     /// A number above all that were given before. Under the lock of a shard, its queues are in
     /// order.
-    pub(crate) fn next_arrival(&self) -> u64 {
+    pub fn next_arrival(&self) -> u64 {
         self.arrivals.fetch_add(1, Ordering::Relaxed)
     }
 

@@ -262,7 +262,6 @@ pub(crate) struct ManifestClaim {
 /// `handler.cause`.
 #[derive(ComponentType, Lower, Clone, Copy, Debug)]
 #[component(variant)]
-#[expect(dead_code, reason = "the causes of a parked call: parking is not available yet")]
 pub(crate) enum Cause<'a> {
     #[component(name = "invoked")]
     Invoked,
@@ -272,13 +271,20 @@ pub(crate) enum Cause<'a> {
     TimedOut,
 }
 
-/// `handler.park`: only its arrival matters until parking is available.
-#[derive(ComponentType, Lift)]
+/// `types.items` from the guest, owned: see [`Replies`].
+#[derive(ComponentType, Lift, Clone, Debug, Default)]
 #[component(record)]
-#[expect(dead_code, reason = "parking is not available yet")]
-pub(crate) struct Park {
-    keys: ItemsIn,
-    deadline: u64,
+pub(crate) struct Items {
+    pub(crate) lengths: Vec<u32>,
+    pub(crate) data: Vec<u8>,
+}
+
+/// `handler.park`.
+#[derive(ComponentType, Lift, Clone, Debug, Default)]
+#[component(record)]
+pub(crate) struct ParkClaim {
+    pub(crate) keys: Items,
+    pub(crate) deadline: u64,
 }
 
 /// `handler.outcome`.
@@ -288,8 +294,7 @@ pub(crate) enum HandlerOutcome {
     #[component(name = "reply")]
     Reply(Replies),
     #[component(name = "park")]
-    #[expect(dead_code, reason = "parking is not available yet")]
-    Park(Park),
+    Park(ParkClaim),
 }
 
 /// Arguments and result of `handler.call`.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use reef_engine::backend::{CallStatus, Caller, Completion};
+use reef_engine::backend::{Called, Caller, Conclusion, Park, Wake};
 use reef_resp::{Argv, Writer};
 
 use crate::border::CommandError;
@@ -14,9 +14,10 @@ use crate::instance::{Answer, Instance, Progress};
 use crate::limits::{ERROR_BYTES_MAX, OVERSTAYING_PER_PLUGIN_MAX, SLICE_TICKS};
 use crate::meter::Usage;
 use crate::overstay::{Guest, Overstay};
+use crate::parking::Refusal;
 use crate::tally::{Cost, Ending, FIRST_SLICE_MAX, Sample};
 use crate::version::Version;
-use crate::{texts, walk};
+use crate::{parking, texts, walk};
 
 /// What a first slice is charged when nobody looked at the clock when it began.
 const SLICE: Duration = Duration::from_millis(SLICE_TICKS);
@@ -25,33 +26,33 @@ const SLICE: Duration = Duration::from_millis(SLICE_TICKS);
 pub(crate) fn begin(
     version: Arc<Version>,
     command: u32,
-    caller: &Caller,
-    argv: Argv<'_>,
+    wake: Option<Wake<'_>>,
+    (caller, argv): (&Caller, Argv<'_>),
     reply: &mut Writer,
-    later: &mut dyn FnMut() -> Completion,
+    later: &mut dyn FnMut() -> Conclusion,
     overstay: &Overstay,
-) -> CallStatus {
+) -> Called {
     let plugin = &version.terms.plugin;
     if let Some(pause) = plugin.breaker.pause() {
         reply.error(&texts::paused(&plugin.name, pause.failures, pause.wait_ms));
-        return CallStatus::Done;
+        return Called::Done;
     }
     if argv.bytes() as u64 > version.terms.limits.bytes {
         reply.error(&texts::arguments_too_large(&plugin.name, &version.terms.limits));
-        return CallStatus::Done;
+        return Called::Done;
     }
     let allowance = &version.terms.services.allowance;
     if let Err(limit) = allowance.may_begin(Instant::now) {
         reply.error(&texts::quota("cpu-ms-per-s", limit));
-        return CallStatus::Done;
+        return Called::Done;
     }
     // Refused before it costs this thread a slice.
     let room = plugin.overstaying.load(Relaxed) < OVERSTAYING_PER_PLUGIN_MAX;
     let Some(mut instance) = room.then(|| version.instance()).flatten() else {
         reply.error(&texts::too_many_calls(&plugin.name));
-        return CallStatus::Done;
+        return Called::Done;
     };
-    let sampling = instance.begin_call(command, caller, argv);
+    let sampling = instance.begin_call(command, wake, caller, argv);
     let kill_mark = plugin.kill_mark();
     version.terms.services.ticker.touch();
     let is_sampled = sampling == Sampling::Measure;
@@ -63,8 +64,10 @@ pub(crate) fn begin(
                 allowance.charge(took.min(FIRST_SLICE_MAX));
             }
             let cost = took.filter(|_| is_sampled).map(Cost::of_sample);
-            finish(&version, command, Some(instance), answer, usage, cost, reply);
-            CallStatus::Done
+            match finish(&version, command, Some(instance), answer, usage, cost, reply) {
+                Some(park) => Called::Parked(park),
+                None => Called::Done,
+            }
         }
         Progress::Running => {
             let (started, spent) = match started {
@@ -79,15 +82,16 @@ pub(crate) fn begin(
                 started,
                 spent,
                 protocol: reply.protocol(),
-                completion: later(),
+                conclusion: later(),
             };
             overstay.admit(guest);
-            CallStatus::Later
+            Called::Later
         }
     }
 }
 
-/// Says the answer to the client, counts the call, keeps or drops the instance.
+/// Says the answer to the client, counts the call, keeps or drops the instance. Gives what the call
+/// is to be parked on, if it is.
 #[inline]
 pub(crate) fn finish(
     version: &Version,
@@ -97,7 +101,8 @@ pub(crate) fn finish(
     usage: Usage,
     cost: Option<Cost>,
     reply: &mut Writer,
-) {
+) -> Option<Box<Park>> {
+    let mut park = None;
     let (ending, survives) = match answer {
         Answer::Reply(replies) => match walk::say(&replies, reply) {
             Ok(false) => (Ending::Reply, true),
@@ -108,11 +113,20 @@ pub(crate) fn finish(
             refuse(&error, reply);
             (Ending::Error, true)
         }
-        Answer::Park => {
-            // The seam of parking: the keys and the deadline are in the answer of the handler,
-            // and a waiter would be registered with the backend here.
-            reply.error(texts::PARKING);
-            (Ending::Error, true)
+        Answer::Park(claim, invoked_ms) => {
+            match parking::check(version, command, &claim, invoked_ms) {
+                Ok(checked) => {
+                    park = Some(Box::new(checked));
+                    (Ending::Reply, true)
+                }
+                Err(Refusal::Invalid(reason)) => {
+                    (fail(version, &Failure::InvalidReply(reason), reply), false)
+                }
+                Err(Refusal::Denied(text)) => {
+                    reply.error(&text);
+                    (Ending::Error, true)
+                }
+            }
         }
         Answer::Failed(failure) => (fail(version, &failure, reply), false),
         Answer::Manifest(_) => {
@@ -125,6 +139,7 @@ pub(crate) fn finish(
     }
     let sample = Sample { ending, usage, cost };
     version.pool.put(instance.filter(|_| survives), command, &sample);
+    park
 }
 
 #[cold]

@@ -32,7 +32,18 @@ pub(crate) enum Order {
         database: u32,
         /// Absent when it is the user of the instance's last call.
         user: Option<Arc<str>>,
+        /// Why, if the call was parked before.
+        resumption: Option<Box<Resumption>>,
     },
+}
+
+/// Why a parked call goes on.
+#[derive(Debug)]
+pub(crate) struct Resumption {
+    /// The key that was written; absent when the time is over.
+    pub(crate) key: Option<Box<[u8]>>,
+    /// When the client called.
+    pub(crate) invoked_ms: u64,
 }
 
 /// Whether the time of a call is measured: reading the clock twice would cost a short call a tenth

@@ -14,12 +14,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use reef_engine::backend::Caller;
+use reef_engine::backend::{Caller, Wake};
 use reef_resp::Argv;
 use wasmtime::{Store, Trap};
 
-use crate::border::{Cause, CommandError, HandlerOutcome, ManifestClaim, Replies};
-use crate::desk::{self, Arguments, Order, Sampling};
+use crate::border::{Cause, CommandError, HandlerOutcome, ManifestClaim, ParkClaim, Replies};
+use crate::desk::{self, Arguments, Order, Resumption, Sampling};
 use crate::failure::{Exhausted, Failure};
 use crate::limits::{INSTANCES_PER_PLUGIN_MAX, SLICE_TICKS};
 use crate::meter::{Refused, Usage};
@@ -34,8 +34,8 @@ pub(crate) enum Answer {
     Reply(Replies),
     /// The handler's error.
     Refused(CommandError),
-    /// The handler wants to be called again later.
-    Park,
+    /// The handler wants to be called again later, and when the client called.
+    Park(ParkClaim, u64),
     /// What `describe` said.
     Manifest(Box<Result<ManifestClaim, String>>),
     /// The instance is lost.
@@ -71,7 +71,13 @@ impl Instance {
 
     /// Begins a call of the command with this index.
     #[inline]
-    pub(crate) fn begin_call(&mut self, command: u32, caller: &Caller, argv: Argv<'_>) -> Sampling {
+    pub(crate) fn begin_call(
+        &mut self,
+        command: u32,
+        wake: Option<Wake<'_>>,
+        caller: &Caller,
+        argv: Argv<'_>,
+    ) -> Sampling {
         self.calls += 1;
         let Caller { client_id, database, .. } = *caller;
         // One user's `Arc` is shared by all connections: counting it would cost every thread.
@@ -79,7 +85,10 @@ impl Instance {
             self.user = Arc::clone(&caller.user);
             Arc::clone(&caller.user)
         });
-        desk::lay(Order::Call { command, client_id, database, user }, argv)
+        let resumption = wake.map(|wake| {
+            Box::new(Resumption { key: wake.key.map(Box::from), invoked_ms: wake.invoked_ms })
+        });
+        desk::lay(Order::Call { command, client_id, database, user, resumption }, argv)
     }
 
     /// Begins `describe`.
@@ -160,13 +169,14 @@ async fn run(
     state.begin();
     let command = match order {
         Order::Describe => None,
-        Order::Call { command, client_id, database, user } => {
+        Order::Call { command, client_id, database, user, resumption } => {
+            state.invoked_ms = resumption.as_ref().map(|resumption| resumption.invoked_ms);
             state.caller.client_id = client_id;
             state.caller.database = database;
             if let Some(user) = user {
                 state.caller.user = user;
             }
-            Some(command)
+            Some((command, resumption))
         }
     };
     let handler = match handler {
@@ -177,15 +187,20 @@ async fn run(
             handler.insert(started)
         }
     };
-    let Some(command) = command else {
+    let Some((command, resumption)) = command else {
         let (manifest,) = handler.describe.call_async(store, ()).await?;
         return Ok(Answer::Manifest(Box::new(manifest)));
     };
-    let parameters = (command, Cause::Invoked, arguments.items());
-    let (outcome,) = handler.call.call_async(store, parameters).await?;
+    let cause = match resumption.as_deref() {
+        None => Cause::Invoked,
+        Some(Resumption { key: Some(key), .. }) => Cause::Ready(key),
+        Some(Resumption { key: None, .. }) => Cause::TimedOut,
+    };
+    let parameters = (command, cause, arguments.items());
+    let (outcome,) = handler.call.call_async(&mut *store, parameters).await?;
     Ok(match outcome {
         Ok(HandlerOutcome::Reply(replies)) => Answer::Reply(replies),
-        Ok(HandlerOutcome::Park(_)) => Answer::Park,
+        Ok(HandlerOutcome::Park(claim)) => Answer::Park(claim, store.data_mut().invoked_ms()),
         Err(error) => Answer::Refused(error),
     })
 }

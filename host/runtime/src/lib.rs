@@ -12,7 +12,7 @@
 //! is paused. Compiling takes place on threads of its own.
 //!
 //! It deliberately does not decide what a command may do to data (the backend does), keeps no
-//! plugin across restarts, and never waits on a plugin's behalf.
+//! plugin across restarts, and never waits on a plugin's behalf: a call that parks is handed back.
 
 mod admin;
 mod allowance;
@@ -34,6 +34,7 @@ mod meter;
 mod notice;
 mod options;
 mod overstay;
+mod parking;
 mod plugin;
 mod plugins;
 mod pool;

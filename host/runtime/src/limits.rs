@@ -81,6 +81,10 @@ fn size(name: &str, value: &[u8], min: u64, max: u64) -> Result<u64, String> {
 pub(crate) const SLICE_TICKS: u64 = 2;
 /// Calls of one plugin that may overstay at the same time.
 pub(crate) const OVERSTAYING_PER_PLUGIN_MAX: u32 = 64;
+/// Calls of one plugin that may be parked at the same time.
+pub(crate) const PARKED_PER_PLUGIN_MAX: u64 = 100_000;
+/// Keys that one call may be parked on.
+pub(crate) const KEYS_PER_PARK_MAX: usize = 1_024;
 /// Instances of one plugin, busy and idle.
 pub(crate) const INSTANCES_PER_PLUGIN_MAX: u32 = 128;
 /// Calls after which an instance is replaced by a fresh one.

@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use reef_engine::backend::Completion;
+use reef_engine::backend::{Conclusion, Late};
 use reef_resp::{Protocol, Writer};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -37,7 +37,7 @@ pub(crate) struct Guest {
     /// CPU time so far.
     pub(crate) spent: Duration,
     pub(crate) protocol: Protocol,
-    pub(crate) completion: Completion,
+    pub(crate) conclusion: Conclusion,
 }
 
 /// The calls of one plugin.
@@ -173,13 +173,15 @@ fn serve(mut guest: Guest) -> Option<Guest> {
 }
 
 fn finish(guest: Guest, answer: Answer, usage: Usage) {
-    let Guest { version, command, instance, started, spent, protocol, completion, .. } = guest;
+    let Guest { version, command, instance, started, spent, protocol, conclusion, .. } = guest;
     let mut reply = Writer::new(protocol);
     version.terms.services.allowance.charge(spent);
     let cost = Some(Cost::of_guest(spent, started.elapsed()));
-    calls::finish(&version, command, Some(instance), answer, usage, cost, &mut reply);
+    let instance = Some(instance);
+    let park = calls::finish(&version, command, instance, answer, usage, cost, &mut reply);
     version.terms.plugin.overstaying.fetch_sub(1, Relaxed);
-    let deliver = || completion(reply.take_data());
+    let late = park.map_or_else(|| Late::Reply(reply.take_data()), Late::Park);
+    let deliver = || conclusion(late);
     // Whoever waits may be gone in any way it likes; this thread goes on.
     let _ = catch_unwind(AssertUnwindSafe(deliver));
 }

@@ -37,6 +37,8 @@ pub(crate) struct Plugin {
     pub(crate) breaker: Breaker,
     /// Calls that overstay now.
     pub(crate) overstaying: AtomicU32,
+    /// Calls that are parked now.
+    pub(crate) parked: AtomicU64,
     /// Instances that exist now, busy and idle, of all versions.
     pub(crate) instances: AtomicU32,
     /// Memory of those instances.
@@ -56,6 +58,7 @@ impl Plugin {
             counters: Counters::default(),
             breaker: Breaker::default(),
             overstaying: AtomicU32::new(0),
+            parked: AtomicU64::new(0),
             instances: AtomicU32::new(0),
             memory_bytes: AtomicU64::new(0),
             kills: AtomicU64::new(0),

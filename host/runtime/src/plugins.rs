@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use reef_engine::backend::{
-    Backend, CallStatus, Caller, Completion, Extension, PluginCommand, PluginQuotas,
+    Backend, CallStatus, Called, Caller, Completion, Conclusion, Extension, PluginCommand,
+    PluginQuotas, Wake,
 };
 use reef_resp::{Argv, Writer};
 
@@ -65,16 +66,18 @@ impl Extension for Plugins {
     fn call(
         &self,
         command: PluginCommand,
+        wake: Option<Wake<'_>>,
         caller: &Caller,
         argv: Argv<'_>,
         reply: &mut Writer,
-        later: &mut dyn FnMut() -> Completion,
-    ) -> CallStatus {
+        later: &mut dyn FnMut() -> Conclusion,
+    ) -> Called {
         let Some((version, command)) = self.house.registry.resolve(command) else {
             reply.error(texts::COMMAND_GONE);
-            return CallStatus::Done;
+            return Called::Done;
         };
-        calls::begin(version, command, caller, argv, reply, later, &self.crew.overstay)
+        let call = (caller, argv);
+        calls::begin(version, command, wake, call, reply, later, &self.crew.overstay)
     }
 
     fn administer(

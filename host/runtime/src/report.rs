@@ -28,7 +28,7 @@ pub(crate) fn list(versions: &[Arc<Version>], reply: &mut Writer) {
 pub(crate) fn info(version: &Version, reply: &mut Writer) {
     let Version { terms, manifest, .. } = version;
     let plugin = &terms.plugin;
-    reply.map(22);
+    reply.map(23);
     field(reply, "name", &plugin.name);
     field(reply, "plugin", &manifest.name);
     field(reply, "version", &manifest.version);
@@ -57,6 +57,7 @@ pub(crate) fn info(version: &Version, reply: &mut Writer) {
     number(reply, "idle-instances", version.pool.idle() as u64);
     number(reply, "memory-bytes", plugin.memory_bytes.load(Relaxed));
     number(reply, "calls-overstaying", plugin.overstaying.load(Relaxed).into());
+    number(reply, "calls-parked", plugin.parked.load(Relaxed));
 }
 
 /// `PLUGIN STATS`: the sums of every plugin.
@@ -71,7 +72,7 @@ pub(crate) fn all_statistics(versions: &[Arc<Version>], reply: &mut Writer) {
 /// `PLUGIN STATS name`: by command, with the plugin's own counters.
 pub(crate) fn statistics(version: &Version, reply: &mut Writer) {
     let plugin = &version.terms.plugin;
-    reply.map(6);
+    reply.map(7);
     field(reply, "name", version.name());
     key(reply, "total");
     figures(&total(version), reply);
@@ -88,6 +89,7 @@ pub(crate) fn statistics(version: &Version, reply: &mut Writer) {
     for (name, value) in &counters {
         number(reply, name, *value);
     }
+    number(reply, "parked", plugin.parked.load(Relaxed));
     number(reply, "log-lines-dropped", plugin.journal.dropped());
     number(reply, "memory-bytes", plugin.memory_bytes.load(Relaxed));
 }
@@ -120,7 +122,7 @@ pub(crate) fn section(versions: &[Arc<Version>], out: &mut String) {
         let _ = write!(
             out,
             "plugin_{}:version={},state={},calls={},errors={},traps={},timeouts={},conflicts={},\
-             cpu_us={},host_calls={},bytes={},memory={},instances={}\r\n",
+             cpu_us={},host_calls={},bytes={},memory={},instances={},parked={}\r\n",
             version.name(),
             version.manifest.version,
             state(version).replace(' ', "_"),
@@ -134,6 +136,7 @@ pub(crate) fn section(versions: &[Arc<Version>], out: &mut String) {
             sum.bytes,
             version.terms.plugin.memory_bytes.load(Relaxed),
             version.terms.plugin.instances.load(Relaxed),
+            version.terms.plugin.parked.load(Relaxed),
         );
     }
 }

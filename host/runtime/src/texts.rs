@@ -58,7 +58,18 @@ pub(crate) fn panicked(plugin: &str) -> String {
     format!("ERR the call to plugin '{plugin}' failed inside the server")
 }
 
-pub(crate) const PARKING: &str = "ERR parking is not available yet";
+pub(crate) fn parked_on_denied(plugin: &str, key: &[u8]) -> String {
+    format!("NOPERM plugin '{plugin}' waits for key '{}', which it was not granted", quoted(key))
+}
+
+pub(crate) fn too_many_parked(plugin: &str, max: u64) -> String {
+    format!("BUSY plugin '{plugin}' has {max} parked calls")
+}
+
+pub(crate) const PARKS_UNDECLARED: &str = "it parks, and its command is not declared as blocking";
+pub(crate) const PARKS_FOR_EVER: &str = "it parks on no key and without a deadline";
+pub(crate) const PARKS_ON_MANY: &str = "it parks on too many keys";
+pub(crate) const PARKS_ON_FORGED: &str = "the lengths of the keys that it parks on do not add up";
 pub(crate) const COMMAND_GONE: &str = "ERR unknown command: its plugin was unloaded";
 
 // Quotas as the guest sees them, by their names.

@@ -200,6 +200,7 @@ impl Worker {
         }
         session.closing |= host.close_self;
         let (told_self, waits_until) = (host.told_self, host.waits_until);
+        let parking = host.parking.take();
         if host.became_copier {
             connection.is_copier = true;
             connection.card.is_copier.store(true, Ordering::Relaxed);
@@ -211,7 +212,7 @@ impl Worker {
         connection.wrote |= execution.may_write;
         connection.waiting = !matches!(execution.answer, Answer::Now);
         let took = self.stopwatch.lap_outer();
-        if !matches!(execution.answer, Answer::WhenReady(_)) {
+        if !matches!(execution.answer, Answer::WhenReady(_)) && parking.is_none() {
             // Whoever waits has not got anything yet that could be counted.
             let error = self.reply.is_error_since(mark).then(|| self.reply.data_since(mark));
             let run = execution.command.filter(|_| execution.ran);
@@ -235,6 +236,9 @@ impl Worker {
         }
         if let Answer::WhenReady(waiter) = execution.answer {
             self.begin_wait(place, waiter, took);
+        }
+        if let Some(parking) = parking {
+            self.begin_parking(place, parking, Some(took));
         }
         true
     }

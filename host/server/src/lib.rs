@@ -23,6 +23,7 @@ mod mailbox;
 mod memory;
 mod monitors;
 mod notices;
+mod parking;
 mod pause;
 mod persistence;
 mod post;

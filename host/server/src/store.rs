@@ -36,6 +36,7 @@ use reef_resp::{Argv, Writer};
 use crate::clock::now_ms;
 use crate::copying::Copies;
 use crate::huge_pages::HugePages;
+use crate::mailbox::Message;
 use crate::memory::{Ledger, Room};
 use crate::pause::PauseClock;
 use crate::post::Post;
@@ -375,6 +376,11 @@ impl Store {
         }
     }
 
+    /// The clock of a shard's changes.
+    pub(crate) fn clock_of(&self, index: usize) -> u64 {
+        self.shards[index].0.lock().clock()
+    }
+
     /// Takes one shard for the length of `act`, which serves nobody; then whoever waits for it has
     /// it next, however soon it is asked for again.
     pub(crate) fn with_shard_fairly<R>(
@@ -413,6 +419,9 @@ impl Store {
 
     /// Takes a waiter out of all queues. Whether it still waited: if not, its reply is on its way.
     pub(crate) fn end_wait(&self, waiter: &Waiter) -> bool {
+        if waiter.park().is_some() {
+            return self.end_parked(waiter);
+        }
         let rules = self.rules.load();
         self.with_shards(waiter.shards, |shards| {
             let mut journal = Journal::new();
@@ -481,6 +490,7 @@ impl Store {
         });
     }
 
+    /// Runs something with these shards held, and settles it.
     pub(crate) fn run_planned<R>(
         &self,
         caller: &Caller,
@@ -572,6 +582,10 @@ impl Backend for Store {
 
     fn set_plugin_commands(&self, commands: Vec<Arc<Command>>) -> Result<(), String> {
         self.registry.store(Arc::new(Registry::with_plugins(&commands)?));
+        if let Some(post) = self.post.get() {
+            // Parked calls of commands that are gone end.
+            post.broadcast(|| Message::PluginsChanged);
+        }
         Ok(())
     }
 

@@ -89,6 +89,10 @@ impl Host for Component {
         context::now()
     }
 
+    fn invoked_ms(&mut self) -> u64 {
+        context::invoked_at()
+    }
+
     fn random(&mut self) -> u64 {
         context::random()
     }

@@ -39,6 +39,8 @@ pub struct Shard {
     pub waiters: Waiters,
     /// How often the data changed.
     changes: u64,
+    /// The change count of the key that was counted last: no other is above it.
+    clock: u64,
     /// The snapshot that runs.
     pub(super) snapshot: Option<Box<Snapshot>>,
 }
@@ -163,11 +165,18 @@ impl Shard {
         self.versions[hash as usize % VERSION_CELLS]
     }
 
+    /// A mark in the order of all changes from now on: what changes later has a version above it.
+    pub fn clock(&mut self) -> u64 {
+        self.version(0);
+        self.clock
+    }
+
     /// Counts a change of a key, for guards and watches.
     #[inline]
     pub fn bump(&mut self, database: u32, hash: u64, key: &[u8]) {
         if let Some(cell) = self.versions.get_mut(hash as usize % VERSION_CELLS) {
-            *cell += 1;
+            self.clock += 1;
+            *cell = self.clock;
         }
         if !self.watched.is_empty()
             && let Some(watched) = self.watched_mut(database, key)
@@ -178,7 +187,8 @@ impl Shard {
 
     /// Counts a change of every key of a database that exists.
     pub fn bump_database(&mut self, database: u32, hasher: &Hasher) {
-        self.versions.iter_mut().for_each(|cell| *cell += 1);
+        self.clock += 1;
+        self.versions.fill(self.clock);
         let Some(watched) = self.watched.get_mut(&database) else { return };
         let Some(Some(keys)) = self.databases.get(database as usize) else { return };
         for (key, watched) in watched {

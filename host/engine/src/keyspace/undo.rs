@@ -222,6 +222,11 @@ impl Journal {
         }
     }
 
+    /// Forgets that a key changed: who waits for it first knows.
+    pub fn forget_ready(&mut self, key: &NumberedKey) {
+        self.ready.retain(|other| other != key);
+    }
+
     /// Remembers every key of a database for which somebody waits.
     pub fn note_all_ready(&mut self, database: u32, waiters: &Waiters) {
         self.ready.extend(waiters.keys_in(database).map(|key| (database, key.into())));

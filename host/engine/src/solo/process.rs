@@ -213,6 +213,7 @@ const NO_PLUGINS: &str = "ERR there are no plugins without a server";
 impl Host for ProcessHost<'_> {
     fn call_plugin(
         &mut self,
+        _: &CommandRef,
         _: PluginCommand,
         _: &Caller,
         _: Argv<'_>,

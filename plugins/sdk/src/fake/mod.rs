@@ -33,6 +33,8 @@ pub struct Server {
     interference: Option<Interference>,
     left_alone: bool,
     one_slot: bool,
+    /// When the call that is under way, or parked, was made.
+    invoked_ms: u64,
     /// How often the plugin read.
     pub reads: usize,
     /// How often the plugin applied a batch, the stale ones included.
@@ -98,6 +100,9 @@ impl Server {
         };
         if !plugin.commands[index].accepts(arguments.len()) {
             return Err(Error::wrong_arity(name.as_bytes()));
+        }
+        if cause == Cause::Invoked {
+            self.invoked_ms = self.keyspace.now_ms;
         }
         let lengths: Vec<u32> = arguments.iter().map(|one| one.len() as u32).collect();
         let data = arguments.concat();
@@ -248,6 +253,10 @@ impl Host for Server {
 
     fn now_ms(&mut self) -> u64 {
         self.keyspace.now_ms
+    }
+
+    fn invoked_ms(&mut self) -> u64 {
+        self.invoked_ms
     }
 
     fn random(&mut self) -> u64 {

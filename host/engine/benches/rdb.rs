@@ -107,7 +107,7 @@ fn measure(rules: &Rules, form: Form, keys: usize, make: Make) {
     let (mut file, mut piece) = (Vec::with_capacity(keys * 128), Vec::new());
     let mut times = Vec::new();
     rdb::write_header(&mut file, form, &[]);
-    rdb::write_sizes(&mut file, &shards);
+    rdb::write_sizes(&mut file, &shards, form);
     shards.iter_mut().for_each(|shard| shard.begin_snapshot(form));
     for shard in &mut shards {
         loop {

@@ -127,6 +127,10 @@ impl Flags {
     pub const NO_MANDATORY_KEYS: Self = Self(1 << 18);
     /// Refused like a write while data cannot be written to disk (PING): not shown.
     pub const TELLS_OF_DISK: Self = Self(1 << 19);
+    /// About what belongs to the caller's own tenant, although it is an operator's command: not shown.
+    pub const OWN: Self = Self(1 << 20);
+    /// For the operator of the server, not for tenants, although it is open to all users: not shown.
+    pub const OPERATOR: Self = Self(1 << 21);
     /// Needs every shard (FLUSHALL, KEYS, DBSIZE): not a Redis flag, not shown.
     pub const ALL_SHARDS: Self = Self(1 << 24);
     /// Needs the shards of the session's watches and queue (EXEC, UNWATCH): not shown.

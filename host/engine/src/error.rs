@@ -8,6 +8,7 @@ use core::fmt;
 
 use crate::acl::{Reason, RuleError};
 use crate::command::Command;
+use crate::tenancy::{Quota, UsedUp};
 
 /// Why a command was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +111,46 @@ impl Error {
     pub fn unknown_filter(kind: &[u8]) -> Self {
         let kind = String::from_utf8_lossy(kind);
         Self::Owned(format!("ERR Unsupported rdb-filter-only option: {kind}"))
+    }
+
+    /// There is no tenant of this name.
+    pub fn unknown_tenant(name: &str) -> Self {
+        Self::Owned(format!("ERR there is no tenant '{name}'"))
+    }
+
+    /// There is a tenant of this name.
+    pub fn tenant_exists(name: &str) -> Self {
+        Self::Owned(format!("ERR there is a tenant '{name}' already"))
+    }
+
+    /// A user has this name, so that no tenant may.
+    pub fn tenant_is_user(name: &str) -> Self {
+        Self::Owned(format!("ERR there is a user '{name}', so that no tenant can have this name"))
+    }
+
+    /// There are as many tenants as there may be.
+    pub fn too_many_tenants(max: usize) -> Self {
+        Self::Owned(format!("ERR there are {max} tenants, and there can be no more"))
+    }
+
+    /// No quota has this name.
+    pub fn unknown_quota(name: &[u8]) -> Self {
+        let known = Quota::ALL.map(Quota::name).join(", ");
+        let name = String::from_utf8_lossy(name);
+        Self::Owned(format!("ERR there is no quota '{name}': there are {known}"))
+    }
+
+    /// Not a limit of a quota.
+    pub fn bad_quota(name: &str) -> Self {
+        Self::Owned(format!("ERR the limit of quota '{name}' must be a number above 0, or 'none'"))
+    }
+
+    /// A quota of the tenant is used up.
+    pub fn over_quota(used_up: UsedUp) -> Self {
+        let UsedUp { quota, limit } = used_up;
+        let code = if quota == Quota::Memory { "OOM" } else { "QUOTA" };
+        let name = quota.name();
+        Self::Owned(format!("{code} quota '{name}' of this tenant is used up (limit {limit})"))
     }
 
     /// The arity error of a command.
@@ -694,6 +735,22 @@ impl Error {
         "ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to 4096",
     );
     pub const NO_RANDOMNESS: Self = Self::Text("ERR the system has no random numbers");
+    pub const FOR_OPERATOR: Self =
+        Self::Text("NOPERM this command is for the operator of the server, not for a tenant");
+    pub const TENANT_GONE: Self = Self::Text("ERR the tenant was dropped");
+    pub const TENANT_NAME: Self =
+        Self::Text("ERR a tenant's name has 1 to 64 letters, digits, dots, hyphens or underscores");
+    pub const TENANT_PASSWORD: Self = Self::Text("ERR a tenant's password must not be empty");
+    pub const FOREIGN_REPLICAS: Self =
+        Self::Text("ERR a replica follows this server that knows no tenants");
+    pub const FOREIGN_TO_TENANTS: Self =
+        Self::Text("ERR this server has tenants, and a replica must know of them");
+    pub const RELOAD_WITH_TENANTS: Self =
+        Self::Text("ERR a server with tenants cannot load its data again while it runs");
+    pub const NO_TENANTS: Self = Self::Text("ERR this server has no tenants");
+    pub const TENANT_LATE: Self = Self::Text(
+        "ERR a connection that waits, watches, subscribes or tracks cannot enter a tenant",
+    );
     pub const NO_ACL_FILE: Self = Self::Text(
         "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store users in the Redis configuration.",
     );

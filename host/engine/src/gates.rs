@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::registry::{CommandRef, Registry};
 use crate::session::Session;
 use crate::settings::Rules;
+use crate::tenancy::{Quota, UsedUp};
 
 /// The state of the server as far as gates care.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,6 +35,10 @@ pub struct Conditions {
     pub loading: bool,
     /// Which commands have to wait.
     pub pause: Pause,
+    /// Whether the client belongs to a tenant, who is not to run the server.
+    pub is_tenant: bool,
+    /// What the tenant has used up of what commands need.
+    pub used_up: Option<UsedUp>,
 }
 
 impl Conditions {
@@ -45,12 +50,33 @@ impl Conditions {
             | self.replicas_missing
             | self.readonly_replica
             | self.stale_replica
-            | self.loading;
+            | self.loading
+            | self.is_tenant;
         !bad
+    }
+
+    /// Why a command with these flags is not for a tenant, or not now.
+    fn refuse_tenant(&self, asked: Asked) -> Option<Error> {
+        let is_administrative = asked.any.has(Flags::ADMIN) && !asked.any.has(Flags::OWN);
+        if is_administrative || asked.any.has(Flags::OPERATOR) {
+            return Some(Error::FOR_OPERATOR);
+        }
+        let takes_memory = asked.any.has(Flags::DENYOOM) || asked.is_queued;
+        // Who may not go on may still say who it is, and go.
+        let matters = |used_up: &UsedUp| match used_up.quota {
+            Quota::Memory => takes_memory,
+            _ => !asked.any.has(Flags::NO_AUTH),
+        };
+        self.used_up.filter(matters).map(Error::over_quota)
     }
 
     /// Why a command with these flags is refused before subscriptions are looked at.
     fn refuse_change(&self, asked: Asked) -> Option<Error> {
+        if self.is_tenant
+            && let Some(error) = self.refuse_tenant(asked)
+        {
+            return Some(error);
+        }
         if self.out_of_memory && (asked.any.has(Flags::DENYOOM) || asked.is_queued) {
             return Some(Error::OutOfMemory);
         }

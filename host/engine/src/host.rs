@@ -6,12 +6,13 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::DerefMut;
 
 use reef_resp::{Argv, Writer};
 
-use crate::acl::Directory;
+use crate::acl::{Account, Directory};
 use crate::backend::{CallStatus, Caller, PluginCommand};
 pub use crate::client_info::ClientFilter;
 use crate::client_info::ClientInfo;
@@ -106,6 +107,23 @@ pub trait Host {
 
     /// Runs `PLUGIN ...`.
     fn administer_plugins(&mut self, argv: Argv<'_>, reply: &mut Writer) -> CallStatus;
+
+    /// Runs `TENANT ...`.
+    fn administer_tenants(&mut self, _argv: Argv<'_>, _reply: &mut Writer) -> Result<(), Error> {
+        Err(Error::NO_TENANTS)
+    }
+
+    /// A user of a tenant, if the password is right: `tenant` for its user `default`, or
+    /// `tenant/user`. The client that asks belongs to the tenant after this command. An error says
+    /// why the tenant does not take it: also because it `is_tied` to where it is.
+    fn enter_tenant(
+        &mut self,
+        _name: &[u8],
+        _password: &[u8],
+        _is_tied: bool,
+    ) -> Result<Option<Arc<Account>>, Error> {
+        Ok(None)
+    }
 
     /// Calls `show` with name and value of each directive that matches one of the patterns.
     fn config_get(&self, patterns: &[&[u8]], show: &mut dyn FnMut(&str, &str));

@@ -51,6 +51,7 @@ pub mod slow_log;
 pub mod solo;
 pub mod sort_pattern;
 pub mod step;
+pub mod tenancy;
 pub mod tracking;
 pub mod types;
 pub mod usage;

@@ -2,11 +2,12 @@
 //! refusal. The rules themselves are a matter of [`acl`](crate::acl).
 
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use reef_resp::{Argv, Protocol, Writer};
 
-use crate::acl::{Denial, Need, Reason, Refusal};
+use crate::acl::{Account, Denial, Need, Reason, Refusal};
 use crate::clock::Millis;
 use crate::error::Error;
 use crate::gates;
@@ -76,6 +77,26 @@ impl Cx<'_> {
         account.user().allow_with_all_keys(&command, argv, Need::READ)
     }
 
+    /// The user of a tenant that the client belongs to from now on, if the password is right.
+    fn enter_tenant(
+        &mut self,
+        name: &[u8],
+        password: &[u8],
+    ) -> Result<Option<Arc<Account>>, Error> {
+        let session = &*self.session;
+        let is_tied = session.transaction().is_some()
+            || session.executing
+            || !session.watches().is_empty()
+            || session.subscribed.any()
+            || session.caching.is_some()
+            || session.monitoring;
+        let entered = self.host.enter_tenant(name, password, is_tied)?;
+        if entered.is_some() {
+            self.session.database = 0;
+        }
+        Ok(entered)
+    }
+
     /// Makes the client this user if the password is right. A wrong one is logged; `argv` is the
     /// command that brought it.
     pub fn authenticate(
@@ -84,8 +105,12 @@ impl Cx<'_> {
         password: &[u8],
         argv: Argv<'_>,
     ) -> Result<(), Error> {
-        let account = self.host.users().get(name).cloned();
-        if let Some(account) = account.filter(|account| account.user().accepts(password)) {
+        let known = self.host.users().get(name).cloned();
+        let account = match &known {
+            Some(account) => known.clone().filter(|_| account.user().accepts(password)),
+            None => self.enter_tenant(name, password)?,
+        };
+        if let Some(account) = account {
             self.session.authenticated = true;
             self.session.hold(account);
             return Ok(());

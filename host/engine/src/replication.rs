@@ -42,6 +42,8 @@ pub enum Introduction<'a> {
     EndMark,
     /// It can go on after its primary became another's replica.
     SecondId,
+    /// It knows tenants.
+    Tenants,
     /// Only the snapshot is wanted, or not even that.
     SnapshotOnly(bool),
     /// Something that makes no difference.

@@ -134,6 +134,8 @@ pub struct Rules {
     pub shards: usize,
     /// The configuration.
     pub settings: Settings,
+    /// What number the first database has where several engines are written down together.
+    pub first_database: u32,
     /// Counts clients that begin to wait, over all shards.
     arrivals: Arc<AtomicU64>,
     /// Whether anybody listens.
@@ -209,6 +211,7 @@ impl Rules {
             hasher: Hasher::new(seed),
             shards,
             settings,
+            first_database: 0,
             arrivals: Arc::default(),
             audience: Audience { signals: signals.clone() },
             propagation: Propagation { signals },
@@ -218,6 +221,12 @@ impl Rules {
     /// The same with other settings.
     pub fn with_settings(&self, settings: Settings) -> Self {
         Self { settings, ..self.clone() }
+    }
+
+    /// The same for a tenant's engine, whose databases are numbered from here on.
+    #[must_use]
+    pub fn numbered_from(self, first_database: u32) -> Self {
+        Self { first_database, ..self }
     }
 
     /// Whether anybody listens.

@@ -5,14 +5,18 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use reef_engine::clock::Millis;
 use reef_engine::waiters::Waiter;
 
+use crate::post::Post;
+use crate::server::Shared;
 use crate::socket::Socket;
+use crate::store::Store;
+use crate::tenants::Tenant;
 
 /// A connection's card.
 #[derive(Debug)]
@@ -52,6 +56,8 @@ pub(crate) struct Card {
     doomed: AtomicBool,
     pub(crate) output_bytes: AtomicU64,
     pub(crate) labels: Mutex<Labels>,
+    /// The tenant that it belongs to, once it has entered one.
+    pub(crate) tenant: OnceLock<Arc<Tenant>>,
     /// What it waits for. Whoever takes it out ends the wait.
     pub(crate) waiter: Mutex<Option<Arc<Waiter>>>,
 }
@@ -101,12 +107,45 @@ impl Card {
             doomed: AtomicBool::new(false),
             output_bytes: AtomicU64::new(0),
             labels: Mutex::new(Labels { user: "default".into(), ..Labels::default() }),
+            tenant: OnceLock::new(),
             waiter: Mutex::default(),
         }
     }
 }
 
 impl Card {
+    /// The tenant that it belongs to; the operator's connections to none.
+    #[inline]
+    pub(crate) fn tenant(&self) -> Option<&Arc<Tenant>> {
+        self.tenant.get()
+    }
+
+    /// The data that its commands are about.
+    #[inline]
+    pub(crate) fn store<'a>(&'a self, shared: &'a Shared) -> &'a Arc<Store> {
+        self.tenant().map_or(&shared.store, |tenant| &tenant.store)
+    }
+
+    /// Who hears of what, among those it may reach.
+    #[inline]
+    pub(crate) fn post<'a>(&'a self, shared: &'a Shared) -> &'a Arc<Post> {
+        self.tenant().map_or(&shared.post, |tenant| &tenant.post)
+    }
+
+    /// Whether it belongs to the same tenant as another, or to none as well.
+    pub(crate) fn is_beside(&self, tenant: Option<&Arc<Tenant>>) -> bool {
+        match (self.tenant(), tenant) {
+            (None, None) => true,
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            _ => false,
+        }
+    }
+
+    /// Whether a client of `tenant` may know of it: the operator's may of all.
+    pub(crate) fn is_seen_by(&self, tenant: Option<&Arc<Tenant>>) -> bool {
+        tenant.is_none() || self.is_beside(tenant)
+    }
+
     /// Whether the connection is to be closed.
     #[inline]
     pub(crate) fn is_doomed(&self) -> bool {

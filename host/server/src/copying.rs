@@ -4,19 +4,21 @@
 //! Effects are written down while the shards are held that they are about, so log and stream have
 //! the order of the data.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
 use reef_engine::effects::{Audience, Effect, Effects};
 use reef_engine::error::Error;
+use reef_engine::registry::Registry;
 use reef_storage::Log;
 
+use crate::pause::PauseClock;
 use crate::replication::{Relayed, Replication, Stream};
 use crate::store::Store;
+use crate::tenants::Tenancy;
 
-/// Those who copy the data.
-#[derive(Default)]
+/// Those who copy the data of all engines, and what else these have in common.
 pub(crate) struct Copies {
     log: Log,
     /// What replicas are told, once there is a server.
@@ -29,6 +31,38 @@ pub(crate) struct Copies {
     hands_over: AtomicBool,
     /// Counts what makes those pass the gates again who passed them before.
     era: AtomicU64,
+    /// The native commands, for tenants without plugins.
+    natives: OnceLock<Arc<Registry>>,
+    /// Which commands wait, of all tenants.
+    pub(crate) pause: PauseClock,
+    /// When the next key of any tenant expires, at the latest.
+    pub(crate) next_expiry_of_tenants: AtomicU64,
+    /// Bytes of all tenants' data.
+    pub(crate) bytes_of_tenants: Arc<AtomicUsize>,
+}
+
+impl Default for Copies {
+    fn default() -> Self {
+        Self {
+            log: Log::default(),
+            replication: OnceLock::new(),
+            is_replica: AtomicBool::new(false),
+            refusal: ArcSwapOption::empty(),
+            hands_over: AtomicBool::new(false),
+            era: AtomicU64::new(0),
+            natives: OnceLock::new(),
+            pause: PauseClock::default(),
+            next_expiry_of_tenants: AtomicU64::new(u64::MAX),
+            bytes_of_tenants: Arc::default(),
+        }
+    }
+}
+
+impl Copies {
+    /// The native commands.
+    pub(crate) fn natives(&self) -> &Arc<Registry> {
+        self.natives.get_or_init(|| Arc::new(Registry::native()))
+    }
 }
 
 impl Store {
@@ -41,7 +75,7 @@ impl Store {
     pub(crate) fn propagate(&self, effects: &Effects) {
         self.write_log(effects);
         if let Some(stream) = self.stream() {
-            stream.append(effects);
+            stream.append(effects, self.first_database());
         }
     }
 
@@ -49,7 +83,7 @@ impl Store {
     pub(crate) fn relay(&self, relayed: Relayed<'_>, effects: &Effects) {
         self.write_log(effects);
         if let Some(replication) = self.copies.replication.get() {
-            replication.stream.append_relayed(relayed, effects);
+            replication.stream.append_relayed(relayed, effects, self.first_database());
         }
     }
 
@@ -61,21 +95,24 @@ impl Store {
         if !self.copies.log.is_on() {
             return;
         }
+        let first_database = self.first_database();
         for unit in effects.units() {
             self.copies.log.append(|| {
                 let logged = |effect: &Effect<'_>| effect.audience != Audience::ReplicasOnly;
-                unit.commands().filter(logged).map(|effect| (effect.database, effect.bytes))
+                let logged = unit.commands().filter(logged);
+                logged.map(|effect| (first_database + effect.database, effect.bytes))
             });
         }
     }
 
-    /// Lets steps say their effects as long as somebody keeps a copy of the data.
-    pub(crate) fn follow_copies(&self) {
-        self.freeze(|_| {
-            let is_followed =
-                self.copies.log.is_on() || self.stream().is_some() || self.is_replica();
-            self.rules().propagation().set_on(is_followed);
-        });
+    /// What number the first database has where all engines are written down together.
+    fn first_database(&self) -> u32 {
+        self.tenancy().map_or(0, |tenancy| tenancy.first_database)
+    }
+
+    /// Whether somebody keeps a copy of the data, so that steps say their effects.
+    pub(crate) fn is_copied(&self) -> bool {
+        self.log().is_on() || self.stream().is_some() || self.is_replica()
     }
 
     /// Says who replicas are. Only the first server is heard.
@@ -126,6 +163,9 @@ impl Store {
 
     /// Why nothing may be written now.
     pub(crate) fn refusal(&self) -> Option<String> {
+        if self.tenancy().is_some_and(Tenancy::is_gone) {
+            return Some(Error::TENANT_GONE.to_string());
+        }
         if self.copies.hands_over.load(Ordering::Acquire) {
             return Some(Error::READONLY_REPLICA.to_string());
         }

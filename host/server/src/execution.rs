@@ -42,6 +42,8 @@ impl Worker {
         self.connections[place].card.input_bytes.store(bytes.len() as u32, Ordering::Relaxed);
         let mut pipeline = std::mem::take(&mut self.pipeline);
         loop {
+            let own = self.tenant_moment(place, moment);
+            let moment = own.as_ref().unwrap_or(moment);
             let (rest, limits) = (&bytes[used..], self.limits(place, moment));
             let tail = pipeline.find(&mut self.connections[place].decoder, rest, &limits);
             self.warm(place, &pipeline, rest, moment);
@@ -81,6 +83,16 @@ impl Worker {
         (used, fate)
     }
 
+    /// The moment as a tenant's client finds it.
+    #[inline]
+    fn tenant_moment(&self, place: usize, moment: &Moment) -> Option<Moment> {
+        let tenant = self.connections[place].card.tenant()?;
+        let is_room = self.shared.store.room(moment).is_there;
+        let mut conditions = moment.conditions;
+        conditions.out_of_memory |= !is_room;
+        Some(tenant.store.moment(moment.now, || conditions))
+    }
+
     /// What the client may send at this moment.
     #[inline]
     fn limits(&self, place: usize, moment: &Moment) -> Limits {
@@ -94,14 +106,16 @@ impl Worker {
     /// little: nothing depends on it.
     #[inline]
     fn warm(&self, place: usize, pipeline: &Pipeline, bytes: &[u8], moment: &Moment) {
-        if pipeline.len() < 2 || !self.shared.store.is_warmable() {
+        let store = self.connections[place].card.store(&self.shared);
+        if pipeline.len() < 2 || !store.is_warmable() {
             return;
         }
         let mut wanted = Wanted::default();
         for index in 0..pipeline.len() {
             wanted.add(pipeline.argv(index, bytes).get(1), &moment.rules.hasher);
         }
-        self.shared.store.warm(self.connections[place].session.database, &wanted);
+        let connection = &self.connections[place];
+        connection.card.store(&self.shared).warm(connection.session.database, &wanted);
     }
 
     /// Runs the commands of a pipeline, which is found in `bytes`. Gives how many bytes are done
@@ -114,6 +128,7 @@ impl Worker {
         moment: &Moment,
     ) -> (usize, Ran) {
         let was_authenticated = self.connections[place].session.authenticated;
+        let had_tenant = self.connections[place].card.tenant().is_some();
         let mut used = 0;
         for index in 0..pipeline.len() {
             if !self.command(place, pipeline.argv(index, bytes), moment) {
@@ -131,7 +146,8 @@ impl Worker {
                     return (used, Ran::Until(fate));
                 }
             }
-            if is_authenticated != was_authenticated {
+            let has_tenant = self.connections[place].card.tenant().is_some();
+            if is_authenticated != was_authenticated || has_tenant != had_tenant {
                 return (used, Ran::UnderOtherLimits);
             }
         }
@@ -172,7 +188,7 @@ impl Worker {
 
     /// Runs a command. `false`: it has to wait for the end of a pause.
     fn command(&mut self, place: usize, argv: Argv<'_>, moment: &Moment) -> bool {
-        let room = self.shared.store.room(moment);
+        let room = self.connections[place].card.store(&self.shared).room(moment);
         if room.evicted {
             // Whoever cached what had to go hears so first.
             self.read_pushes(place);
@@ -185,11 +201,11 @@ impl Worker {
         let was_monitoring = connection.session.monitoring;
         let mut host = WorkerHost::new(
             &self.shared,
-            (connection.session.id, &connection.link.socket, connection.hung_up),
+            (&connection.card, connection.hung_up),
             (self.index as u32, &mut self.random, &mut self.stopwatch),
         );
         let session = &mut connection.session;
-        let store = &self.shared.store;
+        let store = connection.card.store(&self.shared);
         let execution =
             store.execute_within(moment, room, session, argv, &mut self.reply, &mut host);
         if execution.postponed {
@@ -221,6 +237,11 @@ impl Worker {
         }
         if let Some(command) = execution.command {
             connection.card.command.store(command, Ordering::Relaxed);
+        }
+        if let Some(tenant) = connection.card.tenant()
+            && execution.ran
+        {
+            self.shared.note_tenant_command(tenant, argv);
         }
         if execution.ran {
             self.shared.feed_monitors(connection.session.database, &connection.card, argv);

@@ -32,6 +32,9 @@ impl Worker {
         let seed = next_random(&mut self.random);
         let keys_max = self.shared.store.rules().settings.tracked_keys_max;
         self.shared.post.trim_tracking(keys_max, seed);
+        for tenant in self.shared.tenants.all().iter() {
+            tenant.post.trim_tracking(keys_max, seed);
+        }
         if now.seconds() / PEAK_PERIOD_S != self.peak_period {
             self.peak_period = now.seconds() / PEAK_PERIOD_S;
             self.statistics.input_peak.turn();
@@ -84,7 +87,7 @@ impl Shared {
             }
             left = left.saturating_sub(card.memory_bytes.load(Ordering::Relaxed) as usize);
             // Who was told before counts as gone.
-            if self.post.dismiss(&card) {
+            if self.dismiss(&card) {
                 self.evicted_clients.fetch_add(1, Ordering::Relaxed);
             }
         }

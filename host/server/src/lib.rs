@@ -39,6 +39,7 @@ mod statistics;
 mod store;
 mod surroundings;
 mod tally;
+mod tenants;
 mod timing;
 mod tls;
 mod users;

@@ -15,6 +15,7 @@ use reef_engine::serving::Ending;
 
 use crate::replication::Parcel;
 use crate::socket::Socket;
+use crate::tenants::Tenant;
 
 /// What a worker can be told.
 pub(crate) enum Message {
@@ -61,8 +62,13 @@ pub(crate) enum Message {
     },
     /// Close a client's connection.
     Close(u64),
-    /// A line for all clients in MONITOR.
-    Feed(Arc<[u8]>),
+    /// A line for all clients of a tenant, or of the operator, in MONITOR.
+    Feed {
+        /// The line.
+        line: Arc<[u8]>,
+        /// The tenant.
+        tenant: Option<Arc<Tenant>>,
+    },
     /// Look whether commands are still paused.
     Resume,
     /// There is more of the stream for a replica.

@@ -6,6 +6,7 @@
 //!
 //! Invariant: nobody who holds a shard evicts, so that evicting may take any of them.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use reef_engine::keyspace::{Candidate, Journal, Policy, Pool, ShardSet};
 use reef_engine::settings::Rules;
 use reef_resp::Writer;
 
+use crate::copying::Copies;
 use crate::store::Store;
 
 /// By how much a shard's part of the figure may be behind.
@@ -32,6 +34,10 @@ pub(crate) struct Ledger {
     /// Whether the figure is to be made anew, because nobody has kept it so far.
     pub(crate) is_outdated: AtomicBool,
     data_bytes: AtomicUsize,
+    /// Bytes of all tenants' data. They count for the server, too.
+    bytes_of_tenants: Arc<AtomicUsize>,
+    /// Whether it is a tenant's.
+    is_tenants: bool,
     /// Whether a replica leaves eviction to its primary.
     is_left_to_primary: AtomicBool,
     /// Connections with their buffers.
@@ -57,6 +63,12 @@ struct Evictor {
 }
 
 impl Ledger {
+    /// The ledger of one engine among those that are copied together.
+    pub(crate) fn of(copies: &Copies, is_tenants: bool) -> Self {
+        let bytes_of_tenants = copies.bytes_of_tenants.clone();
+        Self { bytes_of_tenants, is_tenants, ..Self::default() }
+    }
+
     /// Says whether a replica leaves eviction to its primary.
     pub(crate) fn leave_to_primary(&self, leave: bool) {
         self.is_left_to_primary.store(leave, Ordering::Relaxed);
@@ -77,12 +89,23 @@ impl Ledger {
             before.store(bytes, Ordering::Relaxed);
             // Wrapping around makes this right for what shrinks, too.
             self.data_bytes.fetch_add(bytes.wrapping_sub(noted), Ordering::AcqRel);
+            if self.is_tenants {
+                self.bytes_of_tenants.fetch_add(bytes.wrapping_sub(noted), Ordering::AcqRel);
+            }
         }
     }
 
-    /// Bytes of data, connections and the empty server.
+    /// Bytes of data.
+    pub(crate) fn data_bytes(&self) -> usize {
+        self.data_bytes.load(Ordering::Acquire)
+    }
+
+    /// A tenant's data; or all data, connections and the empty server.
     fn used(&self) -> usize {
-        let data_bytes = self.data_bytes.load(Ordering::Acquire);
+        if self.is_tenants {
+            return self.data_bytes();
+        }
+        let data_bytes = self.data_bytes() + self.bytes_of_tenants.load(Ordering::Acquire);
         data_bytes + self.client_bytes.load(Ordering::Acquire) + STARTUP_BYTES
     }
 
@@ -140,10 +163,17 @@ enum Progress {
 }
 
 impl Store {
+    /// What a tenant takes counts no more.
+    pub(crate) fn forget_bytes(&self) {
+        let bytes = self.ledger().data_bytes.swap(0, Ordering::AcqRel);
+        self.ledger().bytes_of_tenants.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
     /// Begins or ends to keep the ledger, as there is a limit or none. What is too much by now goes
     /// in the next turns, without a command that asks for it.
     pub(crate) fn keep_ledger(&self, rules: &Rules) {
-        let is_kept = rules.settings.eviction.bytes_max > 0;
+        // A tenant's data counts for the server, whatever the tenant's own limit.
+        let is_kept = rules.settings.eviction.bytes_max > 0 || self.tenancy().is_some();
         self.ledger().is_kept.store(is_kept, Ordering::Release);
         if is_kept {
             // Later: whoever changes the limit may hold shards.
@@ -189,7 +219,7 @@ impl Store {
 
     #[cold]
     fn evict(&self, rules: &Rules, now: Millis) -> Room {
-        if self.pause().at(now) != Pause::Nothing {
+        if self.pause_at(now) != Pause::Nothing {
             return Room::AMPLE;
         }
         self.bring_up_to_date();

@@ -12,15 +12,18 @@ use crate::clock::{now_ms, now_us};
 use crate::connection::Sent;
 use crate::mailbox::Message;
 use crate::server::Shared;
+use crate::tenants::Tenant;
 use crate::worker::Worker;
 
 impl Worker {
-    /// Sends a line to the worker's clients in MONITOR; who does not take it is closed.
-    pub(crate) fn feed_own(&mut self, line: &[u8]) {
+    /// Sends a line to the worker's clients in MONITOR that belong to `tenant`; who does not take it is
+    /// closed.
+    pub(crate) fn feed_own(&mut self, line: &[u8], tenant: Option<&Arc<Tenant>>) {
         let mut broken = Vec::new();
         let (limits, now) = (self.shared.options().output_limits, now_ms());
         for (place, connection) in &mut self.connections {
             if connection.session.monitoring
+                && connection.card.is_beside(tenant)
                 && (connection.send(line) == Sent::Broken || connection.is_overfull(&limits, now))
             {
                 broken.push(place);
@@ -40,7 +43,7 @@ impl Shared {
     }
 
     fn feed(&self, database: u32, card: &Card, argv: Argv<'_>) {
-        let registry = self.store.registry();
+        let registry = card.store(self).registry();
         let Ok(Some(command)) = registry.resolve(argv) else { return };
         let hidden = [Flags::SKIP_MONITOR, Flags::ADMIN];
         if hidden.iter().any(|flag| command.flags.has(*flag)) {
@@ -49,7 +52,8 @@ impl Shared {
         let address = crate::surroundings::address(card.peer, self);
         let line = monitor_line(now_us(), database, &address, argv);
         let line: Arc<[u8]> = Arc::from(format!("+{line}\r\n").into_bytes());
-        self.post.broadcast(|| Message::Feed(line.clone()));
+        let tenant = card.tenant();
+        self.post.broadcast(|| Message::Feed { line: line.clone(), tenant: tenant.cloned() });
     }
 
     /// Counts a client in or out.

@@ -22,7 +22,7 @@ use reef_engine::waiters::Waiter;
 use reef_resp::{Argv, OwnedArgv, Protocol, Writer};
 
 use crate::clock::now_ms;
-use crate::connection::Waiting;
+use crate::connection::{Connection, Waiting};
 use crate::mailbox::Message;
 use crate::server::Shared;
 use crate::store::{Moment, Store};
@@ -35,6 +35,8 @@ const ORPHANED: &str = "UNBLOCKED the plugin of this command was unloaded";
 /// A call of a plugin's command on behalf of a client.
 pub(crate) struct PluginCall<'a> {
     shared: &'a Arc<Shared>,
+    /// The data that it is about.
+    store: &'a Store,
     command: &'a CommandRef,
     argv: Argv<'a>,
     client: u64,
@@ -44,12 +46,12 @@ pub(crate) struct PluginCall<'a> {
 
 impl<'a> PluginCall<'a> {
     pub(crate) fn new(
-        shared: &'a Arc<Shared>,
+        (shared, store): (&'a Arc<Shared>, &'a Store),
         command: &'a CommandRef,
         argv: Argv<'a>,
         client: u64,
     ) -> Self {
-        Self { shared, command, argv, client, began: OnceCell::new() }
+        Self { shared, store, command, argv, client, began: OnceCell::new() }
     }
 
     /// Runs it.
@@ -63,7 +65,7 @@ impl<'a> PluginCall<'a> {
         reply: &mut Writer,
     ) -> Called {
         if self.command.flags.has(Flags::BLOCKING) {
-            let store = &self.shared.store;
+            let store = self.store;
             // Nobody has set it: a call runs once.
             let _ = self.began.set((store.mark(), store.rules().next_arrival()));
         }
@@ -144,7 +146,8 @@ impl Worker {
         let database = before_waiter.map_or(connection.session.database, |one| one.database);
         let whose = (database, self.index as u32, connection.protocol);
         let deadline_ms = parking.park.deadline_ms;
-        let waiter = self.shared.store.park(parking, &connection.session, whose, before_waiter);
+        let store = connection.card.store(&self.shared).clone();
+        let waiter = store.park(parking, &connection.session, whose, before_waiter);
         let left = deadline_ms.map(|at| Duration::from_millis(at.saturating_sub(now_ms().get())));
         let deadline = left.and_then(|left| Instant::now().checked_add(left));
         if let Some(at) = deadline {
@@ -154,7 +157,7 @@ impl Worker {
         let took = before.map_or(took, |before| before.took);
         let client = waiter.client;
         connection.waiter = Some(Box::new(Waiting { waiter, deadline, took, ending: None }));
-        if !is_there(&self.shared.store.registry(), &self.connections[place].waiter) {
+        if !is_there(&store.registry(), &self.connections[place].waiter) {
             // Unloaded while it ran: nobody will say so again.
             self.mail_end(client);
         }
@@ -207,9 +210,11 @@ impl Worker {
     /// Ends the wait of a parked call; when its time is over the plugin says what that means.
     pub(crate) fn end_parked(&mut self, client: u64, ending: Ending, moment: &Moment) {
         let Some(place) = self.places.get(&client).copied() else { return };
-        let Some(waiting) = &mut self.connections[place].waiter else { return };
+        let Connection { card, waiter: Some(waiting), .. } = &mut *self.connections[place] else {
+            return;
+        };
         let waiter = waiting.waiter.clone();
-        let is_orphan = !has_plugin(&self.shared.store.registry(), &waiter);
+        let is_orphan = !has_plugin(&card.store(&self.shared).registry(), &waiter);
         if !waiter.start() {
             // It runs just now, or is about to.
             waiting.ending = Some(ending);
@@ -227,11 +232,14 @@ impl Worker {
 
     /// Ends the parked calls of plugins that were unloaded.
     pub(crate) fn end_orphans(&mut self, moment: &Moment) {
-        let registry = self.shared.store.registry().clone();
+        let is_orphan = |connection: &Connection| {
+            let registry = connection.card.store(&self.shared).registry();
+            !is_there(&registry, &connection.waiter)
+        };
         let orphans: Vec<u64> = self
             .connections
             .iter()
-            .filter(|(_, connection)| !is_there(&registry, &connection.waiter))
+            .filter(|(_, connection)| is_orphan(connection))
             .map(|(_, connection)| connection.session.id)
             .collect();
         for client in orphans {
@@ -256,9 +264,10 @@ impl Worker {
 
     fn run_again(&mut self, place: usize, waiter: &Waiter, key: Option<&[u8]>) -> End {
         let connection = &mut self.connections[place];
+        let store = connection.card.store(&self.shared).clone();
         let session = &mut connection.session;
         if !connection.link.socket.is_connected()
-            || session.is_outdated() && !self.shared.store.users.lock().renew(session)
+            || session.is_outdated() && !store.users.lock().renew(session)
         {
             return End::Gone;
         }
@@ -270,21 +279,25 @@ impl Worker {
             reply.error(&denial.error(&session.user, &waiter.command).to_string());
             let mut host = WorkerHost::new(
                 &self.shared,
-                (client, &connection.link.socket, connection.hung_up),
+                (&connection.card, connection.hung_up),
                 (self.index as u32, &mut self.random, &mut self.stopwatch),
             );
             note_denial(&waiter.command, denial, argv, session, &reply, &mut host);
             return End::Reply(reply.take_data());
         }
+        let extension = match connection.card.tenant() {
+            Some(tenant) => tenant.extension.get(),
+            None => self.shared.extension.get(),
+        };
         let (Runner::Plugin(plugin), Some(extension), Some(park)) =
-            (&waiter.command.runner, self.shared.extension.get(), waiter.park())
+            (&waiter.command.runner, extension, waiter.park())
         else {
             return End::Later;
         };
         let wake = Wake { key, invoked_ms: park.invoked_ms };
         let user = session.user.clone();
         let caller = Caller { client_id: client, user, database: waiter.database };
-        let call = PluginCall::new(&self.shared, &waiter.command, argv, client);
+        let call = PluginCall::new((&self.shared, &store), &waiter.command, argv, client);
         connection.wrote |= waiter.command.may_write();
         match call.run(&**extension, *plugin, Some(wake), &caller, &mut reply) {
             Called::Done => End::Reply(reply.take_data()),

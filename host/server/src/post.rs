@@ -14,13 +14,14 @@ use reef_engine::waiters::Waiter;
 use crate::clients::{Card, Clients};
 use crate::mailbox::{Mailbox, Message};
 
-/// The workers' mailboxes, who is connected, and who hears of what.
+/// The workers' mailboxes, who is connected, and who hears of what: of the latter each tenant has its
+/// own.
 ///
 /// The two locks are taken last: while one is held, nothing else is locked but mailboxes. Messages
 /// are sent under it, so that all subscribers of a channel see them in one order.
 pub(crate) struct Post {
     pub(crate) mailboxes: Vec<Arc<Mailbox>>,
-    pub(crate) clients: Clients,
+    pub(crate) clients: Arc<Clients>,
     pub(crate) subscriptions: Mutex<Subscriptions>,
     pub(crate) tracking: Mutex<Tracking>,
     audience: Audience,
@@ -31,11 +32,17 @@ impl Post {
     pub(crate) fn new(mailboxes: Vec<Arc<Mailbox>>, seed: u64, audience: &Audience) -> Self {
         Self {
             mailboxes,
-            clients: Clients::default(),
+            clients: Arc::default(),
             subscriptions: Mutex::new(Subscriptions::new(seed, audience.clone())),
             tracking: Mutex::new(Tracking::new(seed, audience.clone())),
             audience: audience.clone(),
         }
+    }
+
+    /// The same workers and connections, with subscriptions of their own: for a tenant.
+    pub(crate) fn of_tenant(&self, seed: u64, audience: &Audience) -> Self {
+        let clients = self.clients.clone();
+        Self { clients, ..Self::new(self.mailboxes.clone(), seed, audience) }
     }
 
     /// Lets `act` see and change the subscriptions, and send messages.

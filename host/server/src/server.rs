@@ -18,6 +18,7 @@ use reef_engine::error::Error;
 use reef_engine::host::Shutdown;
 use reef_engine::settings::Settings;
 
+use crate::clients::Card;
 use crate::clock::{now_ms, now_us};
 use crate::link::Link;
 use crate::listener::Listeners;
@@ -29,6 +30,7 @@ use crate::replication::{Replication, ReplicationOptions};
 use crate::socket::Socket;
 use crate::statistics::Statistics;
 use crate::store::Store;
+use crate::tenants::Tenants;
 use crate::tls::{self, TlsError, TlsOptions};
 use crate::worker::{MAILBOX, Worker};
 
@@ -277,6 +279,8 @@ pub(crate) struct Shared {
     pub(crate) saver: Saver,
     pub(crate) loading: Loading,
     pub(crate) replication: Arc<Replication>,
+    /// Who shares the server with the operator.
+    pub(crate) tenants: Tenants,
     me: Weak<Self>,
 }
 
@@ -298,6 +302,7 @@ impl Shared {
         }
         self.follow_replication(&options);
         let keys_max = settings.tracked_keys_max;
+        self.tenants.all().iter().for_each(|tenant| tenant.follow(&settings));
         self.store.set_settings(settings);
         self.post.trim_tracking(keys_max, now_us());
         let was_logging = self.options().persistence.append_only;
@@ -330,6 +335,17 @@ impl Shared {
         Link::encrypted(socket, config)
             .inspect_err(|error| tracing::warn!("a TLS connection cannot be served: {error}"))
             .ok()
+    }
+
+    /// Whether a command is in every tenant's table at this place.
+    pub(crate) fn is_native(&self, command: u16) -> bool {
+        self.store.copies.natives().by_id(command).is_some()
+    }
+
+    /// Ends a connection of whichever worker. From now on it is not listed, and receives nothing.
+    /// `false` if it was ended before.
+    pub(crate) fn dismiss(&self, card: &Card) -> bool {
+        card.post(self).dismiss(card)
     }
 
     /// Itself, for threads that outlive a command.
@@ -432,6 +448,7 @@ impl Server {
             saver: Saver::new(),
             loading: Loading::default(),
             replication: replication.clone(),
+            tenants: Tenants::default(),
             me: me.clone(),
             options: ArcSwap::from_pointee(options),
             listeners: Mutex::new(listeners),

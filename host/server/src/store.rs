@@ -42,6 +42,7 @@ use crate::pause::PauseClock;
 use crate::post::Post;
 use crate::reaper::Reaper;
 use crate::surroundings::BatchHost;
+use crate::tenants::Tenancy;
 use crate::timing::Slow;
 
 /// A shard's lock, alone on its cache lines so that neighbours do not slow each other down, and how
@@ -50,7 +51,7 @@ use crate::timing::Slow;
 #[derive(Debug, Default)]
 struct Locked(Mutex<Shard>, AtomicUsize);
 
-/// All data of one engine.
+/// All data of one engine: the operator's, or a tenant's.
 pub struct Store {
     shards: Box<[Locked]>,
     rules: ArcSwap<Rules>,
@@ -66,9 +67,13 @@ pub struct Store {
     ledger: Ledger,
     reaper: Reaper,
     huge_pages: HugePages,
+    /// What a tenant lets its own commands wait for.
     pause: PauseClock,
     slow: Slow,
-    pub(crate) copies: Copies,
+    /// Those who copy the data of all engines.
+    pub(crate) copies: Arc<Copies>,
+    /// What makes it a tenant's.
+    tenancy: Option<Tenancy>,
 }
 
 /// What the steps of one turn have in common.
@@ -103,21 +108,40 @@ impl Store {
         let registry = Registry::native();
         let users = Directory::new(&settings.password, settings.users, &registry);
         let rules = Rules::new(seed, shards, settings);
+        Self::build(rules, Arc::new(registry), users, Arc::default(), None)
+    }
+
+    /// The empty store of a tenant: with the native commands of `self`, and copied by those who copy
+    /// it.
+    pub(crate) fn of_tenant(&self, rules: Rules, users: Directory, tenancy: Tenancy) -> Arc<Self> {
+        let registry = self.copies.natives().clone();
+        rules.propagation().set_on(self.rules().propagation().is_on());
+        Self::build(rules, registry, users, self.copies.clone(), Some(tenancy))
+    }
+
+    fn build(
+        rules: Rules,
+        registry: Arc<Registry>,
+        users: Directory,
+        copies: Arc<Copies>,
+        tenancy: Option<Tenancy>,
+    ) -> Arc<Self> {
         let slow = Slow::new(&rules);
         let store = Arc::new(Self {
             shards: (0..rules.shards).map(|_| Locked::default()).collect(),
             rules: ArcSwap::from_pointee(rules),
-            registry: ArcSwap::from_pointee(registry),
+            registry: ArcSwap::new(registry),
             next_expiry: AtomicU64::new(u64::MAX),
             active_expiry: AtomicBool::new(true),
             users: Mutex::new(users),
             post: OnceLock::new(),
-            ledger: Ledger::default(),
+            ledger: Ledger::of(&copies, tenancy.is_some()),
             reaper: Reaper::default(),
             huge_pages: HugePages::default(),
             pause: PauseClock::default(),
             slow,
-            copies: Copies::default(),
+            copies,
+            tenancy,
         });
         store.keep_ledger(&store.rules());
         store
@@ -152,6 +176,11 @@ impl Store {
         })
     }
 
+    /// Bytes of data.
+    pub(crate) fn data_bytes(&self) -> usize {
+        self.shards.iter().map(|locked| locked.0.lock().heap_bytes()).sum()
+    }
+
     /// How much memory is used.
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.ledger
@@ -169,9 +198,22 @@ impl Store {
         self.huge_pages.allow_for(now, bytes);
     }
 
-    /// Which commands wait.
+    /// What its own clients let commands wait for: the operator's let those of all tenants.
     pub(crate) fn pause(&self) -> &PauseClock {
-        &self.pause
+        if self.tenancy.is_some() { &self.pause } else { &self.copies.pause }
+    }
+
+    /// Which commands wait.
+    #[inline]
+    pub(crate) fn pause_at(&self, now: Millis) -> Pause {
+        let of_all = self.copies.pause.at(now);
+        if self.tenancy.is_some() { of_all.max(self.pause.at(now)) } else { of_all }
+    }
+
+    /// What makes it a tenant's.
+    #[inline]
+    pub(crate) fn tenancy(&self) -> Option<&Tenancy> {
+        self.tenancy.as_ref()
     }
 
     /// What took long.
@@ -193,7 +235,7 @@ impl Store {
     }
 
     #[inline]
-    fn note_growth(&self, index: usize, shard: &Shard) {
+    pub(crate) fn note_growth(&self, index: usize, shard: &Shard) {
         self.ledger.note(&self.shards[index].1, shard.heap_bytes(), self.shards.len() == 1);
     }
 
@@ -287,9 +329,15 @@ impl Store {
         }
         let mut conditions = *conditions;
         if !session.obeys_primary {
-            conditions.pause = self.pause.at(*now);
+            conditions.pause = self.pause_at(*now);
         }
-        conditions.out_of_memory |= !room.is_there;
+        match &self.tenancy {
+            None => conditions.out_of_memory |= !room.is_there,
+            Some(tenancy) => {
+                conditions.is_tenant = true;
+                conditions.used_up = tenancy.used_up(room.is_there, *now);
+            }
+        }
         let admission = step::admit(argv, session, registry, rules, &conditions, reply);
         let (command, shards) = match admission {
             Admission::Postponed => return Execution { postponed: true, ..Default::default() },
@@ -381,6 +429,11 @@ impl Store {
         self.shards[index].0.lock().clock()
     }
 
+    /// Takes all shards, until what is given is dropped.
+    pub(crate) fn hold(&self) -> Vec<MutexGuard<'_, Shard>> {
+        self.shards.iter().map(|locked| locked.0.lock()).collect()
+    }
+
     /// Takes one shard for the length of `act`, which serves nobody; then whoever waits for it has
     /// it next, however soon it is asked for again.
     pub(crate) fn with_shard_fairly<R>(
@@ -432,6 +485,9 @@ impl Store {
     /// Remembers that a key expires at `at`.
     pub(crate) fn note_expiry(&self, at: Millis) {
         self.next_expiry.fetch_min(at.get(), Ordering::AcqRel);
+        if self.tenancy.is_some() {
+            self.copies.next_expiry_of_tenants.fetch_min(at.get(), Ordering::AcqRel);
+        }
     }
 
     /// When the next key expires.
@@ -450,7 +506,7 @@ impl Store {
     pub(crate) fn expire_due(&self, now: Millis) {
         const BUDGET_PER_SHARD: usize = 500;
         let is_due = self.next_expiry().is_some_and(|at| at <= now);
-        if !is_due || self.pause.at(now) != Pause::Nothing || self.is_replica() {
+        if !is_due || self.pause_at(now) != Pause::Nothing || self.is_replica() {
             return;
         }
         let started = Instant::now();
@@ -590,7 +646,7 @@ impl Backend for Store {
     }
 
     fn tell_copies(&self, notice: &[u8]) {
-        self.tell_notice(notice);
+        self.tell_extension_notice(notice);
     }
 
     fn now_ms(&self) -> u64 {

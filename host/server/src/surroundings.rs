@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use reef_engine::acl::{Directory, Policy};
+use reef_engine::acl::{Account, Directory, Policy};
 use reef_engine::backend::{CallStatus, Called, Caller, Completion, Extension, PluginCommand};
 use reef_engine::client_info::{ClientFilter, ClientInfo, ClientKind};
 use reef_engine::clock::Millis;
@@ -37,6 +37,7 @@ use crate::replication::Relayed;
 use crate::server::Shared;
 use crate::socket::Socket;
 use crate::store::Store;
+use crate::tenants::Tenant;
 use crate::timing::Stopwatch;
 use crate::users_file;
 
@@ -44,6 +45,8 @@ use crate::users_file;
 pub(crate) struct WorkerHost<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) client: u64,
+    /// The tenant that it belongs to, unless to the operator.
+    pub(crate) tenant: Option<&'a Arc<Tenant>>,
     /// Its connection, and whether it is known to have hung up.
     pub(crate) socket: &'a Socket,
     pub(crate) hung_up: bool,
@@ -69,13 +72,14 @@ impl<'a> WorkerHost<'a> {
     #[inline]
     pub(crate) fn new(
         shared: &'a Arc<Shared>,
-        (client, socket, hung_up): (u64, &'a Socket, bool),
+        (card, hung_up): (&'a Card, bool),
         (worker, random, stopwatch): (u32, &'a mut u64, &'a mut Stopwatch),
     ) -> Self {
         Self {
             shared,
-            client,
-            socket,
+            client: card.id,
+            tenant: card.tenant(),
+            socket: &card.socket,
             hung_up,
             worker,
             random,
@@ -99,8 +103,32 @@ impl<'a> WorkerHost<'a> {
         }
     }
 
-    fn extension(&self) -> Option<Arc<dyn Extension>> {
-        self.shared.extension.get().cloned()
+    fn extension(&self) -> Option<&'a Arc<dyn Extension>> {
+        match self.tenant {
+            Some(tenant) => tenant.extension.get(),
+            None => self.shared.extension.get(),
+        }
+    }
+
+    /// The data that the client's commands are about.
+    fn store(&self) -> &'a Arc<Store> {
+        self.tenant.map_or(&self.shared.store, |tenant| &tenant.store)
+    }
+
+    /// Who hears of what, among those that the client may reach.
+    fn post(&self) -> &'a Arc<Post> {
+        self.tenant.map_or(&self.shared.post, |tenant| &tenant.post)
+    }
+
+    /// The client's card, as long as it is connected.
+    pub(crate) fn card(&self) -> Option<Arc<Card>> {
+        self.shared.post.clients.get(self.client)
+    }
+
+    /// Another client's card, if it is connected and the client that asks may know of it.
+    fn card_of(&self, client: u64) -> Option<Arc<Card>> {
+        let card = self.shared.post.clients.get(client);
+        card.filter(|card| card.is_seen_by(self.tenant))
     }
 
     /// Where a late reply goes: to the client's worker, whichever thread has it.
@@ -122,11 +150,11 @@ impl Host for WorkerHost<'_> {
         argv: Argv<'_>,
         reply: &mut Writer,
     ) -> CallStatus {
-        let Some(extension) = self.shared.extension.get() else {
+        let Some(extension) = self.extension() else {
             reply.error(NO_PLUGINS);
             return CallStatus::Done;
         };
-        let call = PluginCall::new(self.shared, command, argv, self.client);
+        let call = PluginCall::new((self.shared, self.store()), command, argv, self.client);
         match call.run(&**extension, plugin, None, caller, reply) {
             Called::Done => CallStatus::Done,
             Called::Later => CallStatus::Later,
@@ -148,6 +176,19 @@ impl Host for WorkerHost<'_> {
         };
         let mut later = || Self::completion(self.shared, self.client);
         extension.administer(argv, reply, &mut later)
+    }
+
+    fn administer_tenants(&mut self, argv: Argv<'_>, reply: &mut Writer) -> Result<(), Error> {
+        self.shared.administer_tenants(argv, reply)
+    }
+
+    fn enter_tenant(
+        &mut self,
+        name: &[u8],
+        password: &[u8],
+        is_tied: bool,
+    ) -> Result<Option<Arc<Account>>, Error> {
+        self.enter(name, password, is_tied)
     }
 
     fn config_get(&self, patterns: &[&[u8]], show: &mut dyn FnMut(&str, &str)) {
@@ -172,16 +213,22 @@ impl Host for WorkerHost<'_> {
     }
 
     fn users(&mut self) -> Users<'_> {
-        Box::new(self.shared.store.users.lock())
+        Box::new(self.store().users.lock())
     }
 
     fn read_users(&mut self) -> Result<(String, Vec<u8>), Error> {
+        if self.tenant.is_some() {
+            return Err(Error::NO_ACL_FILE);
+        }
         let options = self.shared.options();
         let file = options.users_file.as_deref().ok_or(Error::NO_ACL_FILE)?;
         users_file::read(file)
     }
 
     fn write_users(&mut self, content: &[u8]) -> Result<(), Error> {
+        if self.tenant.is_some() {
+            return Err(Error::NO_ACL_FILE);
+        }
         let options = self.shared.options();
         let file = options.users_file.as_deref().ok_or(Error::NO_ACL_FILE)?;
         users_file::write(file, content).map_err(|error| {
@@ -208,34 +255,41 @@ impl Host for WorkerHost<'_> {
     }
 
     fn info(&self, section: &str, data: DataFigures, out: &mut String) {
-        self.shared.info(section, data, out);
+        match self.tenant {
+            Some(tenant) => tenant.info(section, data, self.shared, out),
+            None => self.shared.info(section, data, out),
+        }
     }
 
     fn list_clients(&self, filter: &ClientFilter, show: &mut dyn FnMut(ClientInfo)) {
         let all = self.shared.post.clients.all();
-        let described = all.iter().map(|card| describe(card, self.shared));
-        let all = described.chain(self.shared.primary_client());
+        let seen = all.iter().filter(|card| card.is_seen_by(self.tenant));
+        let described = seen.map(|card| describe(card, self.shared, self.tenant.is_none()));
+        let primary = self.shared.primary_client().filter(|_| self.tenant.is_none());
+        let all = described.chain(primary);
         all.filter(|client| filter.matches(client)).for_each(show);
     }
 
     fn client(&self, id: u64) -> Option<ClientInfo> {
-        self.shared.post.clients.get(id).map(|card| describe(&card, self.shared))
+        self.card_of(id).map(|card| describe(&card, self.shared, self.tenant.is_none()))
     }
 
     fn kill_clients(&mut self, filter: &ClientFilter) -> usize {
         let mut killed = 0;
-        if self.shared.primary_client().is_some_and(|primary| filter.matches(&primary)) {
+        let primary = self.shared.primary_client().filter(|_| self.tenant.is_none());
+        if primary.is_some_and(|primary| filter.matches(&primary)) {
             self.shared.break_primary_link();
             killed += 1;
         }
         for card in self.shared.post.clients.all() {
-            if !filter.matches(&describe(&card, self.shared)) {
+            let is_seen = card.is_seen_by(self.tenant);
+            if !is_seen || !filter.matches(&describe(&card, self.shared, self.tenant.is_none())) {
                 continue;
             }
             if card.id == self.client {
                 self.close_self = true;
                 killed += 1;
-            } else if self.shared.post.dismiss(&card) {
+            } else if self.shared.dismiss(&card) {
                 killed += 1;
             }
         }
@@ -260,21 +314,25 @@ impl Host for WorkerHost<'_> {
     }
 
     fn subscriptions(&mut self, act: &mut dyn FnMut(&mut Subscriptions, &mut Send<'_>)) {
-        let post = self.shared.post.clone();
+        let post = self.post();
         post.with_subscriptions(|all, send| act(all, &mut self.noting_own(send)));
     }
 
     fn tracking(&mut self, act: &mut dyn FnMut(&mut Tracking, &mut Send<'_>)) {
-        let post = self.shared.post.clone();
+        let post = self.post();
         post.with_tracking(|all, send| act(all, &mut self.noting_own(send)));
     }
 
     fn home_of(&self, client: u64) -> Option<u32> {
-        self.shared.post.clients.get(client).map(|card| card.worker as u32)
+        let card = self.shared.post.clients.get(client);
+        card.filter(|card| card.is_beside(self.tenant)).map(|card| card.worker as u32)
     }
 
     fn unblock_client(&mut self, id: u64, with_error: bool) -> bool {
         let ending = if with_error { Ending::Unblocked } else { Ending::TimedOut };
+        if self.card_of(id).is_none() {
+            return false;
+        }
         self.shared.post.unblock(id, ending) || self.shared.unblock_copy_wait(id, ending)
     }
 
@@ -288,27 +346,29 @@ impl Host for WorkerHost<'_> {
         let took = self.stopwatch.lap_inner();
         let tracking = self.shared.options().latency_tracking;
         let statistics = &self.shared.statistics[self.worker as usize];
-        statistics.count(command.id(), error.is_some(), took, tracking);
+        if self.tenant.is_none() || self.shared.is_native(command.id()) {
+            statistics.count(command.id(), error.is_some(), took, tracking);
+        }
         if let Some(error) = error {
             statistics.errors.add(1);
             self.shared.count_error(error);
         }
-        if self.shared.store.slow().notes(took) {
-            self.shared.note_slow((command, argv), took, self.client);
+        if self.store().slow().notes(took) {
+            self.shared.note_slow((command, argv), took, (self.client, self.store()));
         }
         if self.shared.monitors.load(Ordering::Relaxed) > 0
-            && let Some(card) = self.shared.post.clients.get(self.client)
+            && let Some(card) = self.card()
         {
             self.shared.feed_monitors(database, &card, argv);
         }
     }
 
     fn slow_log(&mut self, act: &mut dyn FnMut(&mut SlowLog)) {
-        act(&mut self.shared.store.slow().log.lock());
+        act(&mut self.store().slow().log.lock());
     }
 
     fn latencies(&mut self, act: &mut dyn FnMut(&mut Latencies)) {
-        act(&mut self.shared.store.slow().latencies.lock());
+        act(&mut self.store().slow().latencies.lock());
     }
 
     fn histograms(&self, show: &mut dyn FnMut(u16, &Histogram)) {
@@ -316,11 +376,11 @@ impl Host for WorkerHost<'_> {
     }
 
     fn pause(&mut self, until: Millis, what: Pause) {
-        self.shared.store.pause().begin(until, what, now_ms());
+        self.store().pause().begin(until, what, now_ms());
     }
 
     fn resume(&mut self) {
-        self.shared.store.pause().end_now();
+        self.store().pause().end_now();
         self.shared.post.broadcast(|| Message::Resume);
     }
 
@@ -339,6 +399,9 @@ impl Host for WorkerHost<'_> {
     }
 
     fn all_flushed(&mut self) {
+        if self.tenant.is_some() {
+            return;
+        }
         self.shared.saver.forget_snapshot();
     }
 
@@ -364,15 +427,15 @@ impl Host for WorkerHost<'_> {
     }
 
     fn propagate(&mut self, effects: &mut Effects) {
-        self.shared.store.propagate(effects);
+        self.store().propagate(effects);
     }
 
     fn set_active_expiry(&mut self, on: bool) {
-        self.shared.store.set_active_expiry(on);
+        self.store().set_active_expiry(on);
     }
 
     fn discard(&mut self, databases: Vec<Database>, asked: bool) {
-        self.shared.store.reaper().take_databases(databases, asked);
+        self.store().reaper().take_databases(databases, asked);
     }
 
     fn sleep(&mut self, seconds: f64) {
@@ -383,11 +446,16 @@ impl Host for WorkerHost<'_> {
     }
 }
 
-/// A client as CLIENT LIST shows it.
-fn describe(card: &Card, shared: &Shared) -> ClientInfo {
+/// A client as CLIENT LIST shows it; to the operator with the tenant that it belongs to.
+fn describe(card: &Card, shared: &Shared, names_tenant: bool) -> ClientInfo {
     let now = now_ms();
     let labels = card.labels.lock().clone();
-    let registry = shared.store.registry();
+    let user = match card.tenant().filter(|_| names_tenant) {
+        Some(tenant) => format!("{}/{}", tenant.name(), labels.user).into(),
+        None => labels.user.as_ref().into(),
+    };
+    let registry = card.store(shared).registry();
+    let post = card.post(shared);
     let command = registry.by_id(card.command.load(Ordering::Relaxed));
     let mut client = ClientInfo {
         id: card.id,
@@ -413,11 +481,11 @@ fn describe(card: &Card, shared: &Shared) -> ClientInfo {
         writing: card.output_bytes.load(Ordering::Relaxed) > 0,
         output_bytes: card.output_bytes.load(Ordering::Relaxed) as usize,
         command: command.map(|command| command.full_name()).unwrap_or_default(),
-        user: labels.user.as_ref().into(),
+        user,
         protocol: card.protocol.load(Ordering::Relaxed),
         library_name: labels.library_name,
         library_version: labels.library_version,
-        tracking: shared.post.tracking.lock().state_of(card.id),
+        tracking: post.tracking.lock().state_of(card.id),
         kind: if card.is_copier.load(Ordering::Relaxed) {
             ClientKind::Replica
         } else {
@@ -425,7 +493,7 @@ fn describe(card: &Card, shared: &Shared) -> ClientInfo {
         },
         ..ClientInfo::default()
     };
-    client.set_subscribed(shared.post.subscriptions.lock().counts_of(card.id));
+    client.set_subscribed(post.subscriptions.lock().counts_of(card.id));
     client
 }
 

@@ -42,14 +42,18 @@ impl<'a> Tally<'a> {
         }
         match run {
             Some(id) => {
-                self.statistics.count(id, error.is_some(), took, self.tracking);
-                if self.shared.store.slow().notes(took)
-                    && let Some(command) = self.shared.store.registry().by_id(id)
+                // Which commands its plugins have is a tenant's own business.
+                if connection.card.tenant().is_none() || self.shared.is_native(id) {
+                    self.statistics.count(id, error.is_some(), took, self.tracking);
+                }
+                let store = connection.card.store(self.shared);
+                if store.slow().notes(took)
+                    && let Some(command) = store.registry().by_id(id)
                 {
                     self.note_slow(command, argv, took, connection);
                 }
             }
-            None if error.is_some() => {
+            None if error.is_some() && connection.card.tenant().is_none() => {
                 self.statistics.count_rejected(&self.shared.store.registry(), argv);
             }
             None => {}
@@ -71,7 +75,9 @@ impl<'a> Tally<'a> {
         } else if let Some(error) = error {
             self.count_error(error);
             let command = connection.card.command.load(Ordering::Relaxed);
-            self.statistics.of(command).failed.add(1);
+            if connection.card.tenant().is_none() || self.shared.is_native(command) {
+                self.statistics.of(command).failed.add(1);
+            }
         }
     }
 
@@ -89,6 +95,7 @@ impl<'a> Tally<'a> {
         connection: &Connection,
     ) {
         connection.update_labels();
-        self.shared.note_slow((command, argv), took, connection.session.id);
+        let client = (connection.session.id, &**connection.card.store(self.shared));
+        self.shared.note_slow((command, argv), took, client);
     }
 }

@@ -16,6 +16,7 @@ use reef_resp::Argv;
 
 use crate::clock::now_ms;
 use crate::server::Shared;
+use crate::store::Store;
 
 /// Times what follows one upon the other.
 #[derive(Debug)]
@@ -129,8 +130,13 @@ impl Slow {
 impl Shared {
     /// Notes a command that took long enough to be noted.
     #[cold]
-    pub(crate) fn note_slow(&self, what: (&Command, Argv<'_>), took: Duration, client: u64) {
-        self.store.slow().note_command(what, took, &self.store.rules(), || {
+    pub(crate) fn note_slow(
+        &self,
+        what: (&Command, Argv<'_>),
+        took: Duration,
+        (client, store): (u64, &Store),
+    ) {
+        store.slow().note_command(what, took, &store.rules(), || {
             let Some(card) = self.post.clients.get(client) else { return Default::default() };
             let name = card.labels.lock().name.clone();
             (crate::surroundings::address(card.peer, self), name)

@@ -57,7 +57,7 @@ impl Worker {
         if waiting.waiter.park().is_some() {
             return self.end_parked(client, ending, moment);
         }
-        if self.shared.store.end_wait(&waiting.waiter) {
+        if connection.card.store(&self.shared).end_wait(&waiting.waiter) {
             let farewell = waiting.waiter.farewell(ending);
             self.bid_farewell(client, ending, &farewell, moment);
         }
@@ -90,7 +90,7 @@ impl Worker {
             && (waiting.waiter.shards.len() > 1 || waiting.waiter.park().is_some())
         {
             // Who served it held only some of its queues; a parked call nobody else has ended.
-            self.shared.store.end_wait(&waiting.waiter);
+            connection.card.store(&self.shared).end_wait(&waiting.waiter);
         }
         let tally = Tally::of(&self.shared, &self.statistics, self.latency_tracking);
         tally.count_late(waited, bytes, connection);
@@ -105,12 +105,13 @@ impl Worker {
 
     /// Lets those go on whom a pause stopped, if it is over.
     pub(crate) fn resume(&mut self, moment: &Moment) {
-        if self.postponed.is_empty() || self.shared.store.pause().at(moment.now) != Pause::Nothing {
-            return;
-        }
         for client in std::mem::take(&mut self.postponed) {
             let Some(place) = self.places.get(&client).copied() else { continue };
             let connection = &mut self.connections[place];
+            if connection.card.store(&self.shared).pause_at(moment.now) != Pause::Nothing {
+                self.postponed.push(client);
+                continue;
+            }
             connection.waiting = false;
             connection.postponed = false;
             self.serve(place, moment);

@@ -128,7 +128,7 @@ impl Worker {
             let moment = self.moment();
             self.latency_tracking = self.shared.options().latency_tracking;
             self.read_mail(&moment);
-            self.shared.store.expire_due(moment.now);
+            self.shared.expire_due(moment.now);
             self.shared.store.evict_more(moment.now);
             self.end_due_waits(&moment);
             self.resume(&moment);
@@ -159,15 +159,18 @@ impl Worker {
         let store = &self.shared.store;
         let now = now_ms();
         // A command of an earlier era is stopped where there is no pause.
-        let may_resume = !self.postponed.is_empty() && store.pause().at(now) == Pause::Nothing;
+        let may_resume = self.postponed.iter().any(|client| self.may_go_on(*client, now));
         let is_busy = !self.unfinished.is_empty() || may_resume || store.ledger().is_unfinished();
         if !self.mailbox.may_sleep() || is_busy {
             return Duration::ZERO;
         }
         let mut wait_ms = HOUSEKEEPING_MS;
-        if store.pause().at(now) != Pause::Nothing {
+        for client in &self.postponed {
+            wait_ms = wait_ms.min(self.pause_left_ms(*client, now));
+        }
+        if store.pause_at(now) != Pause::Nothing {
             wait_ms = wait_ms.min(store.pause().end().since(now));
-        } else if let Some(at) = store.next_expiry() {
+        } else if let Some(at) = self.shared.next_expiry() {
             wait_ms = wait_ms.min(at.since(now));
         }
         let wait = Duration::from_millis(wait_ms);
@@ -175,6 +178,18 @@ impl Worker {
             Some((at, _)) => wait.min(at.saturating_duration_since(Instant::now())),
             None => wait,
         }
+    }
+
+    /// Whether a client whose command was postponed may go on.
+    fn may_go_on(&self, client: u64, now: Millis) -> bool {
+        let connection = self.places.get(&client).and_then(|place| self.connections.get(*place));
+        connection.is_none_or(|c| c.card.store(&self.shared).pause_at(now) == Pause::Nothing)
+    }
+
+    /// For how long its tenant's pause goes on.
+    fn pause_left_ms(&self, client: u64, now: Millis) -> u64 {
+        let connection = self.places.get(&client).and_then(|place| self.connections.get(*place));
+        connection.map_or(0, |c| c.card.store(&self.shared).pause().end().since(now))
     }
 
     // ---- connections come and go ---------------------------------------------------------
@@ -223,10 +238,14 @@ impl Worker {
         self.places.remove(&connection.session.id);
         if let Some(waited) = connection.forget_wait(&mut self.deadlines) {
             // Before the socket closes: who holds the waiter's shards may look at it.
-            self.shared.store.end_wait(&waited.waiter);
+            connection.card.store(&self.shared).end_wait(&waited.waiter);
         }
-        self.shared.store.end_session(&mut connection.session);
-        self.shared.post.forget(&connection.session);
+        let card = connection.card.clone();
+        card.store(&self.shared).end_session(&mut connection.session);
+        card.post(&self.shared).forget(&connection.session);
+        if let Some(tenant) = card.tenant() {
+            tenant.leave();
+        }
         if connection.is_copier || connection.waiting {
             self.shared.replication.stream.forget(connection.session.id);
         }
@@ -243,9 +262,9 @@ impl Worker {
 
     /// Ends what others could notice of a connection that closes when its last reply is sent.
     pub(crate) fn take_leave(&mut self, place: usize) {
-        let session = &mut self.connections[place].session;
-        self.shared.store.end_session(session);
-        self.shared.post.forget(session);
+        let connection = &mut self.connections[place];
+        connection.card.store(&self.shared).end_session(&mut connection.session);
+        connection.card.post(&self.shared).forget(&connection.session);
     }
 
     fn close_all(&mut self) {
@@ -410,7 +429,7 @@ impl Worker {
                     }
                 }
                 Message::Push { clients, push } => self.push(&clients, &push, None),
-                Message::Feed(line) => self.feed_own(&line),
+                Message::Feed { line, tenant } => self.feed_own(&line, tenant.as_ref()),
                 Message::Resume => {}
                 Message::Replicate(client) => self.feed_replica(client),
                 Message::Parcel { client, parcel } => self.pass_on(client, &parcel),

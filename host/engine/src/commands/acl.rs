@@ -20,7 +20,7 @@ use crate::step::Cx;
 use crate::types::number;
 
 const ANYTIME: Flags = Flags::NOSCRIPT.with(Flags::LOADING).with(Flags::STALE);
-const OPERATOR: Flags = Flags::ADMIN.with(ANYTIME);
+const OPERATOR: Flags = Flags::ADMIN.with(ANYTIME).with(Flags::OWN);
 const PER_USER: &str = "O(N). Where N is the number of configured users.";
 
 /// The family's entries.

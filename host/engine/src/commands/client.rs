@@ -17,7 +17,8 @@ use crate::step::Cx;
 use crate::types::number;
 
 pub(super) const ANYTIME: Flags = Flags::NOSCRIPT.with(Flags::LOADING).with(Flags::STALE);
-const OPERATOR: Flags = Flags::ADMIN.with(ANYTIME);
+const ADMIN: Flags = Flags::ADMIN.with(ANYTIME);
+const OPERATOR: Flags = ADMIN.with(Flags::OWN);
 
 /// The family's entries.
 pub(super) static TABLE: &[Command] = &[container("CLIENT", SUBCOMMANDS)
@@ -57,7 +58,7 @@ static SUBCOMMANDS: &[Command] = &[
         .since("7.2.0", "O(1)")
         .summary("Sets information specific to the client or connection."),
     subcommand("NO-EVICT", no_evict, 3)
-        .flags(OPERATOR)
+        .flags(ADMIN)
         .usage("<ON|OFF>")
         .since("7.0.0", "O(1)")
         .summary("Sets the client eviction mode of the connection."),

@@ -10,7 +10,8 @@ use crate::latencies::{diagnosis, graph as draw};
 use crate::step::Cx;
 use crate::types::histogram::Histogram;
 
-const OPERATOR: Flags = Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::LOADING).with(Flags::STALE);
+const ADMIN: Flags = Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::LOADING).with(Flags::STALE);
+const OPERATOR: Flags = ADMIN.with(Flags::OWN);
 
 /// The family's entries.
 pub(super) static TABLE: &[Command] = &[container("LATENCY", SUBCOMMANDS)
@@ -33,7 +34,7 @@ static SUBCOMMANDS: &[Command] = &[
         .since("2.8.13", "O(1)")
         .summary("Returns a latency graph for an event."),
     subcommand("HISTOGRAM", histogram, -2)
-        .flags(OPERATOR)
+        .flags(ADMIN)
         .usage("[command [command ...]]")
         .since(
             "7.0.0",

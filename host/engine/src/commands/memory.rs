@@ -22,6 +22,7 @@ static SUBCOMMANDS: &[Command] = &[
     command("DOCTOR", doctor, 2)
         .of("MEMORY")
         .group(Group::Server)
+        .flags(Flags::OPERATOR)
         .flags(Flags::ALL_SHARDS)
         .since("4.0.0", "O(1)")
         .summary("Outputs a memory problems report."),
@@ -35,16 +36,19 @@ static SUBCOMMANDS: &[Command] = &[
     command("MALLOC-STATS", malloc_stats, 2)
         .of("MEMORY")
         .group(Group::Server)
+        .flags(Flags::OPERATOR)
         .since("4.0.0", "Depends on how much memory is allocated, could be slow")
         .summary("Returns the allocator statistics."),
     command("PURGE", purge, 2)
         .of("MEMORY")
         .group(Group::Server)
+        .flags(Flags::OPERATOR)
         .since("4.0.0", "Depends on how much memory is allocated, could be slow")
         .summary("Asks the allocator to release memory."),
     command("STATS", stats, 2)
         .of("MEMORY")
         .group(Group::Server)
+        .flags(Flags::OPERATOR)
         .flags(Flags::ALL_SHARDS)
         .since("4.0.0", "O(1)")
         .summary("Returns details about memory usage."),

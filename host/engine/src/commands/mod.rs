@@ -56,6 +56,7 @@ mod stream_group;
 mod stream_info;
 mod stream_read;
 mod string;
+mod tenant;
 mod transactions;
 
 pub use connection::REDIS_VERSION;
@@ -101,6 +102,7 @@ pub static FAMILIES: &[&[Command]] = &[
     introspection::TABLE,
     monitor::TABLE,
     plugin::TABLE,
+    tenant::TABLE,
     module::TABLE,
     replication::TABLE,
     cluster::TABLE,

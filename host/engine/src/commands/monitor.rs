@@ -9,6 +9,7 @@ use crate::step::Cx;
 pub(super) static TABLE: &[Command] = &[command("MONITOR", monitor, 1)
     .group(Group::Server)
     .flags(Flags::ADMIN)
+    .flags(Flags::OWN)
     .flags(Flags::NOSCRIPT)
     .flags(Flags::LOADING)
     .flags(Flags::STALE)

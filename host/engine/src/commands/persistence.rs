@@ -33,6 +33,7 @@ pub(super) static TABLE: &[Command] = &[
         .summary("Asynchronously rewrites the append-only file to disk."),
     command("LASTSAVE", lastsave, 1)
         .group(Group::Server)
+        .flags(Flags::OPERATOR)
         .flags(Flags::LOADING)
         .flags(Flags::STALE)
         .fast()

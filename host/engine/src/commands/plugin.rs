@@ -7,7 +7,7 @@ use crate::command::{Arity, Command, Flags, Group, Handler, command, container};
 use crate::error::Error;
 use crate::step::Cx;
 
-const OPERATOR: Flags = Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_MULTI);
+const OPERATOR: Flags = Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_MULTI).with(Flags::OWN);
 
 /// The version of Reef that introduced the family.
 const SINCE: &str = "0.1.0";

@@ -16,6 +16,7 @@ const ANYTIME: Flags = Flags::LOADING.with(Flags::STALE);
 pub(super) static TABLE: &[Command] = &[
     command("ROLE", role, 1)
         .group(Group::Server)
+        .flags(Flags::OPERATOR)
         .flags(Flags::NOSCRIPT)
         .flags(ANYTIME)
         .fast()
@@ -186,6 +187,7 @@ fn introduce(host: &mut dyn Replication, name: &[u8], args: &mut Args<'_>) -> Re
         match args.bytes()? {
             capa if capa.eq_ignore_ascii_case(b"eof") => Introduction::EndMark,
             capa if capa.eq_ignore_ascii_case(b"psync2") => Introduction::SecondId,
+            capa if capa.eq_ignore_ascii_case(b"reef-tenants") => Introduction::Tenants,
             _ => Introduction::Other,
         }
     } else if is("ack") {

@@ -6,7 +6,7 @@ use crate::command::{Arity, Command, Flags, Group, Handler, command, container};
 use crate::error::Error;
 use crate::step::Cx;
 
-const OPERATOR: Flags = Flags::ADMIN.with(Flags::LOADING).with(Flags::STALE);
+const OPERATOR: Flags = Flags::ADMIN.with(Flags::LOADING).with(Flags::STALE).with(Flags::OWN);
 
 /// The family's entries.
 pub(super) static TABLE: &[Command] = &[container("SLOWLOG", SUBCOMMANDS)

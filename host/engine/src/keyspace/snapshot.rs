@@ -193,7 +193,7 @@ impl Shard {
         drop(self.abandon_snapshot());
         for (number, database) in self.databases_mut() {
             if !database.is_empty() {
-                database.begin_snapshot(number, form);
+                database.begin_snapshot(form.first_database + number, form);
             }
         }
         self.snapshot = Some(Box::default());

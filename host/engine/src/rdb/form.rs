@@ -14,6 +14,8 @@ pub struct Form {
     pub is_compressed: bool,
     /// What is told of the use of keys.
     pub uses: Uses,
+    /// What number the first database has.
+    pub first_database: u32,
 }
 
 /// What is told of the use of keys: what eviction goes by.
@@ -30,7 +32,8 @@ pub enum Uses {
 
 impl Form {
     /// Readable by Redis 7.0 and later.
-    pub const FILE: Self = Self { version: 10, is_compressed: true, uses: Uses::Untold };
+    pub const FILE: Self =
+        Self { version: 10, is_compressed: true, uses: Uses::Untold, first_database: 0 };
     /// Readable by Redis 7.2 and later: what DUMP gives.
     pub const DUMP: Self = Self { version: super::VERSION, ..Self::FILE };
 
@@ -52,7 +55,7 @@ impl Form {
             true => VERSION_FIELD_TIMES,
             false => Self::FILE.version,
         };
-        Self { version, uses, ..Self::FILE }
+        Self { version, uses, first_database: rules.first_database, ..Self::FILE }
     }
 
     /// The same without compression.

@@ -62,7 +62,7 @@ impl Solo {
 fn begin(shards: &mut Shards<'_>, form: Form) -> Vec<u8> {
     let mut out = Vec::new();
     rdb::write_header(&mut out, form, &[("redis-ver", b"7.2.0"), ("redis-bits", b"64")]);
-    rdb::write_sizes(&mut out, shards.iter().map(|(_, shard)| shard));
+    rdb::write_sizes(&mut out, shards.iter().map(|(_, shard)| shard), form);
     shards.iter_mut().for_each(|shard| shard.begin_snapshot(form));
     out
 }

@@ -13,7 +13,7 @@ use reef_engine::keyspace::{Shards, Slot};
 use reef_engine::rdb::{self, Event, FileReader};
 use reef_engine::session::Session;
 use reef_engine::settings::Rules;
-use reef_resp::{Argv, Writer};
+use reef_resp::{Argv, OwnedArgv, Writer};
 use reef_storage::{LoadError, Loader, load_log};
 
 use super::expired::Expired;
@@ -22,6 +22,7 @@ use crate::clock::now_ms;
 use crate::server::Shared;
 use crate::store::Store;
 use crate::surroundings::BatchHost;
+use crate::tenants::{Route, selected};
 
 /// Why the data cannot be loaded.
 #[derive(Debug)]
@@ -145,10 +146,14 @@ pub(crate) enum Meeting {
     Replacing,
 }
 
+/// Is told of a field of a snapshot's header, before any key comes.
+pub(crate) type NoteField<'a> = dyn FnMut(&[u8], &[u8]) + 'a;
+
 /// Reads a snapshot to its end. `insert` takes what was read so far.
 pub(crate) fn read_snapshot(
     reader: &mut dyn BufRead,
     how: &Reading<'_>,
+    note_field: &mut NoteField<'_>,
     insert: &mut Insert<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Summary, String> {
@@ -168,7 +173,10 @@ pub(crate) fn read_snapshot(
         while let Some(event) = file.next(how.rules).map_err(|failure| failure.to_string())? {
             match event {
                 Event::Key { database, slot } => batch.push((database, slot)),
-                Event::Aux(name, value) => summary.aux.push((name, value)),
+                Event::Aux(name, value) => {
+                    note_field(&name, &value);
+                    summary.aux.push((name, value));
+                }
                 Event::Function(_) => {
                     tracing::warn!(
                         "a library of functions is passed over: plugins take their place"
@@ -257,7 +265,7 @@ impl Shared {
             );
             self.saver.status.lock().loaded = (keys, passed_over);
         }
-        let changes = self.store.changes();
+        let changes = self.changes();
         self.saver.status.lock().saved_changes = changes;
         Ok(())
     }
@@ -281,11 +289,12 @@ impl Shared {
             if let Some(expired) = &mut expired {
                 expired.sift(batch);
             }
-            self.store.insert_loaded(batch, Meeting::Refused)
+            self.insert_loaded(batch, Meeting::Refused)
         };
         let summary = read_snapshot(
             &mut reader,
             &self.reading(&rules, &self.stopping),
+            &mut |name, value| self.note_field(name, value),
             &mut insert,
             &mut |bytes| progress.at(bytes),
         )
@@ -314,12 +323,19 @@ impl Shared {
         let files = opened.map_err(|error| LoadFailure::Log(LoadError::Files(error)))?;
         let mut keys = None;
         if !files.is_new() {
-            let store = &self.store;
-            let mut insert = |batch: &mut Vec<_>| store.insert_loaded(batch, Meeting::Refused);
-            // Whoever obeys does not look at the time, so one moment does for all commands.
-            let moment = store.moment(now_ms(), Conditions::default);
+            let mut insert = |batch: &mut Vec<_>| self.insert_loaded(batch, Meeting::Refused);
+            let mut route = Route::default();
+            let mut moment = self.store.moment(now_ms(), Conditions::default);
             let mut run = |session: &mut Session, argv: Argv<'_>, reply: &mut Writer| {
+                let instead = route.follow(self, argv)?;
+                let store = route.store(self);
+                if selected(argv).is_some() {
+                    // Whoever obeys does not look at the time, so one moment does for all commands.
+                    moment = store.moment(now_ms(), Conditions::default);
+                }
+                let argv = instead.as_ref().map_or(argv, OwnedArgv::as_argv);
                 store.execute(&moment, session, argv, reply, &mut BatchHost::default());
+                Ok(())
             };
             let mut replay = Replay::new(self, &mut insert, &mut run);
             let loaded = load_log(disk, &files, options.cuts_torn_log, &mut replay);
@@ -333,13 +349,13 @@ impl Shared {
                     cut.good
                 );
             }
-            keys = Some((self.store.len() as u64, 0));
+            keys = Some((self.key_count() as u64, 0));
         }
         // What is heeded now is in the log already.
         self.settle_notices();
         let resumed = log.resume(files).map_err(|e| LoadFailure::Log(LoadError::Files(e)))?;
         if resumed {
-            self.store.follow_copies();
+            self.follow_copies();
         } else {
             // There is no file to write to yet.
             self.rewrite_log();
@@ -349,7 +365,7 @@ impl Shared {
 }
 
 /// Runs a command of a log.
-pub(crate) type Run<'a> = dyn FnMut(&mut Session, Argv<'_>, &mut Writer) + 'a;
+pub(crate) type Run<'a> = dyn FnMut(&mut Session, Argv<'_>, &mut Writer) -> Result<(), String> + 'a;
 /// Puts keys of a snapshot in.
 pub(crate) type Insert<'a> = dyn FnMut(&mut Vec<(u32, Slot)>) -> Result<(), String> + 'a;
 
@@ -380,7 +396,8 @@ impl Loader for Replay<'_> {
         // Commands that follow may be about keys that have expired since, so none is passed over.
         let rules = self.shared.store.rules();
         let how = self.shared.reading(&rules, &self.shared.stopping);
-        let summary = read_snapshot(reader, &how, self.insert, &mut |_| {})?;
+        let mut note_field = |name: &[u8], value: &[u8]| self.shared.note_field(name, value);
+        let summary = read_snapshot(reader, &how, &mut note_field, self.insert, &mut |_| {})?;
         self.shared.restore_notices(&summary);
         Ok(())
     }
@@ -391,7 +408,7 @@ impl Loader for Replay<'_> {
         }
         self.reply.clear();
         let mark = self.reply.mark();
-        (self.run)(&mut self.session, argv, &mut self.reply);
+        (self.run)(&mut self.session, argv, &mut self.reply)?;
         if self.reply.is_error_since(mark) {
             let text = String::from_utf8_lossy(self.reply.data_since(mark));
             // What failed when it was run first fails again; what is unknown is damage.

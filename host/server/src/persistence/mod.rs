@@ -28,7 +28,7 @@ pub use loading::LoadFailure;
 pub(crate) use loading::{Loading, Meeting, Summary, read_snapshot};
 pub use pace::Pace;
 pub(crate) use saver::Saver;
-pub(crate) use snapshots::Begun;
+pub(crate) use snapshots::{Begun, begin_snapshot};
 
 use crate::server::Shared;
 
@@ -138,7 +138,7 @@ impl Shared {
         if let Err(error) = log.finish() {
             tracing::error!("the end of the append-only file is not written: {error}");
         }
-        self.store.freeze(|_| log.turn_off());
-        self.store.follow_copies();
+        self.freeze(|_| log.turn_off());
+        self.follow_copies();
     }
 }

@@ -14,6 +14,7 @@ use reef_storage::{SnapshotFile, load_log};
 
 use super::loading::{Meeting, Reading, Replay, insert_into, read_snapshot};
 use super::pace::Pace;
+use super::snapshots::begin_snapshot;
 use crate::clock::now_ms;
 use crate::server::Shared;
 use crate::surroundings::BatchHost;
@@ -21,6 +22,10 @@ use crate::surroundings::BatchHost;
 impl Shared {
     /// Loads the data again. What is being saved ends early, because it needs the shards too.
     pub(crate) fn reload(&self, keys: &mut Keyspace<'_>, from: Reload) -> Result<(), Error> {
+        if !self.tenants.all().is_empty() {
+            // Their shards are not held.
+            return Err(Error::RELOAD_WITH_TENANTS);
+        }
         self.saver.call_off();
         match from {
             Reload::Snapshot { saves, flushes, merges } => {
@@ -28,7 +33,7 @@ impl Shared {
                     self.save_held(keys).map_err(|error| told(&error, Error::SAVE_FAILED))?;
                 }
                 if flushes {
-                    self.empty(keys);
+                    self.empty_held(keys);
                 }
                 let meeting = if merges { Meeting::Replacing } else { Meeting::Refused };
                 let loaded = self.read_snapshot_into(keys, meeting);
@@ -37,7 +42,7 @@ impl Shared {
             Reload::Log => {
                 let settled = self.store.log().try_settle();
                 settled.map_err(|error| told(&error, Error::LOG_RELOAD_FAILED))?;
-                self.empty(keys);
+                self.empty_held(keys);
                 let loaded = self.read_log_into(keys);
                 loaded.map_err(|error| told(&error, Error::LOG_RELOAD_FAILED))?;
             }
@@ -51,14 +56,15 @@ impl Shared {
         let temporary = options.dir.join(format!("temp-{}.rdb", std::process::id()));
         let mut file = SnapshotFile::create(self.saver.disk.clone(), temporary)?;
         let shards = keys.shards_mut();
-        let begun = self.store.begin_snapshot(shards.reborrow(), &options, &self.notices());
-        self.store.write_held_snapshot(&begun, shards, &mut |bytes| file.write(bytes))?;
+        let mut held = [(&self.store, shards.reborrow())];
+        let begun = begin_snapshot(&mut held, &options, &self.notices());
+        begun.write_held(shards, &mut |bytes| file.write(bytes))?;
         file.finish_as(&options.snapshot_path())?;
         self.saver.note_saved(begun.changes);
         Ok(())
     }
 
-    fn empty(&self, keys: &mut Keyspace<'_>) {
+    fn empty_held(&self, keys: &mut Keyspace<'_>) {
         for number in 0..keys.rules.settings.databases {
             let parts = keys.flush(number);
             self.store.reaper().take_databases(parts, false);
@@ -73,7 +79,7 @@ impl Shared {
         let never = AtomicBool::new(false);
         let pace = Pace::default();
         let how = Reading { rules, drops_expired: true, pace, is_cancelled: &never };
-        read_snapshot(&mut reader, &how, &mut insert, &mut |_| {})
+        read_snapshot(&mut reader, &how, &mut |_, _| {}, &mut insert, &mut |_| {})
             .map(drop)
             .map_err(io::Error::other)
     }
@@ -89,6 +95,7 @@ impl Shared {
         };
         let mut run = |session: &mut Session, argv: Argv<'_>, reply: &mut Writer| {
             self.run_held(&mut keys.borrow_mut(), session, argv, reply);
+            Ok(())
         };
         let mut replay = Replay::new(self, &mut insert, &mut run);
         load_log(&self.saver.disk, &files, false, &mut replay).map(drop).map_err(io::Error::other)

@@ -17,10 +17,12 @@ use reef_engine::host::{Saving, Shutdown};
 use reef_resp::Writer;
 use reef_storage::{SharedDisk, SnapshotFile};
 
+use super::snapshots::begin_snapshot;
 use super::status::{Status, Task};
 use super::{PersistenceOptions, real_disk};
 use crate::clock::now_ms;
 use crate::server::Shared;
+use crate::tenants::begin_copying;
 
 /// How often save points and the log are looked after.
 const ROUND: Duration = Duration::from_secs(1);
@@ -314,12 +316,12 @@ impl Shared {
     fn write_snapshot_file(&self, options: &PersistenceOptions) -> io::Result<u64> {
         let temporary = options.dir.join(format!("temp-{}.rdb", std::process::id()));
         let mut file = SnapshotFile::create(self.saver.disk.clone(), temporary)?;
-        let begun = self.store.freeze(|shards| {
+        let begun = self.freeze(|held| {
             let origin = self.replication.stream.origin();
-            self.store.begin_snapshot(shards, options, &[origin, self.notices()].concat())
+            begin_snapshot(held, options, &[origin, self.notices()].concat())
         });
         let mut sink = |bytes: &[u8]| file.write(bytes);
-        self.store.write_snapshot(&begun, self.saver.cancelled(), &mut sink)?;
+        begun.write(self.saver.cancelled(), &mut sink)?;
         file.finish_as(&options.snapshot_path())?;
         Ok(begun.changes)
     }
@@ -342,20 +344,20 @@ impl Shared {
     }
 
     fn write_base(&self, options: &PersistenceOptions) -> io::Result<()> {
-        let (store, log) = (&self.store, self.store.log());
+        let log = self.store.log();
         let opened = if log.is_on() { None } else { Some(options.open_log(&self.saver.disk)?) };
         let (rewrite, begun) = log.begin_rewrite(opened, |switch| {
-            store.freeze(|shards| {
+            self.freeze(|held| {
                 switch()?;
-                store.rules().propagation().set_on(true);
+                begin_copying(held);
                 let mut aux = self.notices();
                 aux.push(("aof-base", b"1".to_vec()));
-                Ok(store.begin_snapshot(shards, options, &aux))
+                Ok(begin_snapshot(held, options, &aux))
             })
         })?;
         let mut file = SnapshotFile::create(self.saver.disk.clone(), rewrite.path.clone())?;
         let mut sink = |bytes: &[u8]| file.write(bytes);
-        store.write_snapshot(&begun, self.saver.cancelled(), &mut sink)?;
+        begun.write(self.saver.cancelled(), &mut sink)?;
         file.finish()?;
         log.finish_rewrite(&rewrite)
     }
@@ -370,7 +372,7 @@ impl Shared {
         }
         let may_try = status.snapshots.is_ok || now.since(status.tried_at) > RETRY_MS;
         if may_try && !options.save_points.is_empty() {
-            let changes = self.store.changes().saturating_sub(status.saved_changes);
+            let changes = self.changes().saturating_sub(status.saved_changes);
             let seconds = now.since(status.saved_at) / 1000;
             let is_due = |(after, least): &&(u64, u64)| changes >= *least && seconds > *after;
             if let Some((seconds, _)) = options.save_points.iter().find(is_due) {

@@ -4,6 +4,7 @@
 //! written goes to the sink with no shard held. One snapshot runs at a time.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use reef_engine::commands::REDIS_VERSION;
@@ -14,6 +15,7 @@ use super::PersistenceOptions;
 use super::pace::Pace;
 use crate::clock::now_ms;
 use crate::store::Store;
+use crate::tenants::Held;
 
 /// A field of a snapshot's header, with its name.
 pub(crate) type Field = (&'static str, Vec<u8>);
@@ -21,14 +23,17 @@ pub(crate) type Field = (&'static str, Vec<u8>);
 /// Where a snapshot goes.
 pub(crate) type Sink<'a> = dyn FnMut(&[u8]) -> io::Result<()> + 'a;
 
+/// A shard of an engine, by their places.
+type Part = (usize, usize);
+
 /// A snapshot that has begun.
-#[derive(Debug)]
 pub(crate) struct Begun {
     /// What the file begins with.
     header: Vec<u8>,
     /// The data's count of changes at that instant.
     pub(crate) changes: u64,
     pace: Pace,
+    engines: Vec<Arc<Store>>,
 }
 
 /// Bytes written under one shard's lock: some fifty microseconds.
@@ -40,103 +45,6 @@ impl Store {
     /// Holds all shards for the length of `act`.
     pub(crate) fn freeze<R>(&self, act: impl FnOnce(Shards<'_>) -> R) -> R {
         self.with_shards(ShardSet::all(self.shard_count()), act)
-    }
-
-    /// Begins a snapshot of shards that are all held. `aux` tells of its origin.
-    pub(crate) fn begin_snapshot(
-        &self,
-        mut shards: Shards<'_>,
-        options: &PersistenceOptions,
-        aux: &[Field],
-    ) -> Begun {
-        let (rules, now) = (self.rules(), now_ms());
-        let held = || shards.iter().map(|(_, shard)| shard);
-        let mut form = Form::for_shards(held(), &rules, now);
-        form.is_compressed = options.is_compressed;
-        let mut header = Vec::new();
-        let used = held().map(Shard::heap_bytes).sum::<usize>().to_string();
-        let seconds = now.seconds().to_string();
-        let mut fields: Vec<(&str, &[u8])> = vec![
-            ("redis-ver", REDIS_VERSION.as_bytes()),
-            ("redis-bits", b"64"),
-            ("ctime", seconds.as_bytes()),
-            ("used-mem", used.as_bytes()),
-        ];
-        fields.extend(aux.iter().map(|(name, value)| (*name, value.as_slice())));
-        rdb::write_header(&mut header, form, &fields);
-        rdb::write_sizes(&mut header, held());
-        let changes = held().map(Shard::changes).sum();
-        shards.iter_mut().for_each(|shard| shard.begin_snapshot(form));
-        Begun { header, changes, pace: options.save_pace }
-    }
-
-    /// Writes a snapshot that has begun to its end, or until `is_cancelled`.
-    pub(crate) fn write_snapshot(
-        &self,
-        begun: &Begun,
-        is_cancelled: &AtomicBool,
-        sink: &mut Sink<'_>,
-    ) -> io::Result<()> {
-        let mut write_piece =
-            |index: usize, out: &mut Vec<u8>| match is_cancelled.load(Ordering::Relaxed) {
-                true => Err(io::Error::other("it was called off")),
-                false if begun.pace.is_full() => Ok(self.write_piece(index, PIECE_BYTES, out)),
-                false => {
-                    begun.pace.rest(1, is_cancelled);
-                    Ok(self.write_piece(index, 1, out))
-                }
-            };
-        let result = self.write_pieces(begun, &mut write_piece, sink);
-        if result.is_err() {
-            self.abandon_snapshot();
-        }
-        result
-    }
-
-    /// Writes a snapshot that has begun while all shards are held.
-    pub(crate) fn write_held_snapshot(
-        &self,
-        begun: &Begun,
-        shards: &mut Shards<'_>,
-        sink: &mut Sink<'_>,
-    ) -> io::Result<()> {
-        let rules = self.rules();
-        let mut write_piece = |index: usize, out: &mut Vec<u8>| {
-            let piece =
-                shards.get_mut(index).map(|shard| shard.snapshot_piece(&rules, PIECE_BYTES, out));
-            Ok(piece.is_none_or(|piece| piece.is_last))
-        };
-        self.write_pieces(begun, &mut write_piece, sink)
-    }
-
-    /// `write_piece` appends a piece of a shard, and tells whether it was the last.
-    fn write_pieces(
-        &self,
-        begun: &Begun,
-        write_piece: &mut dyn FnMut(usize, &mut Vec<u8>) -> io::Result<bool>,
-        sink: &mut Sink<'_>,
-    ) -> io::Result<()> {
-        let (mut crc, mut out) = (Crc64::new(), Vec::with_capacity(BATCH_BYTES + PIECE_BYTES));
-        out.extend_from_slice(&begun.header);
-        let mut left: Vec<usize> = (0..self.shard_count()).collect();
-        while !left.is_empty() {
-            // In turns, so that no shard keeps what was written ahead for long.
-            let mut rest = Vec::with_capacity(left.len());
-            for index in left {
-                if !write_piece(index, &mut out)? {
-                    rest.push(index);
-                }
-            }
-            left = rest;
-            if out.len() >= BATCH_BYTES {
-                crc.update(&out);
-                sink(&out)?;
-                out.clear();
-            }
-        }
-        crc.update(&out);
-        rdb::write_footer(&mut out, Some(crc));
-        sink(&out)
     }
 
     /// Writes a piece of a shard. Whether it was the last.
@@ -160,5 +68,110 @@ impl Store {
     /// How often the data changed so far.
     pub(crate) fn changes(&self) -> u64 {
         self.freeze(|shards| shards.iter().map(|(_, shard)| shard.changes()).sum())
+    }
+}
+
+/// Begins a snapshot of engines all of whose shards are held. `aux` tells of its origin.
+pub(crate) fn begin_snapshot(
+    held: &mut Held<'_, '_>,
+    options: &PersistenceOptions,
+    aux: &[Field],
+) -> Begun {
+    let now = now_ms();
+    let forms: Vec<Form> = held
+        .iter()
+        .map(|(store, shards)| {
+            let shards = shards.iter().map(|(_, shard)| shard);
+            let form = Form::for_shards(shards, &store.rules(), now);
+            Form { is_compressed: options.is_compressed, ..form }
+        })
+        .collect();
+    let all = || held.iter().flat_map(|(_, shards)| shards.iter().map(|(_, shard)| shard));
+    let used = all().map(Shard::heap_bytes).sum::<usize>().to_string();
+    let changes = all().map(Shard::changes).sum();
+    let seconds = now.seconds().to_string();
+    let mut fields: Vec<(&str, &[u8])> = vec![
+        ("redis-ver", REDIS_VERSION.as_bytes()),
+        ("redis-bits", b"64"),
+        ("ctime", seconds.as_bytes()),
+        ("used-mem", used.as_bytes()),
+    ];
+    fields.extend(aux.iter().map(|(name, value)| (*name, value.as_slice())));
+    let mut header = Vec::new();
+    // The newest form that one of them needs: it decides how the file is read.
+    if let Some(form) = forms.iter().max_by_key(|form| form.version) {
+        rdb::write_header(&mut header, *form, &fields);
+    }
+    for ((_, shards), form) in held.iter_mut().zip(forms) {
+        rdb::write_sizes(&mut header, shards.iter().map(|(_, shard)| shard), form);
+        shards.iter_mut().for_each(|shard| shard.begin_snapshot(form));
+    }
+    let engines = held.iter().map(|(store, _)| Arc::clone(store)).collect();
+    Begun { header, changes, pace: options.save_pace, engines }
+}
+
+impl Begun {
+    /// Writes it to its end, or until `is_cancelled`.
+    pub(crate) fn write(&self, is_cancelled: &AtomicBool, sink: &mut Sink<'_>) -> io::Result<()> {
+        let mut write_piece = |(engine, shard): Part, out: &mut Vec<u8>| {
+            if is_cancelled.load(Ordering::Relaxed) {
+                return Err(io::Error::other("it was called off"));
+            }
+            let bytes_max = if self.pace.is_full() { PIECE_BYTES } else { 1 };
+            self.pace.rest(usize::from(!self.pace.is_full()), is_cancelled);
+            Ok(self.engines[engine].write_piece(shard, bytes_max, out))
+        };
+        let result = self.write_pieces(&mut write_piece, sink);
+        if result.is_err() {
+            self.engines.iter().for_each(|engine| engine.abandon_snapshot());
+        }
+        result
+    }
+
+    /// Writes it while all shards are held. There is one engine.
+    pub(crate) fn write_held(
+        &self,
+        shards: &mut Shards<'_>,
+        sink: &mut Sink<'_>,
+    ) -> io::Result<()> {
+        let rules = self.engines[0].rules();
+        let mut write_piece = |(_, shard): Part, out: &mut Vec<u8>| {
+            let piece =
+                shards.get_mut(shard).map(|shard| shard.snapshot_piece(&rules, PIECE_BYTES, out));
+            Ok(piece.is_none_or(|piece| piece.is_last))
+        };
+        self.write_pieces(&mut write_piece, sink)
+    }
+
+    /// `write_piece` appends a piece of a shard, and tells whether it was the last.
+    fn write_pieces(
+        &self,
+        write_piece: &mut dyn FnMut(Part, &mut Vec<u8>) -> io::Result<bool>,
+        sink: &mut Sink<'_>,
+    ) -> io::Result<()> {
+        let (mut crc, mut out) = (Crc64::new(), Vec::with_capacity(BATCH_BYTES + PIECE_BYTES));
+        out.extend_from_slice(&self.header);
+        let engines = self.engines.iter().enumerate();
+        let mut left: Vec<Part> = engines
+            .flat_map(|(index, engine)| (0..engine.shard_count()).map(move |shard| (index, shard)))
+            .collect();
+        while !left.is_empty() {
+            // In turns, so that no shard keeps what was written ahead for long.
+            let mut rest = Vec::with_capacity(left.len());
+            for part in left {
+                if !write_piece(part, &mut out)? {
+                    rest.push(part);
+                }
+                if out.len() >= BATCH_BYTES {
+                    crc.update(&out);
+                    sink(&out)?;
+                    out.clear();
+                }
+            }
+            left = rest;
+        }
+        crc.update(&out);
+        rdb::write_footer(&mut out, Some(crc));
+        sink(&out)
     }
 }

@@ -108,7 +108,7 @@ impl Shared {
     fn hand_over(&self, number: u64) {
         // What passed the gates before is written by then, or sees that it has to stop: from here on
         // the stream does not go on.
-        self.store.freeze(|_| ());
+        self.freeze(|_| ());
         let how = self.replication.handover.lock().how.clone();
         let started = Instant::now();
         let timeout = how.timeout_ms.map(Duration::from_millis);

@@ -156,7 +156,9 @@ impl Wire {
             let address = who.options.announced_address.as_bytes();
             self.ask(&[b"REPLCONF", b"ip-address", address], goes_on)?;
         }
-        self.ask(&[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"], goes_on)?;
+        let capabilities: [&[u8]; 3] = [b"eof", b"psync2", b"reef-tenants"];
+        let told = capabilities.iter().flat_map(|capability| [b"capa".as_slice(), capability]);
+        self.ask(&[b"REPLCONF".as_slice()].into_iter().chain(told).collect::<Vec<_>>(), goes_on)?;
         self.ask_for_stream(who, goes_on)
     }
 

@@ -192,7 +192,7 @@ impl Shared {
             }
             Some(Some(expired)) => {
                 stream.go_on_from(id, offset, expired);
-                self.store.follow_copies();
+                self.follow_copies();
             }
             // Replicas would be told too much: they begin anew.
             Some(None) => {}
@@ -279,7 +279,7 @@ impl Shared {
         if ttl_s == 0 || !stream.is_on() || !is_deserted(&stream.history()) {
             return;
         }
-        self.store.freeze(|_| {
+        self.freeze(|_| {
             let mut history = stream.history();
             if is_deserted(&history) {
                 stream.cease(&mut history);
@@ -289,7 +289,7 @@ impl Shared {
                 history.second = None;
             }
         });
-        self.store.follow_copies();
+        self.follow_copies();
     }
 }
 

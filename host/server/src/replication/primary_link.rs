@@ -26,6 +26,7 @@ use super::stream_database;
 use crate::clock::now_ms;
 use crate::persistence::{Meeting, Summary, read_snapshot};
 use crate::server::Shared;
+use crate::tenants::{Route, selected};
 
 /// How often the primary hears how far this server has come.
 const ACKNOWLEDGE_PERIOD: Duration = Duration::from_secs(1);
@@ -94,6 +95,7 @@ impl Primary {
             takes_over,
             session: Session::obeying(),
             selected: 0,
+            route: Route::default(),
             unit: Vec::new(),
         };
         let thread = std::thread::Builder::new().name("reef-primary".to_owned());
@@ -162,6 +164,8 @@ struct Follower {
     /// Whoever says what the primary says.
     session: Session,
     /// The database that the commands of the unit so far select.
+    /// Whose engine it is in.
+    route: Route,
     selected: u32,
     /// What has been said since the last unit was complete.
     unit: Vec<u8>,
@@ -174,7 +178,7 @@ impl Follower {
 
     fn run(mut self) {
         // From now on steps say their effects, so that what the primary says is relayed within them.
-        self.shared.store.follow_copies();
+        self.shared.follow_copies();
         while self.goes_on() {
             if let Err(error) = self.run_link()
                 && self.goes_on()
@@ -260,16 +264,23 @@ impl Follower {
         self.run_stream(&mut wire, patience)
     }
 
+    /// This database is selected in the stream.
+    fn select(&mut self, database: u32) {
+        // A database that nobody has is told of when a command is for it.
+        self.session.database = self.route.select(&self.shared, database).unwrap_or(0);
+        self.selected = database;
+    }
+
     /// Goes on where the last link ended.
     fn go_on_as(&mut self, id: Option<String>) {
         // What was said of a unit that was not complete is said again.
         self.unit.clear();
         self.session = Session::obeying();
+        // What is selected stays from link to link.
+        let database = self.shared.replication.stream.history().database;
+        self.select(database);
         let stream = &self.shared.replication.stream;
         let mut history = stream.history();
-        // What is selected stays from link to link.
-        self.session.database = history.database;
-        self.selected = history.database;
         // What the primary says is kept for others, who go on from here when it is gone.
         stream.begin(&mut history);
         if let Some(id) = id.filter(|id| *id != history.id) {
@@ -303,8 +314,7 @@ impl Follower {
         self.shared.saver.disk.rename(&path, &options.snapshot_path())?;
         self.unit.clear();
         self.session = Session::obeying();
-        self.session.database = database;
-        self.selected = database;
+        self.select(database);
         let stream = &self.shared.replication.stream;
         let mut history = stream.history();
         history.database = database;
@@ -386,12 +396,13 @@ impl Follower {
         tracing::info!("MASTER <-> REPLICA sync: Loading DB in memory");
         shared.loading.begin(shared.saver.disk.len(path)?);
         shared.store.begin_era();
-        shared.store.empty();
+        shared.empty();
         let started = Instant::now();
         let summary = read_snapshot(
             &mut BufReader::with_capacity(1 << 20, reader),
             &shared.reading(&shared.store.rules(), &self.is_over),
-            &mut |batch| shared.store.insert_loaded(batch, Meeting::Refused),
+            &mut |name, value| shared.note_field(name, value),
+            &mut |batch| shared.insert_loaded(batch, Meeting::Refused),
             &mut |bytes| shared.loading.note(bytes),
         )
         .map_err(io::Error::other)?;
@@ -467,9 +478,18 @@ impl Follower {
     }
 
     fn run_command(&mut self, argv: Argv<'_>, bytes: &[u8], reply: &mut Writer) {
-        let store = &self.shared.store;
+        let chosen = selected(argv);
+        let followed = self.route.follow(&self.shared, argv);
+        let argv = match &followed {
+            Ok(Some(instead)) => instead.as_argv(),
+            _ => argv,
+        };
+        if let Err(error) = &followed {
+            tracing::error!("what the primary says cannot be followed: {error}");
+        }
+        let store = &self.route.store(&self.shared).clone();
         self.unit.extend_from_slice(bytes);
-        self.selected = selected(argv).unwrap_or(self.selected);
+        self.selected = chosen.unwrap_or(self.selected);
         let relayed =
             Relayed { unit: &self.unit, generation: self.generation, database: self.selected };
         let mut host = store.batch_host();
@@ -500,13 +520,6 @@ impl Follower {
         }
         self.unit.clear();
     }
-}
-
-/// The database that a command selects.
-fn selected(argv: Argv<'_>) -> Option<u32> {
-    let is_select = argv.len() == 2 && argv.get(0).eq_ignore_ascii_case(b"SELECT");
-    let number = || std::str::from_utf8(argv.get(1)).ok()?.parse().ok();
-    is_select.then(number).flatten()
 }
 
 fn is_getack(argv: Argv<'_>) -> bool {

@@ -53,6 +53,7 @@ impl Replication for WorkerHost<'_> {
             }
             Introduction::EndMark => copier.knows_end_mark = true,
             Introduction::SecondId => copier.knows_second_id = true,
+            Introduction::Tenants => copier.knows_tenants = true,
             Introduction::SnapshotOnly(only) => copier.snapshot_only = only,
             Introduction::Other => {}
         });
@@ -74,6 +75,11 @@ impl Replication for WorkerHost<'_> {
             return Err(Error::NO_PRIMARY_LINK);
         }
         self.became_copier = true;
+        let mut knows_tenants = false;
+        self.with_copier(|copier| knows_tenants = copier.knows_tenants);
+        if !knows_tenants && !self.shared.tenants.all().is_empty() {
+            return Err(Error::FOREIGN_TO_TENANTS);
+        }
         self.with_copier(|copier| {
             copier.is_old = from == CopyFrom::Nowhere;
             copier.phase = Phase::Waiting;

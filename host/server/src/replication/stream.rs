@@ -51,6 +51,8 @@ pub(crate) struct Copier {
     pub(crate) knows_end_mark: bool,
     /// Whether it can go on after its primary became another's replica.
     pub(crate) knows_second_id: bool,
+    /// Whether it knows tenants.
+    pub(crate) knows_tenants: bool,
     /// Whether it wants the snapshot and nothing else.
     pub(crate) snapshot_only: bool,
     /// Whether it knows no histories.
@@ -75,6 +77,7 @@ impl Copier {
             address: None,
             knows_end_mark: false,
             knows_second_id: false,
+            knows_tenants: false,
             snapshot_only: false,
             is_old: false,
             position: 0,
@@ -292,26 +295,31 @@ impl Stream {
 
     /// Appends effects of a step; the shards that they are about are held. On a replica they are no
     /// part of the stream: what the primary said takes their place.
-    pub(crate) fn append(&self, effects: &Effects) {
+    pub(crate) fn append(&self, effects: &Effects, first_database: u32) {
         let mut history = self.history.lock();
         if !history.is_relayed {
-            self.append_own(&mut history, effects);
+            self.append_own(&mut history, effects, first_database);
         }
     }
 
     /// Appends what the primary said, word for word, in the step that ran it; or what came of it, if
     /// that link is over and this server is its own primary.
-    pub(crate) fn append_relayed(&self, relayed: Relayed<'_>, effects: &Effects) {
+    pub(crate) fn append_relayed(
+        &self,
+        relayed: Relayed<'_>,
+        effects: &Effects,
+        first_database: u32,
+    ) {
         let mut history = self.history.lock();
         if history.generation == relayed.generation {
             history.database = relayed.database;
             self.push(&mut history, relayed.unit);
         } else if !history.is_relayed {
-            self.append_own(&mut history, effects);
+            self.append_own(&mut history, effects, first_database);
         }
     }
 
-    fn append_own(&self, history: &mut History, effects: &Effects) {
+    fn append_own(&self, history: &mut History, effects: &Effects, first_database: u32) {
         if history.backlog.is_none() {
             return;
         }
@@ -320,7 +328,9 @@ impl Stream {
                 let effects = unit.commands();
                 effects.filter(|effect| effect.audience != Audience::LogOnly)
             };
-            history.encoder.append(|| told().map(|effect| (effect.database, effect.bytes)));
+            history
+                .encoder
+                .append(|| told().map(|effect| (first_database + effect.database, effect.bytes)));
         }
         let bytes = history.encoder.take();
         self.push(history, &bytes);
@@ -415,6 +425,12 @@ impl Stream {
     /// Whether anybody copies this server.
     pub(crate) fn has_replicas(&self) -> bool {
         self.history.lock().copiers.values().any(Copier::is_replica)
+    }
+
+    /// Whether there is one that knows no tenants.
+    pub(crate) fn has_foreign_replicas(&self) -> bool {
+        let history = self.history.lock();
+        history.copiers.values().any(|copier| copier.is_replica() && !copier.knows_tenants)
     }
 
     /// Counts the replicas that have been heard of lately.

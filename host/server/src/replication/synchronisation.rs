@@ -13,8 +13,9 @@ use reef_storage::SnapshotFile;
 use super::feeding::Parcel;
 use super::stream::Phase;
 use crate::mailbox::Message;
-use crate::persistence::PersistenceOptions;
+use crate::persistence::{PersistenceOptions, begin_snapshot};
 use crate::server::{Shared, run_id};
+use crate::tenants::begin_copying;
 
 /// Bytes on their way to a replica that it has not taken.
 const UNDERWAY_BYTES_MAX: u64 = 8 * 1024 * 1024;
@@ -74,14 +75,14 @@ impl Shared {
             let path = options.dir.join(format!("temp-{}-replica.rdb", std::process::id()));
             let mut file = SnapshotFile::create(self.saver.disk.clone(), path.clone())?;
             let mut sink = |bytes: &[u8]| file.write(bytes);
-            self.store.write_snapshot(&begun, self.saver.cancelled(), &mut sink)?;
+            begun.write(self.saver.cancelled(), &mut sink)?;
             receivers.send_file(self.saver.disk.len(&path)?, &mut *self.saver.disk.read(&path)?)?;
         } else {
             let mut seed = crate::clock::now_us();
             let mark = run_id(&mut seed);
             receivers.send(format!("$EOF:{mark}\r\n").as_bytes())?;
             let mut sink = |bytes: &[u8]| receivers.send(bytes);
-            self.store.write_snapshot(&begun, self.saver.cancelled(), &mut sink)?;
+            begun.write(self.saver.cancelled(), &mut sink)?;
             receivers.send(mark.as_bytes())?;
         }
         self.end_synchronisation(clients, from_file);
@@ -95,10 +96,10 @@ impl Shared {
         options: &PersistenceOptions,
     ) -> crate::persistence::Begun {
         let replication = &self.replication;
-        let begun = self.store.freeze(|shards| {
+        let begun = self.freeze(|held| {
             let mut history = replication.stream.history();
             replication.stream.begin(&mut history);
-            self.store.rules().propagation().set_on(true);
+            begin_copying(held);
             let (id, end) = (history.id.clone(), history.end);
             for client in clients {
                 let Some(copier) = history.copiers.get_mut(client) else { continue };
@@ -112,7 +113,7 @@ impl Shared {
             }
             let aux = history.origin();
             drop(history);
-            self.store.begin_snapshot(shards, options, &[&aux[..], &self.notices()].concat())
+            begin_snapshot(held, options, &[&aux[..], &self.notices()].concat())
         });
         replication.stream.full.fetch_add(clients.len() as u64, Ordering::Relaxed);
         begun

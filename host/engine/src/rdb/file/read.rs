@@ -17,6 +17,7 @@ use crate::rdb::crc64::Crc64;
 use crate::rdb::read::{Malformed, Reader};
 use crate::rdb::{hash_times, is_known, marks, module, read_value};
 use crate::settings::Rules;
+use crate::tenancy::TENANT_DATABASES_FIRST;
 
 /// What is done with what is read.
 #[derive(Clone, Copy, Debug)]
@@ -354,7 +355,10 @@ impl Records<'_> {
 
     fn select(&self, number: u64) -> Result<Record, Reason> {
         let known = u32::try_from(number).ok();
-        let known = known.filter(|number| *number < self.rules.settings.databases);
+        let is_there = |number: &u32| {
+            *number < self.rules.settings.databases || *number >= TENANT_DATABASES_FIRST
+        };
+        let known = known.filter(is_there);
         known.map(Record::Select).ok_or(Reason::Database(number))
     }
 

@@ -28,7 +28,7 @@ pub fn write_aux(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 
 /// Writes how many keys each database has, which lets who reads make room: for behind the header.
 /// All shards are to be held.
-pub fn write_sizes<'s>(out: &mut Vec<u8>, shards: impl IntoIterator<Item = &'s Shard>) {
+pub fn write_sizes<'s>(out: &mut Vec<u8>, shards: impl IntoIterator<Item = &'s Shard>, form: Form) {
     let mut sizes: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
     for (number, database) in shards.into_iter().flat_map(Shard::databases) {
         let (keys, expiring) = sizes.entry(number).or_default();
@@ -37,7 +37,7 @@ pub fn write_sizes<'s>(out: &mut Vec<u8>, shards: impl IntoIterator<Item = &'s S
     }
     for (number, (keys, expiring)) in sizes {
         if keys > 0 {
-            write_select(out, number);
+            write_select(out, form.first_database + number);
             out.push(SIZES);
             write_length(out, keys);
             write_length(out, expiring);

@@ -9,6 +9,7 @@ mod house;
 mod operations;
 mod parking;
 mod persistence;
+mod plugins;
 mod readme;
 mod redis_cli;
 mod served;

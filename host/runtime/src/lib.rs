@@ -16,12 +16,14 @@
 
 mod admin;
 mod allowance;
+mod archive;
 mod border;
 mod breaker;
 mod calls;
 mod code_cache;
 mod counters;
 mod desk;
+mod digest;
 mod failure;
 mod imports;
 mod instance;
@@ -51,6 +53,7 @@ mod version;
 mod walk;
 mod workshop;
 
+pub use digest::Digest;
 pub use limits::Limits;
 pub use options::Options;
 pub use plugins::Plugins;

@@ -9,16 +9,19 @@ use std::fs::File;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::Ordering::{self, Relaxed};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use reef_engine::command::Command;
 use reef_engine::grants::Grants;
 
+use crate::archive::Past;
 use crate::border::Level;
+use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::instance::{Answer, Instance, Progress};
 use crate::limits::{COMPONENT_BYTES_MAX, LOADS_WAITING_MAX, Limits};
@@ -41,6 +44,8 @@ pub(crate) struct House {
     pub(crate) workshop: Arc<Workshop>,
     pub(crate) services: Arc<Services>,
     pub(crate) registry: Registry,
+    /// Plugins that were unloaded while calls were in flight.
+    pub(crate) leaving: Mutex<Vec<Weak<Plugin>>>,
 }
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -110,7 +115,8 @@ impl House {
         if self.workshop.stopping.load(Ordering::SeqCst) {
             return Err(texts::STOPPING.into());
         }
-        let LoadRequest { name, source, mode, grants, config, is_kept, limits: changes } = request;
+        let LoadRequest { name, source, mode, digest, grants, config, is_kept, limits: changes } =
+            request;
         if !is_plugin_name(name.as_bytes()) {
             return Err(texts::bad_name(name.as_bytes()).into());
         }
@@ -137,18 +143,21 @@ impl House {
 
         let began = Instant::now();
         let bytes = self.read(source, &name)?;
-        let component_bytes = bytes.len();
+        let found = Digest::of(&bytes);
+        if let Some(wanted) = digest.filter(|wanted| *wanted != found) {
+            return Err(texts::other_digest(&found, &wanted).into());
+        }
+        let component: Arc<[u8]> = bytes.as_slice().into();
         let others = self.registry.all().into_iter().filter(|version| version.name() != name);
         let (count, code_bytes) = others
-            .fold((1, component_bytes as u64), |(count, bytes), other| {
-                (count + 1, bytes + other.component_bytes as u64)
+            .fold((1, component.len() as u64), |(count, bytes), other| {
+                (count + 1, bytes + other.component.len() as u64)
             });
         self.services.allowance.may_load(count, code_bytes)?;
-        let kept = is_kept.then(|| Arc::from(bytes.as_slice()));
-        let (component, from_cache) = self.workshop.compile(bytes)?;
+        let (code, from_cache) = self.workshop.compile(bytes)?;
         let compile_us = began.elapsed().as_micros() as u64;
-        let birth = Birth { component_bytes, from_cache, compile_us, kept };
-        let program = Arc::new(Program::new(&self.workshop.machine, &component)?);
+        let birth = Birth { component, digest: found, from_cache, compile_us, is_kept };
+        let program = Arc::new(Program::new(&self.workshop.machine, &code)?);
         let trial = self.terms(&plugin, limits, config, Grants::default(), Vec::new());
         let manifest = describe(&program, &trial)?;
         let (grants, words) = decide(&name, &manifest, grants, before)?;
@@ -177,6 +186,7 @@ impl House {
                 let bundled = self.workshop.bundled.iter().find(|(bundled, _)| *bundled == name);
                 bundled.ok_or_else(|| LoadError::from(texts::not_bundled(name)))?.1.to_vec()
             }
+            Source::Digest(digest) => self.find(&digest)?,
             Source::Path(_) if !self.services.tenant.is_empty() => {
                 return Err(texts::FILES_OF_THE_OPERATOR.into());
             }
@@ -189,6 +199,22 @@ impl House {
             return Err(texts::not_a_component("it does not begin as wasm does").into());
         }
         Ok(bytes)
+    }
+
+    /// The component with this digest, among those that are loaded, kept, or came with the server.
+    fn find(&self, digest: &Digest) -> Result<Vec<u8>, LoadError> {
+        for version in self.registry.all() {
+            if version.digest == *digest {
+                return Ok(version.component.to_vec());
+            }
+            let archive = version.terms.plugin.archive.lock();
+            if let Some(past) = archive.all().find(|past| past.digest == *digest) {
+                return Ok(past.component.to_vec());
+            }
+        }
+        let bundled = self.workshop.bundled.iter().map(|(_, component)| *component);
+        let found = bundled.into_iter().find(|component| Digest::of(component) == *digest);
+        Ok(found.ok_or_else(|| texts::no_such_digest(digest))?.to_vec())
     }
 
     /// Makes a checked version the one that runs.
@@ -212,6 +238,7 @@ impl House {
         let plugin = &version.terms.plugin;
         if let Some(old) = &old {
             retire(old);
+            self.keep(old, &version);
             plugin.breaker.reset();
         }
         let verb = if old.is_some() { "replaced by" } else { "loaded" };
@@ -220,6 +247,40 @@ impl House {
             self.services.backend.tell_copies(&notice);
         }
         Ok(summary(&version))
+    }
+
+    /// Keeps a version that was replaced, as far as the tenant has room for its component.
+    fn keep(&self, old: &Version, now: &Version) {
+        let plugin = &now.terms.plugin;
+        let bytes = |version: &Arc<Version>| {
+            let other = &version.terms.plugin;
+            let past = if Arc::ptr_eq(other, plugin) { 0 } else { other.archive.lock().bytes() };
+            version.component.len() as u64 + past
+        };
+        let room = self.services.allowance.code_room(self.registry.all().iter().map(bytes).sum());
+        plugin.archive.lock().keep(old.as_past(), Some(&now.as_past()), room);
+    }
+
+    /// Puts a version that was replaced in the place of the one that runs, on the terms that it had.
+    pub(crate) fn roll_back(
+        &self,
+        name: &str,
+        which: Option<&str>,
+    ) -> Result<PluginSummary, LoadError> {
+        let running = self.registry.find(name);
+        let running = running.ok_or_else(|| texts::no_such_plugin(name.as_bytes()))?;
+        let past = running.terms.plugin.archive.lock().find(which).cloned();
+        let past = past.ok_or_else(|| texts::no_such_version(name, which))?;
+        self.load(past.request(name))
+    }
+
+    /// Keeps a version that was replaced elsewhere, behind all others.
+    fn remember(&self, version: String, request: LoadRequest) -> Result<(), LoadError> {
+        let running = self.registry.find(&request.name);
+        let running = running.ok_or_else(|| texts::no_such_plugin(request.name.as_bytes()))?;
+        let past = Past::read(version, request)?;
+        running.terms.plugin.archive.lock().add_oldest(past);
+        Ok(())
     }
 
     /// Unloads a plugin. Its calls in flight are finished.
@@ -231,7 +292,9 @@ impl House {
         taken.map_err(|reason| LoadError::from(texts::refused_commands(&reason)))?;
         let old = self.registry.remove(name).ok_or_else(gone)?;
         retire(&old);
-        if old.kept.is_some() {
+        self.leaving.lock().retain(|plugin| plugin.strong_count() > 0);
+        self.leaving.lock().push(Arc::downgrade(&old.terms.plugin));
+        if old.is_kept {
             self.services.backend.tell_copies(&notice::of_end(name));
         }
         Ok(())
@@ -241,6 +304,7 @@ impl House {
     pub(crate) fn heed(&self, notice: &[u8]) {
         let result = match notice::read(notice) {
             Ok(Notice::Load(request)) => self.load(*request).map(drop),
+            Ok(Notice::Past(version, request)) => self.remember(version, *request),
             Ok(Notice::Unload(name)) => {
                 // One that never came need not go.
                 let _ = self.unload(&name);
@@ -257,12 +321,28 @@ impl House {
     pub(crate) fn restore(&self, notices: &[Vec<u8>]) {
         let named = |name: &str| notices.iter().any(|text| notice::is_about(text, name));
         for version in self.registry.all() {
-            if version.kept.is_some() && !named(version.name()) {
+            if version.is_kept && !named(version.name()) {
                 // It was there a moment ago; if not, so much the better.
                 let _ = self.unload(version.name());
             }
         }
-        notices.iter().for_each(|notice| self.heed(notice));
+        for text in notices {
+            self.heed(text);
+            if let Ok(Notice::Load(request)) = notice::read(text)
+                && let Some(version) = self.registry.find(&request.name)
+            {
+                // What was replaced by it follows.
+                version.terms.plugin.archive.lock().clear();
+            }
+        }
+    }
+
+    /// Plugins that were unloaded and have calls in flight: their names, and how many.
+    pub(crate) fn leaving(&self) -> Vec<(Arc<str>, u32)> {
+        let leaving = self.leaving.lock();
+        let plugins = leaving.iter().filter_map(Weak::upgrade);
+        let counted = plugins.map(|one| (one.name.clone(), one.overstaying.load(Relaxed)));
+        counted.filter(|(_, calls)| *calls > 0).collect()
     }
 
     fn commands_without(&self, name: &str) -> Vec<Arc<Command>> {

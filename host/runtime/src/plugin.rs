@@ -9,6 +9,7 @@ use reef_engine::backend::Backend;
 use reef_engine::grants::Grants;
 
 use crate::allowance::Allowance;
+use crate::archive::Archive;
 use crate::border::Level;
 use crate::breaker::Breaker;
 use crate::counters::Counters;
@@ -45,6 +46,8 @@ pub(crate) struct Plugin {
     pub(crate) memory_bytes: AtomicU64,
     /// How often the operator said KILL: a call that began before the last one is stopped.
     kills: AtomicU64,
+    /// Versions that were replaced.
+    pub(crate) archive: Mutex<Archive>,
     /// Statistics of versions that were replaced, by command.
     past: Mutex<BTreeMap<String, Tally>>,
 }
@@ -62,6 +65,7 @@ impl Plugin {
             instances: AtomicU32::new(0),
             memory_bytes: AtomicU64::new(0),
             kills: AtomicU64::new(0),
+            archive: Mutex::default(),
             past: Mutex::default(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use reef_engine::backend::{
     Backend, CallStatus, Called, Caller, Completion, Conclusion, Extension, PluginCommand,
     PluginQuotas, Wake,
@@ -34,6 +35,7 @@ impl Plugins {
             workshop: Arc::clone(&crew.workshop),
             services: Arc::new(services),
             registry: Registry::default(),
+            leaving: Mutex::default(),
         };
         Self { crew, house: Arc::new(house) }
     }
@@ -110,7 +112,7 @@ impl Extension for Plugins {
 
     fn kept(&self) -> Vec<Vec<u8>> {
         let versions = self.house.registry.all();
-        versions.iter().filter_map(|version| notice::of(version)).collect()
+        versions.iter().flat_map(|version| notice::all_of(version)).collect()
     }
 
     fn restore(&self, notices: Vec<Vec<u8>>) {

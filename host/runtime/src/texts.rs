@@ -1,5 +1,6 @@
 //! Every error text of the runtime, as clients see it: code first, one sentence, one line.
 
+use crate::digest::Digest;
 use crate::limits::Limits;
 
 /// Text that came from a client or a guest, made fit for one line of an error.
@@ -90,6 +91,27 @@ pub(crate) fn already_loaded(name: &str) -> String {
 
 pub(crate) fn no_such_plugin(name: &[u8]) -> String {
     format!("ERR no such plugin '{}'", quoted(name))
+}
+
+pub(crate) fn no_such_version(name: &str, which: Option<&str>) -> String {
+    match which {
+        Some(which) => {
+            format!("ERR plugin '{name}' has no kept version '{}'", quoted(which.as_bytes()))
+        }
+        None => format!("ERR plugin '{name}' has no kept version"),
+    }
+}
+
+pub(crate) fn no_such_digest(digest: &Digest) -> String {
+    format!("ERR no component that this server has is {digest}")
+}
+
+pub(crate) fn other_digest(found: &Digest, wanted: &Digest) -> String {
+    format!("ERR the component is {found}, not {wanted}")
+}
+
+pub(crate) fn no_digest(word: &[u8]) -> String {
+    format!("ERR '{}' is no digest: sha256: and 64 hexadecimal digits", quoted(word))
 }
 
 pub(crate) fn unreadable(path: &str, reason: &str) -> String {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::archive::Past;
+use crate::digest::Digest;
 use crate::instance::Instance;
 use crate::manifest::Manifest;
 use crate::plugin::Terms;
@@ -16,22 +18,23 @@ pub(crate) struct Version {
     pub(crate) terms: Arc<Terms>,
     pub(crate) manifest: Manifest,
     pub(crate) pool: Pool,
-    /// Bytes of the component.
-    pub(crate) component_bytes: usize,
+    pub(crate) component: Arc<[u8]>,
+    pub(crate) digest: Digest,
     /// Whether its code came from the cache, and how long that or compiling took.
     pub(crate) from_cache: bool,
     pub(crate) compile_us: u64,
     program: Arc<Program>,
-    /// Its component, if it is kept with the data.
-    pub(crate) kept: Option<Arc<[u8]>>,
+    /// Whether it is kept with the data.
+    pub(crate) is_kept: bool,
 }
 
 /// Facts about how a version came to be.
 pub(crate) struct Birth {
-    pub(crate) component_bytes: usize,
+    pub(crate) component: Arc<[u8]>,
+    pub(crate) digest: Digest,
     pub(crate) from_cache: bool,
     pub(crate) compile_us: u64,
-    pub(crate) kept: Option<Arc<[u8]>>,
+    pub(crate) is_kept: bool,
 }
 
 impl Version {
@@ -47,10 +50,11 @@ impl Version {
             pool: Pool::new(manifest.commands.len(), &terms.limits),
             terms,
             manifest,
-            component_bytes: birth.component_bytes,
+            component: birth.component.clone(),
+            digest: birth.digest,
             from_cache: birth.from_cache,
             compile_us: birth.compile_us,
-            kept: birth.kept.clone(),
+            is_kept: birth.is_kept,
             program,
         }
     }
@@ -58,6 +62,20 @@ impl Version {
     /// The plugin's name.
     pub(crate) fn name(&self) -> &str {
         &self.terms.plugin.name
+    }
+
+    /// It as it can be loaded again.
+    pub(crate) fn as_past(&self) -> Past {
+        let terms = &self.terms;
+        Past {
+            version: self.manifest.version.clone(),
+            component: self.component.clone(),
+            digest: self.digest,
+            limits: terms.limits,
+            grants: terms.grant_words.clone(),
+            config: terms.config.clone(),
+            is_kept: self.is_kept,
+        }
     }
 
     /// A warm instance, or a new one; `None` when the plugin has as many as it may.

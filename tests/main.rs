@@ -15,6 +15,7 @@ mod redis_cli;
 mod served;
 mod tls;
 mod transcripts;
+mod triggers;
 mod users;
 mod waiting;
 mod wire;

@@ -23,6 +23,7 @@ const BUNDLED: &[&str] = &["tx-repo"];
 const HOSTILE: &[&str] = &[
     "noop",
     "queue",
+    "listener",
     "hostile",
     "describe_loops",
     "describe_errors",

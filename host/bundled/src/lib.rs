@@ -41,6 +41,8 @@ pub mod hostile {
     /// Behaves: `QUEUE.TAKE key milliseconds` waits for an element of a list, `QUEUE.SETTING name`
     /// tells a value of its configuration.
     pub static QUEUE: &[u8] = guest!("queue");
+    /// Behaves: its triggers write down what happens to `mem:*`, and durably to `dur:*`.
+    pub static LISTENER: &[u8] = guest!("listener");
     /// Loads well; its commands `HOSTILE.*` attack from inside a call, one way each.
     pub static HOSTILE: &[u8] = guest!("hostile");
     /// Never returns from `describe`.
@@ -57,6 +59,7 @@ pub mod hostile {
     static ALL: &[BundledPlugin] = &[
         BundledPlugin { name: "noop", component: NOOP },
         BundledPlugin { name: "queue", component: QUEUE },
+        BundledPlugin { name: "listener", component: LISTENER },
         BundledPlugin { name: "hostile", component: HOSTILE },
         BundledPlugin { name: "describe_loops", component: DESCRIBE_LOOPS },
         BundledPlugin { name: "describe_errors", component: DESCRIBE_ERRORS },

@@ -17,6 +17,7 @@ use reef_resp::{Argv, OwnedArgv, Writer};
 
 use crate::command::Command;
 use crate::grants::Grants;
+use crate::triggers::{Origin, Trigger};
 
 /// On whose behalf a call runs.
 #[derive(Clone, Debug)]
@@ -162,6 +163,32 @@ pub trait Backend: Send + Sync {
     /// Replaces the plugin commands in the command table, in one step. Fails, changing nothing,
     /// when a name is taken by a native command or given twice; the error names it.
     fn set_plugin_commands(&self, commands: Vec<Arc<Command>>) -> Result<(), String>;
+
+    /// Replaces the triggers, in one step.
+    fn set_triggers(&self, _triggers: Vec<Trigger>) {}
+
+    /// How many databases there are.
+    fn databases(&self) -> u32 {
+        1
+    }
+
+    /// Whether triggers may run: not where the effects come from a primary.
+    fn may_trigger(&self) -> bool {
+        true
+    }
+
+    /// Applies what a trigger makes of an event, as one step with what acknowledges the event (commands
+    /// that nothing was granted for). What happens thereby is caused by `origin`.
+    fn apply_effects(
+        &self,
+        _origin: &Origin,
+        caller: &Caller,
+        grants: &Grants,
+        batch: &Batch<'_>,
+        _acknowledgement: &[Vec<Vec<u8>>],
+    ) -> Result<Outcome, StepError> {
+        self.apply(caller, grants, batch, &mut Writer::new(reef_resp::Protocol::Columns))
+    }
 
     /// Tells those who copy the data, replicas and the log, a notice of the extension's.
     fn tell_copies(&self, _notice: &[u8]) {}

@@ -53,6 +53,7 @@ pub mod sort_pattern;
 pub mod step;
 pub mod tenancy;
 pub mod tracking;
+pub mod triggers;
 pub mod types;
 pub mod usage;
 pub mod waiters;

@@ -71,6 +71,7 @@ impl Cx<'_> {
     /// [`Shards::reach`](crate::keyspace::Shards::reach)).
     #[inline]
     pub fn settle(&mut self) {
+        self.append_events();
         self.propagate();
         self.tell_happenings();
         loop {
@@ -153,6 +154,7 @@ impl Cx<'_> {
         };
         step.run_if_permitted(&waiter.command, waiter.argv.as_argv());
         let is_served = matches!(step.answer, Answer::Now);
+        step.append_events();
         step.propagate();
         if is_served {
             // Ahead of what the client causes for itself.

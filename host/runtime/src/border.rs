@@ -297,6 +297,50 @@ pub(crate) enum HandlerOutcome {
     Park(ParkClaim),
 }
 
+/// `triggers.trigger`, as the guest claims it.
+#[derive(ComponentType, Lift, Clone, Debug)]
+#[component(record)]
+pub(crate) struct TriggerClaim {
+    pub(crate) pattern: String,
+    pub(crate) events: Vec<String>,
+    pub(crate) durable: bool,
+}
+
+/// `triggers.event`.
+#[derive(ComponentType, Lower, Clone, Copy, Debug)]
+#[component(record)]
+pub(crate) struct EventOut<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) database: u32,
+    pub(crate) key: &'a [u8],
+    pub(crate) depth: u32,
+}
+
+/// `triggers.effects`, owned: see [`Replies`].
+#[derive(ComponentType, Lift, Clone, Debug, Default)]
+#[component(record)]
+pub(crate) struct EffectsClaim {
+    #[component(name = "guarded-lengths")]
+    pub(crate) guarded_lengths: Vec<u32>,
+    #[component(name = "guarded-data")]
+    pub(crate) guarded_data: Vec<u8>,
+    pub(crate) versions: Vec<u64>,
+    #[component(name = "absent-lengths")]
+    pub(crate) absent_lengths: Vec<u32>,
+    #[component(name = "absent-data")]
+    pub(crate) absent_data: Vec<u8>,
+    pub(crate) counts: Vec<u32>,
+    pub(crate) lengths: Vec<u32>,
+    pub(crate) data: Vec<u8>,
+}
+
+/// The result of `triggers.subscribe`.
+pub(crate) type SubscribeResult = (Result<Vec<TriggerClaim>, String>,);
+/// Arguments and result of `triggers.react`.
+pub(crate) type ReactParameters<'a> = (EventOut<'a>,);
+/// See [`ReactParameters`].
+pub(crate) type ReactResult = (Result<EffectsClaim, CommandError>,);
+
 /// Arguments and result of `handler.call`.
 pub(crate) type CallParameters<'a> = (u32, Cause<'a>, ItemsOut<'a>);
 /// See [`CallParameters`].

@@ -129,7 +129,7 @@ pub(crate) fn finish(
             }
         }
         Answer::Failed(failure) => (fail(version, &failure, reply), false),
-        Answer::Manifest(_) => {
+        Answer::Manifest(_) | Answer::Triggers(_) | Answer::Effects(_) => {
             let reason = "it described itself instead";
             (fail(version, &Failure::InvalidReply(reason), reply), false)
         }

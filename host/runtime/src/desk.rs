@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use reef_engine::triggers::TriggerEvent;
 use reef_resp::Argv;
 
 use crate::border::ItemsOut;
@@ -25,6 +26,10 @@ use crate::meter::Usage;
 pub(crate) enum Order {
     /// Say what you are.
     Describe,
+    /// Say what you want to hear of.
+    Subscribe,
+    /// Say what is to be done about this.
+    React(Box<TriggerEvent>),
     /// Run the command with this index.
     Call {
         command: u32,

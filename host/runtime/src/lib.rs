@@ -17,6 +17,7 @@
 mod admin;
 mod allowance;
 mod archive;
+mod attendant;
 mod border;
 mod breaker;
 mod calls;
@@ -49,6 +50,7 @@ mod state;
 mod tally;
 mod texts;
 mod ticker;
+mod triggers;
 mod version;
 mod walk;
 mod workshop;

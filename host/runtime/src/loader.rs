@@ -20,12 +20,14 @@ use reef_engine::command::Command;
 use reef_engine::grants::Grants;
 
 use crate::archive::Past;
-use crate::border::Level;
+use crate::attendant::Attendant;
+use crate::border::{Level, TriggerClaim};
 use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::instance::{Answer, Instance, Progress};
 use crate::limits::{COMPONENT_BYTES_MAX, LOADS_WAITING_MAX, Limits};
 use crate::manifest::{Manifest, is_plugin_name};
+use crate::meter::Usage;
 use crate::notice::{self, Notice};
 use crate::overstay::thread_cpu;
 use crate::plugin::{Plugin, Services, Terms};
@@ -33,6 +35,7 @@ use crate::program::Program;
 use crate::registry::Registry;
 use crate::request::{GrantRequest, LoadError, LoadRequest, Mode, PluginSummary, Source};
 use crate::texts;
+use crate::triggers;
 use crate::version::{Birth, Version};
 use crate::workshop::Workshop;
 
@@ -46,6 +49,8 @@ pub(crate) struct House {
     pub(crate) registry: Registry,
     /// Plugins that were unloaded while calls were in flight.
     pub(crate) leaving: Mutex<Vec<Weak<Plugin>>>,
+    /// Who brings plugins their events.
+    pub(crate) attendants: Mutex<BTreeMap<Arc<str>, Attendant>>,
 }
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -160,9 +165,11 @@ impl House {
         let program = Arc::new(Program::new(&self.workshop.machine, &code)?);
         let trial = self.terms(&plugin, limits, config, Grants::default(), Vec::new());
         let manifest = describe(&program, &trial)?;
+        let triggers = triggers::subscribe(&program, &trial)?;
         let (grants, words) = decide(&name, &manifest, grants, before)?;
+        triggers::check_grants(&name, &triggers, &grants)?;
         let terms = self.terms(&plugin, limits, trial.config.clone(), grants, words);
-        self.install(program, terms, manifest, &birth)
+        self.install(program, terms, (manifest, triggers), &birth)
     }
 
     fn terms(
@@ -222,11 +229,11 @@ impl House {
         &self,
         program: Arc<Program>,
         terms: Arc<Terms>,
-        manifest: Manifest,
+        described: (Manifest, Vec<TriggerClaim>),
         birth: &Birth,
     ) -> Result<PluginSummary, LoadError> {
         let number = self.registry.reserve();
-        let version = Arc::new(Version::new(number, program, terms, manifest, birth));
+        let version = Arc::new(Version::new(number, program, terms, described, birth));
         self.registry.open(&version);
         let mut commands = self.commands_without(version.name());
         commands.extend(version.manifest.entries(number));
@@ -235,6 +242,7 @@ impl House {
             return Err(texts::refused_commands(&reason).into());
         }
         let old = self.registry.promote(&version);
+        self.attend(&version);
         let plugin = &version.terms.plugin;
         if let Some(old) = &old {
             retire(old);
@@ -292,6 +300,7 @@ impl House {
         taken.map_err(|reason| LoadError::from(texts::refused_commands(&reason)))?;
         let old = self.registry.remove(name).ok_or_else(gone)?;
         retire(&old);
+        self.attend_no_more(name);
         self.leaving.lock().retain(|plugin| plugin.strong_count() > 0);
         self.leaving.lock().push(Arc::downgrade(&old.terms.plugin));
         if old.is_kept {
@@ -351,6 +360,44 @@ impl House {
     }
 }
 
+impl House {
+    /// Lets the triggers of a version have their events, if it has some.
+    fn attend(&self, version: &Arc<Version>) {
+        let mut attendants = self.attendants.lock();
+        match attendants.get(version.name()) {
+            Some(attendant) => attendant.serve(version),
+            None if version.triggers.is_empty() => return,
+            None => match Attendant::start(version) {
+                Ok(attendant) => {
+                    attendants.insert(version.terms.plugin.name.clone(), attendant);
+                }
+                Err(error) => tracing::error!("a plugin's triggers cannot run: {error}"),
+            },
+        }
+        self.set_triggers(&attendants);
+    }
+
+    fn attend_no_more(&self, name: &str) {
+        let mut attendants = self.attendants.lock();
+        let gone = attendants.remove(name);
+        if gone.is_some() {
+            self.set_triggers(&attendants);
+        }
+        drop(attendants);
+        // Its thread finishes the event at hand.
+        drop(gone);
+    }
+
+    fn set_triggers(&self, attendants: &BTreeMap<Arc<str>, Attendant>) {
+        let versions = self.registry.all();
+        let triggers = versions.iter().filter_map(|version| {
+            let attendant = attendants.get(version.name())?;
+            Some(attendant.triggers(version))
+        });
+        self.services.backend.set_triggers(triggers.flatten().collect());
+    }
+}
+
 /// The plugin in short.
 pub(crate) fn summary(version: &Version) -> PluginSummary {
     let manifest = &version.manifest;
@@ -381,20 +428,8 @@ fn describe(program: &Arc<Program>, terms: &Arc<Terms>) -> Result<Manifest, Load
     let name = &terms.plugin.name;
     let mut instance = Instance::new(program, terms)
         .ok_or_else(|| LoadError::from(texts::too_many_calls(name)))?;
-    let budget = Duration::from_millis(terms.limits.cpu_ms.into());
-    let mut spent = Duration::ZERO;
     instance.begin_describe();
-    let answer = loop {
-        terms.services.ticker.touch();
-        let before = thread_cpu();
-        let progress = instance.poll(Some(Instant::now()), spent);
-        spent += thread_cpu().saturating_sub(before);
-        match progress {
-            Progress::Answered(answer, _) => break answer,
-            Progress::Running if spent >= budget => break Answer::Failed(Failure::Timeout),
-            Progress::Running => {}
-        }
-    };
+    let answer = run_to_end(&mut instance, terms).0;
     match answer {
         Answer::Manifest(said) => {
             let claim = said.map_err(|reason| texts::describe_failed(&reason))?;
@@ -404,6 +439,30 @@ fn describe(program: &Arc<Program>, terms: &Arc<Terms>) -> Result<Manifest, Load
             Err(texts::describe_failed(&failure.text(name, &terms.limits)).into())
         }
         _ => Err(texts::describe_failed("it answered another question").into()),
+    }
+}
+
+/// Polls an instance until it answers or its budget is used up, on this thread.
+pub(crate) fn run_to_end(instance: &mut Instance, terms: &Terms) -> (Answer, Usage) {
+    let budget = Duration::from_millis(terms.limits.cpu_ms.into());
+    let kill_mark = terms.plugin.kill_mark();
+    let mut spent = Duration::ZERO;
+    loop {
+        terms.services.ticker.touch();
+        let before = thread_cpu();
+        let progress = instance.poll(Some(Instant::now()), spent);
+        spent += thread_cpu().saturating_sub(before);
+        let failure = match progress {
+            Progress::Answered(answer, usage) => {
+                terms.services.allowance.charge(spent);
+                return (answer, usage);
+            }
+            Progress::Running if spent >= budget => Failure::Timeout,
+            Progress::Running if terms.plugin.kill_mark() != kill_mark => Failure::Killed,
+            Progress::Running => continue,
+        };
+        terms.services.allowance.charge(spent);
+        return (Answer::Failed(failure), Usage::default());
     }
 }
 

@@ -40,6 +40,11 @@ pub(crate) struct Plugin {
     pub(crate) overstaying: AtomicU32,
     /// Calls that are parked now.
     pub(crate) parked: AtomicU64,
+    /// Events that its triggers have handled, and those that failed for good.
+    pub(crate) events: AtomicU64,
+    pub(crate) events_failed: AtomicU64,
+    /// Events that wait in memory.
+    pub(crate) events_waiting: AtomicU64,
     /// Instances that exist now, busy and idle, of all versions.
     pub(crate) instances: AtomicU32,
     /// Memory of those instances.
@@ -62,6 +67,9 @@ impl Plugin {
             breaker: Breaker::default(),
             overstaying: AtomicU32::new(0),
             parked: AtomicU64::new(0),
+            events: AtomicU64::new(0),
+            events_failed: AtomicU64::new(0),
+            events_waiting: AtomicU64::new(0),
             instances: AtomicU32::new(0),
             memory_bytes: AtomicU64::new(0),
             kills: AtomicU64::new(0),

@@ -36,6 +36,7 @@ impl Plugins {
             services: Arc::new(services),
             registry: Registry::default(),
             leaving: Mutex::default(),
+            attendants: Mutex::default(),
         };
         Self { crew, house: Arc::new(house) }
     }

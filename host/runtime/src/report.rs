@@ -107,7 +107,7 @@ pub(crate) fn all_statistics(versions: &[Arc<Version>], reply: &mut Writer) {
 /// `PLUGIN STATS name`: by command, with the plugin's own counters.
 pub(crate) fn statistics(version: &Version, reply: &mut Writer) {
     let plugin = &version.terms.plugin;
-    reply.map(7);
+    reply.map(10);
     field(reply, "name", version.name());
     key(reply, "total");
     figures(&total(version), reply);
@@ -125,6 +125,9 @@ pub(crate) fn statistics(version: &Version, reply: &mut Writer) {
         number(reply, name, *value);
     }
     number(reply, "parked", plugin.parked.load(Relaxed));
+    number(reply, "events", plugin.events.load(Relaxed));
+    number(reply, "events-failed", plugin.events_failed.load(Relaxed));
+    number(reply, "events-waiting", plugin.events_waiting.load(Relaxed));
     number(reply, "log-lines-dropped", plugin.journal.dropped());
     number(reply, "memory-bytes", plugin.memory_bytes.load(Relaxed));
 }

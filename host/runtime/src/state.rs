@@ -19,6 +19,8 @@ pub(crate) struct State {
     random: Random,
     /// Read when a call first asks; the same for the rest of the call.
     now_ms: Option<u64>,
+    /// Whether it is asked what is to be done about an event: then it only reads.
+    pub(crate) is_reacting: bool,
     /// When the client called, if the call was parked since.
     pub(crate) invoked_ms: Option<u64>,
 }
@@ -32,6 +34,7 @@ impl State {
             scratch: Scratch::default(),
             random: Random::default(),
             now_ms: None,
+            is_reacting: false,
             invoked_ms: None,
         }
     }

@@ -73,6 +73,13 @@ pub(crate) const PARKS_ON_MANY: &str = "it parks on too many keys";
 pub(crate) const PARKS_ON_FORGED: &str = "the lengths of the keys that it parks on do not add up";
 pub(crate) const COMMAND_GONE: &str = "ERR unknown command: its plugin was unloaded";
 
+pub(crate) const REACTION_APPLIES: &str =
+    "what is to be done about an event is returned, not applied";
+
+pub(crate) fn event_failed(name: &str, key: &[u8], reason: &str) -> String {
+    format!("event '{name}' of key '{}' failed: {}", quoted(key), quoted(reason.as_bytes()))
+}
+
 // Quotas as the guest sees them, by their names.
 
 pub(crate) const QUOTA_HOST_CALLS: &str = "host-calls";

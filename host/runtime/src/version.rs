@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::archive::Past;
+use crate::border::TriggerClaim;
 use crate::digest::Digest;
 use crate::instance::Instance;
 use crate::manifest::Manifest;
@@ -17,6 +18,8 @@ pub(crate) struct Version {
     pub(crate) number: u32,
     pub(crate) terms: Arc<Terms>,
     pub(crate) manifest: Manifest,
+    /// What it wants to hear of.
+    pub(crate) triggers: Vec<TriggerClaim>,
     pub(crate) pool: Pool,
     pub(crate) component: Arc<[u8]>,
     pub(crate) digest: Digest,
@@ -42,7 +45,7 @@ impl Version {
         number: u32,
         program: Arc<Program>,
         terms: Arc<Terms>,
-        manifest: Manifest,
+        (manifest, triggers): (Manifest, Vec<TriggerClaim>),
         birth: &Birth,
     ) -> Self {
         Self {
@@ -50,6 +53,7 @@ impl Version {
             pool: Pool::new(manifest.commands.len(), &terms.limits),
             terms,
             manifest,
+            triggers,
             component: birth.component.clone(),
             digest: birth.digest,
             from_cache: birth.from_cache,

@@ -42,6 +42,7 @@ mod tally;
 mod tenants;
 mod timing;
 mod tls;
+mod triggers;
 mod users;
 mod users_file;
 mod waits;

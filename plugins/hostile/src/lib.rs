@@ -7,6 +7,7 @@
 pub const GUESTS: &[&str] = &[
     "noop",
     "queue",
+    "listener",
     "hostile",
     "describe_loops",
     "describe_errors",

@@ -65,12 +65,25 @@ pub mod bindings {
     });
 }
 mod command;
+/// The same of what a plugin exports that has triggers.
+#[doc(hidden)]
+pub mod trigger_bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "triggered",
+        pub_export_macro: true,
+        export_macro_name: "export_triggers",
+        default_bindings_module: "reef_sdk::trigger_bindings",
+        runtime_path: "reef_sdk::border",
+    });
+}
 mod cursor;
 mod error;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod fake;
 mod host;
 mod plugin;
+mod trigger;
 
 pub use answer::{Answer, Park, Reply};
 pub use argument::{Argument, Joined};
@@ -81,6 +94,7 @@ pub use cursor::{Cursor, Value};
 pub use error::{Error, Result};
 pub use host::{Attempt, Host, RETRY_ROUNDS_MAX, transact};
 pub use plugin::{Component, Plugin};
+pub use trigger::{Event, Reaction, Trigger};
 
 pub use bindings::reef::plugin::context::{Budget, Client, Level};
 pub use bindings::reef::plugin::engine::{Error as EngineError, Outcome, View};

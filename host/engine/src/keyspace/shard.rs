@@ -41,6 +41,8 @@ pub struct Shard {
     changes: u64,
     /// The change count of the key that was counted last: no other is above it.
     clock: u64,
+    /// Shards that every step takes with this one: those of triggers' streams.
+    pub along: ShardSet,
     /// The snapshot that runs.
     pub(super) snapshot: Option<Box<Snapshot>>,
 }
@@ -163,6 +165,12 @@ impl Shard {
             self.versions.resize(VERSION_CELLS, 0);
         }
         self.versions[hash as usize % VERSION_CELLS]
+    }
+
+    /// The shards that a step on this one takes, too: for waiters and triggers.
+    #[inline]
+    pub fn reach(&self) -> ShardSet {
+        self.waiters.reach().union(self.along)
     }
 
     /// A mark in the order of all changes from now on: what changes later has a version above it.
@@ -339,11 +347,11 @@ impl Shards<'_> {
     pub fn reach(&self) -> ShardSet {
         match self {
             Self::None => ShardSet::NONE,
-            Self::One(shard) => shard.waiters.reach(),
+            Self::One(shard) => shard.reach(),
             Self::Many(shards) => shards
                 .iter()
                 .flatten()
-                .fold(ShardSet::NONE, |reach, shard| reach.union(shard.waiters.reach())),
+                .fold(ShardSet::NONE, |reach, shard| reach.union(shard.reach())),
         }
     }
 

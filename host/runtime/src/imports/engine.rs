@@ -13,6 +13,7 @@ use crate::border::{
     self, BatchIn, BatchOutcome, CommandError, CommandsIn, EngineError, ItemsIn, View,
 };
 use crate::state::State;
+use crate::texts;
 
 /// The interface.
 pub(crate) const NAME: &str = "reef:plugin/engine@0.1.0";
@@ -61,6 +62,9 @@ fn read(mut cx: Cx<'_>, commands: &CommandsIn, watch: &ItemsIn) -> Answer<Arc<Vi
 fn apply(mut cx: Cx<'_>, batch: &BatchIn) -> Answer<BatchOutcome> {
     if let Err(error) = cx.data_mut().meter.step(batch.bytes()) {
         return Ok((Err(error),));
+    }
+    if cx.data().is_reacting {
+        return Ok((Err(EngineError::Other(texts::REACTION_APPLIES.into())),));
     }
     let mut scratch = std::mem::take(&mut cx.data_mut().scratch);
     let (writer, _) = scratch.parts();

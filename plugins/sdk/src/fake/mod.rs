@@ -17,8 +17,8 @@ use self::keyspace::Keyspace;
 use crate::bindings::reef::plugin::context::{Budget, Client, Level};
 use crate::bindings::reef::plugin::engine::{OnError, Outcome, View};
 use crate::bindings::reef::plugin::types::{self, CommandError, ItemsParam};
-use crate::{Answer, Arguments, Batch, Cause, EngineError, Error, Host, Plugin, Query, Replies};
-use crate::{Reply, Result};
+use crate::{Answer, Arguments, Batch, Cause, EngineError, Error, Event, Host, Plugin, Query};
+use crate::{Replies, Reply, Result};
 
 /// Runs just before a batch: another client's chance.
 type Interference = Box<dyn FnMut(&mut Server)>;
@@ -111,6 +111,17 @@ impl Server {
         let answer = plugin.call(self, index, cause, list);
         self.wants = before;
         answer
+    }
+
+    /// Tells the plugin of an event, as its trigger would, and applies what it makes of it. The error
+    /// is the plugin's or the batch's.
+    pub fn event(&mut self, plugin: &Plugin, name: &str, key: &str) -> Result<()> {
+        let event = Event { name, database: 0, key: key.as_bytes(), depth: 1 };
+        let before = self.wants.replace(plugin.wants);
+        let reacted = plugin.react(self, &event);
+        let applied = reacted.and_then(|batch| Ok(self.apply(&batch)?.applied()?));
+        self.wants = before;
+        applied.map(drop)
     }
 
     /// As [`Server::call`], and renders the reply on one line: `(integer) 1`, `["a", (nil)]`,

@@ -216,3 +216,69 @@ impl Keyspace<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Nowhere;
+
+    impl Inbox for Nowhere {
+        fn put(&self, _: TriggerEvent) {}
+        fn stored(&self, _: Option<u64>) {}
+        fn is_full(&self) -> bool {
+            false
+        }
+    }
+
+    fn trigger(plugin: &str, pattern: &str, events: &[&str], durable: bool) -> Trigger {
+        Trigger {
+            plugin: plugin.into(),
+            pattern: pattern.as_bytes().into(),
+            events: events.iter().map(|event| (*event).into()).collect(),
+            durable,
+            inbox: Arc::new(Nowhere),
+        }
+    }
+
+    fn told<'t>(
+        triggers: &'t Triggers,
+        event: &'t str,
+        origin: Option<&'t Origin>,
+    ) -> Vec<&'t str> {
+        let all = triggers.of(event, b"k:1", origin, false);
+        all.map(|trigger| &*trigger.plugin).collect()
+    }
+
+    #[test]
+    fn a_plugin_is_told_once_of_what_it_wants() {
+        let triggers = Triggers::new(alloc::vec![
+            trigger("a", "k:*", &[], false),
+            trigger("a", "*", &[], false),
+            trigger("b", "k:*", &["del", "keymiss"], false),
+            trigger("c", "other:*", &[], false),
+            trigger("d", "k:*", &[], true),
+        ]);
+        assert_eq!(told(&triggers, "set", None), ["a"]);
+        assert_eq!(told(&triggers, "del", None), ["a", "b"]);
+        // No change: only who names it hears of it.
+        assert_eq!(told(&triggers, "keymiss", None), ["b"]);
+        let durable: Vec<_> = triggers.of("set", b"k:1", None, true).collect();
+        assert_eq!(durable.len(), 1);
+        assert!(triggers.want("set", b"k:1") && triggers.want("set", b"x"));
+        assert!(!triggers.want("xadd", b"trigger:a"), "streams of events are none");
+    }
+
+    #[test]
+    fn a_plugin_does_not_trigger_itself_and_chains_end() {
+        let triggers = Triggers::new(alloc::vec![
+            trigger("a", "*", &[], false),
+            trigger("b", "*", &[], false),
+        ]);
+        let by = |plugin: &str, depth| Origin { plugin: plugin.into(), depth };
+        assert_eq!(told(&triggers, "set", Some(&by("a", 1))), ["b"]);
+        assert_eq!(told(&triggers, "set", Some(&by("b", DEPTH_MAX - 1))), ["a"]);
+        assert!(told(&triggers, "set", Some(&by("b", DEPTH_MAX))).is_empty());
+    }
+}

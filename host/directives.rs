@@ -7,13 +7,14 @@ use reef_engine::acl;
 use reef_engine::error::Error;
 use reef_engine::keyspace::{Lfu, Policy};
 use reef_engine::settings::{Eviction, Lazy, Settings, SlowLogLimits};
+use reef_engine::tenancy::Quota;
 use reef_engine::types::limits::Limits;
 use reef_server::{
     ClientCertificates, Configuration, Options, OutputLimit, OutputLimits, Pace,
-    PersistenceOptions, ReplicationOptions, TlsOptions,
+    PersistenceOptions, ReplicationOptions, TenantTerms, TlsOptions,
 };
 
-use crate::config::{Access, BufferLimit, Caller, Config, Fsync};
+use crate::config::{Access, BufferLimit, Caller, Config, Fsync, Tenant};
 
 /// The configuration behind CONFIG GET and CONFIG SET.
 pub(crate) struct Directives(Mutex<Config>);
@@ -238,6 +239,23 @@ fn tls(config: &Config) -> TlsOptions {
         },
         protocols: config.tls_protocols(),
     }
+}
+
+/// What is configured of each tenant, with its name.
+pub(crate) fn tenants(configured: &[Tenant]) -> impl Iterator<Item = (String, TenantTerms)> {
+    configured.iter().map(|tenant| {
+        let limits = &tenant.limits;
+        let given = [
+            (Quota::Memory, limits.memory_bytes),
+            (Quota::Connections, limits.connections),
+            (Quota::OperationsPerSecond, limits.ops_per_s),
+            (Quota::CpuMsPerSecond, limits.cpu_ms_per_s),
+            (Quota::Plugins, limits.plugins),
+            (Quota::Code, limits.code_bytes),
+        ];
+        let limits = given.into_iter().filter(|(_, limit)| limit.is_some()).collect();
+        (tenant.name.clone(), TenantTerms { password: tenant.password.clone(), limits })
+    })
 }
 
 /// Where the users stand; a relative path begins at `dir`.

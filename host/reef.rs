@@ -33,6 +33,13 @@ pub enum StartError {
         /// Why it was refused.
         reason: String,
     },
+    /// A tenant.
+    Tenant {
+        /// Its name.
+        name: String,
+        /// Why it cannot be had.
+        reason: String,
+    },
     /// The users, in one sentence.
     Users(String),
     /// The operating system gives no random numbers.
@@ -46,6 +53,9 @@ impl fmt::Display for StartError {
             Self::Runtime(error) => write!(f, "the plugin runtime cannot start: {error}"),
             Self::Plugin { name, reason } => {
                 write!(f, "plugin '{name}' cannot be loaded: {reason}")
+            }
+            Self::Tenant { name, reason } => {
+                write!(f, "tenant '{name}' cannot be had: {reason}")
             }
             Self::Users(reason) => write!(f, "the users cannot be loaded: {reason}"),
             Self::Randomness(error) => write!(f, "the system has no random numbers: {error}"),
@@ -75,6 +85,7 @@ impl Reef {
         let folder = watch_folder(&plugins, &config)?;
         load_users(&store, &config).map_err(StartError::Users)?;
         let options = directives::options(&config);
+        let tenants = config.tenants().to_vec();
         let configuration = Arc::new(Directives::new(config));
         let mut server = Server::start(
             store,
@@ -85,6 +96,12 @@ impl Reef {
         )?;
         tracing::info!("Server initialized, PID: {}", std::process::id());
         server.load()?;
+        for tenant in directives::tenants(&tenants) {
+            let (name, terms) = tenant;
+            server
+                .configure_tenant(&name, &terms)
+                .map_err(|reason| StartError::Tenant { name, reason })?;
+        }
         Ok(Self { server, plugins, _folder: folder })
     }
 

@@ -252,8 +252,8 @@ fn the_demonstration_of_transactions_holds() {
     for promise in ["200 connections", "none of the hundred", "all of it is undone", "can fail"] {
         assert!(shown.contains(promise), "{promise}:\n{shown}");
     }
-    let sentence = sentence(&run(&["demo", "tenants"]));
-    assert_eq!(sentence, "the demonstration 'tenants' is not there yet");
+    let sentence = sentence(&run(&["demo", "rendezvous"]));
+    assert_eq!(sentence, "the demonstration 'rendezvous' is not there yet");
 }
 
 /// A demonstration as JSON holds, and makes so many checks of these promises at least.
@@ -271,6 +271,11 @@ fn holds(what: &str, checks_min: u64, promises: &[&str]) {
 fn the_demonstration_of_replication_holds() {
     let promises = ["only what it had missed", "are missing", "comes back, as a replica"];
     holds("replication", 22, &promises);
+}
+
+#[test]
+fn the_demonstration_of_tenants_holds() {
+    holds("tenants", 11, &["nobody else's", "'memory'", "'cpu-ms-per-s'", "kill -9"]);
 }
 
 #[test]

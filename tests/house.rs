@@ -47,6 +47,7 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
         "histories know the built server by its port only; the commands to send come from its table",
     ),
     ("tests/clients", &[], "clients know the built server by its port only"),
+    ("examples/multi-tenant", &["reef-sdk"], "an example is what a stranger would write"),
     ("examples/plugin-hello", &["reef-sdk"], "an example is what a stranger would write"),
 ];
 

@@ -13,6 +13,7 @@ mod plugins;
 mod readme;
 mod redis_cli;
 mod served;
+mod tenants;
 mod tls;
 mod transcripts;
 mod triggers;

@@ -2,7 +2,7 @@
 //! order and in time.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::served::Served;
@@ -42,11 +42,13 @@ fn push(connection: &mut redis::Connection, key: &str, element: usize) {
     let _: usize = redis::cmd("RPUSH").arg(key).arg(element).query(connection).expect("pushed");
 }
 
-/// Closes a connection and returns when the kernel at the other end has heard of it: packets of
-/// different connections may overtake each other, and nobody could know better.
+/// Ends a connection and returns when the kernel at the other end has heard of it: packets of
+/// different connections may overtake each other, and nobody could know better. Closing it alone
+/// would not do: a process that another test is about to start may have a copy of the socket.
 fn hang_up(stream: TcpStream) {
     let linger = socket2::SockRef::from(&stream).set_linger(Some(Duration::from_secs(5)));
     linger.expect("a socket");
+    stream.shutdown(Shutdown::Both).expect("a connection");
     drop(stream);
 }
 

@@ -47,7 +47,7 @@ impl Plugin {
     }
 }
 
-/// `tenant NAME [PASSWORD p] [LIMIT memory|connections|ops-per-s|cpu-ms-per-s|plugins N ...]`.
+/// `tenant NAME [PASSWORD p] [LIMIT memory|connections|ops-per-s|cpu-ms-per-s|plugins|code N ...]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tenant {
     /// Its name: letters, digits, `-`, `_`, `.`.
@@ -73,6 +73,8 @@ pub struct TenantLimits {
     pub cpu_ms_per_s: Option<u64>,
     /// Loaded plugins.
     pub plugins: Option<u64>,
+    /// Bytes of their components.
+    pub code_bytes: Option<u64>,
 }
 
 impl Tenant {
@@ -111,8 +113,11 @@ impl TenantLimits {
     pub fn set(&mut self, name: &[u8], value: &[u8]) -> Result<(), String> {
         let limit = match name.to_ascii_lowercase().as_slice() {
             b"memory" => {
-                let refusal = || "limit 'memory': argument must be a memory value".to_owned();
-                self.memory_bytes = Some(number::bytes(value).ok_or_else(refusal)?);
+                self.memory_bytes = Some(memory("memory", value)?);
+                return Ok(());
+            }
+            b"code" => {
+                self.code_bytes = Some(memory("code", value)?);
                 return Ok(());
             }
             b"connections" => &mut self.connections,
@@ -120,7 +125,7 @@ impl TenantLimits {
             b"cpu-ms-per-s" => &mut self.cpu_ms_per_s,
             b"plugins" => &mut self.plugins,
             _ => {
-                let known = "memory, connections, ops-per-s, cpu-ms-per-s, plugins";
+                let known = "memory, connections, ops-per-s, cpu-ms-per-s, plugins, code";
                 return Err(format!("unknown limit '{}'; known are {known}", lossy(name)));
             }
         };
@@ -129,6 +134,10 @@ impl TenantLimits {
         *limit = Some(number.ok_or_else(refusal)?);
         Ok(())
     }
+}
+
+fn memory(name: &str, value: &[u8]) -> Result<u64, String> {
+    number::bytes(value).ok_or_else(|| format!("limit '{name}': argument must be a memory value"))
 }
 
 /// `user NAME rule ...`, as `ACL SETUSER` reads it.

@@ -11,6 +11,7 @@ mod ledger;
 mod process;
 mod replication;
 mod stage;
+mod tenants;
 mod transactions;
 
 use std::io::Write;
@@ -42,6 +43,7 @@ enum What {
     Transactions,
     WriteBehind,
     Rendezvous,
+    /// Strangers on one server, one of them hostile.
     Tenants,
     /// Copies that follow through kills, cuts and a failover.
     Replication,
@@ -68,8 +70,10 @@ pub(super) fn run(args: DemoArgs, out: &mut dyn Write) -> Result<(), Failure> {
         What::Transactions => show_transactions(&mut stage)?,
         What::Replication => replication::show(&mut stage)?,
         What::FaultTolerance => fault_tolerance::show(&mut stage)?,
+        What::Tenants => tenants::show(&mut stage)?,
         What::All => {
             show_transactions(&mut stage)?;
+            tenants::show(&mut stage)?;
             replication::show(&mut stage)?;
             fault_tolerance::show(&mut stage)?;
         }

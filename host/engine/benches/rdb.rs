@@ -100,7 +100,7 @@ fn measure(rules: &Rules, form: Form, keys: usize, make: Make) {
     let start = Instant::now();
     for slot in slots {
         let shard = rules.shard_of(slot.key());
-        shards[shard].load(0, slot, &rules.hasher);
+        assert!(shards[shard].load(0, slot, &rules.hasher).is_ok());
     }
     tell("put slots in", start, keys, 0);
     let start = Instant::now();
@@ -139,7 +139,7 @@ fn measure(rules: &Rules, form: Form, keys: usize, make: Make) {
     let start = Instant::now();
     read(&file, rules, |slot| {
         let shard = rules.shard_of(slot.key());
-        assert!(shards[shard].load(0, slot, &rules.hasher));
+        assert!(shards[shard].load(0, slot, &rules.hasher).is_ok());
     });
     tell("read and put in", start, keys, file.len());
 }

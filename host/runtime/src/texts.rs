@@ -215,7 +215,7 @@ pub(crate) fn too_many_words(what: &str, max: usize) -> String {
 
 /// A quota of the tenant is used up.
 pub(crate) fn quota(name: &str, limit: u64) -> String {
-    format!("QUOTA '{name}' of this tenant is used up (limit {limit})")
+    format!("QUOTA quota '{name}' of this tenant is used up (limit {limit})")
 }
 
 /// What a tenant hears that names a file.

@@ -74,6 +74,10 @@ pub(crate) struct Connection {
     pub(crate) copies_until: Option<Instant>,
     /// Whether it copies this server.
     pub(crate) is_copier: bool,
+    /// Commands of this moment that were refused because a quota was used up.
+    pub(crate) refused: u32,
+    /// Until when it has to wait for that.
+    pub(crate) rests_until: Option<Instant>,
 }
 
 /// How sending went.
@@ -112,13 +116,15 @@ impl Connection {
             waiter: None,
             copies_until: None,
             is_copier: false,
+            refused: 0,
+            rests_until: None,
         }
     }
 
     /// Ends the wait as far as the connection is concerned; what the queues know is the caller's
     /// business.
     pub(crate) fn forget_wait(&mut self, deadlines: &mut Deadlines) -> Option<Waiting> {
-        if let Some(at) = self.copies_until.take() {
+        for at in self.copies_until.take().into_iter().chain(self.rests_until.take()) {
             deadlines.remove(&(at, self.session.id));
         }
         let waiting = *self.waiter.take()?;

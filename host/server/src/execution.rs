@@ -77,6 +77,9 @@ impl Worker {
         if self.connections[place].session.closing {
             self.take_leave(place);
         }
+        if self.connections[place].refused > 0 {
+            self.begin_rest(place);
+        }
         if fate == Fate::Idle {
             fate = self.send_replies(place);
         }
@@ -201,7 +204,7 @@ impl Worker {
         let was_monitoring = connection.session.monitoring;
         let mut host = WorkerHost::new(
             &self.shared,
-            (&connection.card, connection.hung_up),
+            (&connection.card, connection.hung_up, self.has_served || self.shared.is_shared()),
             (self.index as u32, &mut self.random, &mut self.stopwatch),
         );
         let session = &mut connection.session;
@@ -226,6 +229,7 @@ impl Worker {
             self.deadlines.insert((at, connection.session.id));
         }
         connection.wrote |= execution.may_write;
+        connection.refused += u32::from(execution.over_quota);
         connection.waiting = !matches!(execution.answer, Answer::Now);
         let took = self.stopwatch.lap_outer();
         if !matches!(execution.answer, Answer::WhenReady(_)) && parking.is_none() {

@@ -56,4 +56,5 @@ pub use replication::ReplicationOptions;
 pub use server::{Configuration, Options, OutputLimit, OutputLimits, Server, ServerError, Stopper};
 pub use store::{Execution, Moment, Store};
 pub use surroundings::BatchHost;
+pub use tenants::TenantTerms;
 pub use tls::{ClientCertificates, TlsError, TlsOptions};

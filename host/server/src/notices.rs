@@ -100,6 +100,15 @@ impl Shared {
         self.restore_tenants_users();
     }
 
+    /// The same without waiting for it: a primary's stream goes on while plugins are compiled.
+    pub(crate) fn settle_notices_later(&self) {
+        let shared = self.me();
+        let thread = std::thread::Builder::new().name("reef-settle".to_owned());
+        if let Err(error) = thread.spawn(move || shared.settle_notices()) {
+            tracing::error!("what was restored has not taken effect: {error}");
+        }
+    }
+
     /// Takes what a primary or a log says, if it is a notice. Whether it was.
     pub(crate) fn heed(&self, argv: Argv<'_>) -> bool {
         if argv.len() != 2 || !argv.get(0).eq_ignore_ascii_case(b"PING") {

@@ -279,7 +279,7 @@ impl Worker {
             reply.error(&denial.error(&session.user, &waiter.command).to_string());
             let mut host = WorkerHost::new(
                 &self.shared,
-                (&connection.card, connection.hung_up),
+                (&connection.card, connection.hung_up, true),
                 (self.index as u32, &mut self.random, &mut self.stopwatch),
             );
             note_denial(&waiter.command, denial, argv, session, &reply, &mut host);

@@ -30,7 +30,7 @@ use crate::replication::{Replication, ReplicationOptions};
 use crate::socket::Socket;
 use crate::statistics::Statistics;
 use crate::store::Store;
-use crate::tenants::Tenants;
+use crate::tenants::{TenantTerms, Tenants};
 use crate::tls::{self, TlsError, TlsOptions};
 use crate::worker::{MAILBOX, Worker};
 
@@ -337,6 +337,12 @@ impl Shared {
             .ok()
     }
 
+    /// Whether there are several workers.
+    #[inline]
+    pub(crate) fn is_shared(&self) -> bool {
+        self.post.mailboxes.len() > 1
+    }
+
     /// Whether a command is in every tenant's table at this place.
     pub(crate) fn is_native(&self, command: u16) -> bool {
         self.store.copies.natives().by_id(command).is_some()
@@ -485,6 +491,12 @@ impl Server {
             self.shared.follow(primary, false);
         }
         Ok(())
+    }
+
+    /// Makes a tenant what the configuration says. To be called when the data is loaded, where tenants
+    /// may be already; on a replica nothing is done.
+    pub fn configure_tenant(&self, name: &str, terms: &TenantTerms) -> Result<(), String> {
+        self.shared.configure_tenant(name, terms).map_err(|error| error.message())
     }
 
     /// The TCP port it listens on.

@@ -31,6 +31,7 @@ use reef_engine::registry::Registry;
 use reef_engine::session::Session;
 use reef_engine::settings::{Rules, Settings};
 use reef_engine::step::{self, Admission, Answer, Cx};
+use reef_engine::tenancy::{Quota, UsedUp};
 use reef_engine::triggers::{Origin, Trigger, Triggers};
 use reef_engine::waiters::Waiter;
 use reef_resp::{Argv, Writer};
@@ -98,6 +99,8 @@ pub struct Execution {
     pub ran: bool,
     /// Whether it has to be executed again when a pause is over; nothing has happened.
     pub postponed: bool,
+    /// Whether it was refused because a quota is used up that comes back with time.
+    pub over_quota: bool,
     /// Whether it may have changed data.
     pub may_write: bool,
     /// When its reply comes.
@@ -345,7 +348,11 @@ impl Store {
         let admission = step::admit(argv, session, registry, rules, &conditions, reply);
         let (command, shards) = match admission {
             Admission::Postponed => return Execution { postponed: true, ..Default::default() },
-            Admission::Answered => return Execution::default(),
+            Admission::Answered => {
+                let is_passing = |used_up: UsedUp| used_up.quota == Quota::OperationsPerSecond;
+                let over_quota = conditions.used_up.is_some_and(is_passing);
+                return Execution { over_quota, ..Default::default() };
+            }
             Admission::Denied(command, denial) => {
                 note_denial(&command, denial, argv, session, reply, host);
                 return Execution { command: Some(command.id()), ..Default::default() };
@@ -389,7 +396,13 @@ impl Store {
             EFFECTS.set(std::mem::take(&mut journal.effects));
         }
         let may_write = command.may_write() || command.is_exec();
-        Execution { command: Some(command.id()), ran: true, postponed: false, may_write, answer }
+        Execution {
+            command: Some(command.id()),
+            ran: true,
+            may_write,
+            answer,
+            ..Default::default()
+        }
     }
 
     /// Hands over what a step leaves to be ended elsewhere. What is left ends with the journal, with

@@ -50,6 +50,8 @@ pub(crate) struct WorkerHost<'a> {
     /// Its connection, and whether it is known to have hung up.
     pub(crate) socket: &'a Socket,
     pub(crate) hung_up: bool,
+    /// Whether others may have run since that was looked at, who knew that it has hung up.
+    may_be_late: bool,
     /// The worker that serves it.
     pub(crate) worker: u32,
     pub(crate) random: &'a mut u64,
@@ -72,7 +74,7 @@ impl<'a> WorkerHost<'a> {
     #[inline]
     pub(crate) fn new(
         shared: &'a Arc<Shared>,
-        (card, hung_up): (&'a Card, bool),
+        (card, hung_up, may_be_late): (&'a Card, bool, bool),
         (worker, random, stopwatch): (u32, &'a mut u64, &'a mut Stopwatch),
     ) -> Self {
         Self {
@@ -81,6 +83,7 @@ impl<'a> WorkerHost<'a> {
             tenant: card.tenant(),
             socket: &card.socket,
             hung_up,
+            may_be_late,
             worker,
             random,
             stopwatch,
@@ -301,8 +304,7 @@ impl Host for WorkerHost<'_> {
     }
 
     fn has_hung_up(&self) -> bool {
-        // One worker alone has heard of it before it gets to what was sent after that.
-        self.hung_up || self.shared.post.mailboxes.len() > 1 && !self.socket.is_connected()
+        self.hung_up || self.may_be_late && !self.socket.is_connected()
     }
 
     fn is_connected(&mut self, waiter: &Waiter) -> bool {

@@ -30,6 +30,30 @@ impl Worker {
         connection.waiter = Some(Box::new(Waiting { waiter, deadline, took, ending }));
     }
 
+    /// Lets a connection wait whose tenant has used up its commands: refusing takes time, too, and that
+    /// is everybody's.
+    #[cold]
+    pub(crate) fn begin_rest(&mut self, place: usize) {
+        const LEAST: Duration = Duration::from_millis(5);
+        const FOR_EACH: Duration = Duration::from_micros(100);
+        let connection = &mut self.connections[place];
+        let refused = std::mem::take(&mut connection.refused);
+        if connection.waiting || connection.session.closing {
+            return;
+        }
+        let at = Instant::now() + LEAST.max(FOR_EACH * refused);
+        connection.waiting = true;
+        connection.rests_until = Some(at);
+        self.deadlines.insert((at, connection.session.id));
+    }
+
+    fn end_rest(&mut self, place: usize, moment: &Moment) {
+        let connection = &mut self.connections[place];
+        connection.rests_until = None;
+        connection.waiting = false;
+        self.serve(place, moment);
+    }
+
     /// Ends the waits whose time is over.
     pub(crate) fn end_due_waits(&mut self, moment: &Moment) {
         if self.deadlines.is_empty() {
@@ -38,6 +62,12 @@ impl Worker {
         let now = Instant::now();
         while let Some((_, client)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
             self.deadlines.pop_first();
+            let place = self.places.get(&client).copied();
+            let rests = |place: &usize| self.connections[*place].rests_until.is_some();
+            if let Some(place) = place.filter(rests) {
+                self.end_rest(place, moment);
+                continue;
+            }
             if !self.time_out_call(client, moment) {
                 self.end_wait(client, Ending::TimedOut, moment);
             }

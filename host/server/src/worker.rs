@@ -53,6 +53,8 @@ pub(crate) struct Worker {
     pub(crate) places: std::collections::HashMap<u64, usize>,
     /// When whose wait is over.
     pub(crate) deadlines: Deadlines,
+    /// Whether a connection had its moment since readiness was looked at.
+    pub(crate) has_served: bool,
     /// Connections that have more to receive or execute without a new readiness.
     unfinished: Vec<usize>,
     /// Messages that were taken out of the mailbox and not read yet.
@@ -98,6 +100,7 @@ impl Worker {
             connections: Slab::new(),
             places: std::collections::HashMap::new(),
             deadlines: Deadlines::default(),
+            has_served: false,
             unfinished: Vec::new(),
             mail: VecDeque::new(),
             touched: Vec::new(),
@@ -125,6 +128,7 @@ impl Worker {
                 tracing::error!("worker {} cannot wait for its sockets: {error}", self.index);
                 return;
             }
+            self.has_served = false;
             let moment = self.moment();
             self.latency_tracking = self.shared.options().latency_tracking;
             self.read_mail(&moment);
@@ -292,7 +296,9 @@ impl Worker {
 
     /// Gives a connection its moment.
     pub(crate) fn serve(&mut self, place: usize, moment: &Moment) {
-        match self.take_turn(place, moment) {
+        let fate = self.take_turn(place, moment);
+        self.has_served = true;
+        match fate {
             // Whoever waits for a key hears nothing more once it has hung up.
             Fate::Idle if self.is_waiting_corpse(place) => self.close(place),
             Fate::Idle => {}

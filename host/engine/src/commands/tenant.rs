@@ -29,7 +29,7 @@ static SUBCOMMANDS: &[Command] = &[
     subcommand("CREATE", -3)
         .usage("name [PASSWORD password] [LIMIT quota amount [quota amount ...]]")
         .summary("Makes a tenant, with a keyspace, users and plugins of its own."),
-    subcommand("SET", -4)
+    subcommand("SET", -3)
         .usage("name [PASSWORD password] [LIMIT quota amount [quota amount ...]]")
         .summary("Changes a tenant's password or quotas."),
     subcommand("INFO", 3).usage("name").summary("Returns a tenant's quotas and what it uses."),

@@ -107,16 +107,16 @@ impl Shard {
         self.changes += changes;
     }
 
-    /// Puts in a slot that was loaded: nobody is told, nothing can be undone. `false` if the key is
+    /// Puts in a slot that was loaded: nobody is told, nothing can be undone. Gives it back if the key is
     /// there already; then nothing was done.
-    pub fn load(&mut self, number: u32, slot: Slot, hasher: &Hasher) -> bool {
+    pub fn load(&mut self, number: u32, slot: Slot, hasher: &Hasher) -> Result<(), Slot> {
         let hash = hasher.hash(slot.key());
         let database = self.database_or_new(number);
-        let is_new = database.find(hash, slot.key()).is_none();
-        if is_new {
-            database.insert(hash, slot, hasher);
+        if database.find(hash, slot.key()).is_some() {
+            return Err(slot);
         }
-        is_new
+        database.insert(hash, slot, hasher);
+        Ok(())
     }
 
     /// The same, but what is loaded takes the place of what is there, which is returned.

@@ -283,7 +283,7 @@ mod tests {
         for number in 0..KEYS {
             let key = format!("key:{number}");
             let slot = Slot::text(key.as_bytes(), b"some text", None, Access::default());
-            assert!(shard.load(0, slot, &rules.hasher));
+            assert!(shard.load(0, slot, &rules.hasher).is_ok());
         }
         shard.begin_snapshot(Form::FILE);
         (shard, rules)

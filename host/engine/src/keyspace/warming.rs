@@ -11,7 +11,7 @@ use super::{Shard, Slot};
 use crate::types::hasher::Hasher;
 
 /// Keys fetched at once, at most: what they take must stay in the innermost cache.
-const KEYS_MAX: usize = 16;
+const KEYS_MAX: usize = Wanted::KEYS_MAX;
 /// Longer keys are not worth hashing twice.
 const KEY_BYTES_MAX: usize = 128;
 /// Tables and slots of fewer bytes are in the caches anyway.
@@ -25,6 +25,9 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// How many keys are fetched at once, at most.
+    pub const KEYS_MAX: usize = 16;
+
     /// Adds a key, unless there are many or it is long.
     #[inline]
     pub fn add(&mut self, key: &[u8], hasher: &Hasher) {

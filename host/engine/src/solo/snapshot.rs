@@ -52,7 +52,7 @@ impl Solo {
         let (rules, mut keys) = (&self.rules, 0);
         read(file, chunk_bytes, loading, rules, &mut |database, slot| {
             let shard = &mut self.shards[rules.shard_of(slot.key())];
-            keys += usize::from(shard.load(database, slot, &rules.hasher));
+            keys += usize::from(shard.load(database, slot, &rules.hasher).is_ok());
         })?;
         Ok(keys)
     }
@@ -120,7 +120,7 @@ pub(super) fn load_held(keys: &mut Keyspace<'_>, file: &[u8], merges: bool) -> R
         if merges {
             drop(shard.load_over(database, slot, &rules.hasher));
         } else {
-            is_whole &= shard.load(database, slot, &rules.hasher);
+            is_whole &= shard.load(database, slot, &rules.hasher).is_ok();
         }
     });
     if is_whole && loaded.is_ok() { Ok(()) } else { Err(Error::RELOAD_FAILED) }

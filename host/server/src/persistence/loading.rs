@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use reef_engine::clock::Millis;
 use reef_engine::gates::Conditions;
-use reef_engine::keyspace::{Shards, Slot};
+use reef_engine::keyspace::{Shards, Slot, Wanted};
 use reef_engine::rdb::{self, Event, FileReader};
 use reef_engine::session::Session;
 use reef_engine::settings::Rules;
@@ -232,20 +232,39 @@ pub(crate) fn insert_into(
     batch: &mut Vec<(u32, Slot)>,
     meeting: Meeting,
 ) -> Result<(), String> {
-    for (database, slot) in batch.drain(..) {
+    let mut ahead = 0;
+    let mut rest = std::mem::take(batch).into_iter();
+    while let Some((database, slot)) = rest.next() {
+        if ahead == 0 {
+            ahead = Wanted::KEYS_MAX;
+            warm(shards, rules, (database, &slot), rest.as_slice());
+        }
+        ahead -= 1;
         let Some(shard) = shards.get_mut(rules.shard_of(slot.key())) else { continue };
         match meeting {
             Meeting::Replacing => drop(shard.load_over(database, slot, &rules.hasher)),
             Meeting::Refused => {
-                let key = slot.key().to_vec();
-                if !shard.load(database, slot, &rules.hasher) {
-                    let key = String::from_utf8_lossy(&key).into_owned();
+                if let Err(slot) = shard.load(database, slot, &rules.hasher) {
+                    let key = String::from_utf8_lossy(slot.key());
                     return Err(format!("the key '{key}' is there twice"));
                 }
             }
         }
     }
     Ok(())
+}
+
+/// Fetches the places of the next keys from memory all at once: looking whether a key is there is mostly
+/// waiting for memory. With several shards it would not pay to ask each.
+fn warm(shards: &Shards<'_>, rules: &Rules, first: (u32, &Slot), next: &[(u32, Slot)]) {
+    let shard = shards.iter().next().filter(|_| rules.shards == 1);
+    let Some((_, shard)) = shard else { return };
+    let mut wanted = Wanted::default();
+    wanted.add(first.1.key(), &rules.hasher);
+    for (_, slot) in &next[..next.len().min(Wanted::KEYS_MAX - 1)] {
+        wanted.add(slot.key(), &rules.hasher);
+    }
+    shard.warm(first.0, &wanted);
 }
 
 impl Shared {

@@ -407,6 +407,7 @@ impl Follower {
         )
         .map_err(io::Error::other)?;
         shared.restore_notices(&summary);
+        shared.settle_notices_later();
         let took = started.elapsed().as_secs_f64();
         let keys = summary.keys;
         tracing::info!("MASTER <-> REPLICA sync: {keys} keys loaded in {took:.3} seconds");

@@ -58,11 +58,10 @@ impl Shared {
                 self.relay_notice(notice);
             }
             Ok(Notice::Keep { tenancy, users }) => {
-                let tenant = self.keep_tenant(tenancy, users);
-                if let Some(extension) = tenant.extension.get() {
-                    extension.settle();
+                self.keep_tenant(tenancy, users);
+                if !self.loading.is_on() {
+                    self.settle_notices_later();
                 }
-                tenant.take_kept_users();
                 self.relay_notice(notice);
             }
             Err(error) => tracing::error!("what is said of a tenant is not understood: {error}"),

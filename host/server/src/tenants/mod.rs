@@ -31,6 +31,7 @@ use reef_engine::tenancy::{TENANT_DATABASES, TENANT_DATABASES_FIRST};
 
 pub(crate) use engines::{Held, begin_copying};
 pub(crate) use keeping::{is_tenants, of_plugin};
+pub use requests::TenantTerms;
 pub(crate) use route::{Route, selected};
 pub(crate) use tenancy::Tenancy;
 pub(crate) use tenant::Tenant;

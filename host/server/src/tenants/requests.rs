@@ -19,11 +19,13 @@ const NAME_BYTES_MAX: usize = 64;
 /// Between the names of a tenant and of its user.
 const SEPARATOR: u8 = b'/';
 
-/// What CREATE and SET are told.
-#[derive(Default)]
-struct Terms {
-    password: Option<Vec<u8>>,
-    limits: Vec<(Quota, Option<u64>)>,
+/// What a tenant is to be: what CREATE, SET and the configuration say.
+#[derive(Clone, Debug, Default)]
+pub struct TenantTerms {
+    /// The password of its user `default`, if that is to be another.
+    pub password: Option<Vec<u8>>,
+    /// Quotas that are to be others; `None`: no limit.
+    pub limits: Vec<(Quota, Option<u64>)>,
 }
 
 impl Shared {
@@ -65,7 +67,16 @@ impl Shared {
         Ok(())
     }
 
-    fn create_tenant(&self, name: &str, terms: &Terms) -> Result<(), Error> {
+    /// Makes a tenant what the configuration says, unless a primary decides on that.
+    pub(crate) fn configure_tenant(&self, name: &str, terms: &TenantTerms) -> Result<(), Error> {
+        match self.tenants.named(name) {
+            _ if self.replication.is_replica() => Ok(()),
+            Some(_) => self.set_tenant(name, terms),
+            None => self.create_tenant(name, terms),
+        }
+    }
+
+    fn create_tenant(&self, name: &str, terms: &TenantTerms) -> Result<(), Error> {
         let is_user = self.store.users.lock().get(name.as_bytes()).is_some();
         if is_user {
             return Err(Error::tenant_is_user(name));
@@ -91,7 +102,7 @@ impl Shared {
         Ok(())
     }
 
-    fn set_tenant(&self, name: &str, terms: &Terms) -> Result<(), Error> {
+    fn set_tenant(&self, name: &str, terms: &TenantTerms) -> Result<(), Error> {
         let _stay = self.tenants.stay();
         let tenant = self.tenants.named(name).ok_or_else(|| Error::unknown_tenant(name))?;
         for (quota, limit) in &terms.limits {
@@ -184,7 +195,7 @@ impl WorkerHost<'_> {
 }
 
 impl Tenant {
-    fn set_password(&self, terms: &Terms) {
+    fn set_password(&self, terms: &TenantTerms) {
         if let Some(password) = &terms.password {
             self.store.users.lock().set_default_password(password);
         }
@@ -235,8 +246,8 @@ fn name_of<'a>(argv: Argv<'a>) -> Result<&'a str, Error> {
 }
 
 /// Reads what stands behind the name.
-fn terms(argv: Argv<'_>) -> Result<Terms, Error> {
-    let mut terms = Terms::default();
+fn terms(argv: Argv<'_>) -> Result<TenantTerms, Error> {
+    let mut terms = TenantTerms::default();
     let mut at = 3;
     while at < argv.len() {
         let word = argv.get(at);

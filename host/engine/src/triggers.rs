@@ -86,8 +86,7 @@ impl Trigger {
     }
 
     fn wants(&self, event: &str, key: &[u8]) -> bool {
-        let is_wanted = |wanted: &Box<str>| **wanted == *event;
-        let is_named = self.events.iter().any(is_wanted);
+        let is_named = self.events.iter().any(|wanted| **wanted == *event);
         let is_meant = is_named || self.events.is_empty() && crate::notifications::is_change(event);
         is_meant && glob::matches(&self.pattern, key)
     }

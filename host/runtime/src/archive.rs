@@ -33,12 +33,12 @@ pub(crate) struct Past {
 impl Past {
     /// What loads it again, in the place of what runs.
     pub(crate) fn request(&self, name: &str) -> LoadRequest {
-        let pair = |(key, value): (&Box<str>, &Arc<str>)| (key.to_string(), value.to_string());
+        let pairs = self.config.iter().map(|(key, value)| (key.to_string(), value.to_string()));
         let limits = self.limits.words();
         LoadRequest {
             mode: Mode::NewOrReplace,
             grants: GrantRequest::Words(self.grants.clone()),
-            config: Some(self.config.iter().map(pair).collect()),
+            config: Some(pairs.collect()),
             is_kept: self.is_kept,
             limits: limits.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             ..LoadRequest::new(name, Source::Bytes(self.component.to_vec()))

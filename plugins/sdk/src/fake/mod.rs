@@ -119,7 +119,7 @@ impl Server {
         let event = Event { name, database: 0, key: key.as_bytes(), depth: 1 };
         let before = self.wants.replace(plugin.wants);
         let reacted = plugin.react(self, &event);
-        let applied = reacted.and_then(|batch| Ok(self.apply(&batch)?.applied()?));
+        let applied = reacted.and_then(|batch| self.apply(&batch)?.applied());
         self.wants = before;
         applied.map(drop)
     }

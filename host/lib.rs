@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod config;
 mod directives;
+mod plugin_folder;
 mod reef;
 
 pub use reef::{Reef, StartError};

@@ -9,11 +9,14 @@ use reef_server::{Server, ServerError, Stopper, Store};
 
 use crate::config::Config;
 use crate::directives::{self, Directives};
+use crate::plugin_folder::PluginFolder;
 
 /// A running Reef. Dropping it stops it.
 pub struct Reef {
     server: Server,
     plugins: Arc<Plugins>,
+    /// Watched as long as this is there.
+    _folder: Option<PluginFolder>,
 }
 
 /// Why Reef could not start, in one sentence.
@@ -79,6 +82,7 @@ impl Reef {
             tracing::warn!("compiled plugins are not kept, so starts take longer: {error}");
         }
         load_plugins(&plugins, &config)?;
+        let folder = watch_folder(&plugins, &config)?;
         load_users(&store, &config).map_err(StartError::Users)?;
         let options = directives::options(&config);
         let tenants = config.tenants().to_vec();
@@ -98,7 +102,7 @@ impl Reef {
                 .configure_tenant(&name, &terms)
                 .map_err(|reason| StartError::Tenant { name, reason })?;
         }
-        Ok(Self { server, plugins })
+        Ok(Self { server, plugins, _folder: folder })
     }
 
     /// The TCP port it listens on.
@@ -150,14 +154,30 @@ fn load_users(store: &Store, config: &Config) -> Result<(), String> {
     directives::users_file(config).map_or(Ok(()), |file| store.load_users(&file))
 }
 
-fn load_plugins(plugins: &Plugins, config: &Config) -> Result<(), StartError> {
+/// The budgets of plugins that the operator brings along.
+fn plugin_limits(config: &Config) -> Vec<(String, String)> {
     let budget = config.plugin_budget();
-    let limits = vec![
+    vec![
         ("cpu-ms".to_owned(), budget.cpu.as_millis().to_string()),
         ("memory".to_owned(), budget.memory_bytes.to_string()),
         ("host-calls".to_owned(), budget.host_calls.to_string()),
         ("bytes".to_owned(), budget.bytes.to_string()),
-    ];
+    ]
+}
+
+/// Watches the folder of plugins, if there is one.
+fn watch_folder(
+    plugins: &Arc<Plugins>,
+    config: &Config,
+) -> Result<Option<PluginFolder>, StartError> {
+    let Some(folder) = config.plugin_dir() else { return Ok(None) };
+    let limits = plugin_limits(config);
+    let folder = PluginFolder::watch(plugins.clone(), folder, limits);
+    folder.map(Some).map_err(|error| StartError::Runtime(error.into()))
+}
+
+fn load_plugins(plugins: &Plugins, config: &Config) -> Result<(), StartError> {
+    let limits = plugin_limits(config);
     let bundled = reef_bundled::all().iter().map(|plugin| LoadRequest {
         grants: GrantRequest::AllWanted,
         limits: limits.clone(),

@@ -261,6 +261,17 @@ fn cpu_budget(server: &Served) -> String {
         .unwrap_or_default()
 }
 
+/// The budgets of CPU of the versions that were loaded by hand, the running one first.
+fn kept_budgets(server: &Served) -> Vec<String> {
+    let versions = try_run(&mut server.connect(), "PLUGIN VERSIONS tx-repo");
+    let text = versions.map(|versions| format!("{versions:?}")).unwrap_or_default();
+    let budgets = text.split("cpu-ms").skip(1).map(|rest| {
+        let digits = rest.chars().skip_while(|c| !c.is_ascii_digit());
+        digits.take_while(char::is_ascii_digit).collect::<String>()
+    });
+    budgets.filter(|budget| budget.starts_with('7')).collect()
+}
+
 #[test]
 fn a_plugin_that_was_loaded_by_hand_is_there_after_a_restart_and_on_replicas() {
     let component = reef_bundled::all().iter().find(|plugin| plugin.name == "tx-repo");
@@ -281,6 +292,12 @@ fn a_plugin_that_was_loaded_by_hand_is_there_after_a_restart_and_on_replicas() {
         wait_until("the replica has it", || cpu_budget(&follower).contains("77"));
         run(&mut connection, &format!("PLUGIN REPLACE tx-repo {} LIMIT cpu-ms 78", file.display()));
         wait_until("the replica hears of it", || cpu_budget(&follower).contains("78"));
+        // What was replaced is kept there, too, and with a snapshot.
+        let late = Served::start(&["--replicaof", &format!("127.0.0.1 {}", server.port())]);
+        wait_until("the late replica has it", || cpu_budget(&late).contains("78"));
+        for server in [&server, &follower, &late] {
+            wait_until("77 is kept", || kept_budgets(server) == ["78", "77"]);
+        }
         if is_here("redis-server") && args[1] == "yes" {
             with_stock(folder.path(), &["--appendonly", "yes"], |stock| {
                 assert_eq!(run(stock, "EXISTS relayers"), Value::Int(1), "a stock server loads it");
@@ -293,6 +310,9 @@ fn a_plugin_that_was_loaded_by_hand_is_there_after_a_restart_and_on_replicas() {
         }
         let server = Served::start_in(folder.path(), &args);
         assert!(cpu_budget(&server).contains("78"), "{args:?}: {}", cpu_budget(&server));
+        assert_eq!(kept_budgets(&server), ["78", "77"]);
+        run(&mut server.connect(), "PLUGIN ROLLBACK tx-repo");
+        assert_eq!(kept_budgets(&server), ["77", "78"]);
         assert_eq!(text(&mut server.connect(), "TYPE relayers"), "set");
     }
 }

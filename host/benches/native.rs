@@ -10,7 +10,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use reef_engine::backend::{self, Backend, Caller, CommandColumns, Completion, Extension, Items};
+use reef_engine::backend::{self, Backend, Caller, CommandColumns, Conclusion, Extension, Items};
 use reef_engine::clock::Millis;
 use reef_engine::command::Runner;
 use reef_engine::gates::Conditions;
@@ -128,11 +128,12 @@ impl Guest {
             unreachable!("the plugin is loaded");
         };
         let mut reply = Writer::new(Protocol::Resp2);
-        let mut later = || -> Completion { Box::new(|_| ()) };
+        let mut later = || -> Conclusion { Box::new(|_| ()) };
         self.store.time(|words| {
             let argv: OwnedArgv = words.iter().collect();
             reply.clear();
-            self.runtime.call(number, &self.store.caller, argv.as_argv(), &mut reply, &mut later);
+            let (caller, argv) = (&self.store.caller, argv.as_argv());
+            self.runtime.call(number, None, caller, argv, &mut reply, &mut later);
         })
     }
 }
@@ -194,6 +195,10 @@ impl Host for Native {
             Ok(backend::Outcome::Stale(stale)) => Ok(Outcome::Stale(stale)),
             Err(error) => Err(EngineError::Other(format!("{error:?}"))),
         }
+    }
+
+    fn invoked_ms(&mut self) -> u64 {
+        self.now_ms()
     }
 
     fn now_ms(&mut self) -> u64 {

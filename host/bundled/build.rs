@@ -22,6 +22,8 @@ const BUNDLED: &[&str] = &["tx-repo"];
 /// The guests of `plugins/hostile`.
 const HOSTILE: &[&str] = &[
     "noop",
+    "queue",
+    "listener",
     "hostile",
     "describe_loops",
     "describe_errors",

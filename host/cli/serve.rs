@@ -93,7 +93,12 @@ fn start_log(config: &Config) -> Result<(), Failure> {
             EnvFilter::new(crates.map(|name| format!("{name}={level}")).join(",") + ",warn")
         }
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    // Whoever reads the log may be gone, which is no reason to stop: by default that is told on stderr,
+    // and whoever tells it there ends with it.
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .log_internal_errors(false);
     match config.logfile() {
         Some(path) => {
             let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);

@@ -38,6 +38,11 @@ pub mod hostile {
     /// Behaves: `NOOP.CALL`, `NOOP.ECHO text`, `NOOP.BATCH key count value`,
     /// `NOOP.WAIT key milliseconds`.
     pub static NOOP: &[u8] = guest!("noop");
+    /// Behaves: `QUEUE.TAKE key milliseconds` waits for an element of a list, `QUEUE.SETTING name`
+    /// tells a value of its configuration.
+    pub static QUEUE: &[u8] = guest!("queue");
+    /// Behaves: its triggers write down what happens to `mem:*`, and durably to `dur:*`.
+    pub static LISTENER: &[u8] = guest!("listener");
     /// Loads well; its commands `HOSTILE.*` attack from inside a call, one way each.
     pub static HOSTILE: &[u8] = guest!("hostile");
     /// Never returns from `describe`.
@@ -53,6 +58,8 @@ pub mod hostile {
 
     static ALL: &[BundledPlugin] = &[
         BundledPlugin { name: "noop", component: NOOP },
+        BundledPlugin { name: "queue", component: QUEUE },
+        BundledPlugin { name: "listener", component: LISTENER },
         BundledPlugin { name: "hostile", component: HOSTILE },
         BundledPlugin { name: "describe_loops", component: DESCRIBE_LOOPS },
         BundledPlugin { name: "describe_errors", component: DESCRIBE_ERRORS },

@@ -10,11 +10,14 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::Any;
+use core::fmt;
 
-use reef_resp::{Argv, Writer};
+use reef_resp::{Argv, OwnedArgv, Writer};
 
 use crate::command::Command;
 use crate::grants::Grants;
+use crate::triggers::{Origin, Trigger};
 
 /// On whose behalf a call runs.
 #[derive(Clone, Debug)]
@@ -164,6 +167,32 @@ pub trait Backend: Send + Sync {
     /// when a name is taken by a native command or given twice; the error names it.
     fn set_plugin_commands(&self, commands: Vec<Arc<Command>>) -> Result<(), String>;
 
+    /// Replaces the triggers, in one step.
+    fn set_triggers(&self, _triggers: Vec<Trigger>) {}
+
+    /// How many databases there are.
+    fn databases(&self) -> u32 {
+        1
+    }
+
+    /// Whether triggers may run: not where the effects come from a primary.
+    fn may_trigger(&self) -> bool {
+        true
+    }
+
+    /// Applies what a trigger makes of an event, as one step with what acknowledges the event (commands
+    /// that nothing was granted for). What happens thereby is caused by `origin`.
+    fn apply_effects(
+        &self,
+        _origin: &Origin,
+        caller: &Caller,
+        grants: &Grants,
+        batch: &Batch<'_>,
+        _acknowledgement: &[Vec<Vec<u8>>],
+    ) -> Result<Outcome, StepError> {
+        self.apply(caller, grants, batch, &mut Writer::new(reef_resp::Protocol::Columns))
+    }
+
     /// Tells those who copy the data, replicas and the log, a notice of the extension's.
     fn tell_copies(&self, _notice: &[u8]) {}
 
@@ -192,6 +221,68 @@ pub enum CallStatus {
 /// Takes a late reply: RESP bytes in the protocol of the writer that the call was given.
 pub type Completion = Box<dyn FnOnce(Vec<u8>) + Send>;
 
+/// What a call of a plugin's command has come to.
+#[derive(Debug)]
+pub enum Called {
+    /// The reply is written.
+    Done,
+    /// The end of the call comes through the [`Conclusion`] that was asked for.
+    Later,
+    /// Nothing is written: the call is to go on later.
+    Parked(Box<Park>),
+}
+
+/// The end of a call that took longer.
+#[derive(Debug)]
+pub enum Late {
+    /// RESP bytes in the protocol of the writer that the call was given.
+    Reply(Vec<u8>),
+    /// The call is to go on later.
+    Park(Box<Park>),
+}
+
+/// Takes the end of a call that took longer.
+pub type Conclusion = Box<dyn FnOnce(Late) + Send>;
+
+/// "Call me again when one of these keys is written, or at the deadline." There is no instance and no
+/// stack behind it.
+#[derive(Debug)]
+pub struct Park {
+    /// The keys; the extension has checked that the plugin may see them.
+    pub keys: OwnedArgv,
+    /// Milliseconds since 1970; `None`: it waits for its keys alone.
+    pub deadline_ms: Option<u64>,
+    /// When the client called: milliseconds since 1970.
+    pub invoked_ms: u64,
+    /// The right to be parked: given back when it is dropped.
+    pub permit: Permit,
+}
+
+/// Something of the extension's that ends with what holds it.
+pub struct Permit(Option<Box<dyn Any + Send + Sync>>);
+
+impl Permit {
+    /// Holds this.
+    pub fn new(held: impl Any + Send + Sync) -> Self {
+        Self(Some(Box::new(held)))
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_tuple("Permit").field(&self.0.is_some()).finish()
+    }
+}
+
+/// Why a parked call goes on.
+#[derive(Clone, Copy, Debug)]
+pub struct Wake<'a> {
+    /// The key that was written; `None`: its time is over.
+    pub key: Option<&'a [u8]>,
+    /// When the client called: milliseconds since 1970.
+    pub invoked_ms: u64,
+}
+
 /// What all plugins of a tenant together may use; what is absent is not limited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PluginQuotas {
@@ -205,16 +296,18 @@ pub struct PluginQuotas {
 
 /// Runs plugin commands and administers plugins. Implemented by the runtime.
 pub trait Extension: Send + Sync {
-    /// Runs a plugin command. A call that overstays moves to another thread: then `later` is
-    /// called once, nothing is written, and the reply goes to the completion.
+    /// Runs a plugin command, or goes on with a parked one (`wake`). A call that overstays moves to
+    /// another thread: then `later` is called once, nothing is written, and its end goes to the
+    /// conclusion.
     fn call(
         &self,
         command: PluginCommand,
+        wake: Option<Wake<'_>>,
         caller: &Caller,
         argv: Argv<'_>,
         reply: &mut Writer,
-        later: &mut dyn FnMut() -> Completion,
-    ) -> CallStatus;
+        later: &mut dyn FnMut() -> Conclusion,
+    ) -> Called;
 
     /// Runs `PLUGIN ...` (arguments complete, `PLUGIN` first). Loading compiles code, so it
     /// answers later.

@@ -514,6 +514,8 @@ fn shown(sent: &[u8]) -> alloc::borrow::Cow<'_, str> {
 #[expect(missing_docs, reason = "the texts say what each means")]
 impl Error {
     pub const NO_REPLICAS: Self = Self::Text("NOREPLICAS Not enough good replicas to write.");
+    pub const TRIGGERS_BEHIND: Self =
+        Self::Text("BUSY A plugin that is triggered by changes is too far behind.");
     pub const READONLY_REPLICA: Self =
         Self::Text("READONLY You can't write against a read only replica.");
     pub const MASTER_DOWN: Self = Self::Text(

@@ -33,6 +33,8 @@ pub struct Conditions {
     pub stale_replica: bool,
     /// Data is being loaded.
     pub loading: bool,
+    /// A plugin that hears of changes is too far behind.
+    pub triggers_behind: bool,
     /// Which commands have to wait.
     pub pause: Pause,
     /// Whether the client belongs to a tenant, who is not to run the server.
@@ -48,6 +50,7 @@ impl Conditions {
         let bad = self.out_of_memory
             | self.disk_failure.is_some()
             | self.replicas_missing
+            | self.triggers_behind
             | self.readonly_replica
             | self.stale_replica
             | self.loading
@@ -95,7 +98,10 @@ impl Conditions {
         if self.replicas_missing {
             return Some(Error::NO_REPLICAS);
         }
-        self.readonly_replica.then_some(Error::READONLY_REPLICA)
+        if self.readonly_replica {
+            return Some(Error::READONLY_REPLICA);
+        }
+        self.triggers_behind.then_some(Error::TRIGGERS_BEHIND)
     }
 
     /// Why a command with these flags is refused after that.

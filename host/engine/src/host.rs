@@ -90,14 +90,20 @@ pub type Users<'a> = Box<dyn DerefMut<Target = Directory> + 'a>;
 
 /// The process around the engine, from the point of view of one command.
 pub trait Host {
-    /// Runs a plugin's command; a late reply comes through the host's own completion.
+    /// Runs a plugin's command, with no shard held; a late reply comes by the host's own ways, and so
+    /// does what becomes of a call that parks.
     fn call_plugin(
         &mut self,
-        command: PluginCommand,
+        command: &CommandRef,
+        plugin: PluginCommand,
         caller: &Caller,
         argv: Argv<'_>,
         reply: &mut Writer,
     ) -> CallStatus;
+
+    /// Lets a parked call go on because this key was written: to be run by who serves it, when no
+    /// shard is held any more.
+    fn wake(&mut self, _waiter: &Waiter, _key: &[u8]) {}
 
     /// Runs `PLUGIN ...`.
     fn administer_plugins(&mut self, argv: Argv<'_>, reply: &mut Writer) -> CallStatus;

@@ -161,7 +161,7 @@ pub fn class_of(event: Event) -> u8 {
 }
 
 /// Whether an event says that a key is not what it was.
-pub(crate) fn is_change(event: Event) -> bool {
+pub(crate) fn is_change(event: &str) -> bool {
     event != KEY_MISS && event != NEW
 }
 
@@ -178,9 +178,19 @@ impl Cx<'_> {
     /// Tells what has happened since it was told last.
     #[inline]
     pub(crate) fn tell_happenings(&mut self) {
+        self.append_events();
         if self.keys.has_happenings() {
             let happenings = self.keys.take_happenings();
             self.tell_all(happenings);
+        }
+    }
+
+    /// Appends what has happened to the streams of durable triggers: before the step's effects are
+    /// handed over, so that both are one.
+    #[inline]
+    pub(crate) fn append_events(&mut self) {
+        if self.keys.has_unappended() && !self.session.obeys_primary {
+            self.keys.append_events();
         }
     }
 
@@ -191,6 +201,9 @@ impl Cx<'_> {
             match happening {
                 Happening::Event(event, database, key) => {
                     self.notify(classes, event, database, &key);
+                    if !self.keys.rules.triggers().is_empty() && !self.session.obeys_primary {
+                        self.keys.trigger(event, database, &key);
+                    }
                     if is_tracked && is_change(event) {
                         self.host.tracking(&mut |all, send| all.changed(&key, writer, send));
                         self.keys.note_broadcast(key, writer);

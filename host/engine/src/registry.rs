@@ -13,7 +13,7 @@ use hashbrown::HashTable;
 use reef_resp::{Argv, OwnedArgv};
 
 use crate::acl::Needs;
-use crate::command::{Command, Flags};
+use crate::command::{Command, Flags, Runner};
 use crate::keyspace::ShardSet;
 use crate::settings::Rules;
 use crate::types::hasher::Hasher;
@@ -65,9 +65,13 @@ impl CommandRef {
         (self.first_subcommand..).take(self.subcommands().len())
     }
 
-    /// The shards that the command's keys live in.
+    /// The shards that the command's keys live in; none for a plugin's, which takes those of its
+    /// batches one by one.
     #[inline]
     pub fn shards(&self, argv: Argv<'_>, rules: &Rules) -> ShardSet {
+        if matches!(self.runner, Runner::Plugin(_)) {
+            return ShardSet::NONE;
+        }
         if self.flags.has(Flags::ALL_SHARDS) {
             return ShardSet::all(rules.shards);
         }

@@ -55,6 +55,7 @@ impl Cx<'_> {
             shards,
             timeout_ms: wait.timeout_ms,
             keys: wait.keys,
+            park: None,
             type_name: wait.type_name,
             hears_of_loss: wait.hears_of_loss,
             reach,
@@ -70,6 +71,7 @@ impl Cx<'_> {
     /// [`Shards::reach`](crate::keyspace::Shards::reach)).
     #[inline]
     pub fn settle(&mut self) {
+        self.append_events();
         self.propagate();
         self.tell_happenings();
         loop {
@@ -98,13 +100,19 @@ impl Cx<'_> {
 
     /// Offers a key to those who wait for it, in order of arrival.
     fn serve_queue(&mut self, key: &NumberedKey) {
-        let mut passed = None;
+        let Some(mut passed) = self.keys.begin_round(key) else { return };
         while let Some(waiter) = self.keys.next_waiter(key, passed) {
             passed = Some(waiter.order);
             let type_name =
                 self.keys.in_database(key.0, |keys| keys.peek(&key.1).map(|slot| slot.type_name()));
             if type_name.is_none() && !self.keys.loss_is_heard(key) {
                 return;
+            }
+            if waiter.park.is_some() {
+                if type_name.is_some() && self.give_turn(key, &waiter) {
+                    return;
+                }
+                continue;
             }
             if type_name != Some(waiter.type_name) && !waiter.hears_of_loss {
                 continue;
@@ -146,6 +154,7 @@ impl Cx<'_> {
         };
         step.run_if_permitted(&waiter.command, waiter.argv.as_argv());
         let is_served = matches!(step.answer, Answer::Now);
+        step.append_events();
         step.propagate();
         if is_served {
             // Ahead of what the client causes for itself.

@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::acl;
 use crate::keyspace::{Lfu, Policy};
 use crate::notifications::Classes;
+use crate::triggers::Triggers;
 use crate::types::hasher::Hasher;
 use crate::types::limits::Limits;
 
@@ -142,6 +143,8 @@ pub struct Rules {
     audience: Audience,
     /// Whether steps say their effects.
     propagation: Propagation,
+    /// Who hears of what happens to keys, beside clients.
+    triggers: Triggers,
 }
 
 /// Looked at by every step, so they lie together.
@@ -215,6 +218,7 @@ impl Rules {
             arrivals: Arc::default(),
             audience: Audience { signals: signals.clone() },
             propagation: Propagation { signals },
+            triggers: Triggers::default(),
         }
     }
 
@@ -227,6 +231,16 @@ impl Rules {
     #[must_use]
     pub fn numbered_from(self, first_database: u32) -> Self {
         Self { first_database, ..self }
+    }
+
+    /// The same with other triggers.
+    pub fn with_triggers(&self, triggers: Triggers) -> Self {
+        Self { triggers, ..self.clone() }
+    }
+
+    /// The triggers.
+    pub fn triggers(&self) -> &Triggers {
+        &self.triggers
     }
 
     /// Whether anybody listens.
@@ -244,11 +258,12 @@ impl Rules {
     pub(crate) fn is_followed(&self) -> bool {
         self.settings.notify.tell_anything() && self.audience.is_subscribed()
             || self.audience.is_tracking()
+            || !self.triggers.is_empty()
     }
 
     /// A number above all that were given before. Under the lock of a shard, its queues are in
     /// order.
-    pub(crate) fn next_arrival(&self) -> u64 {
+    pub fn next_arrival(&self) -> u64 {
         self.arrivals.fetch_add(1, Ordering::Relaxed)
     }
 

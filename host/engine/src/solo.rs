@@ -278,7 +278,7 @@ impl Solo {
     /// `set` and the shards that serving the waiters there may take.
     fn with_reach(&self, mut set: ShardSet) -> ShardSet {
         loop {
-            let reach = |index: usize| self.shards[index].waiters.reach();
+            let reach = |index: usize| self.shards[index].reach();
             let wider = set.iter().map(reach).fold(set, ShardSet::union);
             if wider == set {
                 return set;

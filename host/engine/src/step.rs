@@ -179,7 +179,7 @@ impl Cx<'_> {
             }
             Runner::Plugin(plugin) => {
                 let caller = self.caller();
-                let status = self.host.call_plugin(plugin, &caller, argv, self.reply);
+                let status = self.host.call_plugin(command, plugin, &caller, argv, self.reply);
                 self.answer_by(status);
                 Ok(())
             }

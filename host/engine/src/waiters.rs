@@ -11,6 +11,8 @@
 //!   that steps on different shards do not both do it;
 //! - who serves a waiter takes it out of the queues it holds; out of the others it goes when whoever
 //!   serves the connection hears of it, and until then it is passed over there;
+//! - a parked call of a plugin is not served but has its [turn](crate::parking): while it has, nobody
+//!   else is served by the key;
 //! - a shard's [`Waiters::reach`] covers all shards that serving somebody in it may take. A pop from
 //!   one of several keys needs the shard of the key that became ready, so a client that waits for
 //!   many keys does not tie shards together.
@@ -26,6 +28,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use reef_resp::{OwnedArgv, Protocol, Writer};
 
 use crate::acl::Account;
+use crate::backend::Park;
 use crate::keyspace::ShardSet;
 use crate::registry::CommandRef;
 use crate::session::Caching;
@@ -93,6 +96,8 @@ pub struct Waiter {
     /// How long it waits; `None`: for ever.
     pub timeout_ms: Option<u64>,
     pub(crate) keys: Range<usize>,
+    /// What it asked for, if it is a call of a plugin; then its keys are there.
+    pub(crate) park: Option<Park>,
     pub(crate) type_name: &'static str,
     pub(crate) hears_of_loss: bool,
     /// The shards that serving it takes, beyond that of the key that is ready.
@@ -111,8 +116,16 @@ const DONE: u8 = 2;
 impl Waiter {
     /// The keys that it waits for.
     pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
-        let argv = self.argv.as_argv();
+        let argv = match &self.park {
+            Some(park) => park.keys.as_argv(),
+            None => self.argv.as_argv(),
+        };
         self.keys.clone().map(move |position| argv.get(position))
+    }
+
+    /// What it asked for, if it is a call of a plugin.
+    pub fn park(&self) -> Option<&Park> {
+        self.park.as_ref()
     }
 
     /// Whether it also hears of a key that goes.
@@ -139,14 +152,22 @@ impl Waiter {
         }
     }
 
+    /// Lets a parked call go on, if it waits. Somebody else's attempt is not waited for: it takes as
+    /// long as the call.
+    pub fn start(&self) -> bool {
+        let started =
+            self.state.compare_exchange(WAITING, CLAIMED, Ordering::AcqRel, Ordering::Acquire);
+        started.is_ok()
+    }
+
     /// Ends a claim: it goes on waiting.
     pub(crate) fn release(&self) {
         self.state.store(WAITING, Ordering::Release);
     }
 
-    /// Ends a claim and the wait.
-    pub(crate) fn finish(&self) {
-        self.state.store(DONE, Ordering::Release);
+    /// Ends a claim and the wait. Whether it was to be ended.
+    pub(crate) fn finish(&self) -> bool {
+        self.state.swap(DONE, Ordering::AcqRel) != DONE
     }
 }
 
@@ -156,6 +177,19 @@ struct Queue {
     waiters: VecDeque<Arc<Waiter>>,
     /// How many of them must also hear of a key that goes.
     of_loss: usize,
+    /// The parked call that has its turn.
+    turn: Option<Turn>,
+    /// After whom the next round begins; `None`: with the first.
+    passed: Option<u64>,
+}
+
+/// A parked call's turn with a key.
+#[derive(Debug)]
+struct Turn {
+    /// Its place among all waiters.
+    order: u64,
+    /// Whether the key was written since: then the next round begins with the first.
+    again: bool,
 }
 
 /// Everybody who waits in one shard.
@@ -201,19 +235,56 @@ impl Waiters {
         self.queue(database, key).is_some_and(|queue| queue.of_loss > 0)
     }
 
-    /// Puts a waiter behind the others. Waiting twice for one key counts once.
+    /// Begins to serve a key: after whom. `None`: somebody has a turn with it, and it is served when
+    /// that is over.
+    pub(crate) fn begin_round(&mut self, database: u32, key: &[u8]) -> Option<Option<u64>> {
+        let Some(queue) = self.queue_mut(database, key) else { return Some(None) };
+        if let Some(turn) = &mut queue.turn {
+            turn.again = true;
+            return None;
+        }
+        Some(queue.passed.take())
+    }
+
+    /// Gives a waiter its turn with a key. `again`: the key was written since it began.
+    pub(crate) fn begin_turn(&mut self, key: &[u8], waiter: &Waiter, again: bool) {
+        if let Some(queue) = self.queue_mut(waiter.database, key) {
+            queue.turn = Some(Turn { order: waiter.order, again });
+        }
+    }
+
+    /// Ends a waiter's turn with a key. Whether it had it: then others are to be served.
+    pub(crate) fn end_turn(&mut self, key: &[u8], waiter: &Waiter) -> bool {
+        let Some(queue) = self.queue_mut(waiter.database, key) else { return false };
+        match queue.turn.take_if(|turn| turn.order == waiter.order) {
+            Some(turn) => {
+                queue.passed = (!turn.again).then_some(turn.order);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn queue_mut(&mut self, database: u32, key: &[u8]) -> Option<&mut Queue> {
+        self.queues.get_mut(&database)?.get_mut(key)
+    }
+
+    /// Puts a waiter behind all that came before it. Waiting twice for one key counts once.
     pub(crate) fn add(&mut self, key: &[u8], waiter: &Arc<Waiter>) {
         let queues = self.queues.entry(waiter.database).or_default();
         let queue = match queues.get_mut(key) {
             Some(queue) => queue,
             None => queues.entry(key.into()).or_default(),
         };
-        let last = queue.waiters.back().map(|last| last.order);
-        if last == Some(waiter.order) {
+        // Who parks has its place from when its call began; all others come last.
+        let mut at = queue.waiters.len();
+        if queue.waiters.back().is_some_and(|last| last.order >= waiter.order) {
+            at = queue.waiters.partition_point(|other| other.order < waiter.order);
+        }
+        if queue.waiters.get(at).is_some_and(|other| other.order == waiter.order) {
             return;
         }
-        debug_assert!(last.is_none_or(|last| last < waiter.order));
-        queue.waiters.push_back(waiter.clone());
+        queue.waiters.insert(at, waiter.clone());
         queue.of_loss += usize::from(waiter.hears_of_loss);
         self.reach = self.reach.union(waiter.reach);
     }

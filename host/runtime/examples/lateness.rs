@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use reef_engine::backend::{CallStatus, Caller, Completion, Extension};
+use reef_engine::backend::{Called, Caller, Completion, Conclusion, Extension, Late};
 use reef_resp::{OwnedArgv, Protocol, Writer};
 use reef_runtime::{GrantRequest, LoadRequest, Options, Plugins, Runtime, Source};
 
@@ -51,14 +51,18 @@ impl Victim {
         let (sender, receiver) = mpsc::channel();
         let mut reply = Writer::new(Protocol::Resp2);
         let again = sender.clone();
-        let mut later = || -> Completion {
+        let mut later = || -> Conclusion {
             let sender = again.clone();
-            // Whoever no longer waits has its figures.
-            Box::new(move |bytes| drop(sender.send((Instant::now(), bytes))))
+            Box::new(move |late| {
+                let Late::Reply(bytes) = late else { unreachable!("nothing here parks") };
+                // Whoever no longer waits has its figures.
+                drop(sender.send((Instant::now(), bytes)));
+            })
         };
         let number = self.backend.number(command);
-        let status = self.plugins.call(number, &caller, argv.as_argv(), &mut reply, &mut later);
-        if status == CallStatus::Done {
+        let argv = argv.as_argv();
+        let called = self.plugins.call(number, None, &caller, argv, &mut reply, &mut later);
+        if matches!(called, Called::Done) {
             sender.send((Instant::now(), reply.take_data())).expect("it is not gone yet");
         }
         receiver

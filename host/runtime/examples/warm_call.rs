@@ -10,7 +10,7 @@ mod stub;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reef_engine::backend::{CallStatus, Caller, Completion, Extension};
+use reef_engine::backend::{Called, Caller, Conclusion, Extension};
 use reef_resp::{OwnedArgv, Protocol, Writer};
 use reef_runtime::{GrantRequest, LoadRequest, Options, Plugins, Runtime, Source};
 
@@ -52,15 +52,15 @@ impl Bench {
         let argv: OwnedArgv = words.iter().collect();
         let caller = Caller { client_id: 1, user: "default".into(), database: 0 };
         let mut reply = Writer::new(Protocol::Resp2);
-        let mut later = || -> Completion { Box::new(|_| ()) };
+        let mut later = || -> Conclusion { Box::new(|_| ()) };
         let mut overstayed = 0;
         let mut round = || {
             let began = Instant::now();
             for _ in 0..CALLS_PER_ROUND {
                 reply.clear();
-                let status =
-                    self.runtime.call(number, &caller, argv.as_argv(), &mut reply, &mut later);
-                overstayed += u32::from(status == CallStatus::Later);
+                let argv = argv.as_argv();
+                let called = self.runtime.call(number, None, &caller, argv, &mut reply, &mut later);
+                overstayed += u32::from(matches!(called, Called::Later));
             }
             began.elapsed().as_nanos() as f64 / f64::from(CALLS_PER_ROUND)
         };

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use reef_engine::backend::{CallStatus, Completion};
 use reef_resp::{Argv, Writer};
 
+use crate::digest::Digest;
 use crate::limits::{COMPONENT_BYTES_MAX, Limits};
 use crate::loader::{House, Loader, WASM_MAGIC};
 use crate::manifest::{WANTS_MAX, is_plugin_name};
@@ -48,6 +49,7 @@ pub(crate) fn run(
 /// What is left to be done by the loader.
 enum Job {
     Load(Box<LoadRequest>),
+    RollBack(String, Option<String>),
     Unload(String),
 }
 
@@ -55,6 +57,7 @@ impl Job {
     fn run(self, house: &House) -> Result<(), LoadError> {
         match self {
             Self::Load(request) => house.load(*request).map(|_| ()),
+            Self::RollBack(name, which) => house.roll_back(&name, which.as_deref()).map(|_| ()),
             Self::Unload(name) => house.unload(&name),
         }
     }
@@ -110,9 +113,22 @@ fn understand(house: &House, argv: Argv<'_>, reply: &mut Writer) -> Result<Optio
             exactly(1, "unload")?;
             return Ok(Some(Job::Unload(find(house, argv)?.name().into())));
         }
+        b"rollback" => {
+            let which = match argv.len() {
+                3 => None,
+                4 => Some(text(argv.get(3))?),
+                _ => return Err(texts::wrong_arguments("rollback")),
+            };
+            return Ok(Some(Job::RollBack(find(house, argv)?.name().into(), which)));
+        }
+        b"versions" => {
+            exactly(1, "versions")?;
+            report::versions(&*find(house, argv)?, reply);
+        }
         b"list" => {
             exactly(0, "list")?;
-            report::list(&house.registry.all(), reply);
+            let leaving = house.leaving();
+            report::list(&house.registry.all(), &leaving, reply);
         }
         b"info" => {
             exactly(1, "info")?;
@@ -169,6 +185,8 @@ pub(crate) fn load(argv: Argv<'_>, subcommand: &str) -> Result<LoadRequest, Stri
         Source::Bytes(source.to_vec())
     } else if source == BUNDLED {
         Source::Bundled
+    } else if let Some(digest) = Digest::parse(source) {
+        Source::Digest(digest)
     } else {
         Source::Path(text(source)?.into())
     };
@@ -181,6 +199,8 @@ pub(crate) fn load(argv: Argv<'_>, subcommand: &str) -> Result<LoadRequest, Stri
         match keyword {
             Keyword::Replace if request.mode == Mode::New => request.mode = Mode::NewOrReplace,
             Keyword::Replace => return Err(texts::SYNTAX.into()),
+            Keyword::Digest if request.digest.is_none() => request.digest = Some(rest.digest()?),
+            Keyword::Digest => return Err(texts::SYNTAX.into()),
             Keyword::Grant => rest.grants(&mut request)?,
             Keyword::Config => rest.config(&mut request)?,
             Keyword::Limit => rest.limits(&mut request)?,
@@ -199,6 +219,7 @@ fn text(bytes: &[u8]) -> Result<String, String> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Keyword {
     Replace,
+    Digest,
     Grant,
     Config,
     Limit,
@@ -217,6 +238,7 @@ impl<'a> Options<'a> {
     fn peek(&self) -> Option<Keyword> {
         match self.argv.get(self.at).to_ascii_uppercase().as_slice() {
             b"REPLACE" => Some(Keyword::Replace),
+            b"DIGEST" => Some(Keyword::Digest),
             b"GRANT" => Some(Keyword::Grant),
             b"CONFIG" => Some(Keyword::Config),
             b"LIMIT" => Some(Keyword::Limit),
@@ -247,6 +269,11 @@ impl<'a> Options<'a> {
         }
         self.at += 1;
         Ok(Some((first, self.argv.get(self.at - 1))))
+    }
+
+    fn digest(&mut self) -> Result<Digest, String> {
+        let word = self.word().ok_or(texts::SYNTAX)?;
+        Digest::parse(word).ok_or_else(|| texts::no_digest(word))
     }
 
     fn grants(&mut self, request: &mut LoadRequest) -> Result<(), String> {
@@ -331,6 +358,8 @@ mod tests {
             ("PLUGIN REPLACE x", texts::wrong_arguments("replace")),
             ("PLUGIN LOAD x/y /p", texts::bad_name(b"x/y")),
             ("PLUGIN LOAD x /p NONSENSE", texts::SYNTAX.into()),
+            ("PLUGIN LOAD x /p DIGEST", texts::SYNTAX.into()),
+            ("PLUGIN LOAD x /p DIGEST 12", texts::no_digest(b"12")),
             ("PLUGIN LOAD x /p GRANT", texts::SYNTAX.into()),
             ("PLUGIN LOAD x /p CONFIG a", texts::SYNTAX.into()),
             ("PLUGIN LOAD x /p CONFIG a 1 b", texts::SYNTAX.into()),

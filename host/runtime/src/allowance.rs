@@ -58,6 +58,12 @@ impl Allowance {
         }
     }
 
+    /// How many bytes of components there is room for beside `code_bytes` that are in use.
+    pub(crate) fn code_room(&self, code_bytes: u64) -> u64 {
+        let max = self.state.lock().quotas.code_bytes;
+        max.map_or(u64::MAX, |max| max.saturating_sub(code_bytes))
+    }
+
     /// Whether `plugins` with `code_bytes` of components may be loaded.
     pub(crate) fn may_load(&self, plugins: usize, code_bytes: u64) -> Result<(), LoadError> {
         let quotas = self.state.lock().quotas;

@@ -262,7 +262,6 @@ pub(crate) struct ManifestClaim {
 /// `handler.cause`.
 #[derive(ComponentType, Lower, Clone, Copy, Debug)]
 #[component(variant)]
-#[expect(dead_code, reason = "the causes of a parked call: parking is not available yet")]
 pub(crate) enum Cause<'a> {
     #[component(name = "invoked")]
     Invoked,
@@ -272,13 +271,20 @@ pub(crate) enum Cause<'a> {
     TimedOut,
 }
 
-/// `handler.park`: only its arrival matters until parking is available.
-#[derive(ComponentType, Lift)]
+/// `types.items` from the guest, owned: see [`Replies`].
+#[derive(ComponentType, Lift, Clone, Debug, Default)]
 #[component(record)]
-#[expect(dead_code, reason = "parking is not available yet")]
-pub(crate) struct Park {
-    keys: ItemsIn,
-    deadline: u64,
+pub(crate) struct Items {
+    pub(crate) lengths: Vec<u32>,
+    pub(crate) data: Vec<u8>,
+}
+
+/// `handler.park`.
+#[derive(ComponentType, Lift, Clone, Debug, Default)]
+#[component(record)]
+pub(crate) struct ParkClaim {
+    pub(crate) keys: Items,
+    pub(crate) deadline: u64,
 }
 
 /// `handler.outcome`.
@@ -288,9 +294,52 @@ pub(crate) enum HandlerOutcome {
     #[component(name = "reply")]
     Reply(Replies),
     #[component(name = "park")]
-    #[expect(dead_code, reason = "parking is not available yet")]
-    Park(Park),
+    Park(ParkClaim),
 }
+
+/// `triggers.trigger`, as the guest claims it.
+#[derive(ComponentType, Lift, Clone, Debug)]
+#[component(record)]
+pub(crate) struct TriggerClaim {
+    pub(crate) pattern: String,
+    pub(crate) events: Vec<String>,
+    pub(crate) durable: bool,
+}
+
+/// `triggers.event`.
+#[derive(ComponentType, Lower, Clone, Copy, Debug)]
+#[component(record)]
+pub(crate) struct EventOut<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) database: u32,
+    pub(crate) key: &'a [u8],
+    pub(crate) depth: u32,
+}
+
+/// `triggers.effects`, owned: see [`Replies`].
+#[derive(ComponentType, Lift, Clone, Debug, Default)]
+#[component(record)]
+pub(crate) struct EffectsClaim {
+    #[component(name = "guarded-lengths")]
+    pub(crate) guarded_lengths: Vec<u32>,
+    #[component(name = "guarded-data")]
+    pub(crate) guarded_data: Vec<u8>,
+    pub(crate) versions: Vec<u64>,
+    #[component(name = "absent-lengths")]
+    pub(crate) absent_lengths: Vec<u32>,
+    #[component(name = "absent-data")]
+    pub(crate) absent_data: Vec<u8>,
+    pub(crate) counts: Vec<u32>,
+    pub(crate) lengths: Vec<u32>,
+    pub(crate) data: Vec<u8>,
+}
+
+/// The result of `triggers.subscribe`.
+pub(crate) type SubscribeResult = (Result<Vec<TriggerClaim>, String>,);
+/// Arguments and result of `triggers.react`.
+pub(crate) type ReactParameters<'a> = (EventOut<'a>,);
+/// See [`ReactParameters`].
+pub(crate) type ReactResult = (Result<EffectsClaim, CommandError>,);
 
 /// Arguments and result of `handler.call`.
 pub(crate) type CallParameters<'a> = (u32, Cause<'a>, ItemsOut<'a>);

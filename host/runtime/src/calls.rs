@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use reef_engine::backend::{CallStatus, Caller, Completion};
+use reef_engine::backend::{Called, Caller, Conclusion, Park, Wake};
 use reef_resp::{Argv, Writer};
 
 use crate::border::{CommandError, Level};
@@ -17,9 +17,10 @@ use crate::limits::{
 };
 use crate::meter::Usage;
 use crate::overstay::{Guest, Overstay, Stage};
+use crate::parking::Refusal;
 use crate::tally::{Cost, Ending, FIRST_SLICE_MAX, Sample};
 use crate::version::Version;
-use crate::{texts, walk};
+use crate::{parking, texts, walk};
 
 /// What a first slice is charged when nobody looked at the clock when it began.
 const SLICE: Duration = Duration::from_millis(SLICE_TICKS);
@@ -28,14 +29,16 @@ const SLICE: Duration = Duration::from_millis(SLICE_TICKS);
 pub(crate) fn begin(
     version: Arc<Version>,
     command: u32,
-    caller: &Caller,
-    argv: Argv<'_>,
+    wake: Option<Wake<'_>>,
+    (caller, argv): (&Caller, Argv<'_>),
     reply: &mut Writer,
-    later: &mut dyn FnMut() -> Completion,
+    later: &mut dyn FnMut() -> Conclusion,
     overstay: &Overstay,
-) -> CallStatus {
+) -> Called {
     let plugin = &version.terms.plugin;
-    let is_apart = version.habit(command).is_slow() && argv.bytes() <= APART_BYTES_MAX;
+    // Whoever was woken has waited long enough, and what woke it is not kept.
+    let is_apart =
+        wake.is_none() && version.habit(command).is_slow() && argv.bytes() <= APART_BYTES_MAX;
     let admitted = may_begin(&version, argv).and_then(|()| {
         let instance = if is_apart { None } else { instance(&version) };
         let has_room = match is_apart {
@@ -51,14 +54,14 @@ pub(crate) fn begin(
         Ok(None) => {
             let stage = Stage::Waiting(caller.clone(), argv.into());
             overstay.admit(Guest::new(version, command, stage, kill_mark, protocol, later()));
-            return CallStatus::Later;
+            return Called::Later;
         }
         Err(text) => {
             reply.error(&text);
-            return CallStatus::Done;
+            return Called::Done;
         }
     };
-    let sampling = instance.begin_call(command, caller, argv);
+    let sampling = instance.begin_call(command, wake, caller, argv);
     let allowance = &version.terms.services.allowance;
     version.terms.services.ticker.touch();
     let is_sampled = sampling == Sampling::Measure;
@@ -74,8 +77,10 @@ pub(crate) fn begin(
                 }
             }
             let cost = took.filter(|_| is_sampled).map(Cost::of_sample);
-            finish(&version, command, Some(instance), answer, usage, cost, reply);
-            CallStatus::Done
+            match finish(&version, command, Some(instance), answer, usage, cost, reply) {
+                Some(park) => Called::Parked(park),
+                None => Called::Done,
+            }
         }
         Progress::Running => {
             version.habit(command).overstayed();
@@ -86,7 +91,7 @@ pub(crate) fn begin(
             let stage = Stage::Begun(instance);
             let guest = Guest::new(version, command, stage, kill_mark, protocol, later());
             overstay.admit(Guest { started, spent, slices: 1, ..guest });
-            CallStatus::Later
+            Called::Later
         }
     }
 }
@@ -113,7 +118,8 @@ fn may_begin(version: &Version, argv: Argv<'_>) -> Result<(), String> {
     may_begin.map_err(|limit| texts::quota("cpu-ms-per-s", limit))
 }
 
-/// Says the answer to the client, counts the call, keeps or drops the instance.
+/// Says the answer to the client, counts the call, keeps or drops the instance. Gives what the call
+/// is to be parked on, if it is.
 #[inline]
 pub(crate) fn finish(
     version: &Version,
@@ -123,7 +129,8 @@ pub(crate) fn finish(
     usage: Usage,
     cost: Option<Cost>,
     reply: &mut Writer,
-) {
+) -> Option<Box<Park>> {
+    let mut park = None;
     let (ending, survives) = match answer {
         Answer::Reply(replies) => match walk::say(&replies, reply) {
             Ok(false) => (Ending::Reply, true),
@@ -134,14 +141,23 @@ pub(crate) fn finish(
             refuse(&error, reply);
             (Ending::Error, true)
         }
-        Answer::Park => {
-            // The seam of parking: the keys and the deadline are in the answer of the handler,
-            // and a waiter would be registered with the backend here.
-            reply.error(texts::PARKING);
-            (Ending::Error, true)
+        Answer::Park(claim, invoked_ms) => {
+            match parking::check(version, command, &claim, invoked_ms) {
+                Ok(checked) => {
+                    park = Some(Box::new(checked));
+                    (Ending::Reply, true)
+                }
+                Err(Refusal::Invalid(reason)) => {
+                    (fail(version, &Failure::InvalidReply(reason), reply), false)
+                }
+                Err(Refusal::Denied(text)) => {
+                    reply.error(&text);
+                    (Ending::Error, true)
+                }
+            }
         }
         Answer::Failed(failure) => (fail(version, &failure, reply), false),
-        Answer::Manifest(_) => {
+        Answer::Manifest(_) | Answer::Triggers(_) | Answer::Effects(_) => {
             let reason = "it described itself instead";
             (fail(version, &Failure::InvalidReply(reason), reply), false)
         }
@@ -151,6 +167,7 @@ pub(crate) fn finish(
     }
     let sample = Sample { ending, usage, cost };
     version.pool.put(instance.filter(|_| survives), command, &sample);
+    park
 }
 
 #[cold]

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use reef_engine::triggers::TriggerEvent;
 use reef_resp::Argv;
 
 use crate::border::ItemsOut;
@@ -25,6 +26,10 @@ use crate::meter::Usage;
 pub(crate) enum Order {
     /// Say what you are.
     Describe,
+    /// Say what you want to hear of.
+    Subscribe,
+    /// Say what is to be done about this.
+    React(Box<TriggerEvent>),
     /// Run the command with this index.
     Call {
         command: u32,
@@ -32,7 +37,18 @@ pub(crate) enum Order {
         database: u32,
         /// Absent when it is the user of the instance's last call.
         user: Option<Arc<str>>,
+        /// Why, if the call was parked before.
+        resumption: Option<Box<Resumption>>,
     },
+}
+
+/// Why a parked call goes on.
+#[derive(Debug)]
+pub(crate) struct Resumption {
+    /// The key that was written; absent when the time is over.
+    pub(crate) key: Option<Box<[u8]>>,
+    /// When the client called.
+    pub(crate) invoked_ms: u64,
 }
 
 /// Whether the time of a call is measured: reading the clock twice would cost a short call a tenth

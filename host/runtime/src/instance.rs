@@ -14,12 +14,16 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use reef_engine::backend::Caller;
+use reef_engine::backend::{Caller, Wake};
+use reef_engine::triggers::TriggerEvent;
 use reef_resp::Argv;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
-use crate::border::{Cause, CommandError, HandlerOutcome, ManifestClaim, Replies};
-use crate::desk::{self, Arguments, Order, Sampling};
+use crate::border::{
+    Cause, CommandError, EffectsClaim, EventOut, HandlerOutcome, ManifestClaim, ParkClaim, Replies,
+    TriggerClaim,
+};
+use crate::desk::{self, Arguments, Order, Resumption, Sampling};
 use crate::failure::{Failure, Stopped};
 use crate::limits::{FURTHER_SLICE_TICKS, INSTANCES_PER_PLUGIN_MAX, SLICE_TICKS};
 use crate::meter::{Refused, Usage};
@@ -35,8 +39,12 @@ pub(crate) enum Answer {
     Reply(Replies),
     /// The handler's error.
     Refused(CommandError),
-    /// The handler wants to be called again later.
-    Park,
+    /// The handler wants to be called again later, and when the client called.
+    Park(ParkClaim, u64),
+    /// What `subscribe` said.
+    Triggers(Box<Result<Vec<TriggerClaim>, String>>),
+    /// What `react` wants to be done.
+    Effects(Box<EffectsClaim>),
     /// What `describe` said.
     Manifest(Box<Result<ManifestClaim, String>>),
     /// The instance is lost.
@@ -72,7 +80,13 @@ impl Instance {
 
     /// Begins a call of the command with this index.
     #[inline]
-    pub(crate) fn begin_call(&mut self, command: u32, caller: &Caller, argv: Argv<'_>) -> Sampling {
+    pub(crate) fn begin_call(
+        &mut self,
+        command: u32,
+        wake: Option<Wake<'_>>,
+        caller: &Caller,
+        argv: Argv<'_>,
+    ) -> Sampling {
         self.calls += 1;
         let Caller { client_id, database, .. } = *caller;
         // One user's `Arc` is shared by all connections: counting it would cost every thread.
@@ -80,12 +94,26 @@ impl Instance {
             self.user = Arc::clone(&caller.user);
             Arc::clone(&caller.user)
         });
-        desk::lay(Order::Call { command, client_id, database, user }, argv)
+        let resumption = wake.map(|wake| {
+            Box::new(Resumption { key: wake.key.map(Box::from), invoked_ms: wake.invoked_ms })
+        });
+        desk::lay(Order::Call { command, client_id, database, user, resumption }, argv)
     }
 
     /// Begins `describe`.
     pub(crate) fn begin_describe(&mut self) {
         let _ = desk::lay(Order::Describe, Argv::new(&[], &[]));
+    }
+
+    /// Begins `subscribe`.
+    pub(crate) fn begin_subscribe(&mut self) {
+        let _ = desk::lay(Order::Subscribe, Argv::new(&[], &[]));
+    }
+
+    /// Begins `react`.
+    pub(crate) fn begin_react(&mut self, event: TriggerEvent) {
+        self.calls += 1;
+        let _ = desk::lay(Order::React(Box::new(event)), Argv::new(&[], &[]));
     }
 
     /// How many calls it has run.
@@ -177,17 +205,24 @@ async fn run(
 ) -> wasmtime::Result<Answer> {
     let state = store.data_mut();
     state.begin();
-    let command = match order {
-        Order::Describe => None,
-        Order::Call { command, client_id, database, user } => {
-            state.caller.client_id = client_id;
-            state.caller.database = database;
-            if let Some(user) = user {
-                state.caller.user = user;
-            }
-            Some(command)
+    state.is_reacting = false;
+    match &order {
+        Order::Describe | Order::Subscribe => {}
+        Order::React(event) => {
+            state.is_reacting = true;
+            state.invoked_ms = None;
+            state.caller.client_id = 0;
+            state.caller.database = event.database;
         }
-    };
+        Order::Call { client_id, database, user, resumption, .. } => {
+            state.invoked_ms = resumption.as_ref().map(|resumption| resumption.invoked_ms);
+            state.caller.client_id = *client_id;
+            state.caller.database = *database;
+            if let Some(user) = user {
+                state.caller.user = Arc::clone(user);
+            }
+        }
+    }
     let handler = match handler {
         Some(handler) => handler,
         None => {
@@ -196,15 +231,56 @@ async fn run(
             handler.insert(started)
         }
     };
-    let Some(command) = command else {
-        let (manifest,) = handler.describe.call_async(store, ()).await?;
-        return Ok(Answer::Manifest(Box::new(manifest)));
+    match order {
+        Order::Describe => {
+            let (manifest,) = handler.describe.call_async(store, ()).await?;
+            Ok(Answer::Manifest(Box::new(manifest)))
+        }
+        Order::Call { command, resumption, .. } => {
+            call(store, handler, command, resumption.as_deref(), arguments).await
+        }
+        Order::Subscribe | Order::React(_) => react(store, handler, &order).await,
+    }
+}
+
+async fn call(
+    store: &mut Store<State>,
+    handler: &Handler,
+    command: u32,
+    resumption: Option<&Resumption>,
+    arguments: &Arguments,
+) -> wasmtime::Result<Answer> {
+    let cause = match resumption {
+        None => Cause::Invoked,
+        Some(Resumption { key: Some(key), .. }) => Cause::Ready(key),
+        Some(Resumption { key: None, .. }) => Cause::TimedOut,
     };
-    let parameters = (command, Cause::Invoked, arguments.items());
-    let (outcome,) = handler.call.call_async(store, parameters).await?;
+    let parameters = (command, cause, arguments.items());
+    let (outcome,) = handler.call.call_async(&mut *store, parameters).await?;
     Ok(match outcome {
         Ok(HandlerOutcome::Reply(replies)) => Answer::Reply(replies),
-        Ok(HandlerOutcome::Park(_)) => Answer::Park,
+        Ok(HandlerOutcome::Park(claim)) => Answer::Park(claim, store.data_mut().invoked_ms()),
+        Err(error) => Answer::Refused(error),
+    })
+}
+
+async fn react(
+    store: &mut Store<State>,
+    handler: &Handler,
+    order: &Order,
+) -> wasmtime::Result<Answer> {
+    let Some(reactor) = &handler.triggers else {
+        return Ok(Answer::Triggers(Box::new(Ok(Vec::new()))));
+    };
+    let Order::React(event) = order else {
+        let (triggers,) = reactor.subscribe.call_async(store, ()).await?;
+        return Ok(Answer::Triggers(Box::new(triggers)));
+    };
+    let TriggerEvent { name, database, key, depth } = &**event;
+    let event = EventOut { name, database: *database, key, depth: *depth };
+    let (effects,) = reactor.react.call_async(store, (event,)).await?;
+    Ok(match effects {
+        Ok(effects) => Answer::Effects(Box::new(effects)),
         Err(error) => Answer::Refused(error),
     })
 }

@@ -13,16 +13,19 @@
 //! is paused. Compiling takes place on threads of its own.
 //!
 //! It deliberately does not decide what a command may do to data (the backend does), keeps no
-//! plugin across restarts, and never waits on a plugin's behalf.
+//! plugin across restarts, and never waits on a plugin's behalf: a call that parks is handed back.
 
 mod admin;
 mod allowance;
+mod archive;
+mod attendant;
 mod border;
 mod breaker;
 mod calls;
 mod code_cache;
 mod counters;
 mod desk;
+mod digest;
 mod failure;
 mod habit;
 mod imports;
@@ -37,6 +40,7 @@ mod meter;
 mod notice;
 mod options;
 mod overstay;
+mod parking;
 mod places;
 mod plugin;
 mod plugins;
@@ -51,10 +55,12 @@ mod state;
 mod tally;
 mod texts;
 mod ticker;
+mod triggers;
 mod version;
 mod walk;
 mod workshop;
 
+pub use digest::Digest;
 pub use inspection::{CommandFacts, Inspection, Nature};
 pub use limits::Limits;
 pub use options::Options;

@@ -87,6 +87,18 @@ pub(crate) const OVERSTAYING_PER_PLUGIN_MAX: u32 = 64;
 pub(crate) const APART_PER_PLUGIN_MAX: u32 = 1_024;
 /// ... and how many bytes the arguments of each may have: longer ones begin on their callers' threads.
 pub(crate) const APART_BYTES_MAX: usize = 64 << 10;
+/// Calls of one plugin that may be parked at the same time.
+pub(crate) const PARKED_PER_PLUGIN_MAX: u64 = 100_000;
+/// Keys that one call may be parked on.
+pub(crate) const KEYS_PER_PARK_MAX: usize = 1_024;
+/// Triggers of one plugin, and names of events of one trigger.
+pub(crate) const TRIGGERS_MAX: usize = 64;
+/// Events of one plugin that may wait in memory before writes are refused.
+pub(crate) const EVENTS_WAITING_MAX: u64 = 10_000;
+/// Events of one plugin that may wait in its stream before writes are refused.
+pub(crate) const EVENTS_STORED_MAX: u64 = 100_000;
+/// How often a durable event is tried before it goes to the plugin's stream of dead letters.
+pub(crate) const EVENT_ATTEMPTS_MAX: u32 = 5;
 /// Instances of one plugin, busy and idle.
 pub(crate) const INSTANCES_PER_PLUGIN_MAX: u32 = 128;
 /// Calls after which an instance is replaced by a fresh one.

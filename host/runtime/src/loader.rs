@@ -9,16 +9,20 @@ use std::fs::File;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::Ordering::{self, Relaxed};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use reef_engine::command::Command;
 use reef_engine::grants::Grants;
 
-use crate::border::Level;
+use crate::archive::Past;
+use crate::attendant::Attendant;
+use crate::border::{Level, TriggerClaim};
+use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::instance::{Answer, Instance, Progress};
 use crate::limits::{COMPONENT_BYTES_MAX, LOADS_WAITING_MAX, Limits};
@@ -31,6 +35,7 @@ use crate::program::Program;
 use crate::registry::Registry;
 use crate::request::{GrantRequest, LoadError, LoadRequest, Mode, PluginSummary, Source};
 use crate::texts;
+use crate::triggers;
 use crate::version::{Birth, Version};
 use crate::workshop::Workshop;
 
@@ -42,6 +47,10 @@ pub(crate) struct House {
     pub(crate) workshop: Arc<Workshop>,
     pub(crate) services: Arc<Services>,
     pub(crate) registry: Registry,
+    /// Plugins that were unloaded while calls were in flight.
+    pub(crate) leaving: Mutex<Vec<Weak<Plugin>>>,
+    /// Who brings plugins their events.
+    pub(crate) attendants: Mutex<BTreeMap<Arc<str>, Attendant>>,
 }
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -111,7 +120,8 @@ impl House {
         if self.workshop.stopping.load(Ordering::SeqCst) {
             return Err(texts::STOPPING.into());
         }
-        let LoadRequest { name, source, mode, grants, config, is_kept, limits: changes } = request;
+        let LoadRequest { name, source, mode, digest, grants, config, is_kept, limits: changes } =
+            request;
         if !is_plugin_name(name.as_bytes()) {
             return Err(texts::bad_name(name.as_bytes()).into());
         }
@@ -138,22 +148,27 @@ impl House {
 
         let began = Instant::now();
         let bytes = self.read(source, &name)?;
-        let component_bytes = bytes.len();
+        let found = Digest::of(&bytes);
+        if let Some(wanted) = digest.filter(|wanted| *wanted != found) {
+            return Err(texts::other_digest(&found, &wanted).into());
+        }
+        let component: Arc<[u8]> = bytes.as_slice().into();
         let others = self.registry.all().into_iter().filter(|version| version.name() != name);
         let (count, code_bytes) = others
-            .fold((1, component_bytes as u64), |(count, bytes), other| {
-                (count + 1, bytes + other.component_bytes as u64)
+            .fold((1, component.len() as u64), |(count, bytes), other| {
+                (count + 1, bytes + other.component.len() as u64)
             });
         self.services.allowance.may_load(count, code_bytes)?;
-        let kept = is_kept.then(|| Arc::from(bytes.as_slice()));
         let (program, origin) = self.workshop.program(bytes)?;
         let compile_us = began.elapsed().as_micros() as u64;
-        let birth = Birth { component_bytes, origin, compile_us, kept };
+        let birth = Birth { component, digest: found, origin, compile_us, is_kept };
         let trial = self.terms(&plugin, limits, config, Grants::default(), Vec::new());
         let manifest = describe(&program, &trial)?;
+        let triggers = triggers::subscribe(&program, &trial)?;
         let (grants, words) = decide(&name, &manifest, grants, before)?;
+        triggers::check_grants(&name, &triggers, &grants)?;
         let terms = self.terms(&plugin, limits, trial.config.clone(), grants, words);
-        self.install(program, terms, manifest, &birth)
+        self.install(program, terms, (manifest, triggers), &birth)
     }
 
     pub(crate) fn terms(
@@ -177,6 +192,7 @@ impl House {
                 let bundled = self.workshop.bundled.iter().find(|(bundled, _)| *bundled == name);
                 bundled.ok_or_else(|| LoadError::from(texts::not_bundled(name)))?.1.to_vec()
             }
+            Source::Digest(digest) => self.find(&digest)?,
             Source::Path(_) if !self.services.tenant.is_empty() => {
                 return Err(texts::FILES_OF_THE_OPERATOR.into());
             }
@@ -191,16 +207,32 @@ impl House {
         Ok(bytes)
     }
 
+    /// The component with this digest, among those that are loaded, kept, or came with the server.
+    fn find(&self, digest: &Digest) -> Result<Vec<u8>, LoadError> {
+        for version in self.registry.all() {
+            if version.digest == *digest {
+                return Ok(version.component.to_vec());
+            }
+            let archive = version.terms.plugin.archive.lock();
+            if let Some(past) = archive.all().find(|past| past.digest == *digest) {
+                return Ok(past.component.to_vec());
+            }
+        }
+        let bundled = self.workshop.bundled.iter().map(|(_, component)| *component);
+        let found = bundled.into_iter().find(|component| Digest::of(component) == *digest);
+        Ok(found.ok_or_else(|| texts::no_such_digest(digest))?.to_vec())
+    }
+
     /// Makes a checked version the one that runs.
     fn install(
         &self,
         program: Arc<Program>,
         terms: Arc<Terms>,
-        manifest: Manifest,
+        described: (Manifest, Vec<TriggerClaim>),
         birth: &Birth,
     ) -> Result<PluginSummary, LoadError> {
         let number = self.registry.reserve();
-        let version = Arc::new(Version::new(number, program, terms, manifest, birth));
+        let version = Arc::new(Version::new(number, program, terms, described, birth));
         self.registry.open(&version);
         let mut commands = self.commands_without(version.name());
         commands.extend(version.manifest.entries(number));
@@ -209,9 +241,11 @@ impl House {
             return Err(texts::refused_commands(&reason).into());
         }
         let old = self.registry.promote(&version);
+        self.attend(&version);
         let plugin = &version.terms.plugin;
         if let Some(old) = &old {
             retire(old);
+            self.keep(old, &version);
             plugin.breaker.reset();
         }
         let verb = if old.is_some() { "replaced by" } else { "loaded" };
@@ -220,6 +254,40 @@ impl House {
             self.services.backend.tell_copies(&notice);
         }
         Ok(summary(&version))
+    }
+
+    /// Keeps a version that was replaced, as far as the tenant has room for its component.
+    fn keep(&self, old: &Version, now: &Version) {
+        let plugin = &now.terms.plugin;
+        let bytes = |version: &Arc<Version>| {
+            let other = &version.terms.plugin;
+            let past = if Arc::ptr_eq(other, plugin) { 0 } else { other.archive.lock().bytes() };
+            version.component.len() as u64 + past
+        };
+        let room = self.services.allowance.code_room(self.registry.all().iter().map(bytes).sum());
+        plugin.archive.lock().keep(old.as_past(), Some(&now.as_past()), room);
+    }
+
+    /// Puts a version that was replaced in the place of the one that runs, on the terms that it had.
+    pub(crate) fn roll_back(
+        &self,
+        name: &str,
+        which: Option<&str>,
+    ) -> Result<PluginSummary, LoadError> {
+        let running = self.registry.find(name);
+        let running = running.ok_or_else(|| texts::no_such_plugin(name.as_bytes()))?;
+        let past = running.terms.plugin.archive.lock().find(which).cloned();
+        let past = past.ok_or_else(|| texts::no_such_version(name, which))?;
+        self.load(past.request(name))
+    }
+
+    /// Keeps a version that was replaced elsewhere, behind all others.
+    fn remember(&self, version: String, request: LoadRequest) -> Result<(), LoadError> {
+        let running = self.registry.find(&request.name);
+        let running = running.ok_or_else(|| texts::no_such_plugin(request.name.as_bytes()))?;
+        let past = Past::read(version, request)?;
+        running.terms.plugin.archive.lock().add_oldest(past);
+        Ok(())
     }
 
     /// Unloads a plugin. Its calls in flight are finished.
@@ -231,7 +299,10 @@ impl House {
         taken.map_err(|reason| LoadError::from(texts::refused_commands(&reason)))?;
         let old = self.registry.remove(name).ok_or_else(gone)?;
         retire(&old);
-        if old.kept.is_some() {
+        self.attend_no_more(name);
+        self.leaving.lock().retain(|plugin| plugin.strong_count() > 0);
+        self.leaving.lock().push(Arc::downgrade(&old.terms.plugin));
+        if old.is_kept {
             self.services.backend.tell_copies(&notice::of_end(name));
         }
         Ok(())
@@ -241,6 +312,7 @@ impl House {
     pub(crate) fn heed(&self, notice: &[u8]) {
         let result = match notice::read(notice) {
             Ok(Notice::Load(request)) => self.load(*request).map(drop),
+            Ok(Notice::Past(version, request)) => self.remember(version, *request),
             Ok(Notice::Unload(name)) => {
                 // One that never came need not go.
                 let _ = self.unload(&name);
@@ -257,17 +329,71 @@ impl House {
     pub(crate) fn restore(&self, notices: &[Vec<u8>]) {
         let named = |name: &str| notices.iter().any(|text| notice::is_about(text, name));
         for version in self.registry.all() {
-            if version.kept.is_some() && !named(version.name()) {
+            if version.is_kept && !named(version.name()) {
                 // It was there a moment ago; if not, so much the better.
                 let _ = self.unload(version.name());
             }
         }
-        notices.iter().for_each(|notice| self.heed(notice));
+        for text in notices {
+            self.heed(text);
+            if let Ok(Notice::Load(request)) = notice::read(text)
+                && let Some(version) = self.registry.find(&request.name)
+            {
+                // What was replaced by it follows.
+                version.terms.plugin.archive.lock().clear();
+            }
+        }
+    }
+
+    /// Plugins that were unloaded and have calls in flight: their names, and how many.
+    pub(crate) fn leaving(&self) -> Vec<(Arc<str>, u32)> {
+        let leaving = self.leaving.lock();
+        let plugins = leaving.iter().filter_map(Weak::upgrade);
+        let counted = plugins.map(|one| (one.name.clone(), one.overstaying.load(Relaxed)));
+        counted.filter(|(_, calls)| *calls > 0).collect()
     }
 
     fn commands_without(&self, name: &str) -> Vec<Arc<Command>> {
         let others = self.registry.all().into_iter().filter(|version| version.name() != name);
         others.flat_map(|version| version.manifest.entries(version.number)).collect()
+    }
+}
+
+impl House {
+    /// Lets the triggers of a version have their events, if it has some.
+    fn attend(&self, version: &Arc<Version>) {
+        let mut attendants = self.attendants.lock();
+        match attendants.get(version.name()) {
+            Some(attendant) => attendant.serve(version),
+            None if version.triggers.is_empty() => return,
+            None => match Attendant::start(version) {
+                Ok(attendant) => {
+                    attendants.insert(version.terms.plugin.name.clone(), attendant);
+                }
+                Err(error) => tracing::error!("a plugin's triggers cannot run: {error}"),
+            },
+        }
+        self.set_triggers(&attendants);
+    }
+
+    fn attend_no_more(&self, name: &str) {
+        let mut attendants = self.attendants.lock();
+        let gone = attendants.remove(name);
+        if gone.is_some() {
+            self.set_triggers(&attendants);
+        }
+        drop(attendants);
+        // Its thread finishes the event at hand.
+        drop(gone);
+    }
+
+    fn set_triggers(&self, attendants: &BTreeMap<Arc<str>, Attendant>) {
+        let versions = self.registry.all();
+        let triggers = versions.iter().filter_map(|version| {
+            let attendant = attendants.get(version.name())?;
+            Some(attendant.triggers(version))
+        });
+        self.services.backend.set_triggers(triggers.flatten().collect());
     }
 }
 
@@ -309,22 +435,10 @@ pub(crate) fn describe_measured(
     let name = &terms.plugin.name;
     let mut instance = Instance::new(program, terms)
         .ok_or_else(|| LoadError::from(texts::too_many_calls(name)))?;
-    let budget = Duration::from_millis(terms.limits.cpu_ms.into());
-    let mut spent = Duration::ZERO;
     instance.begin_describe();
-    let (answer, usage) = loop {
-        terms.services.ticker.touch();
-        let before = thread_cpu();
-        let progress = instance.poll(Some(Instant::now()), spent);
-        spent += thread_cpu().saturating_sub(before);
-        match progress {
-            Progress::Answered(answer, usage) => break (answer, usage),
-            Progress::Running if spent >= budget => {
-                break (Answer::Failed(Failure::Timeout), Usage::default());
-            }
-            Progress::Running => {}
-        }
-    };
+    let began = Instant::now();
+    let (answer, usage) = run_to_end(&mut instance, terms);
+    let spent = began.elapsed();
     match answer {
         Answer::Manifest(said) => {
             let claim = said.map_err(|reason| texts::describe_failed(&reason))?;
@@ -335,6 +449,30 @@ pub(crate) fn describe_measured(
             Err(texts::describe_failed(&failure.text(name, &terms.limits)).into())
         }
         _ => Err(texts::describe_failed("it answered another question").into()),
+    }
+}
+
+/// Polls an instance until it answers or its budget is used up, on this thread.
+pub(crate) fn run_to_end(instance: &mut Instance, terms: &Terms) -> (Answer, Usage) {
+    let budget = Duration::from_millis(terms.limits.cpu_ms.into());
+    let kill_mark = terms.plugin.kill_mark();
+    let mut spent = Duration::ZERO;
+    loop {
+        terms.services.ticker.touch();
+        let before = thread_cpu();
+        let progress = instance.poll(Some(Instant::now()), spent);
+        spent += thread_cpu().saturating_sub(before);
+        let failure = match progress {
+            Progress::Answered(answer, usage) => {
+                terms.services.allowance.charge(spent);
+                return (answer, usage);
+            }
+            Progress::Running if spent >= budget => Failure::Timeout,
+            Progress::Running if terms.plugin.kill_mark() != kill_mark => Failure::Killed,
+            Progress::Running => continue,
+        };
+        terms.services.allowance.charge(spent);
+        return (Answer::Failed(failure), Usage::default());
     }
 }
 

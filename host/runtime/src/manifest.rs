@@ -59,6 +59,12 @@ impl Manifest {
         Ok(Self { name, version, summary, commands, wants })
     }
 
+    /// Whether calls of the command with this index may park.
+    pub(crate) fn may_park(&self, command: u32) -> bool {
+        let claim = self.commands.get(command as usize);
+        claim.is_some_and(|claim| has(claim.flags, CommandFlags::BLOCKING))
+    }
+
     /// The entries of the command table for the plugin with this number.
     pub(crate) fn entries(&self, plugin: u32) -> Vec<Arc<Command>> {
         let numbered = self.commands.iter().zip(0..);

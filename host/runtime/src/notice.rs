@@ -3,39 +3,58 @@
 //!
 //! A notice holds the component itself, so that nothing but the notice is needed.
 
-use reef_resp::{Argv, Decoder, Limits, Progress};
+use reef_resp::{Argv, Decoder, Limits, OwnedArgv, Progress};
 
 use crate::admin;
+use crate::archive::Past;
 use crate::request::LoadRequest;
 use crate::version::Version;
+
+/// Tells that a version was replaced; no operator says this.
+const PAST: &[u8] = b"PAST";
 
 /// What a notice says.
 #[derive(Debug)]
 pub(crate) enum Notice {
     /// This plugin is loaded.
     Load(Box<LoadRequest>),
+    /// This version of a plugin was replaced, and is kept.
+    Past(String, Box<LoadRequest>),
     /// The plugin of this name is not.
     Unload(String),
 }
 
 /// The notice of a version, if it is kept with the data.
 pub(crate) fn of(version: &Version) -> Option<Vec<u8>> {
-    let component = version.kept.as_deref()?;
-    let terms = &version.terms;
-    let mut words: Vec<&[u8]> = vec![b"PLUGIN", b"LOAD", version.name().as_bytes(), component];
-    words.push(b"REPLACE");
-    if !terms.grant_words.is_empty() {
+    version.is_kept.then(|| say(version.name(), &version.as_past(), None))
+}
+
+/// The notice of a version, and those of the versions that it has replaced, newest first.
+pub(crate) fn all_of(version: &Version) -> Vec<Vec<u8>> {
+    let Some(own) = of(version) else { return Vec::new() };
+    let archive = version.terms.plugin.archive.lock();
+    let kept = archive.all().filter(|past| past.is_kept);
+    let past = kept.map(|past| say(version.name(), past, Some(&past.version)));
+    std::iter::once(own).chain(past).collect()
+}
+
+/// What loads a version, or, with its name, tells that it is kept.
+fn say(name: &str, version: &Past, past: Option<&str>) -> Vec<u8> {
+    let word: &[u8] = if past.is_some() { PAST } else { b"LOAD" };
+    let mut words: Vec<&[u8]> = vec![b"PLUGIN", word, name.as_bytes(), &version.component];
+    words.push(past.map_or(b"REPLACE", str::as_bytes));
+    if !version.grants.is_empty() {
         words.push(b"GRANT");
-        words.extend(terms.grant_words.iter().map(String::as_bytes));
+        words.extend(version.grants.iter().map(String::as_bytes));
     }
-    if !terms.config.is_empty() {
+    if !version.config.is_empty() {
         words.push(b"CONFIG");
-        words.extend(terms.config.iter().flat_map(|(k, v)| [k.as_bytes(), v.as_bytes()]));
+        words.extend(version.config.iter().flat_map(|(k, v)| [k.as_bytes(), v.as_bytes()]));
     }
-    let limits = terms.limits.words();
+    let limits = version.limits.words();
     words.push(b"LIMIT");
     words.extend(limits.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]));
-    Some(command(&words))
+    command(&words)
 }
 
 /// The notice that a plugin is gone.
@@ -70,6 +89,12 @@ fn with_words<R>(
 pub(crate) fn read(notice: &[u8]) -> Result<Notice, String> {
     with_words(notice, |argv| match (argv.get(1), argv.len()) {
         (b"LOAD", _) => Ok(Notice::Load(Box::new(admin::load(argv, "load")?))),
+        (PAST, 5..) => {
+            let version = String::from_utf8_lossy(argv.get(4)).into_owned();
+            let others = argv.iter().enumerate().filter(|(at, _)| *at != 4);
+            let words: OwnedArgv = others.map(|(_, word)| word).collect();
+            Ok(Notice::Past(version, Box::new(admin::load(words.as_argv(), "load")?)))
+        }
         (b"UNLOAD", 3) => Ok(Notice::Unload(String::from_utf8_lossy(argv.get(2)).into_owned())),
         _ => Err("ERR a notice of a plugin says nothing that is known".to_owned()),
     })

@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use reef_engine::backend::{Caller, Completion};
+use reef_engine::backend::{Caller, Conclusion, Late};
 use reef_resp::{OwnedArgv, Protocol, Writer};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -47,7 +47,7 @@ pub(crate) struct Guest {
     /// Slices so far.
     pub(crate) slices: u32,
     pub(crate) protocol: Protocol,
-    pub(crate) completion: Completion,
+    pub(crate) conclusion: Conclusion,
 }
 
 impl Guest {
@@ -58,10 +58,10 @@ impl Guest {
         stage: Stage,
         kill_mark: u64,
         protocol: Protocol,
-        completion: Completion,
+        conclusion: Conclusion,
     ) -> Self {
         let (started, spent, slices) = (Instant::now(), Duration::ZERO, 0);
-        Self { version, command, stage, kill_mark, started, spent, slices, protocol, completion }
+        Self { version, command, stage, kill_mark, started, spent, slices, protocol, conclusion }
     }
 }
 
@@ -244,7 +244,7 @@ fn poll(guest: &mut Guest) -> Option<Progress> {
     let now = Instant::now();
     if let Stage::Waiting(caller, argv) = &guest.stage {
         let mut instance = guest.version.instance()?;
-        let _ = instance.begin_call(guest.command, caller, argv.as_argv());
+        let _ = instance.begin_call(guest.command, None, caller, argv.as_argv());
         guest.stage = Stage::Begun(instance);
         let plugin = &guest.version.terms.plugin;
         plugin.apart.fetch_sub(1, Relaxed);
@@ -257,7 +257,7 @@ fn poll(guest: &mut Guest) -> Option<Progress> {
 }
 
 fn finish(guest: Guest, answer: Answer, usage: Usage) {
-    let Guest { version, command, stage, started, spent, slices, protocol, completion, .. } = guest;
+    let Guest { version, command, stage, started, spent, slices, protocol, conclusion, .. } = guest;
     let mut reply = Writer::new(protocol);
     version.terms.services.allowance.charge(spent);
     version.habit(command).took(spent);
@@ -267,9 +267,10 @@ fn finish(guest: Guest, answer: Answer, usage: Usage) {
         Stage::Begun(instance) => (Some(instance), &plugin.overstaying),
         Stage::Waiting(..) => (None, &plugin.apart),
     };
-    calls::finish(&version, command, instance, answer, usage, cost, &mut reply);
+    let park = calls::finish(&version, command, instance, answer, usage, cost, &mut reply);
     counted.fetch_sub(1, Relaxed);
-    let deliver = || completion(reply.take_data());
+    let late = park.map_or_else(|| Late::Reply(reply.take_data()), Late::Park);
+    let deliver = || conclusion(late);
     // Whoever waits may be gone in any way it likes; this thread goes on.
     let _ = catch_unwind(AssertUnwindSafe(deliver));
 }

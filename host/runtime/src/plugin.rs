@@ -9,6 +9,7 @@ use reef_engine::backend::Backend;
 use reef_engine::grants::Grants;
 
 use crate::allowance::Allowance;
+use crate::archive::Archive;
 use crate::border::Level;
 use crate::breaker::Breaker;
 use crate::counters::Counters;
@@ -41,12 +42,21 @@ pub(crate) struct Plugin {
     pub(crate) overstaying: AtomicU32,
     /// Calls that wait to begin on the threads of those.
     pub(crate) apart: AtomicU32,
+    /// Calls that are parked now.
+    pub(crate) parked: AtomicU64,
+    /// Events that its triggers have handled, and those that failed for good.
+    pub(crate) events: AtomicU64,
+    pub(crate) events_failed: AtomicU64,
+    /// Events that wait in memory.
+    pub(crate) events_waiting: AtomicU64,
     /// Instances that exist now, busy and idle, of all versions.
     pub(crate) instances: AtomicU32,
     /// Memory of those instances.
     pub(crate) memory_bytes: AtomicU64,
     /// How often the operator said KILL: a call that began before the last one is stopped.
     kills: AtomicU64,
+    /// Versions that were replaced.
+    pub(crate) archive: Mutex<Archive>,
     /// Statistics of versions that were replaced, by command.
     past: Mutex<BTreeMap<String, Tally>>,
 }
@@ -61,9 +71,14 @@ impl Plugin {
             breaker: Breaker::default(),
             overstaying: AtomicU32::new(0),
             apart: AtomicU32::new(0),
+            parked: AtomicU64::new(0),
+            events: AtomicU64::new(0),
+            events_failed: AtomicU64::new(0),
+            events_waiting: AtomicU64::new(0),
             instances: AtomicU32::new(0),
             memory_bytes: AtomicU64::new(0),
             kills: AtomicU64::new(0),
+            archive: Mutex::default(),
             past: Mutex::default(),
         }
     }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
+use parking_lot::Mutex;
 use reef_engine::backend::{
-    Backend, CallStatus, Caller, Completion, Extension, PluginCommand, PluginQuotas,
+    Backend, CallStatus, Called, Caller, Completion, Conclusion, Extension, PluginCommand,
+    PluginQuotas, Wake,
 };
 use reef_resp::{Argv, Writer};
 
@@ -37,6 +39,8 @@ impl Plugins {
             workshop: Arc::clone(&crew.workshop),
             services: Arc::new(services),
             registry: Registry::default(),
+            leaving: Mutex::default(),
+            attendants: Mutex::default(),
         };
         Self { crew, house: Arc::new(house) }
     }
@@ -76,16 +80,18 @@ impl Extension for Plugins {
     fn call(
         &self,
         command: PluginCommand,
+        wake: Option<Wake<'_>>,
         caller: &Caller,
         argv: Argv<'_>,
         reply: &mut Writer,
-        later: &mut dyn FnMut() -> Completion,
-    ) -> CallStatus {
+        later: &mut dyn FnMut() -> Conclusion,
+    ) -> Called {
         let Some((version, command)) = self.house.registry.resolve(command) else {
             reply.error(texts::COMMAND_GONE);
-            return CallStatus::Done;
+            return Called::Done;
         };
-        calls::begin(version, command, caller, argv, reply, later, &self.crew.overstay)
+        let call = (caller, argv);
+        calls::begin(version, command, wake, call, reply, later, &self.crew.overstay)
     }
 
     fn administer(
@@ -118,7 +124,7 @@ impl Extension for Plugins {
 
     fn kept(&self) -> Vec<Vec<u8>> {
         let versions = self.house.registry.all();
-        versions.iter().filter_map(|version| notice::of(version)).collect()
+        versions.iter().flat_map(|version| notice::all_of(version)).collect()
     }
 
     fn restore(&self, notices: Vec<Vec<u8>>) {

@@ -6,7 +6,9 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, TypedFunc};
 use wasmtime::{Engine, Store};
 
-use crate::border::{CallParameters, CallResult, DescribeResult};
+use crate::border::{
+    CallParameters, CallResult, DescribeResult, ReactParameters, ReactResult, SubscribeResult,
+};
 use crate::imports;
 use crate::machine::{Machine, PARTS_PER_COMPONENT};
 use crate::places::Places;
@@ -15,12 +17,16 @@ use crate::texts;
 
 /// The exported interface of a command plugin.
 const HANDLER: &str = "reef:plugin/handler@0.1.0";
+/// What it may export beside it.
+const TRIGGERS: &str = "reef:plugin/triggers@0.1.0";
 
 /// Ready to be instantiated.
 pub(crate) struct Program {
     pre: InstancePre<State>,
     describe: ComponentExportIndex,
     call: ComponentExportIndex,
+    /// `subscribe` and `react`, if it has triggers.
+    triggers: Option<(ComponentExportIndex, ComponentExportIndex)>,
     /// Where its instances have to find room, and how much each needs.
     pub(crate) places: Arc<Places>,
     pub(crate) weight: u32,
@@ -30,6 +36,13 @@ pub(crate) struct Program {
 pub(crate) struct Handler {
     pub(crate) describe: TypedFunc<(), DescribeResult>,
     pub(crate) call: TypedFunc<CallParameters<'static>, CallResult>,
+    pub(crate) triggers: Option<Reactor>,
+}
+
+/// The entry points of triggers.
+pub(crate) struct Reactor {
+    pub(crate) subscribe: TypedFunc<(), SubscribeResult>,
+    pub(crate) react: TypedFunc<ReactParameters<'static>, ReactResult>,
 }
 
 impl Program {
@@ -58,12 +71,13 @@ impl Program {
                 }
             }
         }
-        let export = |name: &str| {
-            let handler = component.get_export_index(None, HANDLER)?;
-            component.get_export_index(Some(&handler), name)
+        let export = |interface: &str, name: &str| {
+            let interface = component.get_export_index(None, interface)?;
+            component.get_export_index(Some(&interface), name)
         };
-        let describe = export("describe");
-        let call = export("call");
+        let describe = export(HANDLER, "describe");
+        let call = export(HANDLER, "call");
+        let triggers = export(TRIGGERS, "subscribe").zip(export(TRIGGERS, "react"));
         let (Some(describe), Some(call)) = (describe, call) else {
             return Err(texts::missing_export(HANDLER));
         };
@@ -71,7 +85,12 @@ impl Program {
             .instantiate_pre(component)
             .map_err(|error| texts::wrong_interface(&error.root_cause().to_string()))?;
         let (places, weight) = (Arc::clone(&machine.places), weight(component));
-        Ok(Self { pre, describe, call, places, weight })
+        Ok(Self { pre, describe, call, triggers, places, weight })
+    }
+
+    /// Whether it wants to hear of what happens to keys.
+    pub(crate) fn has_triggers(&self) -> bool {
+        self.triggers.is_some()
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -81,7 +100,15 @@ impl Program {
     /// Instantiates it in a store.
     pub(crate) async fn start(&self, store: &mut Store<State>) -> wasmtime::Result<Handler> {
         let instance = self.pre.instantiate_async(&mut *store).await?;
+        let triggers = match self.triggers {
+            Some((subscribe, react)) => Some(Reactor {
+                subscribe: instance.get_typed_func(&mut *store, subscribe)?,
+                react: instance.get_typed_func(&mut *store, react)?,
+            }),
+            None => None,
+        };
         Ok(Handler {
+            triggers,
             describe: instance.get_typed_func(&mut *store, self.describe)?,
             call: instance.get_typed_func(&mut *store, self.call)?,
         })

@@ -11,13 +11,19 @@ use crate::request::PluginStatistics;
 use crate::tally::Tally;
 use crate::version::Version;
 
-/// `PLUGIN LIST`.
-pub(crate) fn list(versions: &[Arc<Version>], reply: &mut Writer) {
-    reply.array(versions.len());
+/// `PLUGIN LIST`: the loaded plugins, and those that were unloaded and finish their calls.
+pub(crate) fn list(versions: &[Arc<Version>], leaving: &[(Arc<str>, u32)], reply: &mut Writer) {
+    reply.array(versions.len() + leaving.len());
+    for (name, calls) in leaving {
+        reply.map(2);
+        field(reply, "name", name);
+        field(reply, "state", &format!("unloaded, finishes {calls} calls"));
+    }
     for version in versions {
-        reply.map(5);
+        reply.map(6);
         field(reply, "name", version.name());
         field(reply, "version", &version.manifest.version);
+        field(reply, "digest", &version.digest.to_string());
         key(reply, "commands");
         reply.integer(version.manifest.commands.len() as i64);
         field(reply, "state", &state(version));
@@ -29,7 +35,7 @@ pub(crate) fn list(versions: &[Arc<Version>], reply: &mut Writer) {
 pub(crate) fn info(version: &Version, reply: &mut Writer) {
     let Version { terms, manifest, .. } = version;
     let plugin = &terms.plugin;
-    reply.map(27);
+    reply.map(30);
     field(reply, "name", &plugin.name);
     field(reply, "plugin", &manifest.name);
     field(reply, "version", &manifest.version);
@@ -59,13 +65,43 @@ pub(crate) fn info(version: &Version, reply: &mut Writer) {
     field(reply, "last-failure", last.as_ref().map_or("", |failure| &failure.text));
     number(reply, "last-failure-at-ms", last.as_ref().map_or(0, |failure| failure.at_ms));
     number(reply, "loaded-at-ms", plugin.loaded_at_ms);
-    number(reply, "component-bytes", version.component_bytes as u64);
+    number(reply, "component-bytes", version.component.len() as u64);
+    field(reply, "digest", &version.digest.to_string());
+    number(reply, "versions-kept", plugin.archive.lock().all().count() as u64);
     number(reply, "compile-us", version.compile_us);
     field(reply, "code", version.origin.word());
     number(reply, "instances", plugin.instances.load(Relaxed).into());
     number(reply, "idle-instances", version.pool.idle() as u64);
     number(reply, "memory-bytes", plugin.memory_bytes.load(Relaxed));
     number(reply, "calls-overstaying", plugin.in_flight().into());
+    number(reply, "calls-parked", plugin.parked.load(Relaxed));
+}
+
+/// `PLUGIN VERSIONS name`: the one that runs, then those that it can be rolled back to, newest first.
+pub(crate) fn versions(version: &Version, reply: &mut Writer) {
+    let archive = version.terms.plugin.archive.lock();
+    let running = version.as_past();
+    reply.array(1 + archive.all().count());
+    let all = std::iter::once((&running, "running")).chain(archive.all().map(|one| (one, "kept")));
+    for (one, state) in all {
+        reply.map(7);
+        field(reply, "version", &one.version);
+        field(reply, "digest", &one.digest.to_string());
+        field(reply, "state", state);
+        number(reply, "component-bytes", one.component.len() as u64);
+        words(reply, "grants", &one.grants);
+        key(reply, "config");
+        reply.map(one.config.len());
+        for (name, value) in &one.config {
+            field(reply, name, value);
+        }
+        key(reply, "limits");
+        let limits = one.limits.words();
+        reply.map(limits.len());
+        for (name, value) in &limits {
+            field(reply, name, value);
+        }
+    }
 }
 
 /// `PLUGIN STATS`: the sums of every plugin.
@@ -100,6 +136,10 @@ pub(crate) fn statistics(version: &Version, reply: &mut Writer) {
     for (name, value) in &counters {
         number(reply, name, *value);
     }
+    number(reply, "parked", plugin.parked.load(Relaxed));
+    number(reply, "events", plugin.events.load(Relaxed));
+    number(reply, "events-failed", plugin.events_failed.load(Relaxed));
+    number(reply, "events-waiting", plugin.events_waiting.load(Relaxed));
     number(reply, "log-lines-dropped", plugin.journal.dropped());
     number(reply, "memory-bytes", plugin.memory_bytes.load(Relaxed));
     number(reply, "instances", plugin.instances.load(Relaxed).into());
@@ -134,7 +174,7 @@ pub(crate) fn section(versions: &[Arc<Version>], out: &mut String) {
             out,
             "plugin_{}:version={},state={},calls={},errors={},traps={},timeouts={},killed={},\
              refused={},conflicts={},retries={},overstayed={},cpu_us={},host_calls={},bytes={},\
-             memory={},instances={},p50_us={},p99_us={}\r\n",
+             memory={},instances={},parked={},p50_us={},p99_us={}\r\n",
             version.name(),
             version.manifest.version,
             state(version).replace(' ', "_"),
@@ -152,6 +192,7 @@ pub(crate) fn section(versions: &[Arc<Version>], out: &mut String) {
             sum.bytes,
             version.terms.plugin.memory_bytes.load(Relaxed),
             version.terms.plugin.instances.load(Relaxed),
+            version.terms.plugin.parked.load(Relaxed),
             sum.latency_ns(500) as f64 / 1e3,
             sum.latency_ns(990) as f64 / 1e3,
         );
@@ -243,22 +284,29 @@ fn words(reply: &mut Writer, name: &str, values: &[impl AsRef<str>]) {
     values.iter().for_each(|value| reply.bulk(value.as_ref().as_bytes()));
 }
 
-const HELP: [&str; 29] = [
+const HELP: [&str; 36] = [
     "PLUGIN <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-    "LOAD <name> <component|path> [<option> ...]",
-    "    Load a plugin: a component's bytes, or the path of a file on the server.",
+    "LOAD <name> <component|path|sha256:digest> [<option> ...]",
+    "    Load a plugin: a component's bytes, the path of a file on the server, or the digest",
+    "    of one that the server has.",
     "    REPLACE",
     "        Replace the plugin of that name, if there is one.",
+    "    DIGEST sha256:<digest>",
+    "        Refuse any other component.",
     "    GRANT <command|~key-pattern> [...]",
     "        Commands it may run and keys it may touch. Without a pattern: all keys.",
     "    CONFIG <key> <value> [...]",
     "        What the plugin reads as its configuration.",
     "    LIMIT cpu-ms|memory|host-calls|bytes <value> [...]",
     "        Budgets: CPU, host calls and bytes of a call, memory of an instance.",
-    "REPLACE <name> <component|path> [<option> ...]",
+    "REPLACE <name> <component|path|sha256:digest> [<option> ...]",
     "    Replace a plugin. Grants, configuration and limits stay unless given.",
     "UNLOAD <name>",
     "    Unload a plugin. Its calls in flight are finished.",
+    "VERSIONS <name>",
+    "    Show the version that runs, and those that it can be rolled back to.",
+    "ROLLBACK <name> [<version|sha256:digest>]",
+    "    Bring a replaced version back, with the terms that it had (default: the last one).",
     "LIST",
     "    Show the loaded plugins.",
     "INFO <name>",

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::digest::Digest;
+
 /// Where a component's bytes are.
 #[derive(Clone, Debug)]
 pub enum Source {
@@ -11,6 +13,8 @@ pub enum Source {
     Path(PathBuf),
     /// It is the one of the plugin's name that came with the server.
     Bundled,
+    /// Among those that are loaded, kept, or came with the server.
+    Digest(Digest),
 }
 
 /// What happens when a plugin of that name is loaded already, or is not.
@@ -45,6 +49,8 @@ pub struct LoadRequest {
     pub source: Source,
     /// What to do about one of that name.
     pub mode: Mode,
+    /// What its component must be.
+    pub digest: Option<Digest>,
     /// Its grants.
     pub grants: GrantRequest,
     /// Its configuration; as before (or none) when absent.
@@ -62,6 +68,7 @@ impl LoadRequest {
             name: name.into(),
             source,
             mode: Mode::New,
+            digest: None,
             grants: GrantRequest::Keep,
             config: None,
             is_kept: false,

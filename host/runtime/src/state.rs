@@ -19,6 +19,10 @@ pub(crate) struct State {
     random: Random,
     /// Read when a call first asks; the same for the rest of the call.
     now_ms: Option<u64>,
+    /// Whether it is asked what is to be done about an event: then it only reads.
+    pub(crate) is_reacting: bool,
+    /// When the client called, if the call was parked since.
+    pub(crate) invoked_ms: Option<u64>,
 }
 
 impl State {
@@ -30,6 +34,8 @@ impl State {
             scratch: Scratch::default(),
             random: Random::default(),
             now_ms: None,
+            is_reacting: false,
+            invoked_ms: None,
         }
     }
 
@@ -47,6 +53,14 @@ impl State {
     /// The instant of this call.
     pub(crate) fn now_ms(&mut self) -> u64 {
         *self.now_ms.get_or_insert_with(|| self.terms.services.backend.now_ms())
+    }
+
+    /// When the client called.
+    pub(crate) fn invoked_ms(&mut self) -> u64 {
+        match self.invoked_ms {
+            Some(at) => at,
+            None => self.now_ms(),
+        }
     }
 
     pub(crate) fn random(&mut self) -> wasmtime::Result<u64> {

@@ -1,5 +1,6 @@
 //! Every error text of the runtime, as clients see it: code first, one sentence, one line.
 
+use crate::digest::Digest;
 use crate::limits::Limits;
 
 /// Text that came from a client or a guest, made fit for one line of an error.
@@ -58,8 +59,26 @@ pub(crate) fn panicked(plugin: &str) -> String {
     format!("ERR the call to plugin '{plugin}' failed inside the server")
 }
 
-pub(crate) const PARKING: &str = "ERR parking is not available yet";
+pub(crate) fn parked_on_denied(plugin: &str, key: &[u8]) -> String {
+    format!("NOPERM plugin '{plugin}' waits for key '{}', which it was not granted", quoted(key))
+}
+
+pub(crate) fn too_many_parked(plugin: &str, max: u64) -> String {
+    format!("BUSY plugin '{plugin}' has {max} parked calls")
+}
+
+pub(crate) const PARKS_UNDECLARED: &str = "it parks, and its command is not declared as blocking";
+pub(crate) const PARKS_FOR_EVER: &str = "it parks on no key and without a deadline";
+pub(crate) const PARKS_ON_MANY: &str = "it parks on too many keys";
+pub(crate) const PARKS_ON_FORGED: &str = "the lengths of the keys that it parks on do not add up";
 pub(crate) const COMMAND_GONE: &str = "ERR unknown command: its plugin was unloaded";
+
+pub(crate) const REACTION_APPLIES: &str =
+    "what is to be done about an event is returned, not applied";
+
+pub(crate) fn event_failed(name: &str, key: &[u8], reason: &str) -> String {
+    format!("event '{name}' of key '{}' failed: {}", quoted(key), quoted(reason.as_bytes()))
+}
 
 // Quotas as the guest sees them, by their names.
 
@@ -82,6 +101,27 @@ pub(crate) fn already_loaded(name: &str) -> String {
 
 pub(crate) fn no_such_plugin(name: &[u8]) -> String {
     format!("ERR no such plugin '{}'", quoted(name))
+}
+
+pub(crate) fn no_such_version(name: &str, which: Option<&str>) -> String {
+    match which {
+        Some(which) => {
+            format!("ERR plugin '{name}' has no kept version '{}'", quoted(which.as_bytes()))
+        }
+        None => format!("ERR plugin '{name}' has no kept version"),
+    }
+}
+
+pub(crate) fn no_such_digest(digest: &Digest) -> String {
+    format!("ERR no component that this server has is {digest}")
+}
+
+pub(crate) fn other_digest(found: &Digest, wanted: &Digest) -> String {
+    format!("ERR the component is {found}, not {wanted}")
+}
+
+pub(crate) fn no_digest(word: &[u8]) -> String {
+    format!("ERR '{}' is no digest: sha256: and 64 hexadecimal digits", quoted(word))
 }
 
 pub(crate) fn unreadable(path: &str, reason: &str) -> String {

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::archive::Past;
+use crate::border::TriggerClaim;
+use crate::digest::Digest;
 use crate::habit::Habit;
 use crate::instance::Instance;
 use crate::manifest::Manifest;
@@ -17,25 +20,28 @@ pub(crate) struct Version {
     pub(crate) number: u32,
     pub(crate) terms: Arc<Terms>,
     pub(crate) manifest: Manifest,
+    /// What it wants to hear of.
+    pub(crate) triggers: Vec<TriggerClaim>,
     pub(crate) pool: Arc<Pool>,
     /// By command.
     habits: Box<[Habit]>,
-    /// Bytes of the component.
-    pub(crate) component_bytes: usize,
+    pub(crate) component: Arc<[u8]>,
+    pub(crate) digest: Digest,
     /// Where its code came from, and how long that took.
     pub(crate) origin: Origin,
     pub(crate) compile_us: u64,
     program: Arc<Program>,
-    /// Its component, if it is kept with the data.
-    pub(crate) kept: Option<Arc<[u8]>>,
+    /// Whether it is kept with the data.
+    pub(crate) is_kept: bool,
 }
 
 /// Facts about how a version came to be.
 pub(crate) struct Birth {
-    pub(crate) component_bytes: usize,
+    pub(crate) component: Arc<[u8]>,
+    pub(crate) digest: Digest,
     pub(crate) origin: Origin,
     pub(crate) compile_us: u64,
-    pub(crate) kept: Option<Arc<[u8]>>,
+    pub(crate) is_kept: bool,
 }
 
 impl Version {
@@ -43,7 +49,7 @@ impl Version {
         number: u32,
         program: Arc<Program>,
         terms: Arc<Terms>,
-        manifest: Manifest,
+        (manifest, triggers): (Manifest, Vec<TriggerClaim>),
         birth: &Birth,
     ) -> Self {
         let pool = Arc::new(Pool::new(manifest.commands.len(), &terms.limits));
@@ -54,10 +60,12 @@ impl Version {
             habits: manifest.commands.iter().map(|_| Habit::default()).collect(),
             terms,
             manifest,
-            component_bytes: birth.component_bytes,
+            triggers,
+            component: birth.component.clone(),
+            digest: birth.digest,
             origin: birth.origin,
             compile_us: birth.compile_us,
-            kept: birth.kept.clone(),
+            is_kept: birth.is_kept,
             program,
         }
     }
@@ -65,6 +73,20 @@ impl Version {
     /// The plugin's name.
     pub(crate) fn name(&self) -> &str {
         &self.terms.plugin.name
+    }
+
+    /// It as it can be loaded again.
+    pub(crate) fn as_past(&self) -> Past {
+        let terms = &self.terms;
+        Past {
+            version: self.manifest.version.clone(),
+            component: self.component.clone(),
+            digest: self.digest,
+            limits: terms.limits,
+            grants: terms.grant_words.clone(),
+            config: terms.config.clone(),
+            is_kept: self.is_kept,
+        }
     }
 
     /// A warm instance, or a new one; `None` when the plugin has as many as it may.

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use reef_engine::backend::{Completion, Extension};
+use reef_engine::backend::{Completion, Extension, Wake};
 use reef_resp::{OwnedArgv, Protocol, Writer};
 use reef_runtime::{GrantRequest, LoadError, LoadRequest, PluginSummary, Plugins, Source};
 
 use crate::guest::Guest;
-use crate::rig::Rig;
+use crate::rig::{Call, Rig};
 
 fn load(rig: &Rig, name: &str, limits: &[(&str, &str)]) -> Result<PluginSummary, LoadError> {
     let guest = reef_bundled::hostile::all().iter().find(|guest| guest.name == name);
@@ -43,7 +43,8 @@ const ATTACKS: &[(&[&str], &str)] = &[
     (&["HOSTILE.ABANDON", "k"], "-"),
     (&["HOSTILE.BATCH", "1000", "20000"], "-"),
     (&["HOSTILE.STEAL", "FLUSHALL"], "-"),
-    (&["HOSTILE.PARK", "1000"], "-ERR parking is not available yet"),
+    (&["HOSTILE.PARK", "1000"], "(parked on "),
+    (&["HOSTILE.PARK", "1025"], "-INVALID "),
     (&["HOSTILE.ERROR"], "-ERR first line  $5  hello  first line"),
     (&["HOSTILE.FORGE", "counts-short"], "-"),
     (&["HOSTILE.FORGE", "counts-long"], "-"),
@@ -200,5 +201,15 @@ fn bundled_plugins_load_and_noop_answers() {
     assert_eq!(rig.call(&["NOOP.ECHO", "hello"]), "$5\r\nhello\r\n");
     assert_eq!(rig.call(&["NOOP.BATCH", "key", "5", "value"]), "+OK\r\n");
     assert_eq!(rig.keys.get("key:4").unwrap(), b"value");
-    assert_eq!(rig.call(&["NOOP.WAIT", "key", "1000"]), "-ERR parking is not available yet\r\n");
+    let words = ["NOOP.WAIT", "key", "1000"];
+    let Call::Parked(park) = rig.begin(&words) else { panic!("it parks") };
+    assert_eq!(rig.figure("INFO", "calls-parked"), 1);
+    assert_eq!(park.deadline_ms, Some(park.invoked_ms + 1000));
+    for (key, expected) in [(Some(b"key".as_slice()), "$3\r\nkey\r\n"), (None, "$-1\r\n")] {
+        let wake = Wake { key, invoked_ms: park.invoked_ms };
+        let call = rig.begin_because(rig.number("NOOP.WAIT"), Some(wake), &words);
+        assert_eq!(call.reply(), expected);
+    }
+    drop(park);
+    assert_eq!(rig.figure("INFO", "calls-parked"), 0);
 }

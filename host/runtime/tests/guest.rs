@@ -38,6 +38,8 @@ pub(crate) struct Guest {
 struct Entry {
     name: String,
     arity: i32,
+    /// As in the manifest: 1 writes, 8 may park.
+    flags: u8,
     body: String,
 }
 
@@ -60,7 +62,13 @@ impl Guest {
     /// Adds a command. The body leaves the address of a result; `$lengths`, `$count`, `$data` and
     /// `$bytes` are its arguments.
     pub(crate) fn command(mut self, name: &str, body: impl Into<String>) -> Self {
-        self.commands.push(Entry { name: name.into(), arity: -1, body: body.into() });
+        self.commands.push(Entry { name: name.into(), arity: -1, flags: 1, body: body.into() });
+        self
+    }
+
+    /// Adds a command that may park.
+    pub(crate) fn blocking(mut self, name: &str, body: impl Into<String>) -> Self {
+        self.commands.push(Entry { name: name.into(), arity: -1, flags: 9, body: body.into() });
         self
     }
 
@@ -175,7 +183,7 @@ impl Guest {
                 image.text(at + offset, text);
             }
             image.word(at + 40, entry.arity as u32);
-            image.bytes[at + 44] = 1;
+            image.bytes[at + 44] = entry.flags;
         }
         let wants = image.block(8 * self.wants.len());
         image.word(36, wants + MANIFEST);

@@ -357,8 +357,16 @@ fn bad_manifests_are_refused() {
 }
 
 #[test]
-fn parking_is_refused_for_now() {
+fn only_a_blocking_command_parks_and_only_on_something() {
     let body = "(block (result i32) (i32.store8 (i32.const 8200) (i32.const 1)) (i32.const 8192))";
     let rig = beside(&Guest::one("T.PARK", body), &[]);
-    assert_eq!(rig.call(&["T.PARK"]), "-ERR parking is not available yet\r\n");
+    let expected = "-INVALID plugin 'test' gave a reply that does not add up: ";
+    let reply = rig.call(&["T.PARK"]);
+    assert_eq!(
+        reply,
+        format!("{expected}it parks, and its command is not declared as blocking\r\n")
+    );
+    let rig = beside(&Guest::new("test").blocking("T.PARK", body), &[]);
+    let reply = rig.call(&["T.PARK"]);
+    assert_eq!(reply, format!("{expected}it parks on no key and without a deadline\r\n"));
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use reef_runtime::{GrantRequest, LoadRequest, Mode, Options, Source};
+use reef_runtime::{Digest, GrantRequest, LoadRequest, Mode, Options, Source};
 
 use crate::guest::{Guest, batch, reply, tag};
 use crate::rig::{Call, Rig};
@@ -341,4 +341,87 @@ fn wasi_is_linked_over_an_empty_context() {
         rig.call(&["T.NET"]),
         "-TRAP plugin 'test' failed: a plugin has no wasi:sockets/tcp#connect\r\n"
     );
+}
+
+/// The versions that `PLUGIN VERSIONS test` shows, the running one first.
+fn versions(rig: &Rig) -> Vec<String> {
+    let reply = rig.admin(&["PLUGIN", "VERSIONS", "test"]);
+    let lines: Vec<&str> = reply.split("\r\n").collect();
+    let at = lines.windows(3).filter(|lines| lines[0] == "version");
+    at.map(|lines| lines[2].to_owned()).collect()
+}
+
+#[test]
+fn one_command_brings_a_replaced_version_back_with_its_terms() {
+    let rig = Rig::new();
+    rig.load("test", &status("1", "one"), &[("cpu-ms", "11")]).unwrap();
+    for n in 2..=6 {
+        let mut request =
+            LoadRequest::new("test", Source::Bytes(status(&n.to_string(), "many").build()));
+        request.mode = Mode::Replace;
+        request.limits = vec![("cpu-ms".into(), (10 + n).to_string())];
+        rig.runtime.load(request).unwrap();
+    }
+    assert_eq!(versions(&rig), ["6", "5", "4", "3", "2"], "the last four are kept");
+    let reply = rig.admin(&["PLUGIN", "ROLLBACK", "test", "1"]);
+    assert_eq!(reply, "-ERR plugin 'test' has no kept version '1'\r\n");
+    assert_eq!(rig.admin(&["PLUGIN", "ROLLBACK", "test"]), "+OK\r\n");
+    assert_eq!(
+        (rig.runtime.list()[0].version.as_str(), rig.figure("INFO", "limit-cpu-ms")),
+        ("5", 15)
+    );
+    assert_eq!(versions(&rig), ["5", "6", "4", "3", "2"]);
+    // Once more is back again.
+    assert_eq!(rig.admin(&["PLUGIN", "ROLLBACK", "test"]), "+OK\r\n");
+    assert_eq!(versions(&rig), ["6", "5", "4", "3", "2"]);
+    assert_eq!(rig.admin(&["PLUGIN", "ROLLBACK", "test", "3"]), "+OK\r\n");
+    assert_eq!(versions(&rig), ["3", "6", "5", "4", "2"]);
+    assert_eq!(rig.figure("INFO", "limit-cpu-ms"), 13);
+    let digest = Digest::of(&status("2", "many").build()).to_string();
+    assert_eq!(rig.admin(&["PLUGIN", "ROLLBACK", "test", &digest]), "+OK\r\n");
+    assert_eq!(rig.runtime.list()[0].version, "2");
+    assert_eq!(rig.admin(&["PLUGIN", "ROLLBACK", "none"]), "-ERR no such plugin 'none'\r\n");
+    // A fresh plugin of that name has no past.
+    rig.runtime.unload("test").unwrap();
+    rig.load("test", &status("1", "one"), &[]).unwrap();
+    let reply = rig.admin(&["PLUGIN", "ROLLBACK", "test"]);
+    assert_eq!(reply, "-ERR plugin 'test' has no kept version\r\n");
+}
+
+#[test]
+fn a_component_is_found_and_pinned_by_its_digest() {
+    let rig = Rig::of(&status("1", "one"));
+    let (first, second) = (status("1", "one").build(), status("2", "two").build());
+    let digests = [&first, &second].map(|component| Digest::of(component).to_string());
+    let info = rig.admin(&["PLUGIN", "INFO", "test"]);
+    assert!(info.contains(&digests[0]), "{info}");
+    assert!(rig.admin(&["PLUGIN", "LIST"]).contains(&digests[0]));
+    let pinned = |digest: &str, component: &[u8]| {
+        rig.admin_bytes(&[b"PLUGIN", b"REPLACE", b"test", component, b"DIGEST", digest.as_bytes()])
+    };
+    let refused = format!("-ERR the component is {}, not {}\r\n", digests[1], digests[0]);
+    assert_eq!(pinned(&digests[0], &second), refused);
+    assert_eq!(rig.call(&["T.WHICH"]), "+one\r\n");
+    assert_eq!(pinned(&digests[1], &second), "+OK\r\n");
+    assert_eq!(rig.call(&["T.WHICH"]), "+two\r\n");
+    // The first one is kept, so its digest is enough.
+    assert_eq!(rig.admin(&["PLUGIN", "REPLACE", "test", &digests[0]]), "+OK\r\n");
+    assert_eq!(rig.call(&["T.WHICH"]), "+one\r\n");
+    let unknown = Digest::of(b"nobody has this").to_string();
+    let reply = rig.admin(&["PLUGIN", "LOAD", "other", &unknown]);
+    assert_eq!(reply, format!("-ERR no component that this server has is {unknown}\r\n"));
+}
+
+#[test]
+fn an_unloaded_plugin_is_shown_until_its_calls_are_finished() {
+    let rig = Rig::new();
+    rig.load("test", &Guest::one("T.SPIN", SPIN), &[("cpu-ms", "300")]).unwrap();
+    let calls: Vec<_> = (0..2).map(|_| rig.begin(&["T.SPIN"])).collect();
+    rig.runtime.unload("test").unwrap();
+    let list = rig.admin(&["PLUGIN", "LIST"]);
+    assert!(list.contains("unloaded, finishes 2 calls"), "{list}");
+    for call in calls {
+        assert!(call.reply().starts_with("-TIMEOUT"));
+    }
+    assert_eq!(rig.admin(&["PLUGIN", "LIST"]), "*0\r\n");
 }

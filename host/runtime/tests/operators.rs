@@ -111,7 +111,7 @@ fn info_names_the_plugins() {
     let mut info = String::new();
     rig.runtime.info(&mut info);
     assert!(info.starts_with("plugins_loaded:1\r\nplugin_test:version=1.0.0,state=ok,calls=3,"));
-    assert!(info.contains(",memory=65536,instances=1,p50_us="), "{info}");
+    assert!(info.contains(",memory=65536,instances=1,parked=0,p50_us="), "{info}");
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
-use reef_engine::backend::{CallStatus, Caller, Completion, Extension, PluginCommand};
+use reef_engine::backend::{
+    CallStatus, Called, Caller, Completion, Conclusion, Extension, Late, Park, PluginCommand, Wake,
+};
 use reef_engine::command::Runner;
 use reef_resp::{OwnedArgv, Protocol, Writer};
 use reef_runtime::{
@@ -26,7 +28,8 @@ pub(crate) struct Rig {
 /// A call whose reply may still be on its way.
 pub(crate) enum Call {
     Done(String),
-    Later(Receiver<Vec<u8>>),
+    Later(Receiver<Late>),
+    Parked(Box<Park>),
 }
 
 impl Call {
@@ -35,8 +38,14 @@ impl Call {
         match self {
             Self::Done(reply) => reply,
             Self::Later(receiver) => {
-                let bytes = receiver.recv_timeout(PATIENCE).expect("the call never ended");
-                String::from_utf8_lossy(&bytes).into_owned()
+                match receiver.recv_timeout(PATIENCE).expect("the call never ended") {
+                    Late::Reply(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+                    Late::Park(park) => Self::Parked(park).reply(),
+                }
+            }
+            Self::Parked(park) => {
+                let keys: Vec<_> = park.keys.as_argv().iter().map(<[u8]>::to_vec).collect();
+                format!("(parked on {})", String::from_utf8_lossy(&keys.join(&b' ')))
             }
         }
     }
@@ -87,8 +96,32 @@ impl Rig {
     }
 
     pub(crate) fn begin_as(&self, number: PluginCommand, words: &[&str]) -> Call {
+        self.begin_because(number, None, words)
+    }
+
+    /// Begins a call, or goes on with a parked one.
+    pub(crate) fn begin_because(
+        &self,
+        number: PluginCommand,
+        wake: Option<Wake<'_>>,
+        words: &[&str],
+    ) -> Call {
         let caller = Caller { client_id: 7, user: "someone".into(), database: 3 };
-        send(words, |argv, reply, later| self.runtime.call(number, &caller, argv, reply, later))
+        let argv: OwnedArgv = words.iter().collect();
+        let mut reply = Writer::new(Protocol::Resp2);
+        let (sender, receiver) = mpsc::channel();
+        let mut later = || -> Conclusion {
+            let sender = sender.clone();
+            Box::new(move |late| sender.send(late).expect("the test waits"))
+        };
+        match self.runtime.call(number, wake, &caller, argv.as_argv(), &mut reply, &mut later) {
+            Called::Done => Call::Done(String::from_utf8_lossy(reply.data()).into_owned()),
+            Called::Parked(park) => Call::Parked(park),
+            Called::Later => {
+                assert!(reply.data().is_empty(), "nothing is written when the reply comes later");
+                Call::Later(receiver)
+            }
+        }
     }
 
     /// Runs a plugin's command.
@@ -129,7 +162,7 @@ fn send<A: AsRef<[u8]>>(
     let (sender, receiver) = mpsc::channel();
     let mut later = || -> Completion {
         let sender = sender.clone();
-        Box::new(move |bytes| sender.send(bytes).expect("the test waits"))
+        Box::new(move |bytes| sender.send(Late::Reply(bytes)).expect("the test waits"))
     };
     match run(argv.as_argv(), &mut reply, &mut later) {
         CallStatus::Done => Call::Done(String::from_utf8_lossy(reply.data()).into_owned()),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use reef_engine::client_info::ClientKind;
 use reef_engine::clock::Millis;
 use reef_engine::push::Push;
+use reef_engine::serving::Ending;
 use reef_engine::session::Session;
 use reef_engine::waiters::Waiter;
 use reef_resp::{Decoder, Protocol};
@@ -23,8 +24,10 @@ use crate::server::OutputLimits;
 pub(crate) struct Waiting {
     pub(crate) waiter: Arc<Waiter>,
     pub(crate) deadline: Option<Instant>,
-    /// How long the command took until it began to wait.
-    pub(crate) took: Duration,
+    /// How long the command took until it began to wait; `None`: it is counted already.
+    pub(crate) took: Option<Duration>,
+    /// How a parked call is to end that runs just now, should it want to wait any longer.
+    pub(crate) ending: Option<Ending>,
 }
 
 /// When the waits of a worker's clients are over.

@@ -5,8 +5,10 @@
 //! of a command's turn: it runs, or does not, exactly as if it had come alone.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use reef_engine::keyspace::Wanted;
+use reef_engine::parking::Parking;
 use reef_engine::step::{self, Answer};
 use reef_resp::{Argv, Limits, Pipeline, Tail};
 
@@ -189,6 +191,23 @@ impl Worker {
         sent
     }
 
+    /// Lets a client wait that is to: for keys, or for its parked call.
+    #[inline]
+    fn begin_waiting(
+        &mut self,
+        place: usize,
+        answer: Answer,
+        parking: Option<Parking>,
+        took: Duration,
+    ) {
+        if let Answer::WhenReady(waiter) = answer {
+            self.begin_wait(place, waiter, took);
+        }
+        if let Some(parking) = parking {
+            self.begin_parking(place, parking, Some(took));
+        }
+    }
+
     /// Runs a command. `false`: it has to wait for the end of a pause.
     fn command(&mut self, place: usize, argv: Argv<'_>, moment: &Moment) -> bool {
         let room = self.connections[place].card.store(&self.shared).room(moment);
@@ -218,7 +237,8 @@ impl Worker {
             return false;
         }
         session.closing |= host.close_self;
-        let (told_self, waits_until) = (host.told_self, host.waits_until);
+        let (told_self, waits_until, parking) =
+            (host.told_self, host.waits_until, host.parking.take());
         if host.became_copier {
             connection.is_copier = true;
             connection.card.is_copier.store(true, Ordering::Relaxed);
@@ -231,7 +251,7 @@ impl Worker {
         connection.refused += u32::from(execution.over_quota);
         connection.waiting = !matches!(execution.answer, Answer::Now);
         let took = self.stopwatch.lap_outer();
-        if !matches!(execution.answer, Answer::WhenReady(_)) {
+        if !matches!(execution.answer, Answer::WhenReady(_)) && parking.is_none() {
             // Whoever waits has not got anything yet that could be counted.
             let error = self.reply.is_error_since(mark).then(|| self.reply.data_since(mark));
             let run = execution.command.filter(|_| execution.ran);
@@ -258,9 +278,7 @@ impl Worker {
         if told_self {
             self.read_pushes(place);
         }
-        if let Answer::WhenReady(waiter) = execution.answer {
-            self.begin_wait(place, waiter, took);
-        }
+        self.begin_waiting(place, execution.answer, parking, took);
         true
     }
 }

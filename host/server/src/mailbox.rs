@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::Waker;
 use parking_lot::Mutex;
+use reef_engine::parking::Parking;
 use reef_engine::push::{Push, Receivers};
 use reef_engine::serving::Ending;
 
@@ -27,6 +28,24 @@ pub(crate) enum Message {
         /// RESP.
         bytes: Vec<u8>,
     },
+    /// A client's parked call goes on: this key was written.
+    Wake {
+        /// The client.
+        client: u64,
+        /// The call's place among all who wait.
+        order: u64,
+        /// The key.
+        key: Box<[u8]>,
+    },
+    /// A call that took longer wants to be parked.
+    Park {
+        /// The client.
+        client: u64,
+        /// The call.
+        parking: Box<Parking>,
+    },
+    /// The plugins' commands are others now.
+    PluginsChanged,
     /// End a client's wait, unless it has just been served.
     EndWait {
         /// The client.

@@ -118,6 +118,14 @@ impl Post {
         }
     }
 
+    /// Lets a parked call go on.
+    pub(crate) fn wake(&self, waiter: &Waiter, key: &[u8]) {
+        if let Some(mailbox) = self.mailboxes.get(waiter.home as usize) {
+            let (client, order) = (waiter.client, waiter.order);
+            mailbox.send(Message::Wake { client, order, key: key.into() });
+        }
+    }
+
     /// Ends a client's wait. Whether it waited.
     pub(crate) fn unblock(&self, client: u64, ending: Ending) -> bool {
         let Some(card) = self.clients.get(client) else { return false };

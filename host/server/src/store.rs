@@ -21,6 +21,7 @@ use reef_engine::batch::Plan;
 use reef_engine::clock::Millis;
 use reef_engine::command::Command;
 use reef_engine::effects::Effects;
+use reef_engine::error::Error;
 use reef_engine::gates::{Conditions, Pause};
 use reef_engine::grants::Grants;
 use reef_engine::host::Host;
@@ -31,12 +32,14 @@ use reef_engine::session::Session;
 use reef_engine::settings::{Rules, Settings};
 use reef_engine::step::{self, Admission, Answer, Cx};
 use reef_engine::tenancy::{Quota, UsedUp};
+use reef_engine::triggers::{Origin, Trigger, Triggers};
 use reef_engine::waiters::Waiter;
 use reef_resp::{Argv, Writer};
 
 use crate::clock::now_ms;
 use crate::copying::Copies;
 use crate::huge_pages::HugePages;
+use crate::mailbox::Message;
 use crate::memory::{Ledger, Room};
 use crate::pause::PauseClock;
 use crate::post::Post;
@@ -263,6 +266,11 @@ impl Store {
         self.keep_ledger(&self.rules());
     }
 
+    /// Changes the rules for steps to come.
+    pub(crate) fn change_rules(&self, change: impl Fn(&Rules) -> Rules) {
+        self.rules.rcu(|rules| change(rules));
+    }
+
     /// The command table of the moment.
     pub fn registry(&self) -> arc_swap::Guard<Arc<Registry>> {
         self.registry.load()
@@ -272,13 +280,10 @@ impl Store {
     pub fn moment(&self, now: Millis, conditions: impl FnOnce() -> Conditions) -> Moment {
         // Before the conditions: what changes while they are looked at is noticed then.
         let era = self.era();
-        Moment {
-            rules: self.rules.load_full(),
-            registry: self.registry.load_full(),
-            conditions: conditions(),
-            now,
-            era,
-        }
+        let (rules, registry) = (self.rules.load_full(), self.registry.load_full());
+        let mut conditions = conditions();
+        conditions.triggers_behind |= rules.triggers().are_full();
+        Moment { rules, registry, conditions, now, era }
     }
 
     /// Makes room for a command of this moment, if need be.
@@ -433,7 +438,7 @@ impl Store {
             (0, _) | (_, None) => step(Shards::None),
             (1, Some(index)) => {
                 let mut shard = self.shards[index].0.lock();
-                let reach = shard.waiters.reach();
+                let reach = shard.reach();
                 if set.covers(reach) {
                     let result = step(Shards::One(&mut shard));
                     if self.ledger.is_kept() {
@@ -446,6 +451,11 @@ impl Store {
             }
             _ => self.with_several(set, step),
         }
+    }
+
+    /// The clock of a shard's changes.
+    pub(crate) fn clock_of(&self, index: usize) -> u64 {
+        self.shards[index].0.lock().clock()
     }
 
     /// Takes all shards, until what is given is dropped.
@@ -491,6 +501,9 @@ impl Store {
 
     /// Takes a waiter out of all queues. Whether it still waited: if not, its reply is on its way.
     pub(crate) fn end_wait(&self, waiter: &Waiter) -> bool {
+        if waiter.park().is_some() {
+            return self.end_parked(waiter);
+        }
         let rules = self.rules.load();
         self.with_shards(waiter.shards, |shards| {
             let mut journal = Journal::new();
@@ -562,6 +575,7 @@ impl Store {
         });
     }
 
+    /// Runs something with these shards held, and settles it.
     pub(crate) fn run_planned<R>(
         &self,
         caller: &Caller,
@@ -601,7 +615,7 @@ thread_local! {
     /// Where effects are gathered; kept so that a command allocates nothing for them.
     static EFFECTS: RefCell<Effects> = RefCell::new(Effects::default());
     /// The plan of the batch at hand; kept so that a batch allocates nothing for it.
-    static PLAN: RefCell<Plan> = RefCell::new(Plan::new());
+    pub(crate) static PLAN: RefCell<Plan> = RefCell::new(Plan::new());
 }
 
 impl Backend for Store {
@@ -640,6 +654,9 @@ impl Backend for Store {
             if !self.make_room(&rules, now_ms()).is_there && plan.may_use_memory() {
                 return Err(StepError::OutOfMemory);
             }
+            if plan.may_write() && rules.triggers().are_full() {
+                return Err(StepError::ReadOnly(Error::TRIGGERS_BEHIND.to_string()));
+            }
             let mut journal = Journal::undoable();
             self.run_planned(caller, &mut journal, plan.shards, replies, |cx| {
                 // With the shards held: until now it may have been otherwise.
@@ -653,7 +670,34 @@ impl Backend for Store {
 
     fn set_plugin_commands(&self, commands: Vec<Arc<Command>>) -> Result<(), String> {
         self.registry.store(Arc::new(Registry::with_plugins(&commands)?));
+        if let Some(post) = self.post.get() {
+            // Parked calls of commands that are gone end.
+            post.broadcast(|| Message::PluginsChanged);
+        }
         Ok(())
+    }
+
+    fn set_triggers(&self, triggers: Vec<Trigger>) {
+        self.change_triggers(Triggers::new(triggers));
+    }
+
+    fn databases(&self) -> u32 {
+        self.rules().settings.databases
+    }
+
+    fn may_trigger(&self) -> bool {
+        !self.is_replica()
+    }
+
+    fn apply_effects(
+        &self,
+        origin: &Origin,
+        caller: &Caller,
+        grants: &Grants,
+        batch: &Batch<'_>,
+        acknowledgement: &[Vec<Vec<u8>>],
+    ) -> Result<Outcome, StepError> {
+        self.apply_event(origin, caller, grants, batch, acknowledgement)
     }
 
     fn tell_copies(&self, notice: &[u8]) {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use reef_engine::acl::{Account, Directory, Policy};
-use reef_engine::backend::{CallStatus, Caller, Completion, Extension, PluginCommand};
+use reef_engine::backend::{CallStatus, Called, Caller, Completion, Extension, PluginCommand};
 use reef_engine::client_info::{ClientFilter, ClientInfo, ClientKind};
 use reef_engine::clock::Millis;
 use reef_engine::effects::Effects;
@@ -16,6 +16,7 @@ use reef_engine::gates::Pause;
 use reef_engine::host::{DataFigures, Host, Reload, Saving, Shutdown, Users};
 use reef_engine::keyspace::{Database, Keyspace};
 use reef_engine::latencies::Latencies;
+use reef_engine::parking::Parking;
 use reef_engine::pubsub::{Send, Subscriptions};
 use reef_engine::push::{Push, Receivers};
 use reef_engine::registry::{CommandRef, Registry};
@@ -30,6 +31,7 @@ use reef_resp::{Argv, Writer};
 use crate::clients::Card;
 use crate::clock::{now_ms, now_us};
 use crate::mailbox::Message;
+use crate::parking::PluginCall;
 use crate::post::Post;
 use crate::replication::Relayed;
 use crate::server::Shared;
@@ -63,6 +65,8 @@ pub(crate) struct WorkerHost<'a> {
     pub(crate) became_copier: bool,
     /// Until when the client waits for copies, if not for ever.
     pub(crate) waits_until: Option<Instant>,
+    /// A call of the client's that is to be parked.
+    pub(crate) parking: Option<Parking>,
 }
 
 impl<'a> WorkerHost<'a> {
@@ -87,6 +91,7 @@ impl<'a> WorkerHost<'a> {
             told_self: false,
             became_copier: false,
             waits_until: None,
+            parking: None,
         }
     }
 
@@ -142,7 +147,8 @@ const NO_PLUGINS: &str = "ERR this server was built without plugins";
 impl Host for WorkerHost<'_> {
     fn call_plugin(
         &mut self,
-        command: PluginCommand,
+        command: &CommandRef,
+        plugin: PluginCommand,
         caller: &Caller,
         argv: Argv<'_>,
         reply: &mut Writer,
@@ -151,8 +157,19 @@ impl Host for WorkerHost<'_> {
             reply.error(NO_PLUGINS);
             return CallStatus::Done;
         };
-        let mut later = || Self::completion(self.shared, self.client);
-        extension.call(command, caller, argv, reply, &mut later)
+        let call = PluginCall::new((self.shared, self.store()), command, argv, self.client);
+        match call.run(&**extension, plugin, None, caller, reply) {
+            Called::Done => CallStatus::Done,
+            Called::Later => CallStatus::Later,
+            Called::Parked(park) => {
+                self.parking = Some(call.parking(*park));
+                CallStatus::Later
+            }
+        }
+    }
+
+    fn wake(&mut self, waiter: &Waiter, key: &[u8]) {
+        self.shared.post.wake(waiter, key);
     }
 
     fn administer_plugins(&mut self, argv: Argv<'_>, reply: &mut Writer) -> CallStatus {
@@ -517,6 +534,7 @@ pub struct BatchHost<'a> {
 impl Host for BatchHost<'_> {
     fn call_plugin(
         &mut self,
+        _: &CommandRef,
         _: PluginCommand,
         _: &Caller,
         _: Argv<'_>,
@@ -572,6 +590,12 @@ impl Host for BatchHost<'_> {
     fn deliver(&mut self, waiter: &Waiter, reply: Vec<u8>) {
         if let Some(post) = self.post {
             post.deliver(waiter, reply);
+        }
+    }
+
+    fn wake(&mut self, waiter: &Waiter, key: &[u8]) {
+        if let Some(post) = self.post {
+            post.wake(waiter, key);
         }
     }
 

@@ -69,7 +69,7 @@ impl<'a> Tally<'a> {
         connection: &Connection,
     ) {
         let error = reply.starts_with(b"-").then_some(reply);
-        if let Some(Waiting { waiter, took, .. }) = waited {
+        if let Some(Waiting { waiter, took: Some(took), .. }) = waited {
             let (id, argv) = (waiter.command.id(), waiter.argv.as_argv());
             self.count(Some(id), argv, took, error, connection);
         } else if let Some(error) = error {

@@ -26,7 +26,8 @@ impl Worker {
             self.deadlines.insert((at, waiter.client));
         }
         *connection.card.waiter.lock() = Some(waiter.clone());
-        connection.waiter = Some(Box::new(Waiting { waiter, deadline, took }));
+        let (took, ending) = (Some(took), None);
+        connection.waiter = Some(Box::new(Waiting { waiter, deadline, took, ending }));
     }
 
     /// Lets a connection wait whose tenant has used up its commands: refusing takes time, too, and that
@@ -67,7 +68,9 @@ impl Worker {
                 self.end_rest(place, moment);
                 continue;
             }
-            self.end_wait(client, Ending::TimedOut, moment);
+            if !self.time_out_call(client, moment) {
+                self.end_wait(client, Ending::TimedOut, moment);
+            }
         }
     }
 
@@ -81,13 +84,22 @@ impl Worker {
             }
             return;
         };
+        if waiting.waiter.park().is_some() {
+            return self.end_parked(client, ending, moment);
+        }
         if connection.card.store(&self.shared).end_wait(&waiting.waiter) {
             let farewell = waiting.waiter.farewell(ending);
             self.bid_farewell(client, ending, &farewell, moment);
         }
     }
 
-    fn bid_farewell(&mut self, client: u64, ending: Ending, farewell: &[u8], moment: &Moment) {
+    pub(crate) fn bid_farewell(
+        &mut self,
+        client: u64,
+        ending: Ending,
+        farewell: &[u8],
+        moment: &Moment,
+    ) {
         let place = self.places.get(&client).filter(|_| ending == Ending::Demoted);
         if let Some(connection) = place.and_then(|place| self.connections.get_mut(*place)) {
             // It asked a primary, and shall look for one.
@@ -105,9 +117,9 @@ impl Worker {
         let connection = &mut self.connections[place];
         let waited = connection.forget_wait(&mut self.deadlines);
         if let Some(waiting) = &waited
-            && waiting.waiter.shards.len() > 1
+            && (waiting.waiter.shards.len() > 1 || waiting.waiter.park().is_some())
         {
-            // Who served it held only some of its queues.
+            // Who served it held only some of its queues; a parked call nobody else has ended.
             connection.card.store(&self.shared).end_wait(&waiting.waiter);
         }
         let tally = Tally::of(&self.shared, &self.statistics, self.latency_tracking);

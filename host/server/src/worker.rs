@@ -423,6 +423,11 @@ impl Worker {
             match message {
                 Message::Adopt(newcomer) => self.adopt(*newcomer),
                 Message::Reply { client, bytes } => self.late_reply(client, &bytes, moment),
+                Message::Wake { client, order, key } => {
+                    self.wake(client, order, &key, moment);
+                }
+                Message::Park { client, parking } => self.park(client, *parking, moment),
+                Message::PluginsChanged => self.end_orphans(moment),
                 Message::EndWait { client, ending } => self.end_wait(client, ending, moment),
                 Message::Close(client) => {
                     if let Some(place) = self.places.get(&client) {

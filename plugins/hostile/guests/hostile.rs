@@ -298,6 +298,8 @@ pub static PLUGIN: Plugin = Plugin {
     summary: "Tries to harm its host.",
     commands: COMMANDS,
     wants: &["GET", "SET", "SADD", "INCR", "LLEN", "RPUSH", "~*"],
+    triggers: &[],
+    reaction: None,
 };
 
 /// As [`Plugin::call_from_host`], but forged replies go out as they are.

@@ -1,11 +1,13 @@
-//! Guests that misbehave, one way each, for the tests of the runtime, and one that behaves and does
-//! nothing, for benchmarks. They live in `guests/`, each a component of its own.
+//! Guests that misbehave, one way each, for the tests of the runtime, and some
+//! that behave: one that does nothing, for benchmarks, and one that waits. They live in `guests/`, each a component of its own.
 //!
 //! Nothing here is meant to be shipped.
 
 /// The guests, in the order of the manifest.
 pub const GUESTS: &[&str] = &[
     "noop",
+    "queue",
+    "listener",
     "hostile",
     "describe_loops",
     "describe_errors",

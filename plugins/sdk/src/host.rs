@@ -18,6 +18,10 @@ pub trait Host {
     /// Milliseconds since 1970. It does not move while the call runs.
     fn now_ms(&mut self) -> u64;
 
+    /// Milliseconds since 1970 when the client called: [`Host::now_ms`] of the first call, also in
+    /// those that follow when it has parked. Deadlines count from here.
+    fn invoked_ms(&mut self) -> u64;
+
     /// 64 random bits.
     fn random(&mut self) -> u64;
 

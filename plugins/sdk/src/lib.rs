@@ -65,6 +65,18 @@ pub mod bindings {
     });
 }
 mod command;
+/// The same of what a plugin exports that has triggers.
+#[doc(hidden)]
+pub mod trigger_bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "triggered",
+        pub_export_macro: true,
+        export_macro_name: "export_triggers",
+        default_bindings_module: "reef_sdk::trigger_bindings",
+        runtime_path: "reef_sdk::border",
+    });
+}
 mod cursor;
 mod error;
 #[cfg(not(target_arch = "wasm32"))]
@@ -74,6 +86,7 @@ mod from_reply;
 mod host;
 mod plugin;
 mod to_reply;
+mod trigger;
 
 pub use answer::{Answer, Park, Reply};
 pub use argument::{Argument, Joined};
@@ -87,6 +100,7 @@ pub use from_reply::FromReply;
 pub use host::{Attempt, Host, RETRY_ROUNDS_MAX, transact};
 pub use plugin::{Component, Plugin};
 pub use to_reply::ToReply;
+pub use trigger::{Event, Reaction, Trigger};
 
 pub use bindings::reef::plugin::context::{Budget, Client, Level};
 pub use bindings::reef::plugin::engine::{Error as EngineError, Outcome, View};

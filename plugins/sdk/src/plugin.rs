@@ -5,7 +5,8 @@ use crate::bindings::reef::plugin::context::{self, Budget, Client, Level};
 use crate::bindings::reef::plugin::engine::{self, Outcome, View};
 use crate::bindings::reef::plugin::types::{CommandError, ItemsResult};
 use crate::{
-    Answer, Arguments, Batch, Call, Cause, Command, EngineError, Error, Host, Query, Result,
+    Answer, Arguments, Batch, Call, Cause, Command, EngineError, Error, Host, Query, Reaction,
+    Result, Trigger,
 };
 
 /// What a plugin is, has and wants.
@@ -21,6 +22,10 @@ pub struct Plugin {
     pub commands: &'static [Command],
     /// Commands it runs (`SET`, `JSON.*`) and key patterns it touches (`~tx:*`).
     pub wants: &'static [&'static str],
+    /// What it wants to hear of.
+    pub triggers: &'static [Trigger],
+    /// What it makes of it.
+    pub reaction: Option<Reaction>,
 }
 
 impl Plugin {
@@ -89,6 +94,10 @@ impl Host for Component {
         context::now()
     }
 
+    fn invoked_ms(&mut self) -> u64 {
+        context::invoked_at()
+    }
+
     fn random(&mut self) -> u64 {
         context::random()
     }
@@ -118,7 +127,9 @@ impl Host for Component {
     }
 }
 
-/// Makes the crate a plugin: declares `pub static PLUGIN` and, in wasm, the component's exports.
+/// Makes the crate a plugin: declares `pub static PLUGIN` and, in wasm, the component's exports. A
+/// plugin that wants to hear of what happens to keys says so in two more fields, `triggers` (a table of
+/// [`Trigger`]) and `on_event` (a [`Reaction`]).
 #[macro_export]
 macro_rules! export_plugin {
     (
@@ -128,6 +139,47 @@ macro_rules! export_plugin {
         commands: $commands:expr,
         wants: $wants:expr $(,)?
     ) => {
+        $crate::export_plugin!(@ $name, $version, $summary, $commands, $wants, &[], None);
+    };
+    (
+        name: $name:expr,
+        version: $version:expr,
+        summary: $summary:expr,
+        commands: $commands:expr,
+        wants: $wants:expr,
+        triggers: $triggers:expr,
+        on_event: $reaction:expr $(,)?
+    ) => {
+        $crate::export_plugin!(
+            @ $name, $version, $summary, $commands, $wants, $triggers, Some($reaction)
+        );
+
+        #[cfg(target_arch = "wasm32")]
+        mod component_triggers {
+            use $crate::trigger_bindings::exports::reef::plugin::triggers;
+            use $crate::trigger_bindings::reef::plugin::types::CommandError;
+
+            struct Exports;
+
+            impl triggers::Guest for Exports {
+                fn subscribe() -> Result<Vec<triggers::Trigger>, String> {
+                    Ok(super::PLUGIN.subscribe())
+                }
+
+                fn react(event: triggers::Event) -> Result<triggers::Effects, CommandError> {
+                    super::PLUGIN.react_for_host(&event)
+                }
+            }
+
+            $crate::trigger_bindings::export_triggers!(
+                Exports with_types_in $crate::trigger_bindings
+            );
+        }
+    };
+    (
+        @ $name:expr, $version:expr, $summary:expr, $commands:expr, $wants:expr,
+        $triggers:expr, $reaction:expr
+    ) => {
         /// What this plugin is, has and wants.
         pub static PLUGIN: $crate::Plugin = $crate::Plugin {
             name: $name,
@@ -135,6 +187,8 @@ macro_rules! export_plugin {
             summary: $summary,
             commands: $commands,
             wants: $wants,
+            triggers: $triggers,
+            reaction: $reaction,
         };
 
         #[cfg(target_arch = "wasm32")]

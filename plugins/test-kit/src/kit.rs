@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use reef_engine::backend::{CallStatus, Completion, Extension};
+use reef_engine::backend::{CallStatus, Called, Completion, Conclusion, Extension, Late};
 use reef_engine::solo::PluginCall;
 use reef_resp::{Argv, OwnedArgv, Protocol, Writer};
 use reef_runtime::{GrantRequest, LoadError, LoadRequest, Options, Plugins, Runtime, Source};
@@ -332,7 +332,22 @@ impl Kit {
     fn call(&self, call: &PluginCall) -> Vec<u8> {
         let PluginCall { command, caller, argv, protocol } = call;
         reply(*protocol, |reply, later| {
-            self.plugins.call(*command, caller, argv.as_argv(), reply, later)
+            let mut conclude = || -> Conclusion {
+                let complete = later();
+                Box::new(move |late| match late {
+                    Late::Reply(bytes) => complete(bytes),
+                    Late::Park(_) => complete(format!("-{PARKED}\r\n").into_bytes()),
+                })
+            };
+            let argv = argv.as_argv();
+            match self.plugins.call(*command, None, caller, argv, reply, &mut conclude) {
+                Called::Done => CallStatus::Done,
+                Called::Later => CallStatus::Later,
+                Called::Parked(_) => {
+                    reply.error(PARKED);
+                    CallStatus::Done
+                }
+            }
         })
     }
 
@@ -352,6 +367,9 @@ impl Kit {
         assert!(loaded.is_ok(), "what the engine wrote can be read: {loaded:?}");
     }
 }
+
+/// What a handler that parks is told here, where nobody waits.
+const PARKED: &str = "PARKED the call would wait, which the test kit does not do";
 
 /// The reply of a runtime, whenever it comes.
 fn reply(

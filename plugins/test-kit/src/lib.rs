@@ -38,8 +38,8 @@
 //! Limits are the real ones, and CPU is counted in real time: an endless loop ends as on a server.
 //! Random numbers of plugins are those of the operating system.
 //!
-//! What it does not do: it has no network, no persistence and no replicas, and delivers no events to
-//! sinks. Plugins are administered with [`Kit::run`], by `PLUGIN ...` as on a server.
+//! What it does not do: it has no network, no persistence and no replicas, lets no call park, and delivers
+//! no events to triggers or sinks. Plugins are administered with [`Kit::run`], by `PLUGIN ...` as on a server.
 
 mod data;
 mod faults;

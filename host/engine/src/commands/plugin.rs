@@ -29,12 +29,12 @@ const fn subcommand(name: &'static str, handler: Handler, arity: Arity) -> Comma
 /// What LOAD and REPLACE have in common.
 macro_rules! options {
     () => {
-        "[GRANT pattern [pattern ...]] [CONFIG key value [key value ...]] [LIMIT what amount [LIMIT what amount ...]]"
+        "[DIGEST digest] [GRANT pattern [pattern ...]] [CONFIG key value [key value ...]] [LIMIT what amount [LIMIT what amount ...]]"
     };
 }
 
-const LOAD_USAGE: &str = concat!("name <path|bytes> [REPLACE] ", options!());
-const REPLACE_USAGE: &str = concat!("name <path|bytes> ", options!());
+const LOAD_USAGE: &str = concat!("name <path|bytes|digest> [REPLACE] ", options!());
+const REPLACE_USAGE: &str = concat!("name <path|bytes|digest> ", options!());
 
 static SUBCOMMANDS: &[Command] = &[
     subcommand("LOAD", administer, -4)
@@ -48,6 +48,14 @@ static SUBCOMMANDS: &[Command] = &[
     subcommand("UNLOAD", administer, 3)
         .usage("name")
         .summary("Removes a plugin and its commands; calls that run come to their end."),
+    subcommand("VERSIONS", administer, 3)
+        .usage("name")
+        .since(SINCE, "O(N) where N is the number of versions")
+        .summary("Returns the version of a plugin that runs, and those that are kept."),
+    subcommand("ROLLBACK", rollback, -3)
+        .usage("name [version]")
+        .since(SINCE, "O(N) where N is the size of the component, unless its code is cached")
+        .summary("Brings a replaced version of a plugin back, with the terms that it had."),
     subcommand("LIST", administer, 2)
         .since(SINCE, "O(N) where N is the number of plugins")
         .summary("Returns the plugins that are loaded."),
@@ -78,6 +86,13 @@ fn administer(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 fn stats(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     if args.left() > 1 {
         return Err(Error::WrongArity("plugin|stats".into()));
+    }
+    administer(cx, args)
+}
+
+fn rollback(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    if args.left() > 2 {
+        return Err(Error::WrongArity("plugin|rollback".into()));
     }
     administer(cx, args)
 }

@@ -91,7 +91,8 @@ impl Keyspace<'_> {
     /// Remembers what happened to a key, if somebody wants to hear of it.
     #[cold]
     pub(super) fn follow(&mut self, event: Event, key: &[u8]) {
-        let is_wanted = self.rules.settings.notify.contains(class_of(event));
+        let is_wanted = self.rules.settings.notify.contains(class_of(event))
+            || self.rules.triggers().want(event, key);
         if is_wanted || self.rules.audience().is_tracking() && is_change(event) {
             let happening = Happening::Event(event, self.database, key.into());
             self.journal.note_happening(happening);
@@ -206,6 +207,9 @@ impl Keyspace<'_> {
                     self.told_of_fields(place, &due.key, due.fields, due.emptied);
                 } else {
                     break;
+                }
+                if self.has_unappended() {
+                    self.append_events();
                 }
                 self.end_unit();
             }

@@ -150,6 +150,22 @@ impl<'a> Keyspace<'a> {
         self.journal.has_happenings()
     }
 
+    /// Whether durable triggers may want something that happened.
+    #[inline]
+    pub(crate) fn has_unappended(&self) -> bool {
+        self.journal.has_unappended() && !self.rules.triggers().is_empty()
+    }
+
+    /// What durable triggers were not asked about.
+    pub(crate) fn take_unappended(&mut self) -> Vec<Happening> {
+        self.journal.take_unappended()
+    }
+
+    /// The trigger that causes the step, if one does.
+    pub(crate) fn origin(&self) -> Option<crate::triggers::Origin> {
+        self.journal.origin.clone()
+    }
+
     /// Takes away what happened and was not told yet.
     pub(crate) fn take_happenings(&mut self) -> Vec<Happening> {
         self.journal.take_happenings()

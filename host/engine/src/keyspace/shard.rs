@@ -39,6 +39,10 @@ pub struct Shard {
     pub waiters: Waiters,
     /// How often the data changed.
     changes: u64,
+    /// The change count of the key that was counted last: no other is above it.
+    clock: u64,
+    /// Shards that every step takes with this one: those of triggers' streams.
+    pub along: ShardSet,
     /// The snapshot that runs.
     pub(super) snapshot: Option<Box<Snapshot>>,
 }
@@ -163,11 +167,24 @@ impl Shard {
         self.versions[hash as usize % VERSION_CELLS]
     }
 
+    /// The shards that a step on this one takes, too: for waiters and triggers.
+    #[inline]
+    pub fn reach(&self) -> ShardSet {
+        self.waiters.reach().union(self.along)
+    }
+
+    /// A mark in the order of all changes from now on: what changes later has a version above it.
+    pub fn clock(&mut self) -> u64 {
+        self.version(0);
+        self.clock
+    }
+
     /// Counts a change of a key, for guards and watches.
     #[inline]
     pub fn bump(&mut self, database: u32, hash: u64, key: &[u8]) {
         if let Some(cell) = self.versions.get_mut(hash as usize % VERSION_CELLS) {
-            *cell += 1;
+            self.clock += 1;
+            *cell = self.clock;
         }
         if !self.watched.is_empty()
             && let Some(watched) = self.watched_mut(database, key)
@@ -178,7 +195,8 @@ impl Shard {
 
     /// Counts a change of every key of a database that exists.
     pub fn bump_database(&mut self, database: u32, hasher: &Hasher) {
-        self.versions.iter_mut().for_each(|cell| *cell += 1);
+        self.clock += 1;
+        self.versions.fill(self.clock);
         let Some(watched) = self.watched.get_mut(&database) else { return };
         let Some(Some(keys)) = self.databases.get(database as usize) else { return };
         for (key, watched) in watched {
@@ -329,11 +347,11 @@ impl Shards<'_> {
     pub fn reach(&self) -> ShardSet {
         match self {
             Self::None => ShardSet::NONE,
-            Self::One(shard) => shard.waiters.reach(),
+            Self::One(shard) => shard.reach(),
             Self::Many(shards) => shards
                 .iter()
                 .flatten()
-                .fold(ShardSet::NONE, |reach, shard| reach.union(shard.waiters.reach())),
+                .fold(ShardSet::NONE, |reach, shard| reach.union(shard.reach())),
         }
     }
 

@@ -13,6 +13,7 @@ use super::slot::Slot;
 use crate::clock::Millis;
 use crate::effects::Effects;
 use crate::notifications::{EXPIRED, Happening};
+use crate::triggers::Origin;
 use crate::types::hash::Removed;
 use crate::types::list::List;
 use crate::waiters::Waiters;
@@ -138,6 +139,10 @@ pub struct Journal {
     ready: Vec<NumberedKey>,
     /// What happened and was not told yet, in order; kept only if somebody may want to hear it.
     happenings: Vec<Happening>,
+    /// How many of them were looked at for durable triggers.
+    looked_at: usize,
+    /// The trigger that causes the step, if one does.
+    pub origin: Option<Origin>,
     /// Keys that changed, and who changed them, for those who hear of whole prefixes.
     broadcasts: Vec<(Box<[u8]>, u64)>,
     undo: Option<Vec<Inverse>>,
@@ -222,6 +227,11 @@ impl Journal {
         }
     }
 
+    /// Forgets that a key changed: who waits for it first knows.
+    pub fn forget_ready(&mut self, key: &NumberedKey) {
+        self.ready.retain(|other| other != key);
+    }
+
     /// Remembers every key of a database for which somebody waits.
     pub fn note_all_ready(&mut self, database: u32, waiters: &Waiters) {
         self.ready.extend(waiters.keys_in(database).map(|key| (database, key.into())));
@@ -240,8 +250,22 @@ impl Journal {
         !self.happenings.is_empty()
     }
 
+    /// Whether something happened that was not looked at for durable triggers.
+    #[inline]
+    pub(crate) fn has_unappended(&self) -> bool {
+        self.looked_at < self.happenings.len()
+    }
+
+    /// What was not looked at for durable triggers.
+    pub(crate) fn take_unappended(&mut self) -> Vec<Happening> {
+        let new = self.happenings.get(self.looked_at..).unwrap_or_default().to_vec();
+        self.looked_at = self.happenings.len();
+        new
+    }
+
     /// Takes away what happened.
     pub(crate) fn take_happenings(&mut self) -> Vec<Happening> {
+        self.looked_at = 0;
         core::mem::take(&mut self.happenings)
     }
 
@@ -262,6 +286,7 @@ impl Journal {
         self.ready.clear();
         let is_lasting = |happening: &Happening| matches!(happening, Happening::Event(EXPIRED, ..));
         self.happenings.retain(is_lasting);
+        self.looked_at = 0;
     }
 
     /// Takes the keys away that changed and that somebody waits for.

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 
 use super::{Keyspace, NumberedKey};
+use crate::parking::Mark;
 use crate::waiters::Waiter;
 
 impl Keyspace<'_> {
@@ -19,8 +20,8 @@ impl Keyspace<'_> {
     /// Ends a wait and takes the waiter out of all queues; its shards are held. Whether it still
     /// waited.
     pub fn end_wait(&mut self, waiter: &Waiter) -> bool {
-        let waited = waiter.claim();
-        waiter.finish();
+        let waited = waiter.park().is_some() || waiter.claim();
+        let waited = waiter.finish() && waited;
         self.remove_waiter(waiter);
         waited
     }
@@ -55,5 +56,44 @@ impl Keyspace<'_> {
     #[inline]
     pub(crate) fn take_ready(&mut self) -> alloc::vec::Vec<NumberedKey> {
         self.journal.take_ready()
+    }
+
+    /// Begins to serve a key: see [`Waiters::begin_round`](crate::waiters::Waiters::begin_round).
+    pub(crate) fn begin_round(&mut self, (database, key): &NumberedKey) -> Option<Option<u64>> {
+        let shard = self.shards.get_mut(self.place(key).shard)?;
+        shard.waiters.begin_round(*database, key)
+    }
+
+    /// Gives a parked call its turn. `again`: the key was written since it began; otherwise it is
+    /// written up to here.
+    pub(crate) fn begin_turn(&mut self, key: &NumberedKey, waiter: &Waiter, again: bool) {
+        if !again {
+            self.journal.forget_ready(key);
+        }
+        let place = self.place(&key.1);
+        if let Some(shard) = self.shards.get_mut(place.shard) {
+            shard.waiters.begin_turn(&key.1, waiter, again);
+        }
+    }
+
+    /// Ends the turns of a parked call; others are served next.
+    pub(crate) fn end_turns(&mut self, waiter: &Waiter) {
+        for key in waiter.keys() {
+            let place = self.place(key);
+            if let Some(shard) = self.shards.get_mut(place.shard)
+                && shard.waiters.end_turn(key, waiter)
+            {
+                self.journal.note_ready(waiter.database, key);
+            }
+        }
+    }
+
+    /// Offers a key to those who wait for it if it was written since a mark was taken.
+    pub(crate) fn serve_if_written(&mut self, key: &[u8], mark: &Mark) {
+        let place = self.place(key);
+        let Some(shard) = self.shards.get_mut(place.shard) else { return };
+        if shard.version(place.hash) > mark.of(place.shard) {
+            self.journal.note_ready(self.database, key);
+        }
     }
 }

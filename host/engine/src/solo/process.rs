@@ -217,6 +217,7 @@ const NO_PLUGINS: &str = "ERR there are no plugins without a server";
 impl Host for ProcessHost<'_> {
     fn call_plugin(
         &mut self,
+        _: &CommandRef,
         command: PluginCommand,
         caller: &Caller,
         argv: Argv<'_>,

@@ -13,8 +13,17 @@ use crate::state::State;
 /// The interface.
 pub(crate) const NAME: &str = "reef:plugin/context@0.1.0";
 /// Its functions.
-pub(crate) const FUNCTIONS: [&str; 8] =
-    ["now", "random", "config", "tenant", "caller", "remaining", "log", "counter-add"];
+pub(crate) const FUNCTIONS: [&str; 9] = [
+    "now",
+    "invoked-at",
+    "random",
+    "config",
+    "tenant",
+    "caller",
+    "remaining",
+    "log",
+    "counter-add",
+];
 
 type Cx<'a> = StoreContextMut<'a, State>;
 
@@ -22,6 +31,7 @@ type Cx<'a> = StoreContextMut<'a, State>;
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     let mut instance = linker.instance(NAME)?;
     instance.func_wrap("now", |mut cx: Cx<'_>, ()| Ok((counted(&mut cx)?.now_ms(),)))?;
+    instance.func_wrap("invoked-at", |mut cx: Cx<'_>, ()| Ok((counted(&mut cx)?.invoked_ms(),)))?;
     instance.func_wrap("random", |mut cx: Cx<'_>, ()| Ok((counted(&mut cx)?.random()?,)))?;
     instance.func_wrap("config", |cx: Cx<'_>, (key,)| config(cx, &key))?;
     instance.func_wrap("tenant", |mut cx: Cx<'_>, ()| {

@@ -14,6 +14,7 @@ use crate::border::{
 };
 use crate::failure::Stopped;
 use crate::state::State;
+use crate::texts;
 
 /// The interface.
 pub(crate) const NAME: &str = "reef:plugin/engine@0.1.0";
@@ -69,6 +70,9 @@ fn apply(mut cx: Cx<'_>, batch: &BatchIn) -> Answer<BatchOutcome> {
         return Ok((Err(error),));
     }
     meter.batch();
+    if cx.data().is_reacting {
+        return Ok((Err(EngineError::Other(texts::REACTION_APPLIES.into())),));
+    }
     let mut scratch = std::mem::take(&mut cx.data_mut().scratch);
     let (writer, _) = scratch.parts();
     let state = cx.data();

@@ -17,8 +17,8 @@ use self::keyspace::Keyspace;
 use crate::bindings::reef::plugin::context::{Budget, Client, Level};
 use crate::bindings::reef::plugin::engine::{OnError, Outcome, View};
 use crate::bindings::reef::plugin::types::{self, CommandError, ItemsParam};
-use crate::{Answer, Arguments, Batch, Cause, EngineError, Error, Host, Plugin, Query, Replies};
-use crate::{Reply, Result};
+use crate::{Answer, Arguments, Batch, Cause, EngineError, Error, Event, Host, Plugin, Query};
+use crate::{Replies, Reply, Result};
 
 /// Runs just before a batch: another client's chance.
 type Interference = Box<dyn FnMut(&mut Server)>;
@@ -33,6 +33,8 @@ pub struct Server {
     interference: Option<Interference>,
     left_alone: bool,
     one_slot: bool,
+    /// When the call that is under way, or parked, was made.
+    invoked_ms: u64,
     /// How often the plugin read.
     pub reads: usize,
     /// How often the plugin applied a batch, the stale ones included.
@@ -99,6 +101,9 @@ impl Server {
         if !plugin.commands[index].accepts(arguments.len()) {
             return Err(Error::wrong_arity(name.as_bytes()));
         }
+        if cause == Cause::Invoked {
+            self.invoked_ms = self.keyspace.now_ms;
+        }
         let lengths: Vec<u32> = arguments.iter().map(|one| one.len() as u32).collect();
         let data = arguments.concat();
         let list = Arguments::new(&lengths, data.as_bytes());
@@ -106,6 +111,17 @@ impl Server {
         let answer = plugin.call(self, index, cause, list);
         self.wants = before;
         answer
+    }
+
+    /// Tells the plugin of an event, as its trigger would, and applies what it makes of it. The error
+    /// is the plugin's or the batch's.
+    pub fn event(&mut self, plugin: &Plugin, name: &str, key: &str) -> Result<()> {
+        let event = Event { name, database: 0, key: key.as_bytes(), depth: 1 };
+        let before = self.wants.replace(plugin.wants);
+        let reacted = plugin.react(self, &event);
+        let applied = reacted.and_then(|batch| self.apply(&batch)?.applied());
+        self.wants = before;
+        applied.map(drop)
     }
 
     /// As [`Server::call`], and renders the reply on one line: `(integer) 1`, `["a", (nil)]`,
@@ -248,6 +264,10 @@ impl Host for Server {
 
     fn now_ms(&mut self) -> u64 {
         self.keyspace.now_ms
+    }
+
+    fn invoked_ms(&mut self) -> u64 {
+        self.invoked_ms
     }
 
     fn random(&mut self) -> u64 {

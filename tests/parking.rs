@@ -60,7 +60,13 @@ fn reply(stream: &mut TcpStream) -> String {
         bytes.push(byte[0]);
         lines += usize::from(byte[0] == b'\n');
     }
-    String::from_utf8(bytes).expect("text").trim_end().rsplit("\r\n").next().expect("a line").to_owned()
+    String::from_utf8(bytes)
+        .expect("text")
+        .trim_end()
+        .rsplit("\r\n")
+        .next()
+        .expect("a line")
+        .to_owned()
 }
 
 fn parked(connection: &mut Connection) -> i64 {

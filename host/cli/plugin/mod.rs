@@ -15,6 +15,7 @@ mod stats;
 mod template;
 mod test;
 mod value;
+mod versions;
 
 use std::io::Write;
 
@@ -102,6 +103,18 @@ enum OperatorCommand {
         /// Its name; all plugins without one.
         name: Option<String>,
     },
+    /// Show the versions that a plugin can be rolled back to.
+    Versions {
+        /// Its name.
+        name: String,
+    },
+    /// Put an earlier version in the place of the one that runs, without a failed call.
+    Rollback {
+        /// Its name.
+        name: String,
+        /// The version, or its digest; the one before without it.
+        version: Option<String>,
+    },
     /// Show what a plugin logged.
     Log {
         /// Its name.
@@ -162,6 +175,12 @@ fn ask(
         OperatorCommand::List => list::run(client, json, out),
         OperatorCommand::Info { name } => info::run(client, &name, json, out),
         OperatorCommand::Stats { name } => stats::run(client, name.as_deref(), json, out),
+        OperatorCommand::Versions { name } => versions::run(client, &name, json, out),
+        OperatorCommand::Rollback { name, version } => {
+            let mut command = redis::cmd("PLUGIN");
+            command.arg("ROLLBACK").arg(&name).arg(version);
+            done(client, Some(command), "rolled back", &name, json, out)
+        }
         OperatorCommand::Log { name, count } => log::run(client, &name, count, json, out),
     }
 }

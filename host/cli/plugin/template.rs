@@ -101,7 +101,8 @@ mod tests {
         for language in [Language::Rust, Language::Python, Language::JavaScript] {
             let files = files("my-counter", language, &Sdk::Vendored);
             for (path, text) in &files {
-                assert!(!text.contains("{{"), "{path}");
+                // Code that the project brings along has braces of its own.
+                assert!(path.starts_with("vendor/") || !text.contains("{{"), "{path}");
                 assert!(
                     !path.ends_with("Cargo.toml") || !text.contains("workspace = true"),
                     "{path}"

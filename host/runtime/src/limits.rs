@@ -84,9 +84,9 @@ pub(crate) const FURTHER_SLICE_TICKS: u64 = 1;
 /// Calls of one plugin that may overstay at the same time.
 pub(crate) const OVERSTAYING_PER_PLUGIN_MAX: u32 = 64;
 /// Calls of one plugin that may wait to begin on the threads of those that overstay ...
-pub(crate) const APART_PER_PLUGIN_MAX: u32 = 1_024;
+pub(crate) const APART_PER_PLUGIN_MAX: u32 = 16_384;
 /// ... and how many bytes the arguments of each may have: longer ones begin on their callers' threads.
-pub(crate) const APART_BYTES_MAX: usize = 64 << 10;
+pub(crate) const APART_BYTES_MAX: usize = 4 << 10;
 /// Calls of one plugin that may be parked at the same time.
 pub(crate) const PARKED_PER_PLUGIN_MAX: u64 = 100_000;
 /// Keys that one call may be parked on.

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::Ordering::{self, Relaxed};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
@@ -349,7 +349,7 @@ impl House {
     pub(crate) fn leaving(&self) -> Vec<(Arc<str>, u32)> {
         let leaving = self.leaving.lock();
         let plugins = leaving.iter().filter_map(Weak::upgrade);
-        let counted = plugins.map(|one| (one.name.clone(), one.overstaying.load(Relaxed)));
+        let counted = plugins.map(|one| (one.name.clone(), one.in_flight()));
         counted.filter(|(_, calls)| *calls > 0).collect()
     }
 

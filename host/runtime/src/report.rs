@@ -116,7 +116,7 @@ pub(crate) fn all_statistics(versions: &[Arc<Version>], reply: &mut Writer) {
 /// `PLUGIN STATS name`: by command, with the plugin's own counters.
 pub(crate) fn statistics(version: &Version, reply: &mut Writer) {
     let plugin = &version.terms.plugin;
-    reply.map(10);
+    reply.map(14);
     field(reply, "name", version.name());
     field(reply, "state", &state(version));
     field(reply, "reason", &reason(version));

@@ -305,23 +305,25 @@ fn text_that_is_not_utf8_reaches_nobody() {
 }
 
 /// A function of this many steps, one after the other.
-fn long_winded(steps: usize) -> String {
+fn long_winded(name: &str, steps: usize) -> String {
     let step = "i32.const 3 i32.add local.tee 0 local.get 0 i32.mul ";
-    format!("(func $long (param i32) (result i32) local.get 0 {})", step.repeat(steps))
+    format!("(func ${name} (param i32) (result i32) local.get 0 {})", step.repeat(steps))
 }
 
 #[test]
 fn code_that_takes_long_to_compile_is_given_up_on_and_stops_nobody() {
-    let timeout = Duration::from_secs(4);
+    let timeout = Duration::from_secs(1);
     let rig = Rig::with(&Options { compile_timeout: timeout, ..Options::default() });
     rig.load("good", &Guest::one("G.OK", "(i32.const 64)"), &[]).unwrap();
+    let names = ["long", "longer", "longest", "endless"];
+    let all: String = names.map(|name| long_winded(name, 600_000)).concat();
     let call = "(drop (call $long (i32.const 1))) (i32.const 64)";
-    let bytes = Guest::one("T.SLOW", call).extra(&long_winded(600_000)).build();
+    let bytes = Guest::one("T.SLOW", call).extra(&all).build();
     let began = Instant::now();
     let error = rig.runtime.load(LoadRequest::new("test", Source::Bytes(bytes))).unwrap_err();
     let took = began.elapsed();
-    assert_eq!(error.to_string(), "ERR compiling took longer than 4 s");
-    assert!((timeout..5 * timeout).contains(&took), "{took:?}");
+    assert_eq!(error.to_string(), "ERR compiling took longer than 1 s");
+    assert!((timeout..20 * timeout).contains(&took), "{took:?}");
     assert_eq!(rig.call(&["G.OK"]), "+OK\r\n", "what is loaded goes on");
     // One that was given up on has its core to itself at most; a busy machine needs some patience.
     let next = || rig.load("next", &Guest::one("N.OK", "(i32.const 64)"), &[]).is_ok();
@@ -331,7 +333,7 @@ fn code_that_takes_long_to_compile_is_given_up_on_and_stops_nobody() {
 #[test]
 fn code_beyond_what_wasm_allows_is_refused_at_once() {
     let rig = Rig::new();
-    let huge = format!("(component (core module {}))", long_winded(1_100_000));
+    let huge = format!("(component (core module {}))", long_winded("long", 1_100_000));
     let huge = wat::parse_str(huge).unwrap();
     let began = Instant::now();
     let error = rig.runtime.load(LoadRequest::new("test", Source::Bytes(huge))).unwrap_err();

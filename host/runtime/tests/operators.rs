@@ -32,7 +32,7 @@ fn a_plugin_is_loaded_from_bytes_or_a_path() {
     std::fs::remove_file(path).unwrap();
 
     let list = rig.admin(&["PLUGIN", "LIST"]);
-    assert!(list.starts_with("*2\r\n*10\r\n$4\r\nname\r\n$5\r\nother\r\n"), "{list}");
+    assert!(list.starts_with("*2\r\n*12\r\n$4\r\nname\r\n$5\r\nother\r\n"), "{list}");
     let info = rig.admin(&["PLUGIN", "INFO", "test"]);
     for part in [
         "grants\r\n*2\r\n$3\r\nset\r\n$4\r\n~t:*\r\n",

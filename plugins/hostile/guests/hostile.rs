@@ -35,7 +35,7 @@ const COMMANDS: &[Command] = &[
     attack("HOSTILE.ABANDON", abandon, "key", "Applies a batch, then traps."),
     attack("HOSTILE.BATCH", giant_batch, "commands bytes", "Applies a batch of this size."),
     attack("HOSTILE.STEAL", steal, "command [argument ...]", "Runs a command it may not run."),
-    attack("HOSTILE.PARK", park_everywhere, "keys", "Parks on this many keys for ever."),
+    attack("HOSTILE.PARK", park_everywhere, "keys", "Parks on this many keys for ever.").blocking(),
     attack("HOSTILE.ERROR", forged_error, "", "Fails with a text that is more than one line."),
     attack("HOSTILE.FORGE", forge, "kind", "Sends columns that do not add up."),
 ];

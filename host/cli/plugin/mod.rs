@@ -113,7 +113,7 @@ enum OperatorCommand {
         /// Its name.
         name: String,
         /// The version, or its digest; the one before without it.
-        version: Option<String>,
+        to: Option<String>,
     },
     /// Show what a plugin logged.
     Log {
@@ -176,9 +176,9 @@ fn ask(
         OperatorCommand::Info { name } => info::run(client, &name, json, out),
         OperatorCommand::Stats { name } => stats::run(client, name.as_deref(), json, out),
         OperatorCommand::Versions { name } => versions::run(client, &name, json, out),
-        OperatorCommand::Rollback { name, version } => {
+        OperatorCommand::Rollback { name, to } => {
             let mut command = redis::cmd("PLUGIN");
-            command.arg("ROLLBACK").arg(&name).arg(version);
+            command.arg("ROLLBACK").arg(&name).arg(to);
             done(client, Some(command), "rolled back", &name, json, out)
         }
         OperatorCommand::Log { name, count } => log::run(client, &name, count, json, out),

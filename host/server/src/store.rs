@@ -27,7 +27,7 @@ use reef_engine::grants::Grants;
 use reef_engine::host::Host;
 use reef_engine::keyspace::{self, Journal, Keyspace, Shard, ShardSet, Shards, Wanted};
 use reef_engine::permission::note_denial;
-use reef_engine::registry::Registry;
+use reef_engine::registry::{CommandRef, Registry};
 use reef_engine::session::Session;
 use reef_engine::settings::{Rules, Settings};
 use reef_engine::step::{self, Admission, Answer, Cx};
@@ -105,6 +105,14 @@ pub struct Execution {
     pub may_write: bool,
     /// When its reply comes.
     pub answer: Answer,
+}
+
+impl Execution {
+    /// A command that ran.
+    fn of(command: &CommandRef, answer: Answer) -> Self {
+        let may_write = command.may_write() || command.is_exec();
+        Self { command: Some(command.id()), ran: true, may_write, answer, ..Self::default() }
+    }
 }
 
 impl Store {
@@ -385,14 +393,7 @@ impl Store {
         if rules.propagation().is_on() {
             EFFECTS.set(std::mem::take(&mut journal.effects));
         }
-        let may_write = command.may_write() || command.is_exec();
-        Execution {
-            command: Some(command.id()),
-            ran: true,
-            may_write,
-            answer,
-            ..Default::default()
-        }
+        Execution::of(&command, answer)
     }
 
     /// What stands in the way of a session's next command.

@@ -42,6 +42,8 @@ pub struct Directory {
     accounts: BTreeMap<Box<[u8]>, Arc<Account>>,
     default: Arc<Account>,
     next_serial: u64,
+    /// How often a user was made, changed or deleted.
+    changes: u64,
     policy: Policy,
     log: Log,
 }
@@ -54,6 +56,7 @@ impl Directory {
             accounts: BTreeMap::from([(DEFAULT_USER.into(), default.clone())]),
             default,
             next_serial: 1,
+            changes: 0,
             policy,
             log: Log::default(),
         };
@@ -71,6 +74,11 @@ impl Directory {
     /// Changes what the configuration says.
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
+    }
+
+    /// How often a user was made, changed or deleted so far.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// What was refused.
@@ -147,6 +155,7 @@ impl Directory {
     }
 
     fn enter(&mut self, account: Arc<Account>) {
+        self.changes += 1;
         if account.name() == DEFAULT_USER {
             self.default = account.clone();
         }
@@ -162,6 +171,7 @@ impl Directory {
             return None;
         }
         let account = self.accounts.remove(name)?;
+        self.changes += 1;
         account.outdate();
         Some(account)
     }

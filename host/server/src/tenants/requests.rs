@@ -1,6 +1,7 @@
 //! TENANT, for the operator; and how a connection enters a tenant.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use reef_engine::acl::Account;
 use reef_engine::error::Error;
@@ -141,7 +142,11 @@ impl Shared {
     pub(crate) fn note_tenant_command(&self, tenant: &Tenant, argv: Argv<'_>) {
         let name = argv.get(0);
         if name.eq_ignore_ascii_case(b"ACL") || name.eq_ignore_ascii_case(b"EXEC") {
-            self.tell_users(tenant);
+            // Most transactions change no user.
+            let changes = tenant.store.users.lock().changes();
+            if tenant.told_changes.swap(changes, Ordering::AcqRel) != changes {
+                self.tell_users(tenant);
+            }
         }
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct Tenant {
     /// Its plugins.
     pub(crate) extension: OnceLock<Arc<dyn Extension>>,
     connections: AtomicU64,
+    /// Which changes of its users those who copy the data know of.
+    pub(super) told_changes: AtomicU64,
     /// Its users as they were kept, until the plugins are there whose commands they name.
     pub(super) kept_users: Mutex<Vec<String>>,
 }
@@ -62,6 +64,7 @@ impl Tenant {
             post,
             extension: OnceLock::new(),
             connections: AtomicU64::new(0),
+            told_changes: AtomicU64::new(0),
             kept_users: Mutex::default(),
         };
         let root = shared.extension.get();

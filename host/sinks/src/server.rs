@@ -1,7 +1,7 @@
 //! Where a database server is, and how to speak to it in secret.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -68,24 +68,19 @@ pub(crate) fn client_config(tls: &Tls) -> Result<ClientConfig, String> {
             .with_custom_certificate_verifier(anybody)
             .with_no_client_auth());
     }
-    let ca = if let Tls::Verified { ca } = tls { ca.clone() } else { None };
-    Ok(builder.with_root_certificates(roots(ca)?).with_no_client_auth())
+    let ca = if let Tls::Verified { ca } = tls { ca.as_deref() } else { None };
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(trusted(ca)?);
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-fn roots(ca: Option<PathBuf>) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    let Some(path) = ca else {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        return Ok(roots);
-    };
-    let shown = path.display();
-    let certificates =
-        CertificateDer::pem_file_iter(&path).map_err(|error| format!("{shown}: {error}"))?;
-    for certificate in certificates {
-        let certificate = certificate.map_err(|error| format!("{shown}: {error}"))?;
-        roots.add(certificate).map_err(|error| format!("{shown}: {error}"))?;
-    }
-    if roots.is_empty() { Err(format!("{shown}: no certificate")) } else { Ok(roots) }
+/// Certificates of those who may vouch for a server: of a file, or whom the machine trusts.
+pub(crate) fn trusted(ca: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, String> {
+    let Some(path) = ca else { return Ok(rustls_native_certs::load_native_certs().certs) };
+    let told = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| told(&error))?;
+    let all: Vec<_> = certificates.collect::<Result<_, _>>().map_err(|error| told(&error))?;
+    if all.is_empty() { Err(told(&"no certificate")) } else { Ok(all) }
 }
 
 /// Believes every server to be what it says; its signatures must still be right.

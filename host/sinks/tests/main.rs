@@ -3,6 +3,7 @@
 
 mod carrying;
 mod support;
+mod trouble;
 
 /// Makes each test one for every database.
 macro_rules! on_each_database {

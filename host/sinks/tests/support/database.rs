@@ -208,7 +208,7 @@ impl PostgresServer {
         line.args(["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=100"]);
         line.arg("-c").arg(format!("unix_socket_directories={}", self.folder.path().display()));
         let log = self.folder.path().join("log");
-        let ours = super::peer::folder();
+        let ours = folder();
         let log = if log.exists() { log } else { ours.path().join("log") };
         *running = Some(Running::start(line, &log));
         listening(self.port, &log);
@@ -318,7 +318,7 @@ impl MariaDbServer {
         line.arg(format!("--pid-file={}", at("pid")));
         line.arg(format!("--port={}", self.port));
         line.args(&self.extra);
-        let ours = super::peer::folder();
+        let ours = folder();
         let log = ours.path().join("log");
         *running = Some(Running::start(line, &log));
         listening(self.port, &log);

@@ -47,8 +47,9 @@ pub(crate) fn command(program: &Path) -> Command {
     if !is_root() {
         return Command::new(program);
     }
-    let mut command = Command::new("runuser");
-    command.args(["-u", "nobody", "--"]).arg(program);
+    // It becomes the program, so that a signal to one is a signal to the other.
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"]).arg(program);
     command
 }
 

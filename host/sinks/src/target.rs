@@ -26,6 +26,8 @@ pub struct Owner {
     pub partition: u32,
     /// How many partitions there are.
     pub partitions: u32,
+    /// A name of this run that no other run has: who claims again shows that it is the same.
+    pub holder: String,
 }
 
 /// One connection, held by one thread: every call may block, none longer than a time-out.
@@ -34,9 +36,10 @@ pub trait Target: Send {
     /// that they have the columns that changes will have values for.
     fn prepare(&mut self) -> Result<(), TargetFault>;
 
-    /// Takes the partition from whoever has it: their commits fail from now on. With `held`, only if
-    /// that is still the claim in force, else [`TargetFault::Fenced`].
-    fn claim(&mut self, held: Option<u64>) -> Result<Claim, TargetFault>;
+    /// Takes the partition from whoever has it: their commits fail from now on, and what they have
+    /// under way is over. With `again`, only if this holder's claim is still in force, else
+    /// [`TargetFault::Fenced`].
+    fn claim(&mut self, again: bool) -> Result<Claim, TargetFault>;
 
     /// Commits all of a batch or nothing.
     fn commit(&mut self, batch: &Batch<'_>) -> Outcome;

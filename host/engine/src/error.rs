@@ -745,7 +745,6 @@ impl Error {
     pub const JSON_BAD_NUMBER: Self = Self::Text("bad input number");
     pub const JSON_NOT_A_NUMBER: Self = Self::Text("result is not a number");
     pub const JSON_OVERFLOW: Self = Self::Text("ERR numeric overflow");
-    pub const JSON_DEBUG: Self = Self::Text("ERR unknown subcommand - try `JSON.DEBUG HELP`");
     pub const JSON_PATH_DEPTH: Self = Self::Text("ERR filters of a path nest too deep");
     pub const JSON_PATH_WORK: Self = Self::Text("ERR a path leads to too many places");
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::json_place::{self as place, Place};
 use super::json_reply::{self, Format};
 use crate::args::Args;
-use crate::command::{Command, Flags, Group, command};
+use crate::command::{Command, Flags, Group, command, container};
 use crate::error::Error;
 use crate::keyspec::KeySpec;
 use crate::step::Cx;
@@ -56,14 +56,27 @@ pub(super) static TABLE: &[Command] = &[
         .usage("key [path]")
         .since("1.0.0", "O(N) where N is the size of the values.")
         .summary("Returns the values at a path as replies."),
-    command("JSON.DEBUG", json_debug, -2)
+    container("JSON.DEBUG", DEBUG)
+        .group(Group::Module)
+        .since("1.0.0", "Depends on subcommand.")
+        .summary("A container for commands that tell of how documents are kept."),
+];
+
+static DEBUG: &[Command] = &[
+    command("MEMORY", json_debug_memory, -3)
+        .of("JSON.DEBUG")
         .group(Group::Module)
         .readonly()
-        .flags(Flags::NO_MANDATORY_KEYS)
         .keys(KeySpec::range(2, 2, 1))
-        .usage("subcommand [key [path]]")
+        .usage("key [path]")
         .since("1.0.0", "O(N) where N is the size of the values.")
         .summary("Returns how much memory the values at a path take."),
+    command("HELP", json_debug_help, 2)
+        .of("JSON.DEBUG")
+        .group(Group::Module)
+        .flags(Flags::LOADING.with(Flags::STALE))
+        .since("1.0.0", "O(1)")
+        .summary("Returns helpful text about the different subcommands."),
 ];
 
 fn json_get(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
@@ -288,28 +301,8 @@ fn json_resp(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn json_debug(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
-    match args.one_of(&["MEMORY", "HELP"]) {
-        Some(0) => {
-            if args.is_done() {
-                return Err(Error::WrongArity("json.debug".into()));
-            }
-            debug_memory(cx, Place::take_optional(args)?)
-        }
-        Some(_) => {
-            args.skip_rest();
-            cx.reply.array(HELP.len());
-            HELP.iter().for_each(|line| cx.reply.bulk(line.as_bytes()));
-            Ok(())
-        }
-        None => Err(Error::JSON_DEBUG),
-    }
-}
-
-const HELP: [&str; 2] =
-    ["MEMORY <key> [path] - reports memory usage", "HELP                - this message"];
-
-fn debug_memory(cx: &mut Cx<'_>, at: Place<'_>) -> Result<(), Error> {
+fn json_debug_memory(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let at = Place::take_optional(args)?;
     let is_legacy = place::is_legacy(at.path);
     let Some(document) = place::document(&mut cx.keys, at.key)? else {
         match is_legacy {
@@ -331,3 +324,12 @@ fn debug_memory(cx: &mut Cx<'_>, at: Place<'_>) -> Result<(), Error> {
     found.into_iter().for_each(|value| cx.reply.integer(bytes(value)));
     Ok(())
 }
+
+fn json_debug_help(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
+    cx.reply.array(HELP.len());
+    HELP.iter().for_each(|line| cx.reply.bulk(line.as_bytes()));
+    Ok(())
+}
+
+const HELP: [&str; 2] =
+    ["MEMORY <key> [path] - reports memory usage", "HELP                - this message"];

@@ -62,6 +62,7 @@ const ARRAYS: Subject = Subject {
     is_wanted: |value| matches!(value, Json::Array(_)),
     otherwise: "not an array",
     as_sent: false,
+    is_required: true,
 };
 
 fn length(document: &Document, at: &[usize]) -> usize {
@@ -200,7 +201,8 @@ fn json_arrlen(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 fn json_arrpop(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let key = args.bytes()?;
     let mut format = Format::Texts;
-    if args.left() > 1 && args.keyword("FORMAT") {
+    let has_format = args.left() > 1 && args.keyword("FORMAT");
+    if has_format {
         format = Format::take(args)?;
         if format == Format::Text {
             return Err(Error::JSON_REPLY_FORMAT);
@@ -217,6 +219,7 @@ fn json_arrpop(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     if format != Format::Texts && place::is_legacy(at.path) {
         return Err(Error::JSON_FORMAT_LEGACY);
     }
+    let changes = cx.keys.changes();
     let popped = place::change(cx, at, "json.arrpop", &ARRAYS, unchecked, |document, at| {
         let length = length(document, at);
         let Some(last) = length.checked_sub(1) else { return Ok(None) };
@@ -231,6 +234,10 @@ fn json_arrpop(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         Some(element) if format == Format::Texts => reply.bulk(&write::compact(element)),
         Some(element) => json_reply::say(reply, element, format, &Layout::default()),
     });
+    if has_format && cx.keys.changes() > changes {
+        // A copy need not speak RESP3.
+        cx.rewrite(&[&"JSON.ARRPOP", &at.key, &at.path, &index]);
+    }
     Ok(())
 }
 

@@ -18,7 +18,7 @@ pub(super) static TABLE: &[Command] = &[
         .group(Group::Module)
         .write_denyoom()
         .key()
-        .usage("key path value [NX | XX]")
+        .usage("key path value [NX|XX] [FORMAT <STRING|JSON>]")
         .since("1.0.0", "O(M+N) where M is the size of the value before and N that of the new one.")
         .summary("Sets the values at a path of a document, or the document."),
     command("JSON.MSET", json_mset, -4)
@@ -32,7 +32,7 @@ pub(super) static TABLE: &[Command] = &[
         .group(Group::Module)
         .write_denyoom()
         .key()
-        .usage("key path value")
+        .usage("key path value [FORMAT <STRING|JSON>]")
         .since("2.6.0", "O(M+N) where M is the size of the value before and N that of the new one.")
         .summary("Merges a value into the values at a path: members are set, or removed by null."),
     command("JSON.DEL", json_del, -2)
@@ -245,8 +245,11 @@ fn json_merge(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         }
         (true, _) => {
             let merged = cx.keys.edit::<Document, _>(at.key, "json.merge", |document| {
-                document.touch();
-                merge(document, &at.parse()?, patch)
+                let is_merged = merge(document, &at.parse()?, patch)?;
+                if is_merged {
+                    document.touch();
+                }
+                Ok(is_merged)
             });
             merged?.unwrap_or(false)
         }

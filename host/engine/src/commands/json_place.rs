@@ -96,6 +96,8 @@ pub(super) struct Subject {
     pub(super) otherwise: &'static str,
     /// Whether the path is then shown as it was sent.
     pub(super) as_sent: bool,
+    /// Whether a legacy path that leads to none of them is an error.
+    pub(super) is_required: bool,
 }
 
 /// Changes all values of a kind that a path leads to. `check` may refuse before anything is changed;
@@ -112,7 +114,8 @@ pub(super) fn change<R>(
     let changed = cx.keys.edit::<Document, _>(place.key, event, |document| {
         let path = place.parse()?;
         let found = path.locate(document.root(), subject.is_wanted)?;
-        if path.is_legacy() && !found.iter().any(Option::is_some) {
+        let is_required = path.is_legacy() && subject.is_required;
+        if is_required && !found.iter().any(Option::is_some) {
             let sent = place.sent();
             let shown = if subject.as_sent { &sent } else { &place.shown() };
             return Err(Error::no_json_path_or(shown, subject.otherwise));

@@ -64,18 +64,21 @@ const NUMBERS: Subject = Subject {
     is_wanted: |value| value.as_number().is_some(),
     otherwise: "does not contains a number",
     as_sent: false,
+    is_required: true,
 };
 
 const TEXTS: Subject = Subject {
     is_wanted: |value| value.as_text().is_some(),
     otherwise: "not a string",
     as_sent: false,
+    is_required: true,
 };
 
 const BOOLS: Subject = Subject {
     is_wanted: |value| matches!(value, Json::Bool(_)),
     otherwise: "not a bool",
     as_sent: false,
+    is_required: true,
 };
 
 /// Arithmetic: of integers if there is a result, and of doubles.
@@ -127,7 +130,9 @@ fn calculate(
         // RedisJSON looks at the operand only if there is something to do.
         found.try_for_each(|value| operation.apply(value, operand()?).map(drop))
     };
-    let results = place::change(cx, at, event, &NUMBERS, check, |document, at| {
+    // In RESP3 there is always an array.
+    let subject = Subject { is_required: !cx.reply.is_resp3(), ..NUMBERS };
+    let results = place::change(cx, at, event, &subject, check, |document, at| {
         let value = document.at(at).unwrap_or(&Json::Null);
         let result = operation.apply(value, operand()?)?;
         document.set(at, result.clone())?;

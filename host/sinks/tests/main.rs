@@ -6,6 +6,7 @@
 
 mod carrying;
 mod crashes;
+mod secret;
 mod support;
 mod trouble;
 

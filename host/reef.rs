@@ -86,7 +86,7 @@ impl Reef {
     pub fn start(config: Config) -> Result<Self, StartError> {
         let seed = getrandom::u64().map_err(StartError::Randomness)?;
         let store = Store::new(seed, directives::shards(&config), directives::settings(&config));
-        let runtime = Runtime::new(&runtime_options(&config)).map_err(StartError::Runtime)?;
+        let runtime = Runtime::new(&runtime_options()).map_err(StartError::Runtime)?;
         let plugins = runtime.plugins(store.clone());
         if let Some(error) = runtime.code_cache_error() {
             tracing::warn!("compiled plugins are not kept, so starts take longer: {error}");
@@ -114,10 +114,11 @@ impl Reef {
                 .map_err(|reason| StartError::Tenant { name, reason })?;
         }
         let pipelines = files.iter().map(|file| {
-            let open = || -> Box<dyn Link> {
-                Box::new(LocalLink::new(store.clone(), plugins.clone(), file.redis.db))
+            let (store, plugins, database) = (store.clone(), plugins.clone(), file.redis.db);
+            let open = move || -> Box<dyn Link> {
+                Box::new(LocalLink::new(store.clone(), plugins.clone(), database))
             };
-            write_behind::start(file, &runtime, &open).map_err(StartError::Pipeline)
+            write_behind::start(file, &runtime, Arc::new(open)).map_err(StartError::Pipeline)
         });
         let pipelines = pipelines.collect::<Result<_, _>>()?;
         Ok(Self { pipelines, server, plugins, _folder: folder })
@@ -150,18 +151,18 @@ impl Reef {
     }
 }
 
-fn runtime_options(config: &Config) -> reef_runtime::Options {
+/// How the plugin runtime is set up.
+pub(crate) fn runtime_options() -> reef_runtime::Options {
     let bundled = reef_bundled::all().iter().map(|plugin| (plugin.name, plugin.component));
     reef_runtime::Options {
-        cache_dir: code_cache_dir(config),
+        cache_dir: code_cache_dir(),
         bundled: bundled.collect(),
         ..Default::default()
     }
 }
 
 /// Compiled code is kept where the user's caches are, or beside the data.
-fn code_cache_dir(config: &Config) -> Option<PathBuf> {
-    let _ = config;
+fn code_cache_dir() -> Option<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))?;

@@ -217,7 +217,11 @@ impl Loader {
             }
             "write-behind" => match words.as_slice() {
                 [file] if !file.is_empty() => config.pipelines.push(path(file)),
-                _ => return Err(fail("write-behind needs the path of a pipeline's file".to_owned())),
+                _ => {
+                    return Err(fail(
+                        "write-behind needs the path of a pipeline's file".to_owned(),
+                    ));
+                }
             },
             "rename-command" => config.renames.push(Rename::read(at, &words).map_err(fail)?),
             "user" => {

@@ -33,7 +33,8 @@ fn index(link: &mut dyn Link, file: &PipelineFile) -> Result<(), String> {
     let entity = &file.write_behind.entity;
     let name = wanted.index_name.clone().unwrap_or_else(|| format!("idx:{entity}"));
     let prefix = file.write_behind.capture.clone().unwrap_or_else(|| format!("{entity}:"));
-    let paths: Vec<String> = wanted.fields.iter().map(|field| format!("$.{}", field.name)).collect();
+    let paths: Vec<String> =
+        wanted.fields.iter().map(|field| format!("$.{}", field.name)).collect();
     let head = ["FT.CREATE", &name, "ON", "JSON", "PREFIX", "1", &prefix, "SCHEMA"];
     let mut command: Words<'_> = head.iter().map(|word| word.as_bytes()).collect();
     for (field, path) in wanted.fields.iter().zip(&paths) {

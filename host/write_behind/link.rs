@@ -1,5 +1,7 @@
 //! How a pipeline reaches a keyspace: steps of commands, and replies as one pre-order walk.
 
+use std::sync::Arc;
+
 use reef_resp::Node;
 
 /// One command: its name and arguments.
@@ -32,6 +34,9 @@ pub(crate) trait Link: Send {
     /// Why it is not known.
     fn settle(&mut self) -> Result<(), String>;
 }
+
+/// Opens a way, for each thread its own.
+pub(crate) type Open = Arc<dyn Fn() -> Box<dyn Link> + Send + Sync>;
 
 /// Replies of some commands.
 #[derive(Debug, Default)]

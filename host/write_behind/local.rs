@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use reef_engine::backend::{Backend, Batch, Caller, CommandColumns, Guards, Items, OnError, StepError};
+use reef_engine::backend::{
+    Backend, Batch, Caller, CommandColumns, Guards, Items, OnError, StepError,
+};
 use reef_engine::grants::Grants;
 use reef_resp::{Protocol, Writer};
 use reef_runtime::Plugins;

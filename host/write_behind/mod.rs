@@ -16,6 +16,7 @@
 //! says; nothing is decided by it.
 
 mod beginning;
+mod document;
 pub(crate) mod link;
 mod local;
 mod planner;
@@ -29,10 +30,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reef_runtime::{Limits, Runtime, Sink};
-use reef_sinks::{Destination, MySql, Pipeline, Postgres, Server, Settings, Sqlite, Table, Tls};
+use reef_sinks::{
+    Destination, MySql, Owner, Pipeline, Postgres, Server, Settings, Sqlite, Table, Tls,
+};
 
 use crate::config::pipeline::{Database, DatabaseServer, DatabaseTls, PipelineFile};
-use link::Link;
+use link::Open;
 pub(crate) use local::LocalLink;
 use planner::SandboxedPlanner;
 use stream::EventStream;
@@ -52,7 +55,7 @@ const SINK_BYTES: u64 = 256 << 20;
 pub(crate) fn start(
     file: &PipelineFile,
     runtime: &Runtime,
-    open: &dyn Fn() -> Box<dyn Link>,
+    open: Open,
 ) -> Result<Supervisor, String> {
     let sink = sink(file, runtime)?;
     let tables: Vec<Table> = sink.tables().iter().map(planner::table).collect();
@@ -71,7 +74,25 @@ pub(crate) fn start(
     let pipeline =
         Pipeline::start(settings, tables, Box::new(stream), Box::new(planner), destination)
             .map_err(|error| error.to_string())?;
-    Ok(Supervisor::start(pipeline, open(), file, target))
+    Ok(Supervisor::start(pipeline, open, file, target))
+}
+
+/// How many rows the first table of a pipeline has.
+///
+/// # Errors
+/// Why it cannot be looked at.
+pub(crate) fn count_rows(file: &PipelineFile) -> Result<Option<u64>, String> {
+    let runtime =
+        Runtime::new(&crate::reef::runtime_options()).map_err(|error| error.to_string())?;
+    let tables: Arc<[Table]> = sink(file, &runtime)?.tables().iter().map(planner::table).collect();
+    let owner = Owner {
+        pipeline: file.stream(),
+        partition: 0,
+        partitions: file.write_behind.partitions,
+        holder: "count".into(),
+    };
+    let mut target = destination(file)?.open(&tables, &owner);
+    target.count_rows(0).map_err(|fault| fault.to_string())
 }
 
 /// The sink of a file.
@@ -87,7 +108,8 @@ fn sink(file: &PipelineFile, runtime: &Runtime) -> Result<Arc<Sink>, String> {
     ];
     config.extend(carrying.table.clone().map(|table| ("table".into(), table)));
     if !carrying.columns.is_empty() {
-        let columns = serde_json::to_string(&carrying.columns).map_err(|error| error.to_string())?;
+        let columns =
+            serde_json::to_string(&carrying.columns).map_err(|error| error.to_string())?;
         config.push(("columns".into(), columns));
     }
     config.extend(carrying.sink_config.clone());

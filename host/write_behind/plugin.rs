@@ -14,7 +14,8 @@ pub(crate) fn settings(files: &[PipelineFile]) -> Result<Vec<(String, String)>, 
     let common = common(first);
     for other in &files[1..] {
         let theirs = self::common(other);
-        if let Some(((name, _), _)) = common.iter().zip(&theirs).find(|(ours, their)| ours != their) {
+        if let Some(((name, _), _)) = common.iter().zip(&theirs).find(|(ours, their)| ours != their)
+        {
             return Err(format!("the files of pipelines do not agree on {name}"));
         }
     }

@@ -1,14 +1,17 @@
 //! A keyspace over a connection, which is opened anew when it has broken.
 
+use std::time::Duration;
+
 use redis::{Cmd, Connection, Pipeline, Value};
 use reef_resp::Node;
-use std::time::Duration;
 
 use super::link::{Link, Replies, Words};
 use crate::config::pipeline::RedisServer;
 
-/// How long a connection may take to be there, and a reply.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may take to be there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one reply may take: longer than anybody wants to wait for replicas.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The way to a server's keyspace.
 pub(crate) struct RemoteLink {
@@ -34,9 +37,9 @@ impl RemoteLink {
         let address = redis::ConnectionAddr::Tcp(host.clone(), *port);
         let info = redis::IntoConnectionInfo::into_connection_info(address)?;
         let client = redis::Client::open(info.set_redis_settings(settings))?;
-        let connection = client.get_connection_with_timeout(TIMEOUT)?;
-        connection.set_read_timeout(Some(TIMEOUT))?;
-        connection.set_write_timeout(Some(TIMEOUT))?;
+        let connection = client.get_connection_with_timeout(CONNECT_TIMEOUT)?;
+        connection.set_read_timeout(Some(REPLY_TIMEOUT))?;
+        connection.set_write_timeout(Some(REPLY_TIMEOUT))?;
         Ok(connection)
     }
 
@@ -46,7 +49,10 @@ impl RemoteLink {
             None => self.connect().map_err(|error| told(&error))?,
         };
         let mut pipeline = Pipeline::new();
-        pipeline.atomic().ignore_errors();
+        pipeline.ignore_errors();
+        if commands.len() > 1 {
+            pipeline.atomic();
+        }
         for words in commands {
             let mut command = Cmd::new();
             words.iter().for_each(|word| {

@@ -143,7 +143,10 @@ impl EventStream {
                 b"reason",
                 letter.reason.as_bytes(),
             ];
-            step.push(log_entry(&names.log_fail, &[&fields[..], &[b"event", id.as_bytes()]].concat()));
+            step.push(log_entry(
+                &names.log_fail,
+                &[&fields[..], &[b"event", id.as_bytes()]].concat(),
+            ));
             if let Some(image) = &letter.event.image {
                 fields.extend([b"image".as_slice(), image]);
             }
@@ -182,7 +185,8 @@ impl EventStream {
 
 /// An entry of a log that does not grow for ever.
 fn log_entry<'a>(log: &'a str, fields: &[&'a [u8]]) -> Vec<&'a [u8]> {
-    let mut words = vec![b"XADD".as_slice(), log.as_bytes(), b"MAXLEN", b"~", LOG_ENTRIES_MAX, b"*"];
+    let mut words =
+        vec![b"XADD".as_slice(), log.as_bytes(), b"MAXLEN", b"~", LOG_ENTRIES_MAX, b"*"];
     words.extend(fields);
     words
 }
@@ -253,8 +257,10 @@ impl Source for EventStream {
     fn extent(&mut self, position: StreamId) -> Result<Extent, SourceFault> {
         let stream = self.names.stream.as_bytes();
         let at = position.to_string();
-        let commands =
-            [vec![b"XINFO", b"STREAM", stream], vec![b"XRANGE", stream, at.as_bytes(), at.as_bytes()]];
+        let commands = [
+            vec![b"XINFO".as_slice(), b"STREAM", stream],
+            vec![b"XRANGE".as_slice(), stream, at.as_bytes(), at.as_bytes()],
+        ];
         let replies = self.link.read(&commands).map_err(SourceFault)?;
         let mut walk = replies.walk();
         let mut extent = Extent::default();
@@ -269,7 +275,9 @@ impl Source for EventStream {
             }
             // There is no stream yet.
             Step::Error(text) if text.starts_with(b"ERR no such key") => extent.behind = Some(0),
-            Step::Error(text) => return Err(SourceFault(String::from_utf8_lossy(text).into_owned())),
+            Step::Error(text) => {
+                return Err(SourceFault(String::from_utf8_lossy(text).into_owned()));
+            }
             _ => {}
         }
         Ok(extent)
@@ -290,9 +298,8 @@ impl Source for EventStream {
 /// What XINFO STREAM says; how many entries there are.
 fn stream_facts(walk: &mut Walk<'_>, pairs: usize, extent: &mut Extent) -> u64 {
     let mut length = 0;
-    let id = |text: Option<&[u8]>| -> Option<StreamId> {
-        String::from_utf8_lossy(text?).parse().ok()
-    };
+    let id =
+        |text: Option<&[u8]>| -> Option<StreamId> { String::from_utf8_lossy(text?).parse().ok() };
     for _ in 0..pairs {
         match walk.string().unwrap_or_default() {
             b"length" => length = walk.number().unwrap_or(0),

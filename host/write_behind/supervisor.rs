@@ -12,13 +12,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use reef_sinks::{
-    Destination, Owner, Pipeline, Remedy, Selection, Settled, State, Status, StreamId, Table,
-    TargetFault,
+    Destination, Event, EventKind, Owner, Pipeline, Remedy, Selection, Settled, State, Status,
+    StreamId, Table, TargetFault,
 };
 
-use super::beginning;
-use super::link::Link;
-use crate::config::pipeline::PipelineFile;
+use super::link::{Link, Open};
+use super::{beginning, document};
+use crate::config::pipeline::{Mapping, PipelineFile};
 
 /// How often it is looked whether something has changed or is asked.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -38,6 +38,7 @@ struct Watch {
     pipeline: Arc<Pipeline>,
     stop: Arc<AtomicBool>,
     link: Box<dyn Link>,
+    open: Open,
     file: PipelineFile,
     destination: Arc<dyn Destination>,
     tables: Arc<[Table]>,
@@ -46,7 +47,7 @@ struct Watch {
 impl Supervisor {
     pub(super) fn start(
         pipeline: Pipeline,
-        link: Box<dyn Link>,
+        open: Open,
         file: &PipelineFile,
         (destination, tables): (Arc<dyn Destination>, Arc<[Table]>),
     ) -> Self {
@@ -54,7 +55,8 @@ impl Supervisor {
         let watch = Watch {
             pipeline: Arc::clone(&pipeline),
             stop: Arc::clone(&stop),
-            link,
+            link: open(),
+            open,
             file: file.clone(),
             destination,
             tables,
@@ -71,7 +73,9 @@ impl Supervisor {
     /// Waits until everything that was in the stream is in the database; whether that came to pass.
     pub(crate) fn wait_until_drained(&self, longest: Duration) -> bool {
         self.pipeline.wait_for(longest, |status| {
-            status.state == State::Running && status.lag == 0 && status.position >= status.stream_last
+            status.state == State::Running
+                && status.lag == 0
+                && status.position >= status.stream_last
         })
     }
 }
@@ -150,7 +154,8 @@ impl Watch {
         let Ok(replies) = self.link.write(&[vec![b"LPOP", requests.as_bytes()]]) else {
             return false;
         };
-        let Some(request) = replies.walk().string().map(|text| String::from_utf8_lossy(text).into_owned())
+        let Some(request) =
+            replies.walk().string().map(|text| String::from_utf8_lossy(text).into_owned())
         else {
             return false;
         };
@@ -183,7 +188,7 @@ impl Watch {
                 return "done".into();
             }
             "drop" => Remedy::Drop,
-            "replay" => Remedy::Replay(Box::new(Some)),
+            "replay" => self.replay(),
             _ => return format!("error no request is called '{word}'"),
         };
         let mut total = Settled::default();
@@ -192,9 +197,29 @@ impl Watch {
             total.failed += settled.failed;
         }
         if let Err(reason) = self.forget_dead_letters() {
-            tracing::warn!("write-behind: the copy of the dead letters is not up to date: {reason}");
+            tracing::warn!(
+                "write-behind: the copy of the dead letters is not up to date: {reason}"
+            );
         }
         format!("settled {} failed {}", total.settled, total.failed)
+    }
+
+    /// Dead letters become what their documents are now, so that an old one does not overwrite what
+    /// came later; those of a ledger, and entries that were no events, what they were.
+    fn replay(&self) -> Remedy {
+        let is_ledger = self.file.write_behind.mapping == Mapping::Ledger;
+        let carrying = &self.file.write_behind;
+        let prefix = carrying.capture.clone().unwrap_or_else(|| format!("{}:", carrying.entity));
+        let mut link = (self.open)();
+        Remedy::Replay(Box::new(move |letter| {
+            if is_ledger || letter.event.kind == EventKind::Unknown {
+                return Some(letter.event);
+            }
+            // What cannot be read now stays a dead letter.
+            let image = document::read(&mut *link, &prefix, &letter.event.document).ok()?;
+            let kind = if image.is_some() { EventKind::Update } else { EventKind::Delete };
+            Some(Event { kind, image, ..letter.event })
+        }))
     }
 
     /// Takes those out of the copy in the keyspace that the database has no longer.
@@ -226,7 +251,8 @@ impl Watch {
         let partitions = self.file.write_behind.partitions;
         let mut ids = HashSet::new();
         for partition in 0..partitions {
-            let owner = Owner { pipeline: self.file.stream(), partition, partitions };
+            let holder = "dead-letters".into();
+            let owner = Owner { pipeline: self.file.stream(), partition, partitions, holder };
             let mut target = self.destination.open(&self.tables, &owner);
             target.prepare()?;
             let mut after = StreamId::ZERO;

@@ -1,8 +1,8 @@
 //! The plugins of one tenant, behind [`Extension`].
 
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::sync::atomic::AtomicU32;
+use std::sync::mpsc;
 
 use parking_lot::Mutex;
 use reef_engine::backend::{

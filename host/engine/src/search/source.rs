@@ -1,0 +1,81 @@
+//! Where the values of a document come from: fields of a hash, or paths into a JSON document.
+
+use alloc::vec::Vec;
+
+use super::schema::DocumentType;
+use crate::keyspace::Value;
+use crate::types::hasher::Hasher;
+
+/// Where a value is.
+#[derive(Clone, Debug)]
+pub enum Path {
+    /// In the field of this name.
+    Field,
+}
+
+impl Path {
+    /// Where a value is that is only named.
+    pub fn of_name(_name: &[u8], _kind: DocumentType) -> Self {
+        Self::Field
+    }
+}
+
+/// A value as a document has it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Raw<'a> {
+    /// Text.
+    Text(&'a [u8]),
+    /// A number.
+    Number(f64),
+    /// Something that no field can be found by.
+    Other,
+}
+
+/// A document.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    value: &'a Value,
+    hasher: &'a Hasher,
+}
+
+impl<'a> Source<'a> {
+    /// A key's value as a document of this kind, if it is one.
+    pub fn of(value: &'a Value, kind: DocumentType, hasher: &'a Hasher) -> Option<Self> {
+        let is_one = match (value, kind) {
+            (Value::Hash(hash), DocumentType::Hash) => !hash.is_empty(),
+            _ => false,
+        };
+        is_one.then_some(Self { value, hasher })
+    }
+
+    /// Shows all values that a field has.
+    pub fn each(&self, path: &[u8], source: &Path, show: &mut dyn FnMut(Raw<'_>)) {
+        match (self.value, source) {
+            (Value::Hash(hash), Path::Field) => {
+                if let Some(found) = hash.get(self.hasher, path) {
+                    found.with(|text| show(Raw::Text(text)));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The value of a field as a client sees it.
+    pub fn shown(&self, path: &[u8], source: &Path) -> Option<Vec<u8>> {
+        match (self.value, source) {
+            (Value::Hash(hash), Path::Field) => {
+                hash.get(self.hasher, path).map(|found| found.to_vec())
+            }
+            _ => None,
+        }
+    }
+
+    /// Shows everything that a document holds, as a client sees it.
+    pub fn each_shown(&self, show: &mut dyn FnMut(&[u8], &[u8])) {
+        if let Value::Hash(hash) = self.value {
+            for (field, value) in hash.iter() {
+                field.with(|field| value.with(|value| show(field, value)));
+            }
+        }
+    }
+}

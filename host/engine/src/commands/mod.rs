@@ -40,6 +40,7 @@ mod pubsub;
 mod replication;
 mod scan;
 mod scripting;
+pub(crate) mod search;
 mod server;
 mod set;
 mod slowlog;
@@ -96,6 +97,7 @@ pub static FAMILIES: &[&[Command]] = &[
     pubsub::TABLE,
     transactions::TABLE,
     scripting::TABLE,
+    search::TABLE,
     acl::TABLE,
     config::TABLE,
     info::TABLE,

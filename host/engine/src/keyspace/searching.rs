@@ -5,8 +5,8 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::Keyspace;
-use crate::search::{Catalogue, Indexes, Part, Schema};
+use super::{Keyspace, Slot};
+use crate::search::{Catalogue, Cursors, Indexes, Options, Part, Schema};
 
 /// The database whose keys are indexed.
 pub const INDEXED_DATABASE: u32 = 0;
@@ -54,6 +54,17 @@ impl Keyspace<'_> {
         self.recatalogue(Arc::new(catalogue), &|_| {});
     }
 
+    /// Says what queries go by. That is no change of data.
+    pub fn set_search_options(&mut self, options: Options) {
+        let mut catalogue = self.catalogue().as_ref().clone();
+        catalogue.options = options;
+        let catalogue = Arc::new(catalogue);
+        for shard in self.shards.iter_mut() {
+            let indexes = shard.database_or_new(INDEXED_DATABASE).indexes_or_new();
+            indexes.set_catalogue(catalogue.clone());
+        }
+    }
+
     /// Adds an index. Of the keys that are there it sees none if it `skips` them; few at once; many
     /// bit by bit.
     pub fn add_index(&mut self, schema: Schema, skips: bool) {
@@ -96,7 +107,6 @@ impl Keyspace<'_> {
         if place < catalogue.indexes.len() {
             let schema = catalogue.indexes.remove(place);
             catalogue.aliases.retain(|_, index| *index != schema.name);
-            catalogue.synonyms.remove(&schema.name);
         }
         self.recatalogue(Arc::new(catalogue), &|parts| {
             if place < parts.len() {
@@ -124,6 +134,25 @@ impl Keyspace<'_> {
         }
     }
 
+    /// What is left of aggregations.
+    pub fn cursors(&mut self) -> Option<&mut Cursors> {
+        let shard = self.shards.iter_mut().next()?;
+        Some(&mut shard.database_or_new(INDEXED_DATABASE).indexes_or_new().cursors)
+    }
+
+    /// How many keys the indexed database has.
+    pub fn keys_of_indexed(&self) -> u64 {
+        let parts = self.shards.iter().filter_map(|(_, shard)| shard.database(INDEXED_DATABASE));
+        parts.map(|database| database.len() as u64).sum()
+    }
+
+    /// The slot of a key of a database, unless it has expired.
+    pub fn slot_in(&self, database: u32, key: &[u8]) -> Option<&Slot> {
+        let place = self.place(key);
+        let slot = self.shards.get(place.shard)?.database(database)?.find(place.hash, key)?;
+        self.is_live(slot).then_some(slot)
+    }
+
     /// Removes what is due of the indexed database, so that no search finds it; unless it is to stay,
     /// unseen.
     pub fn shed_indexed(&mut self) {
@@ -139,13 +168,26 @@ impl Keyspace<'_> {
         });
     }
 
+    /// Keys of the indexed database that are due and were left where they are.
+    pub fn due_keys_of_indexed(&self) -> Vec<Box<[u8]>> {
+        self.due_in(INDEXED_DATABASE, usize::MAX, false)
+    }
+
     /// Keys that are due, or hold fields that are.
-    pub fn due_keys(&self, most: usize) -> Vec<Box<[u8]>> {
-        let (hasher, horizon) = (&self.rules.hasher, self.now);
+    fn due_keys(&self, most: usize) -> Vec<Box<[u8]>> {
+        self.due_in(self.database, most, true)
+    }
+
+    fn due_in(&self, number: u32, most: usize, with_fields: bool) -> Vec<Box<[u8]>> {
+        let (hasher, horizon) = (&self.rules.hasher, self.horizon);
         let mut found = Vec::new();
-        for (_, database) in self.parts() {
+        for database in self.shards.iter().filter_map(|(_, shard)| shard.database(number)) {
             let left = most - found.len();
-            database.each_due(horizon, left, hasher, &mut |slot| found.push(slot.key().into()));
+            database.each_due(horizon, left, hasher, &mut |slot| {
+                if with_fields || !slot.is_live(horizon) {
+                    found.push(slot.key().into());
+                }
+            });
         }
         found
     }

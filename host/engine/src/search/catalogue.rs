@@ -11,9 +11,6 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::schema::Schema;
 
-/// Words in their groups: the names of the groups that a word belongs to.
-pub type Synonyms = BTreeMap<Box<[u8]>, BTreeSet<Box<[u8]>>>;
-
 /// Indexes, their other names, dictionaries and options.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
@@ -21,8 +18,6 @@ pub struct Catalogue {
     pub indexes: Vec<Arc<Schema>>,
     /// Other names for indexes.
     pub aliases: BTreeMap<Box<[u8]>, Box<[u8]>>,
-    /// Words in their groups, by index.
-    pub synonyms: BTreeMap<Box<[u8]>, Synonyms>,
     /// Words that spelling is checked by.
     pub dictionaries: BTreeMap<Box<[u8]>, BTreeSet<Box<[u8]>>>,
     /// What queries go by.
@@ -102,11 +97,11 @@ impl Catalogue {
         for (alias, index) in &self.aliases {
             all.push(alloc::vec![word("FT.ALIASADD"), alias.clone(), index.clone()]);
         }
-        for (index, synonyms) in &self.synonyms {
-            for (term, groups) in synonyms {
+        for schema in &self.indexes {
+            for (term, groups) in &schema.synonyms {
                 for group in groups {
-                    let name = word("FT.SYNUPDATE");
-                    let (index, group, skip) = (index.clone(), group.clone(), word("SKIPINITIALSCAN"));
+                    let (name, skip) = (word("FT.SYNUPDATE"), word("SKIPINITIALSCAN"));
+                    let (index, group) = (schema.name.clone(), group.clone());
                     all.push(alloc::vec![name, index, group, skip, term.clone()]);
                 }
             }

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::catalogue::Catalogue;
+use super::cursors::Cursors;
 use super::part::{Desk, Part};
 use crate::keyspace::Value;
 use crate::types::hasher::Hasher;
@@ -15,6 +16,8 @@ pub struct Indexes {
     catalogue: Arc<Catalogue>,
     parts: Vec<Part>,
     desk: Desk,
+    /// What is left of aggregations.
+    pub cursors: Cursors,
     /// Whether what comes was there before: its order is that of the keys.
     pub is_loading: bool,
 }
@@ -42,7 +45,7 @@ impl Indexes {
 
     /// Bytes on the heap, about.
     pub fn heap_bytes(&self) -> usize {
-        self.parts.iter().map(Part::heap_bytes).sum()
+        self.parts.iter().map(Part::heap_bytes).sum::<usize>() + self.cursors.heap_bytes()
     }
 
     /// Whether some part has not seen all keys yet.
@@ -53,7 +56,7 @@ impl Indexes {
     /// A key holds this now.
     #[inline]
     pub fn update(&mut self, hash: u64, key: &[u8], value: Option<&Value>, hasher: &Hasher) {
-        let Self { catalogue, parts, desk, is_loading } = self;
+        let Self { catalogue, parts, desk, is_loading, .. } = self;
         let next = &mut || if *is_loading { 0 } else { catalogue.next_in_order() };
         for part in parts.iter_mut().filter(|part| part.schema().is_about(key)) {
             part.update((hash, key), value, desk, next, hasher);

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use roaring::RoaringBitmap;
 
 use super::document::Document;
-use super::numbers::{Limit, NumericRange};
+use super::numbers::NumericRange;
 use super::part::Part;
 use super::planning::{Closeness, Plan, Step, StepKind};
 use super::query::{ALL_FIELDS, Circle};
@@ -256,12 +256,6 @@ fn are_close(lists: &[Vec<u32>], slop: Option<u32>) -> bool {
         }
         cursors[first] += 1;
     }
-}
-
-/// A range that is one number.
-pub fn only(value: f64) -> NumericRange {
-    let limit = Limit { value, is_exclusive: false };
-    NumericRange { low: limit, high: limit }
 }
 
 #[cfg(test)]

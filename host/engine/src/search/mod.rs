@@ -9,6 +9,7 @@
 //! Nothing here knows RESP: the commands are in `commands/search/`.
 
 pub mod catalogue;
+mod cursors;
 mod dictionary;
 mod document;
 mod drafting;
@@ -31,6 +32,7 @@ pub mod tokens;
 mod value;
 
 pub use catalogue::{Catalogue, Options};
+pub use cursors::{Cursor, Cursors, Rows};
 pub use document::{Document, SortValue};
 pub use indexes::Indexes;
 pub use numbers::{Limit, NumericRange};

@@ -111,6 +111,11 @@ impl Part {
         self.ids.is_empty()
     }
 
+    /// How many numbers were given to documents so far.
+    pub fn numbers_given(&self) -> usize {
+        self.documents.len()
+    }
+
     /// The lengths of all documents together.
     pub fn length_total(&self) -> u64 {
         self.length_total
@@ -426,7 +431,6 @@ impl Noting<'_> {
         let schema = self.part.schema.clone();
         let frequency = (weight as u32).max(1);
         let frequency_of_stem = ((weight * STEM_FACTOR) as u32).max(1);
-        let mut stemmed = Vec::new();
         tokens::each_word(text, &mut |word, _| {
             if schema.stop_words.contain(word) {
                 return;
@@ -434,13 +438,14 @@ impl Noting<'_> {
             *position += 1;
             length = length.saturating_add(frequency);
             self.note(word, *position, field, frequency);
+            for group in schema.synonyms.get(word).into_iter().flatten() {
+                self.note(&tokens::marked(tokens::GROUP_MARK, group), *position, field, frequency);
+            }
             if is_stemmed && word.len() >= stemming::WORD_BYTES_MIN {
                 let stem = stemming::stem(word);
                 if stem != word {
-                    stemmed.clear();
-                    stemmed.push(b'+');
-                    stemmed.extend_from_slice(&stem);
-                    self.note(&stemmed, *position, field, frequency_of_stem);
+                    let stem = tokens::marked(tokens::STEM_MARK, &stem);
+                    self.note(&stem, *position, field, frequency_of_stem);
                 }
             }
         });

@@ -10,7 +10,7 @@ use super::numbers::NumericRange;
 use super::part::Part;
 use super::query::{Circle, Kind, Node, Pattern, Tag, TextFields};
 use super::schema::{FieldType, Schema};
-use super::stemming;
+use super::{stemming, tokens};
 use crate::types::hasher::Hasher;
 
 /// A query made ready.
@@ -127,12 +127,17 @@ impl Planner<'_> {
     /// The other forms in which a word is looked for.
     pub fn other_forms(&self, node: &Node) -> Vec<Vec<u8>> {
         let Kind::Word { text, is_expanded: true } = &node.kind else { return Vec::new() };
-        if !self.is_stemmed || !self.is_stemmed_in(node.fields) || text.len() < 2 {
-            return Vec::new();
+        let groups = self.schema.synonyms.get(text.as_slice()).into_iter().flatten();
+        let mut forms: Vec<_> =
+            groups.map(|group| tokens::marked(tokens::GROUP_MARK, group)).collect();
+        if self.is_stemmed && self.is_stemmed_in(node.fields) && text.len() > 1 {
+            let stem = stemming::stem(text);
+            forms.push(tokens::marked(tokens::STEM_MARK, &stem));
+            if stem != *text {
+                forms.push(stem);
+            }
         }
-        let stem = stemming::stem(text);
-        let marked = [b"+", stem.as_slice()].concat();
-        if stem == *text { alloc::vec![marked] } else { alloc::vec![marked, stem] }
+        forms
     }
 
     /// Whether words are stemmed in one of these fields.
@@ -210,14 +215,12 @@ impl Terms<'_> {
             Kind::Not(node) => StepKind::Not(self.step(node).into()),
             Kind::Optional(node) => StepKind::Optional(self.step(node).into()),
             Kind::Pattern(pattern) => {
-                // A stem is no word that anybody wrote.
-                let words = self.fitting(pattern, None, &|word| !word.starts_with(b"+"));
+                let words = self.fitting(pattern, None, &tokens::is_written);
                 self.any_of(words, None, node.fields)
             }
             Kind::Fuzzy(word, distance) => {
-                let is_close = |other: &[u8]| {
-                    !other.starts_with(b"+") && is_within(word, other, *distance)
-                };
+                let is_close =
+                    |other: &[u8]| tokens::is_written(other) && is_within(word, other, *distance);
                 let words = self.planner.fitting(None, b"", &is_close);
                 self.any_of(words, None, node.fields)
             }
@@ -294,7 +297,7 @@ impl Terms<'_> {
 }
 
 /// Whether so many letters put in, taken out or changed make one word of another.
-fn is_within(word: &[u8], other: &[u8], distance: usize) -> bool {
+pub fn is_within(word: &[u8], other: &[u8], distance: usize) -> bool {
     if word.len().abs_diff(other.len()) > distance {
         return false;
     }

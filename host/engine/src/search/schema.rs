@@ -4,6 +4,7 @@
 //! their place, so fields are only ever added.
 
 use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::expression::Expression;
@@ -16,6 +17,9 @@ pub const FIELDS_MAX: usize = 1024;
 pub const TEXT_FIELDS_MAX: usize = 32;
 /// Most text fields of any index: a set of them is one machine word.
 pub const TEXT_FIELDS_MAX_WIDE: usize = 64;
+
+/// Words that mean the same: the names of the groups that a word belongs to.
+pub type Synonyms = BTreeMap<Box<[u8]>, BTreeSet<Box<[u8]>>>;
 
 /// What kind of keys an index is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +141,8 @@ pub struct Schema {
     pub filter: Option<(Box<[u8]>, Expression)>,
     /// What holds for all documents.
     pub defaults: Defaults,
+    /// What means the same.
+    pub synonyms: Synonyms,
     /// What is not looked for.
     pub stop_words: StopWords,
     /// What is kept.

@@ -9,6 +9,24 @@ use core::ops::Range;
 /// Longest word that is told apart from others, in bytes; what is longer is cut.
 pub const WORD_BYTES_MAX: usize = 512;
 
+/// What a stem begins with, so that it is not taken for a word.
+pub const STEM_MARK: u8 = b'+';
+/// What the name of a group of synonyms begins with.
+pub const GROUP_MARK: u8 = b'~';
+
+/// A word with such a mark.
+pub fn marked(mark: u8, word: &[u8]) -> Vec<u8> {
+    let mut marked = Vec::with_capacity(word.len() + 1);
+    marked.push(mark);
+    marked.extend_from_slice(word);
+    marked
+}
+
+/// Whether somebody wrote this word as it is.
+pub fn is_written(word: &[u8]) -> bool {
+    !matches!(word.first(), Some(&STEM_MARK | &GROUP_MARK))
+}
+
 /// Whether a byte separates words.
 #[inline]
 pub fn is_separator(byte: u8) -> bool {

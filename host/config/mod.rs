@@ -20,6 +20,7 @@ mod glob;
 mod limits;
 mod load;
 mod number;
+pub mod pipeline;
 mod query;
 mod rewrite;
 mod rule;

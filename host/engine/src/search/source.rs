@@ -52,6 +52,7 @@ impl<'a> Source<'a> {
     pub fn of(value: &'a Value, kind: DocumentType, hasher: &'a Hasher) -> Option<Self> {
         let is_one = match (value, kind) {
             (Value::Hash(hash), DocumentType::Hash) => !hash.is_empty(),
+            (Value::Json(_), DocumentType::Json) => true,
             _ => false,
         };
         is_one.then_some(Self { value, hasher })
@@ -65,6 +66,15 @@ impl<'a> Source<'a> {
                     found.with(|text| show(Raw::Text(text)));
                 }
             }
+            (Value::Json(document), Path::Json(path)) => {
+                let found = path.each(document.root(), &mut |value, _| {
+                    show_json(value, true, show);
+                    ControlFlow::Continue(())
+                });
+                if found.is_err() {
+                    show(Raw::Other);
+                }
+            }
             _ => {}
         }
     }
@@ -74,6 +84,13 @@ impl<'a> Source<'a> {
         match (self.value, source) {
             (Value::Hash(hash), Path::Field) => {
                 hash.get(self.hasher, path).map(|found| found.to_vec())
+            }
+            (Value::Json(document), Path::Json(path)) => {
+                let found = path.first(document.root()).ok().flatten()?;
+                Some(match found.as_text() {
+                    Some(text) => text.as_bytes().to_vec(),
+                    None => json::write::compact(found),
+                })
             }
             _ => None,
         }
@@ -87,6 +104,7 @@ impl<'a> Source<'a> {
                     field.with(|field| value.with(|value| show(field, value)));
                 }
             }
+            Value::Json(document) => show(b"$", &json::write::compact(document.root())),
             _ => {}
         }
     }

@@ -28,7 +28,7 @@ pub(super) fn drop_index(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Err
     let documents = if with_documents { keys_of(&cx.keys, place) } else { Vec::new() };
     cx.keys.drop_index(place);
     cx.keys.in_database(INDEXED_DATABASE, |keys| {
-        documents.iter().for_each(|key| drop(keys.unlink(key)));
+        documents.iter().for_each(|key| { keys.unlink(key); });
     });
     cx.reply.ok();
     Ok(())

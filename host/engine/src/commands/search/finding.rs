@@ -96,7 +96,7 @@ impl<'k> Finding<'k> {
             }
             for key in &due {
                 let hash = self.keys.rules.hasher.hash(key);
-                part.id(hash, key).into_iter().for_each(|id| drop(documents.remove(id)));
+                part.id(hash, key).into_iter().for_each(|id| { documents.remove(id); });
             }
             for id in &documents {
                 if patience.is_over() {

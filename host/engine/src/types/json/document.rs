@@ -20,6 +20,15 @@ pub struct Document {
     weight: Weight,
 }
 
+/// A level of an address.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// The member of this name.
+    Name(Text),
+    /// The element at this position.
+    Position(usize),
+}
+
 /// What undoes a change.
 #[derive(Debug)]
 pub enum Change {
@@ -35,6 +44,24 @@ pub enum Change {
     RemoveRange(Location, usize, usize),
     /// These elements stood before and after the others of the array.
     Join(Location, Vec<Json>, Vec<Json>),
+}
+
+impl Change {
+    /// The values that it would put back.
+    pub fn into_values(self) -> impl Iterator<Item = Json> {
+        let (one, elements, front, back) = match self {
+            Self::Put(_, value) | Self::RestoreMember(_, _, _, value) => {
+                (Some(value), Vec::new(), Vec::new(), Vec::new())
+            }
+            Self::RestoreElements(_, elements) => (None, elements, Vec::new(), Vec::new()),
+            Self::Join(_, front, back) => (None, Vec::new(), front, back),
+            Self::RemoveLast(_) | Self::RemoveRange(..) => {
+                (None, Vec::new(), Vec::new(), Vec::new())
+            }
+        };
+        let elements = elements.into_iter().map(|(_, value)| value);
+        one.into_iter().chain(elements).chain(front).chain(back)
+    }
 }
 
 /// A change would nest values deeper than [`DEPTH_MAX`].
@@ -71,6 +98,33 @@ impl Document {
     #[must_use]
     pub fn at(&self, at: &[usize]) -> Option<&Json> {
         at.iter().try_fold(&self.root, |value, position| value.child(*position))
+    }
+
+    /// A location by names where it leads through objects.
+    #[must_use]
+    pub fn address(&self, at: &[usize]) -> Vec<Step> {
+        let mut value = Some(&self.root);
+        let step = |position: &usize| {
+            let named = value.and_then(Json::as_object).and_then(|object| object.at(*position));
+            value = value.and_then(|value| value.child(*position));
+            named.map_or(Step::Position(*position), |(name, _)| Step::Name(name.clone()))
+        };
+        at.iter().map(step).collect()
+    }
+
+    /// Where an address leads now.
+    #[must_use]
+    pub fn resolve(&self, address: &[Step]) -> Option<Location> {
+        let (mut value, mut location) = (&self.root, Vec::with_capacity(address.len()));
+        for step in address {
+            let position = match step {
+                Step::Name(name) => value.as_object()?.position(name.as_bytes())?,
+                Step::Position(position) => value.as_array().map(|_| *position)?,
+            };
+            value = value.child(position)?;
+            location.push(position);
+        }
+        Some(location.into_boxed_slice())
     }
 
     fn at_mut(&mut self, at: &[usize]) -> Option<&mut Json> {

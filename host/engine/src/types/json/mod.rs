@@ -18,7 +18,7 @@ pub mod text;
 pub mod value;
 pub mod write;
 
-pub use document::{Change, Document};
+pub use document::{Change, Document, TooDeep};
 pub use object::Object;
 pub use path::{Location, Path, PathError};
 pub use text::Text;

@@ -129,10 +129,7 @@ impl Json {
     /// The number, if it is one, as a double.
     #[must_use]
     pub fn as_f64(&self) -> Option<f64> {
-        self.as_number().map(|number| match number {
-            Number::Integer(value) => value as f64,
-            Number::Double(value) => value,
-        })
+        self.as_number().map(Number::as_f64)
     }
 
     /// Whether it is an array or an object without anything in it.
@@ -281,6 +278,17 @@ impl Weight {
         let bytes = text.heap_bytes();
         self.bytes += bytes;
         self.parts += if bytes > 0 { 2 } else { 0 };
+    }
+}
+
+impl Number {
+    /// As a double.
+    #[must_use]
+    pub fn as_f64(self) -> f64 {
+        match self {
+            Self::Integer(value) => value as f64,
+            Self::Double(value) => value,
+        }
     }
 }
 

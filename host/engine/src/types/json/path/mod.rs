@@ -227,7 +227,18 @@ impl Path {
         root: &'v Json,
         see: &mut dyn FnMut(&'v Json, &[usize]) -> ControlFlow<()>,
     ) -> Result<(), TooMuch> {
-        Search::new(root, self.numbered).run(&self.selectors, see)
+        self.each_within(VISITS_MAX, root, see)
+    }
+}
+
+impl Path {
+    fn each_within<'v>(
+        &self,
+        visits_max: usize,
+        root: &'v Json,
+        see: &mut dyn FnMut(&'v Json, &[usize]) -> ControlFlow<()>,
+    ) -> Result<(), TooMuch> {
+        Search::new(root, self.numbered, visits_max).run(&self.selectors, see)
     }
 }
 

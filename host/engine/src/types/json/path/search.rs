@@ -48,10 +48,10 @@ pub(super) struct Search<'v> {
 }
 
 impl<'v> Search<'v> {
-    pub(super) fn new(root: &'v Json, numbered: Numbered) -> Self {
+    pub(super) fn new(root: &'v Json, numbered: Numbered, visits_max: usize) -> Self {
         Self {
             root,
-            visits_left: VISITS_MAX,
+            visits_left: visits_max,
             trail: Vec::new(),
             roots: Vec::with_capacity(numbered.roots),
             patterns: Vec::with_capacity(numbered.patterns),

@@ -166,8 +166,8 @@ fn a_long_path_and_a_large_document_need_no_stack_and_no_patience() {
     assert_eq!(Path::parse(long.as_bytes()).unwrap().find(&scalar).unwrap().len(), 1);
     let long = format!("${}", "..[?(@)]".repeat(200_000));
     assert_eq!(Path::parse(long.as_bytes()).unwrap().find(&scalar).unwrap().len(), 1);
-    let wide = Json::array((0..1_000_000).map(Json::Integer).collect());
-    assert_eq!(Path::parse(b"$..*").unwrap().find(&wide).unwrap().len(), 1_000_000);
+    let wide = Json::array((0..200_000).map(Json::Integer).collect());
+    assert_eq!(Path::parse(b"$..*").unwrap().find(&wide).unwrap().len(), 200_000);
     let path = Path::parse(b"$[?(@ > $[10] && @ < $[20])]").unwrap();
     assert_eq!(path.find(&wide).unwrap().len(), 9);
     assert_eq!(Path::parse(b"$[?(@ == $[-1:])]").unwrap().find(&wide).unwrap().len(), 1);
@@ -179,7 +179,8 @@ fn a_long_path_and_a_large_document_need_no_stack_and_no_patience() {
 fn a_path_of_a_few_bytes_cannot_look_for_ever() {
     let deep = parse(&format!("{}{}", "[".repeat(120), "]".repeat(120))).unwrap();
     let path = Path::parse(b"$..*..*..*..*..*..*").unwrap();
-    assert_eq!(path.each(&deep, &mut |_, _| ControlFlow::Continue(())), Err(TooMuch));
+    let ended = path.each_within(1_000_000, &deep, &mut |_, _| ControlFlow::Continue(()));
+    assert_eq!(ended, Err(TooMuch));
     // Two are found soon, which is all that a filter wants to know.
     assert!(found("$[?(@..*..*..*..*..*..* == 1)]", "[[[[[[[[[[1]]]]]]]]]]").starts_with('['));
     let texts = Json::array(vec![Json::text(b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"); 2_000]);

@@ -342,8 +342,9 @@ impl Database {
             self.table.find(hash, is_it).into_iter().for_each(&mut *show);
         }
         for (at, hash) in due(&self.field_expires) {
-            let is_it =
-                |slot: &Slot| slot.next_field_expiry() == Some(at) && hasher.hash(slot.key()) == hash;
+            let is_it = |slot: &Slot| {
+                slot.next_field_expiry() == Some(at) && hasher.hash(slot.key()) == hash
+            };
             self.table.find(hash, is_it).into_iter().for_each(&mut *show);
         }
     }

@@ -37,7 +37,7 @@ pub use database::Database;
 pub use digest::Digest;
 pub use edit::{Edit, ListEnd, StreamInverse};
 pub use eviction::{Candidate, Policy, Pool};
-pub use searching::INDEXED_DATABASE;
+pub use searching::{INDEX_FIELD, INDEXED_DATABASE, index_fields, restore_index};
 pub use shard::{Counters, SHARDS_MAX, Shard, ShardSet, Shards, slot_of};
 pub use slot::{Description, Slot, TextKind, allocated};
 pub use snapshot::Piece;

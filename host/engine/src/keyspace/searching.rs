@@ -5,14 +5,70 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Keyspace, Slot};
+use reef_resp::{Decoder, Limits, Progress};
+
+use super::{Journal, Keyspace, Shard, Shards, Slot};
+use crate::args::Args;
+use crate::clock::Millis;
+use crate::error::Error;
 use crate::search::{Catalogue, Cursors, Indexes, Options, Part, Schema};
+use crate::settings::Rules;
 
 /// The database whose keys are indexed.
 pub const INDEXED_DATABASE: u32 = 0;
 
 /// With no more keys than this, an index is complete when the command that makes it is done.
 const SCANNED_AT_ONCE_MAX: usize = 5_000;
+
+/// The name of the fields of a file's header that say which indexes there are: commands, in RESP.
+pub const INDEX_FIELD: &str = "reef-index";
+
+/// The commands that lead to the indexes that a shard, like all others of its engine, has parts of.
+pub fn index_fields(shard: &Shard) -> Vec<Vec<u8>> {
+    let indexes = shard.database(INDEXED_DATABASE).and_then(super::Database::indexes);
+    let commands = indexes.map(|indexes| indexes.catalogue().commands()).unwrap_or_default();
+    commands.iter().map(|words| command_text(words)).collect()
+}
+
+fn command_text(words: &[Box<[u8]>]) -> Vec<u8> {
+    let mut text = alloc::format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        text.extend_from_slice(alloc::format!("${}\r\n", word.len()).as_bytes());
+        text.extend_from_slice(word);
+        text.extend_from_slice(b"\r\n");
+    }
+    text
+}
+
+/// Runs such a command on all shards of an engine, before their keys come.
+pub fn restore_index(shards: Shards<'_>, rules: &Rules, field: &[u8]) -> Result<(), Error> {
+    let limits = Limits { bulk_bytes_max: i64::MAX, authenticated: true };
+    let mut decoder = Decoder::new();
+    match decoder.decode(field, &limits) {
+        Ok(Progress::Command { used }) if used == field.len() => {}
+        _ => return Err(Error::Syntax),
+    }
+    let mut journal = Journal::new();
+    let mut keys = Keyspace::new(shards, rules, Millis::default(), INDEXED_DATABASE, &mut journal);
+    let mut args = Args::new(decoder.argv(field), 1);
+    crate::commands::search::restore(&mut keys, &mut args)
+}
+
+impl Shard {
+    /// Lets indexes that have not seen all keys see about so many more. Whether some have still not.
+    pub fn index_more(&mut self, budget: usize, rules: &Rules) -> bool {
+        if let Some(database) = self.database_mut(INDEXED_DATABASE) {
+            database.index_more(budget, &rules.hasher);
+        }
+        self.is_indexing()
+    }
+
+    /// Whether some index has not seen all keys.
+    pub fn is_indexing(&self) -> bool {
+        let indexes = self.database(INDEXED_DATABASE).and_then(super::Database::indexes);
+        indexes.is_some_and(Indexes::is_scanning)
+    }
+}
 
 impl Keyspace<'_> {
     /// The indexes' parts of all shards that are held.

@@ -188,7 +188,8 @@ mod tests {
                 words.check(&hasher);
                 let all = words.iter().map(|(text, set)| (text.to_vec(), set.to_set()));
                 let known = model.iter();
-                let known = known.map(|(t, s)| (t.clone().into_bytes(), s.iter().copied().collect()));
+                let known =
+                    known.map(|(t, s)| (t.clone().into_bytes(), s.iter().copied().collect()));
                 assert!(all.eq(known));
                 let ones: Vec<_> = words.with_prefix(b"w1").collect();
                 let known = model.keys().filter(|text| text.starts_with("w1"));

@@ -231,7 +231,8 @@ impl<'t> Parser<'t> {
     }
 
     fn name(&mut self) -> &'t [u8] {
-        let is_letter = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_' || **byte >= 128;
+        let is_letter =
+            |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_' || **byte >= 128;
         let len = self.rest().iter().take_while(is_letter).count();
         let name = self.rest().get(..len).unwrap_or_default();
         self.at += len;

@@ -26,7 +26,8 @@ pub struct Patience<'a> {
 impl<'a> Patience<'a> {
     /// From now on for so long; 0: for ever.
     pub fn new(now_us: &'a dyn Fn() -> u64, timeout_ms: u64) -> Self {
-        let until_us = (timeout_ms > 0).then(|| now_us().saturating_add(timeout_ms.saturating_mul(1000)));
+        let until_us =
+            (timeout_ms > 0).then(|| now_us().saturating_add(timeout_ms.saturating_mul(1000)));
         Self { now_us, until_us, is_over: Cell::new(false), asked: Cell::new(0) }
     }
 
@@ -201,7 +202,9 @@ impl Matching<'_> {
     fn close_to(&self, field: usize, circle: &Circle) -> RoaringBitmap {
         let mut found = RoaringBitmap::new();
         let centre = Position::new(circle.longitude, circle.latitude);
-        let (Some(numbers), Some(centre)) = (self.part.numbers(field), centre) else { return found };
+        let (Some(numbers), Some(centre)) = (self.part.numbers(field), centre) else {
+            return found;
+        };
         let form = Form::Circle { radius: circle.radius };
         let shape = Shape { centre, form, unit_m: circle.unit_m };
         for cell in shape.cells() {

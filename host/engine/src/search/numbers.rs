@@ -130,7 +130,11 @@ mod tests {
                     .filter(|(_, value)| range.contains(*value))
                     .map(|(document, _)| document)
                     .collect();
-                assert_eq!(numbers.within(&range).iter().collect::<Vec<_>>(), expected, "{range:?}");
+                assert_eq!(
+                    numbers.within(&range).iter().collect::<Vec<_>>(),
+                    expected,
+                    "{range:?}"
+                );
             }
         }
         assert_eq!(numbers.len(), values.len());

@@ -67,8 +67,23 @@ struct Parser<'a> {
 fn is_sign(byte: u8) -> bool {
     matches!(
         byte,
-        b'(' | b')' | b'{' | b'}' | b'[' | b']' | b'|' | b'-' | b'~' | b'*' | b'%' | b'"' | b'\''
-            | b'@' | b':' | b';' | b'$' | b'\\'
+        b'(' | b')'
+            | b'{'
+            | b'}'
+            | b'['
+            | b']'
+            | b'|'
+            | b'-'
+            | b'~'
+            | b'*'
+            | b'%'
+            | b'"'
+            | b'\''
+            | b'@'
+            | b':'
+            | b';'
+            | b'$'
+            | b'\\'
     )
 }
 
@@ -135,7 +150,9 @@ impl<'a> Parser<'a> {
     fn alternatives(&mut self) -> Result<Node, String> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
-            return Err("Parser stack overflow. Try moving nested parentheses more to the left".into());
+            return Err(
+                "Parser stack overflow. Try moving nested parentheses more to the left".into()
+            );
         }
         let node = if self.is_new() { self.alternatives_new() } else { self.alternatives_old() };
         self.depth -= 1;
@@ -191,7 +208,8 @@ impl<'a> Parser<'a> {
                 break;
             }
             let inner = Box::new(node);
-            node = self.count(if sign == b'-' { Kind::Not(inner) } else { Kind::Optional(inner) })?;
+            node =
+                self.count(if sign == b'-' { Kind::Not(inner) } else { Kind::Optional(inner) })?;
         }
         Ok(node)
     }
@@ -685,9 +703,8 @@ impl<'a> Parser<'a> {
         let is_parameter = self.is_new() && self.take(b"$");
         let name = self.name();
         let name = if is_parameter { self.parameter(name)? } else { name.to_vec() };
-        unit_m(&name).ok_or_else(|| {
-            format!("Invalid GeoFilter unit: {}", String::from_utf8_lossy(&name))
-        })
+        unit_m(&name)
+            .ok_or_else(|| format!("Invalid GeoFilter unit: {}", String::from_utf8_lossy(&name)))
     }
 
     /// A number, an infinity or a parameter.
@@ -707,9 +724,8 @@ impl<'a> Parser<'a> {
             });
             return value.map(|value| sign * value);
         }
-        let is_part = |byte: &&u8| {
-            byte.is_ascii_alphanumeric() || matches!(**byte, b'.' | b'-' | b'+')
-        };
+        let is_part =
+            |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(**byte, b'.' | b'-' | b'+');
         let len = rest.iter().take_while(is_part).count();
         self.at += len;
         parse_number(rest.get(..len).unwrap_or_default()).ok_or_else(|| {

@@ -193,8 +193,12 @@ impl Part {
             self.take_back(id, hasher);
         }
         let id = known.or_else(|| self.free.pop()).unwrap_or(self.documents.len() as u32);
-        let document =
-            Document { sequence, fingerprint, hash, ..self.take_in(id, key, numbers, desk, hasher) };
+        let document = Document {
+            sequence,
+            fingerprint,
+            hash,
+            ..self.take_in(id, key, numbers, desk, hasher)
+        };
         if known.is_none() {
             let documents = &self.documents;
             let hash_of = |id: &u32| {
@@ -366,7 +370,12 @@ impl Part {
             let id = other.id(document.hash, &document.key);
             let same = id.and_then(|id| other.document(id)).expect("the same documents");
             let facts = |document: &Document| {
-                (document.fingerprint, document.length, document.frequency_max, document.sorts.clone())
+                (
+                    document.fingerprint,
+                    document.length,
+                    document.frequency_max,
+                    document.sorts.clone(),
+                )
             };
             assert_eq!(facts(document), facts(same), "what is known of a document");
         }
@@ -380,7 +389,11 @@ impl Part {
         let (mut bytes, mut length, mut postings, mut numbers) = (0, 0, 0, 0);
         for id in &self.live {
             let document = self.document(id).expect("a live document is there");
-            assert_eq!(self.id(hasher.hash(&document.key), &document.key), Some(id), "found by key");
+            assert_eq!(
+                self.id(hasher.hash(&document.key), &document.key),
+                Some(id),
+                "found by key"
+            );
             bytes += document.heap_bytes() + DOCUMENT_BYTES;
             length += u64::from(document.length);
             postings += document.terms.len() as u64;
@@ -459,10 +472,7 @@ impl Noting<'_> {
 }
 
 /// The words of a document with their positions.
-fn gather_terms(
-    occurrences: &mut [Occurrence],
-    keeps_positions: bool,
-) -> (Vec<Term>, Vec<u8>) {
+fn gather_terms(occurrences: &mut [Occurrence], keeps_positions: bool) -> (Vec<Term>, Vec<u8>) {
     occurrences.sort_unstable_by_key(|one| (one.word, one.position));
     let (mut terms, mut positions) = (Vec::new(), Vec::new());
     for same in occurrences.chunk_by(|one, next| one.word == next.word) {

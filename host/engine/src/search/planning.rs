@@ -347,7 +347,11 @@ mod tests {
             for b in words {
                 for most in 0..4 {
                     let expected = naive(a.as_bytes(), b.as_bytes()) <= most;
-                    assert_eq!(is_within(a.as_bytes(), b.as_bytes(), most), expected, "{a} {b} {most}");
+                    assert_eq!(
+                        is_within(a.as_bytes(), b.as_bytes(), most),
+                        expected,
+                        "{a} {b} {most}"
+                    );
                 }
             }
         }

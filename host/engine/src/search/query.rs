@@ -348,7 +348,11 @@ mod tests {
             ("*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaac", false),
         ];
         for (pattern, word, expected) in cases {
-            assert_eq!(matches_wildcard(pattern.as_bytes(), word.as_bytes()), expected, "{pattern}");
+            assert_eq!(
+                matches_wildcard(pattern.as_bytes(), word.as_bytes()),
+                expected,
+                "{pattern}"
+            );
         }
     }
 

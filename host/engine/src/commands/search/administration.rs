@@ -27,8 +27,13 @@ pub(super) fn drop_index(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Err
     let place = cx.keys.catalogue().resolve(name).ok_or(Error::UNKNOWN_INDEX_NAME)?;
     let documents = if with_documents { keys_of(&cx.keys, place) } else { Vec::new() };
     cx.keys.drop_index(place);
+    // A copy may not have indexed the same documents yet.
+    cx.rewrite(&[&"FT.DROPINDEX", &name]);
+    cx.rewrite_each(&[&"UNLINK"], &documents);
     cx.keys.in_database(INDEXED_DATABASE, |keys| {
-        documents.iter().for_each(|key| { keys.unlink(key); });
+        documents.iter().for_each(|key| {
+            keys.unlink(key);
+        });
     });
     cx.reply.ok();
     Ok(())
@@ -180,8 +185,10 @@ pub(super) fn delete_document(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<()
     let place = place(&cx.keys, name)?;
     let hash = cx.keys.rules.hasher.hash(key);
     let is_document = cx.keys.parts_of_index(place).iter().any(|part| part.id(hash, key).is_some());
-    let removed =
-        is_document && cx.keys.in_database(INDEXED_DATABASE, |keys| keys.remove(key));
+    let removed = is_document && cx.keys.in_database(INDEXED_DATABASE, |keys| keys.remove(key));
+    if removed {
+        cx.rewrite(&[&"DEL", &key]);
+    }
     cx.reply.integer(i64::from(removed));
     Ok(())
 }
@@ -256,7 +263,9 @@ fn say_options(cx: &mut Cx<'_>, name: &[u8], with_help: bool) {
 fn option_text(options: &Options, name: &str) -> Vec<u8> {
     let value = match name {
         "TIMEOUT" => options.timeout_ms,
-        "ON_TIMEOUT" => return if options.fails_late { b"fail".to_vec() } else { b"return".to_vec() },
+        "ON_TIMEOUT" => {
+            return if options.fails_late { b"fail".to_vec() } else { b"return".to_vec() };
+        }
         "DEFAULT_DIALECT" => options.dialect.into(),
         "MAXSEARCHRESULTS" => options.results_max,
         "MAXAGGREGATERESULTS" => options.rows_max,

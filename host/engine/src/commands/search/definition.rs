@@ -8,8 +8,8 @@ use crate::error::Error;
 use crate::keyspace::{INDEXED_DATABASE, Keyspace};
 use crate::search::expression::Expression;
 use crate::search::schema::{
-    Defaults, DocumentType, FIELDS_MAX, Field, FieldType, Keeping, TEXT_FIELDS_MAX,
-    TEXT_FIELDS_MAX_WIDE, Synonyms, is_language,
+    Defaults, DocumentType, FIELDS_MAX, Field, FieldType, Keeping, Synonyms, TEXT_FIELDS_MAX,
+    TEXT_FIELDS_MAX_WIDE, is_language,
 };
 use crate::search::{Path, Schema, StopWords, tokens};
 use crate::types::number;

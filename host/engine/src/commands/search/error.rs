@@ -23,9 +23,8 @@ impl Error {
         Self::Text("TEMPORARY is not supported: an index exists until it is dropped");
     pub const NO_PHONETIC: Self = Self::Text("PHONETIC is not supported");
     pub const NO_ABSENCE: Self = Self::Text("INDEXEMPTY and INDEXMISSING are not supported");
-    pub const BAD_SEPARATOR: Self = Self::Text(
-        "Tag separator must be a single character. Got `SEPARATOR` with another value",
-    );
+    pub const BAD_SEPARATOR: Self =
+        Self::Text("Tag separator must be a single character. Got `SEPARATOR` with another value");
     pub const NO_LANGUAGE: Self = Self::Text("Invalid language");
     pub const NO_QUERY_LANGUAGE: Self = Self::Text("No such language");
     pub const BAD_SCORE: Self = Self::Text("Invalid score");
@@ -52,8 +51,7 @@ impl Error {
     pub const NO_CURSOR: Self = Self::Text("Cursor does not exist");
     pub const TOO_MANY_CURSORS: Self = Self::Text("Too many cursors are open");
     pub const BAD_AGGREGATION: Self = Self::Text("Bad arguments for this step");
-    pub const SEARCH_OR_AGGREGATE: Self =
-        Self::Text("No `SEARCH` or `AGGREGATE` provided");
+    pub const SEARCH_OR_AGGREGATE: Self = Self::Text("No `SEARCH` or `AGGREGATE` provided");
     pub const NO_QUERY: Self = Self::Text("The QUERY keyword is expected");
 }
 
@@ -77,7 +75,9 @@ impl Error {
 
     /// An option's arguments are not what they should be.
     pub fn bad_arguments(option: &str) -> Self {
-        Self::Owned(format!("Bad arguments for {option}: Could not convert argument to expected type"))
+        Self::Owned(format!(
+            "Bad arguments for {option}: Could not convert argument to expected type"
+        ))
     }
 
     /// Two fields of one name.

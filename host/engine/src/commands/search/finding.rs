@@ -53,7 +53,8 @@ impl<'k> Finding<'k> {
     ) -> Result<Self, Error> {
         let place = place(keys, name)?;
         let catalogue = keys.catalogue();
-        let schema = catalogue.indexes.get(place).ok_or_else(|| Error::no_such_index(name))?.clone();
+        let schema =
+            catalogue.indexes.get(place).ok_or_else(|| Error::no_such_index(name))?.clone();
         let parts = keys.parts_of_index(place);
         let query = read(&schema, request)?;
         let planner = Planner {
@@ -96,7 +97,9 @@ impl<'k> Finding<'k> {
             }
             for key in &due {
                 let hash = self.keys.rules.hasher.hash(key);
-                part.id(hash, key).into_iter().for_each(|id| { documents.remove(id); });
+                part.id(hash, key).into_iter().for_each(|id| {
+                    documents.remove(id);
+                });
             }
             for id in &documents {
                 if patience.is_over() {

@@ -50,9 +50,10 @@ impl<'a> Dressing<'a> {
         };
         let summary = self.summary.filter(|summary| is_of(&summary.fields));
         let highlight = self.highlight.filter(|highlight| is_of(&highlight.fields));
-        let is_text = self.schema.field_or_path(name).is_some_and(|(_, field)| {
-            matches!(field.kind, FieldType::Text { .. })
-        });
+        let is_text = self
+            .schema
+            .field_or_path(name)
+            .is_some_and(|(_, field)| matches!(field.kind, FieldType::Text { .. }));
         if !is_text || summary.is_none() && highlight.is_none() {
             return;
         }
@@ -70,6 +71,9 @@ impl<'a> Dressing<'a> {
     fn found(&self, text: &[u8]) -> Vec<Word> {
         let mut all = Vec::new();
         tokens::each_word(text, &mut |word, range| {
+            if self.schema.stop_words.contain(word) {
+                return;
+            }
             let is_stem = || {
                 let marked = tokens::marked(tokens::STEM_MARK, &stemming::stem(word));
                 self.words.contains(&marked)
@@ -122,6 +126,20 @@ fn mark(
     out.extend_from_slice(text.get(at..part.end).unwrap_or_default());
 }
 
+/// A run of found words that are close to each other.
+struct Fragment {
+    range: Range<usize>,
+    /// How many words lie in it that were not looked for.
+    others: usize,
+    distinct: BTreeSet<Vec<u8>>,
+    last: usize,
+}
+
+/// Found words with more others than this between them are in fragments of their own.
+const DISTANCE_MAX: usize = 8;
+/// How long a word is taken to be, with the blank behind it.
+const WORD_BYTES: usize = 6;
+
 /// The parts of a text around what was found, the best ones in their order.
 fn summarised(
     text: &[u8],
@@ -129,42 +147,96 @@ fn summarised(
     summary: &Summary,
     highlight: Option<&Highlight>,
 ) -> Vec<u8> {
-    let found: Vec<usize> = (0..words.len()).filter(|at| words[*at].is_found).collect();
-    // Words that were found close to each other are in one part.
-    let mut parts: Vec<(usize, usize, usize)> = Vec::new();
-    for at in found {
-        match parts.last_mut() {
-            Some((first, last, count)) if at - *first < summary.words => {
-                *last = at;
-                *count += 1;
-            }
-            _ => parts.push((at, at, 1)),
-        }
+    let fragments = fragments(text, words);
+    if fragments.is_empty() {
+        let bytes = WORD_BYTES.saturating_mul(summary.words).saturating_mul(summary.fragments);
+        return head(text, bytes.saturating_add(WORD_BYTES));
     }
-    let mut best: Vec<usize> = (0..parts.len()).collect();
-    best.sort_by_key(|at| core::cmp::Reverse(parts[*at].2));
+    let mut best: Vec<usize> = (0..fragments.len()).collect();
+    best.sort_by_key(|at| core::cmp::Reverse(fragments.get(*at).map(|one| one.distinct.len())));
     best.truncate(summary.fragments);
     best.sort_unstable();
     let mut out = Vec::new();
-    if best.is_empty() {
-        let end = words.get(summary.words.saturating_sub(1)).map_or(text.len(), |w| w.range.end);
-        out.extend_from_slice(text.get(..end).unwrap_or_default());
-        out.extend_from_slice(&summary.separator);
-        return out;
-    }
-    for at in best {
-        let (first, last, _) = parts[at];
-        let around = summary.words.saturating_sub(last + 1 - first);
-        let from = first.saturating_sub(around / 2);
-        let to = (last + around - (first - from)).min(words.len() - 1);
-        let start = if from == 0 { leading(text) } else { words[from].range.start };
-        mark(text, start..words[to].range.end, words, highlight, &mut out);
+    for (at, place) in best.iter().enumerate() {
+        let Some(fragment) = fragments.get(*place) else { continue };
+        let other = |at: Option<usize>| at.and_then(|at| fragments.get(*best.get(at)?));
+        let from = other(at.checked_sub(1)).map_or(0, |before| before.range.end);
+        let to = other(Some(at + 1)).map_or(text.len(), |behind| behind.range.start);
+        let part = around(text, fragment, from..to, summary.words);
+        let mut marked = Vec::new();
+        mark(text, part, words, highlight, &mut marked);
+        push_without_doubled_blanks(&marked, &mut out);
         out.extend_from_slice(&summary.separator);
     }
     out
 }
 
-/// How many blanks a text begins with.
-fn leading(text: &[u8]) -> usize {
-    text.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
+fn fragments(text: &[u8], words: &[Word]) -> Vec<Fragment> {
+    let mut all: Vec<Fragment> = Vec::new();
+    for (at, word) in words.iter().enumerate().filter(|(_, word)| word.is_found) {
+        let found = text.get(word.range.clone()).unwrap_or_default().to_ascii_lowercase();
+        match all.last_mut() {
+            Some(last) if at - last.last <= DISTANCE_MAX => {
+                last.others += at - last.last - 1;
+                last.range.end = word.range.end;
+                last.last = at;
+                last.distinct.insert(found);
+            }
+            _ => {
+                let distinct = BTreeSet::from([found]);
+                all.push(Fragment { range: word.range.clone(), others: 0, distinct, last: at });
+            }
+        }
+    }
+    all
+}
+
+/// A fragment with some of the text around it, from word to word.
+fn around(text: &[u8], fragment: &Fragment, limits: Range<usize>, words: usize) -> Range<usize> {
+    let Range { start, end } = fragment.range;
+    if words <= fragment.others {
+        return start..end;
+    }
+    let bytes = ((words - fragment.others) / 2).saturating_mul(WORD_BYTES);
+    let is_separator = |at: usize| text.get(at).is_some_and(|byte| tokens::is_separator(*byte));
+    let mut from = start.saturating_sub(bytes).max(limits.start);
+    while from < start && !is_separator(from) {
+        from += 1;
+    }
+    while from < start && is_separator(from) {
+        from += 1;
+    }
+    // The last byte that still belongs to it.
+    let mut last = end.saturating_add(bytes).min(limits.end.saturating_sub(1));
+    while last > end && !is_separator(last) {
+        last -= 1;
+    }
+    while last > end && is_separator(last) {
+        last -= 1;
+    }
+    from..(last + 1).clamp(end, text.len())
+}
+
+/// About so many bytes of a text's beginning, up to the end of a word.
+fn head(text: &[u8], bytes: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    push_without_doubled_blanks(text.get(..bytes).unwrap_or(text), &mut out);
+    while out.len() > 1 && !out.last().is_some_and(|byte| tokens::is_separator(*byte)) {
+        out.pop();
+    }
+    while out.last().is_some_and(u8::is_ascii_whitespace) {
+        out.pop();
+    }
+    out
+}
+
+fn push_without_doubled_blanks(text: &[u8], out: &mut Vec<u8>) {
+    let mut was_blank = false;
+    for byte in text {
+        let is_blank = byte.is_ascii_whitespace();
+        if !(is_blank && was_blank) {
+            out.push(if is_blank { b' ' } else { *byte });
+        }
+        was_blank = is_blank;
+    }
 }

@@ -140,7 +140,11 @@ impl Lookup for Named<'_> {
 
 impl<'a> Table<'a> {
     /// A row for each document that was found.
-    pub(super) fn new(finding: &'a Finding<'a>, patience: &'a Patience<'a>, hits: Vec<Hit>) -> Self {
+    pub(super) fn new(
+        finding: &'a Finding<'a>,
+        patience: &'a Patience<'a>,
+        hits: Vec<Hit>,
+    ) -> Self {
         let rows = hits.into_iter().map(|hit| Row { values: Vec::new(), hit: Some(hit) });
         Self { finding, patience, columns: Vec::new(), rows: rows.collect() }
     }
@@ -250,8 +254,7 @@ impl<'a> Table<'a> {
             }
             let (path, source) = match field {
                 Some((place, field)) => {
-                    if !is_asked_for
-                        && let Some(SortValue::Text(text)) = document.sorts.get(place)
+                    if !is_asked_for && let Some(SortValue::Text(text)) = document.sorts.get(place)
                     {
                         put(row, at, Value::Text(text.clone()));
                         continue;
@@ -265,7 +268,8 @@ impl<'a> Table<'a> {
                 }
                 None => (path, &other),
             };
-            let shown = finding.source(document).and_then(|source_of| source_of.shown(path, source));
+            let shown =
+                finding.source(document).and_then(|source_of| source_of.shown(path, source));
             put(row, at, shown.map_or(Value::Null, |text| Value::Text(text.into())));
         }
     }

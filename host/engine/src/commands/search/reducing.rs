@@ -167,9 +167,7 @@ impl Reducer {
             ReducerKind::Min => Value::Number(sum.extreme.unwrap_or(f64::INFINITY)),
             ReducerKind::Max => Value::Number(sum.extreme.unwrap_or(f64::NEG_INFINITY)),
             ReducerKind::Deviation if sum.count < 2 => Value::Number(0.0),
-            ReducerKind::Deviation => {
-                Value::Number(libm::sqrt(sum.total / (sum.count - 1) as f64))
-            }
+            ReducerKind::Deviation => Value::Number(libm::sqrt(sum.total / (sum.count - 1) as f64)),
             ReducerKind::Quantile(share) => {
                 sum.numbers.sort_unstable_by(f64::total_cmp);
                 let rank = libm::ceil(share * sum.numbers.len() as f64) as usize;

@@ -138,8 +138,7 @@ impl Request {
             }
             10 => {
                 let name = args.bytes()?;
-                self.scorer =
-                    Scorer::of_name(name).ok_or_else(|| Error::no_such_scorer(name))?;
+                self.scorer = Scorer::of_name(name).ok_or_else(|| Error::no_such_scorer(name))?;
             }
             // Words are always looked for in all their forms.
             11 => drop(args.bytes()?),
@@ -189,9 +188,7 @@ fn limit(args: &mut Args<'_>) -> Result<Limit, Error> {
 }
 
 fn circle(args: &mut Args<'_>) -> Result<Circle, Error> {
-    let mut next = || {
-        parse_number(args.bytes()?).ok_or_else(|| Error::bad_arguments("GEOFILTER"))
-    };
+    let mut next = || parse_number(args.bytes()?).ok_or_else(|| Error::bad_arguments("GEOFILTER"));
     let (longitude, latitude, radius) = (next()?, next()?, next()?);
     let unit_m = unit_m(args.bytes()?).ok_or_else(|| Error::bad_arguments("GEOFILTER"))?;
     Ok(Circle { longitude, latitude, radius, unit_m })
@@ -268,7 +265,9 @@ impl Wanted {
 pub(super) fn page(args: &mut Args<'_>, most: u64) -> Result<(usize, usize), Error> {
     let mut next = || {
         let value = number::parse_i64(args.bytes().map_err(|_| Error::BAD_LIMIT)?);
-        value.and_then(|value| usize::try_from(value).ok()).ok_or_else(|| Error::bad_arguments("LIMIT"))
+        value
+            .and_then(|value| usize::try_from(value).ok())
+            .ok_or_else(|| Error::bad_arguments("LIMIT"))
     };
     let (offset, count) = (next()?, next()?);
     if count == 0 && offset != 0 {

@@ -61,8 +61,7 @@ fn run(cx: &mut Cx<'_>, name: &[u8], query: &[u8], args: &mut Args<'_>) -> Resul
 /// The field that results are sorted by, and whether downwards.
 fn sorted_by(finding: &Finding<'_>, wanted: &Wanted) -> Result<Option<(usize, bool)>, Error> {
     let Some((name, is_descending)) = &wanted.sort_by else { return Ok(None) };
-    let (place, _) =
-        finding.schema.field_or_path(name).ok_or_else(|| Error::no_property(name))?;
+    let (place, _) = finding.schema.field_or_path(name).ok_or_else(|| Error::no_property(name))?;
     Ok(Some((place, *is_descending)))
 }
 
@@ -75,13 +74,7 @@ struct Said<'a> {
 }
 
 impl Said<'_> {
-    fn say(
-        &self,
-        reply: &mut reef_resp::Writer,
-        found: &Found,
-        from: usize,
-        keys: &[SortKey<'_>],
-    ) {
+    fn say(&self, reply: &mut reef_resp::Writer, found: &Found, from: usize, keys: &[SortKey<'_>]) {
         let hits = found.hits.get(from..).unwrap_or_default();
         let keys = keys.get(from..).unwrap_or_default();
         if reply.is_resp3() {
@@ -105,12 +98,8 @@ impl Said<'_> {
             return;
         }
         let wanted = self.wanted;
-        let others = [
-            wanted.with_scores,
-            wanted.with_payloads,
-            wanted.with_sort_keys,
-            !wanted.no_content,
-        ];
+        let others =
+            [wanted.with_scores, wanted.with_payloads, wanted.with_sort_keys, !wanted.no_content];
         let each = 1 + others.iter().filter(|other| **other).count();
         reply.array(1 + hits.len() * each);
         reply.integer(self.total as i64);
@@ -144,12 +133,8 @@ impl Said<'_> {
     fn say_hit_as_map(&self, reply: &mut reef_resp::Writer, hit: &Hit, key: Option<&SortKey<'_>>) {
         let Some(document) = self.finding.document(hit) else { return };
         let wanted = self.wanted;
-        let others = [
-            wanted.with_scores,
-            wanted.with_payloads,
-            wanted.with_sort_keys,
-            !wanted.no_content,
-        ];
+        let others =
+            [wanted.with_scores, wanted.with_payloads, wanted.with_sort_keys, !wanted.no_content];
         reply.map(2 + others.iter().filter(|other| **other).count());
         reply.bulk(b"id");
         reply.bulk(&document.key);
@@ -309,9 +294,7 @@ fn say_document(cx: &mut Cx<'_>, at: usize, key: &[u8]) {
     let is_document = cx.keys.parts_of_index(at).iter().any(|part| part.id(hash, key).is_some());
     let slot = cx.keys.slot_in(INDEXED_DATABASE, key).filter(|_| is_document);
     let hasher = &cx.keys.rules.hasher;
-    let source = slot.and_then(|slot| {
-        crate::search::Source::of(slot.as_value()?, kind?, hasher)
-    });
+    let source = slot.and_then(|slot| crate::search::Source::of(slot.as_value()?, kind?, hasher));
     let Some(source) = source else { return cx.reply.nil_array() };
     let mut fields = Vec::new();
     source.each_shown(&mut |name, value| fields.push((name.to_vec(), value.to_vec())));

@@ -53,17 +53,15 @@ pub(super) fn spellcheck(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Err
     let total: u64 = parts.iter().map(|part| part.len() as u64).sum();
     let mut misspelled: Vec<(Vec<u8>, Suggestions)> = Vec::new();
     tokens::each_word(query, &mut |word, _| {
-        let is_known = documents.contains_key(word) || included.contains(word);
+        let is_known = documents.contains_key(word);
         let is_told = misspelled.iter().any(|(told, _)| told == word);
         if is_known || is_told || schema.stop_words.contain(word) || excluded.contains(word) {
             return;
         }
-        let is_close = |other: &[u8]| {
-            planning::is_within(word, other, distance) && !excluded.contains(other)
-        };
+        let is_close =
+            |other: &[u8]| planning::is_within(word, other, distance) && !excluded.contains(other);
         let close = documents.iter().filter(|(other, _)| is_close(other));
-        let mut found: Suggestions =
-            close.map(|(other, count)| (other.to_vec(), *count)).collect();
+        let mut found: Suggestions = close.map(|(other, count)| (other.to_vec(), *count)).collect();
         for other in included.iter().filter(|other| is_close(other)) {
             found.entry(other.clone()).or_default();
         }

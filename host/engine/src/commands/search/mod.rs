@@ -33,11 +33,11 @@ const fn changes(name: &'static str, handler: Handler, arity: i16) -> Command {
 /// The family's entries.
 pub(super) static TABLE: &[Command] = &[
     changes("FT.CREATE", ft_create, -5)
-        .usage("index [ON <HASH | JSON>] [PREFIX count prefix [prefix ...]] [FILTER filter] [LANGUAGE default_lang] [LANGUAGE_FIELD lang_attribute] [SCORE default_score] [SCORE_FIELD score_attribute] [PAYLOAD_FIELD payload_attribute] [MAXTEXTFIELDS] [NOOFFSETS] [NOHL] [NOFIELDS] [NOFREQS] [STOPWORDS count [stopword [stopword ...]]] [SKIPINITIALSCAN] SCHEMA field_name [AS alias] <TEXT | TAG | NUMERIC | GEO> [SORTABLE [UNF]] [NOINDEX] [field_name [AS alias] <TEXT | TAG | NUMERIC | GEO> [SORTABLE [UNF]] [NOINDEX] ...]")
+        .usage("index [ON <HASH|JSON>] [PREFIX count prefix [prefix ...]] [FILTER filter] [LANGUAGE default_lang] [LANGUAGE_FIELD lang_attribute] [SCORE default_score] [SCORE_FIELD score_attribute] [PAYLOAD_FIELD payload_attribute] [MAXTEXTFIELDS] [NOOFFSETS] [NOHL] [NOFIELDS] [NOFREQS] [STOPWORDS count [stopword [stopword ...]]] [SKIPINITIALSCAN] SCHEMA field_name type [field_name type ...]")
         .since("1.0.0", "O(K) at creation where K is the number of fields, O(N) if scanning the keyspace is triggered, where N is the number of keys in the keyspace")
         .summary("Creates an index with the given spec."),
     changes("FT.ALTER", ft_alter, -6)
-        .usage("index [SKIPINITIALSCAN] SCHEMA ADD attribute options [attribute options ...]")
+        .usage("index [SKIPINITIALSCAN] SCHEMA ADD field_name type [field_name type ...]")
         .since("1.0.0", "O(N) where N is the number of keys in the keyspace")
         .summary("Adds a new field to the index."),
     changes("FT.DROPINDEX", administration::drop_index, -2)
@@ -88,15 +88,15 @@ pub(super) static TABLE: &[Command] = &[
         .since("1.0.0", "O(N)")
         .summary("Returns the distinct tags indexed in a Tag field."),
     reads("FT.SEARCH", search::search, -3)
-        .usage("index query [NOCONTENT] [VERBATIM] [NOSTOPWORDS] [WITHSCORES] [WITHPAYLOADS] [WITHSORTKEYS] [FILTER numeric_field min max] [GEOFILTER geo_field lon lat radius <m | km | mi | ft>] [INKEYS count key [key ...]] [INFIELDS count field [field ...]] [RETURN count identifier [AS property] [identifier [AS property] ...]] [SUMMARIZE [FIELDS count field [field ...]] [FRAGS num] [LEN fragsize] [SEPARATOR separator]] [HIGHLIGHT [FIELDS count field [field ...]] [TAGS open close]] [SLOP slop] [TIMEOUT timeout] [INORDER] [LANGUAGE language] [SCORER scorer] [SORTBY sortby [ASC | DESC]] [LIMIT offset num] [PARAMS nargs name value [name value ...]] [DIALECT dialect]")
+        .usage("index query [NOCONTENT] [VERBATIM] [NOSTOPWORDS] [WITHSCORES] [WITHPAYLOADS] [WITHSORTKEYS] [FILTER numeric_field min max] [GEOFILTER geo_field lon lat radius <m|km|mi|ft>] [INKEYS count key [key ...]] [INFIELDS count field [field ...]] [RETURN count identifier [identifier ...]] [SUMMARIZE [FIELDS count field [field ...]] [FRAGS num] [LEN fragsize] [SEPARATOR separator]] [HIGHLIGHT [FIELDS count field [field ...]] [TAGS open close]] [SLOP slop] [TIMEOUT timeout] [INORDER] [LANGUAGE language] [SCORER scorer] [SORTBY sortby [ASC|DESC]] [LIMIT offset num] [PARAMS nargs name value [name value ...]] [DIALECT dialect]")
         .since("1.0.0", "O(N)")
         .summary("Searches the index with a textual query, returning either documents or just ids."),
     reads("FT.AGGREGATE", aggregate::aggregate, -3)
-        .usage("index query [VERBATIM] [ADDSCORES] [LOAD count field [field ...]] [TIMEOUT timeout] [GROUPBY nargs property [property ...] [REDUCE function nargs arg [arg ...] [AS name]]] [SORTBY nargs property [ASC | DESC]] [APPLY expression AS name] [LIMIT offset num] [FILTER filter] [WITHCURSOR [COUNT read_size] [MAXIDLE idle_time]] [PARAMS nargs name value [name value ...]] [DIALECT dialect]")
+        .usage("index query [VERBATIM] [ADDSCORES] [LOAD count field [field ...]] [TIMEOUT timeout] [GROUPBY nargs property [property ...] [REDUCE function nargs arg [arg ...] [AS name]]] [SORTBY nargs property [ASC|DESC]] [APPLY expression AS name] [LIMIT offset num] [FILTER filter] [WITHCURSOR [COUNT read_size] [MAXIDLE idle_time]] [PARAMS nargs name value [name value ...]] [DIALECT dialect]")
         .since("1.1.0", "O(1)")
         .summary("Runs a search query on an index and performs aggregate transformations on the results."),
-    reads("FT.CURSOR", aggregate::cursor, -4)
-        .usage("<READ | DEL> index cursor_id [COUNT read_size]")
+    reads("FT.CURSOR", aggregate::cursor, -4).flags(Flags::NOSCRIPT)
+        .usage("<READ|DEL> index cursor_id [COUNT read_size]")
         .since("1.1.0", "O(1)")
         .summary("Reads from or deletes a cursor."),
     reads("FT.EXPLAIN", search::explain, -3)
@@ -108,11 +108,11 @@ pub(super) static TABLE: &[Command] = &[
         .since("1.0.0", "O(1)")
         .summary("Returns the execution plan for a complex query, a line an element."),
     reads("FT.PROFILE", search::profile, -5)
-        .usage("index <SEARCH | AGGREGATE> [LIMITED] QUERY query")
+        .usage("index <SEARCH|AGGREGATE> [LIMITED] QUERY query")
         .since("2.2.0", "O(N)")
         .summary("Performs a query and collects performance information."),
     reads("FT.SPELLCHECK", spelling::spellcheck, -3)
-        .usage("index query [DISTANCE distance] [TERMS <INCLUDE | EXCLUDE> dictionary] [DIALECT dialect]")
+        .usage("index query [DISTANCE distance] [TERMS <INCLUDE|EXCLUDE> dictionary] [DIALECT dialect]")
         .since("1.4.0", "O(1)")
         .summary("Performs spelling correction on a query, returning suggestions for misspelled terms."),
     reads("FT.GET", search::get, 3)
@@ -127,8 +127,8 @@ pub(super) static TABLE: &[Command] = &[
         .usage("index key [DD]")
         .since("1.0.0", "O(1)")
         .summary("Deletes a document from the index."),
-    reads("FT.CONFIG", administration::configure, -3)
-        .usage("<GET | SET | HELP> option [value]")
+    reads("FT.CONFIG", administration::configure, -3).flags(Flags::NOSCRIPT)
+        .usage("<GET|SET|HELP> option [value]")
         .since("1.0.0", "O(1)")
         .summary("Reads or changes run-time options of searching."),
 ];

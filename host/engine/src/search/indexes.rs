@@ -100,9 +100,8 @@ impl Indexes {
         slots: impl Iterator<Item = (&'s [u8], Option<&'s Value>)>,
         hasher: &Hasher,
     ) {
-        let mut scratch = Self::default();
-        scratch.is_loading = true;
-        scratch.parts = self.parts.iter().map(|part| Part::new(part.schema().clone())).collect();
+        let parts = self.parts.iter().map(|part| Part::new(part.schema().clone()));
+        let mut scratch = Self { parts: parts.collect(), is_loading: true, ..Self::default() };
         for (key, value) in slots {
             scratch.update(hasher.hash(key), key, value, hasher);
         }

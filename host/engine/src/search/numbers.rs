@@ -81,13 +81,17 @@ impl Numbers {
     /// The documents with a number in a range.
     pub fn within(&self, range: &NumericRange) -> RoaringBitmap {
         let NumericRange { low, high } = range;
-        let from = (ordered(low.value), if low.is_exclusive { u32::MAX } else { 0 });
-        let to = (ordered(high.value), if high.is_exclusive { 0 } else { u32::MAX });
-        if from > to || low.value.is_nan() || high.value.is_nan() {
+        if low.value.is_nan() || high.value.is_nan() {
             return RoaringBitmap::new();
         }
-        // No document has the highest number there is, so the ends need no care of their own.
-        self.ordered.range(from..=to).map(|(_, document)| *document).collect()
+        // Behind all documents of a number lies the next number.
+        let from = ordered(low.value).checked_add(u64::from(low.is_exclusive));
+        let below = ordered(high.value).checked_add(u64::from(!high.is_exclusive));
+        let (Some(from), Some(below)) = (from, below) else { return RoaringBitmap::new() };
+        if from >= below {
+            return RoaringBitmap::new();
+        }
+        self.ordered.range((from, 0)..(below, 0)).map(|(_, document)| *document).collect()
     }
 
     /// Shows the numbers from one up to, but without, another, with their documents.
@@ -115,6 +119,19 @@ mod tests {
     fn ranges_have_what_a_scan_finds() {
         let values = [-1e300, -3.5, -0.0, 0.0, 1.0, 2.0, 2.0, 7.25, f64::INFINITY];
         let mut numbers = Numbers::default();
+        // Each is that of document 0 once.
+        for first in 0..values.len() as u32 {
+            let mut numbers = Numbers::default();
+            for (document, value) in (0..).zip(values) {
+                numbers.insert(value, (document + first) % values.len() as u32);
+            }
+            for (low, high) in values.iter().flat_map(|low| values.map(|high| (*low, high))) {
+                let limit = |value| Limit { value, is_exclusive: true };
+                let range = NumericRange { low: limit(low), high: limit(high) };
+                let count = values.iter().filter(|value| range.contains(**value)).count();
+                assert_eq!(numbers.within(&range).len(), count as u64, "{range:?}");
+            }
+        }
         for (document, value) in (0..).zip(values) {
             numbers.insert(value, document);
         }

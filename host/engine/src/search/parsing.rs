@@ -386,7 +386,7 @@ impl<'a> Parser<'a> {
                 break;
             }
             self.skip();
-            if !self.peek().is_some_and(|byte| !is_sign(byte)) || self.rest().starts_with(b"=>") {
+            if self.peek().is_none_or(is_sign) || self.rest().starts_with(b"=>") {
                 break;
             }
         }

@@ -11,9 +11,9 @@ mod finding;
 mod highlighting;
 mod information;
 mod pipeline;
+mod querying;
 mod reducing;
 mod request;
-mod search;
 mod spelling;
 
 use crate::args::Args;
@@ -87,7 +87,7 @@ pub(super) static TABLE: &[Command] = &[
         .usage("index field_name")
         .since("1.0.0", "O(N)")
         .summary("Returns the distinct tags indexed in a Tag field."),
-    reads("FT.SEARCH", search::search, -3)
+    reads("FT.SEARCH", querying::search, -3)
         .usage("index query [NOCONTENT] [VERBATIM] [NOSTOPWORDS] [WITHSCORES] [WITHPAYLOADS] [WITHSORTKEYS] [FILTER numeric_field min max] [GEOFILTER geo_field lon lat radius <m|km|mi|ft>] [INKEYS count key [key ...]] [INFIELDS count field [field ...]] [RETURN count identifier [identifier ...]] [SUMMARIZE [FIELDS count field [field ...]] [FRAGS num] [LEN fragsize] [SEPARATOR separator]] [HIGHLIGHT [FIELDS count field [field ...]] [TAGS open close]] [SLOP slop] [TIMEOUT timeout] [INORDER] [LANGUAGE language] [SCORER scorer] [SORTBY sortby [ASC|DESC]] [LIMIT offset num] [PARAMS nargs name value [name value ...]] [DIALECT dialect]")
         .since("1.0.0", "O(N)")
         .summary("Searches the index with a textual query, returning either documents or just ids."),
@@ -99,15 +99,15 @@ pub(super) static TABLE: &[Command] = &[
         .usage("<READ|DEL> index cursor_id [COUNT read_size]")
         .since("1.1.0", "O(1)")
         .summary("Reads from or deletes a cursor."),
-    reads("FT.EXPLAIN", search::explain, -3)
+    reads("FT.EXPLAIN", querying::explain, -3)
         .usage("index query [DIALECT dialect]")
         .since("1.0.0", "O(1)")
         .summary("Returns the execution plan for a complex query."),
-    reads("FT.EXPLAINCLI", search::explain_cli, -3)
+    reads("FT.EXPLAINCLI", querying::explain_cli, -3)
         .usage("index query [DIALECT dialect]")
         .since("1.0.0", "O(1)")
         .summary("Returns the execution plan for a complex query, a line an element."),
-    reads("FT.PROFILE", search::profile, -5)
+    reads("FT.PROFILE", querying::profile, -5)
         .usage("index <SEARCH|AGGREGATE> [LIMITED] QUERY query")
         .since("2.2.0", "O(N)")
         .summary("Performs a query and collects performance information."),
@@ -115,11 +115,11 @@ pub(super) static TABLE: &[Command] = &[
         .usage("index query [DISTANCE distance] [TERMS <INCLUDE|EXCLUDE> dictionary] [DIALECT dialect]")
         .since("1.4.0", "O(1)")
         .summary("Performs spelling correction on a query, returning suggestions for misspelled terms."),
-    reads("FT.GET", search::get, 3)
+    reads("FT.GET", querying::get, 3)
         .usage("index key")
         .since("1.0.0", "O(1)")
         .summary("Returns the full contents of a document."),
-    reads("FT.MGET", search::get_many, -3)
+    reads("FT.MGET", querying::get_many, -3)
         .usage("index key [key ...]")
         .since("1.0.0", "O(N), where N is the number of keys")
         .summary("Returns the full contents of several documents."),

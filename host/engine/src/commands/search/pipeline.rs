@@ -8,7 +8,7 @@ use core::cmp::Ordering;
 use super::definition::counted;
 use super::finding::{Finding, Hit};
 use super::reducing::{Reducer, Sum, unmarked};
-use super::request::page;
+use super::request::{Renamed, page};
 use crate::args::Args;
 use crate::error::Error;
 use crate::search::expression::{Expression, Lookup};
@@ -20,7 +20,7 @@ use crate::search::{Path, SortValue, Value};
 #[derive(Clone, Debug)]
 pub(super) enum Stage {
     /// Fields by their paths, and under which names.
-    Load(Vec<(Box<[u8]>, Box<[u8]>)>),
+    Load(Vec<Renamed>),
     LoadAll,
     Apply(Expression, Box<[u8]>),
     Filter(Expression),
@@ -68,7 +68,7 @@ impl Stage {
     }
 }
 
-fn loaded(args: &mut Args<'_>) -> Result<Vec<(Box<[u8]>, Box<[u8]>)>, Error> {
+fn loaded(args: &mut Args<'_>) -> Result<Vec<Renamed>, Error> {
     let count = counted(args, "LOAD", args.left())?;
     let mut words = args.many(count)?.peekable();
     let mut fields = Vec::new();
@@ -380,7 +380,7 @@ impl<'a> Table<'a> {
                 }
             }
         }
-        self.columns = by.iter().cloned().collect();
+        self.columns = by.to_vec();
         self.columns.extend(reducers.iter().map(|reducer| reducer.name.clone()));
         let rows = all.into_iter().map(|(mut values, sums)| {
             values.extend(reducers.iter().zip(sums).map(|(reducer, sum)| reducer.end(sum)));

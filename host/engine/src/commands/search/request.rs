@@ -31,6 +31,9 @@ pub(super) struct Request {
     pub(super) timeout_ms: u64,
 }
 
+/// A field, and the name that it is to have.
+pub(super) type Renamed = (Box<[u8]>, Box<[u8]>);
+
 /// What a search asks for beyond that.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
@@ -39,7 +42,7 @@ pub(super) struct Wanted {
     pub(super) with_payloads: bool,
     pub(super) with_sort_keys: bool,
     /// Fields with the names they are to have.
-    pub(super) fields: Option<Vec<(Box<[u8]>, Box<[u8]>)>>,
+    pub(super) fields: Option<Vec<Renamed>>,
     pub(super) sort_by: Option<(Box<[u8]>, bool)>,
     pub(super) offset: usize,
     pub(super) count: usize,

@@ -324,8 +324,6 @@ getters! {
     shards: usize = number("shards");
     /// The port of the administration page, unless it is off.
     http_port: Option<u16> = number_or_none("http-port");
-    /// The file that describes the write-behind pipeline.
-    write_behind: Option<PathBuf> = path_or_none("write-behind");
     /// A folder whose components are loaded.
     plugin_dir: Option<PathBuf> = path_or_none("plugin-dir");
 }
@@ -472,6 +470,11 @@ impl Config {
     /// Tenants to create, in order.
     pub fn tenants(&self) -> &[Tenant] {
         &self.tenants
+    }
+
+    /// The files of the pipelines to run.
+    pub fn pipelines(&self) -> &[PathBuf] {
+        &self.pipelines
     }
 
     /// Users to create, in order.

@@ -249,12 +249,12 @@ pub static TABLE: &[Directive] = &[
     on("loadmodule", Kind::Collected, "").fixed().refused("modules are native code of another server; load a WebAssembly plugin with 'plugin NAME PATH'"),
     on("plugin", Kind::Collected, "").fixed(),
     on("tenant", Kind::Collected, "").fixed().sensitive(),
+    on("write-behind", Kind::Collected, "").fixed(),
     // Reef's own.
     on("io-threads", int(1, 128), "1").fixed(),
     on("shards", Kind::PowerOfTwo { max: 64 }, "16").settled(),
     on("engine", Kind::Text(rule::engine_url), "").settled(),
     on("http-port", PORT, "0").settled(),
-    on("write-behind", ANY, "").settled(),
     on("plugin-dir", ANY, "").settled(),
     on("plugin-cpu-ms", int(1, INT), "50"),
     on("plugin-memory", bytes(64 * 1024), "64mb"),

@@ -23,7 +23,10 @@ pub static WRITE_BEHIND: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/write
 pub static WRITE_BEHIND_SINK: &[u8] =
     include_bytes!(concat!(env!("OUT_DIR"), "/write_behind_sink.wasm"));
 
-static ALL: &[BundledPlugin] = &[BundledPlugin { name: "tx-repo", component: TX_REPO }];
+static ALL: &[BundledPlugin] = &[
+    BundledPlugin { name: "tx-repo", component: TX_REPO },
+    BundledPlugin { name: "write-behind", component: WRITE_BEHIND },
+];
 
 /// All bundled plugins, in the order in which they are loaded.
 #[must_use]

@@ -41,8 +41,8 @@ pub(crate) struct Partition {
     pub(crate) condition: Condition,
     pub(crate) claim: Option<Claim>,
     pub(crate) queue: VecDeque<Work>,
-    /// How many works are with the committer.
-    pub(crate) under_way: usize,
+    /// How many events are with the committer; nothing if it waits for work.
+    pub(crate) under_way: Option<usize>,
     /// Dead letters that have not been reported.
     pub(crate) letters: Vec<DeadLetter>,
     pub(crate) commits: u64,
@@ -145,7 +145,7 @@ impl Sheet {
 
     /// Whether there is work that is not committed yet.
     pub(crate) fn is_busy(&self) -> bool {
-        self.partitions.iter().any(|p| p.under_way > 0 || !p.queue.is_empty())
+        self.partitions.iter().any(|p| p.under_way.is_some() || !p.queue.is_empty())
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -158,8 +158,9 @@ impl Sheet {
         };
         let partitions: Vec<_> = self.partitions.iter().map(partition).collect();
         let states = partitions.iter().map(|p| p.state.clone()).chain([self.reader.seen()]);
-        let waiting: usize =
-            self.partitions.iter().flat_map(|p| &p.queue).map(|work| work.picks.len()).sum();
+        let queued = self.partitions.iter().flat_map(|p| &p.queue).map(|work| work.picks.len());
+        let under_way = self.partitions.iter().filter_map(|partition| partition.under_way);
+        let waiting: usize = queued.chain(under_way).sum();
         Status {
             state: states.max_by_key(severity).unwrap_or_default(),
             position: self.position().unwrap_or_default(),

@@ -85,7 +85,7 @@ impl Committer {
         };
         self.update(|partition| {
             partition.halted = true;
-            partition.under_way = 0;
+            partition.under_way = None;
             partition.queue.clear();
             let fenced = halt == Halt::Fenced;
             partition.condition.set(if fenced { State::Fenced } else { State::Stopped });
@@ -178,7 +178,7 @@ impl Committer {
                 events += next.picks.len();
                 taken.extend(partition.queue.pop_front());
             }
-            partition.under_way = taken.len();
+            partition.under_way = (!taken.is_empty()).then_some(events);
             (!taken.is_empty()).then_some(taken)
         });
         let Some(works) = taken else {
@@ -187,7 +187,7 @@ impl Committer {
         let Some(last) = works.last() else { return Err(Halt::Stop) };
         let items: Vec<Item<'_>> = works.iter().flat_map(Work::items).collect();
         self.commit(&items, last.to, last.added, last.done.as_ref())?;
-        self.update(|partition| partition.under_way = 0);
+        self.update(|partition| partition.under_way = None);
         Ok(())
     }
 

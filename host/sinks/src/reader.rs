@@ -265,6 +265,8 @@ impl Reader {
             };
             let shares = share_out(&planned, &positions);
             self.board.change(|sheet| {
+                let behind = &mut sheet.extent.behind;
+                *behind = behind.map(|count| count.saturating_sub(planned.events.len() as u64));
                 for (partition, picks) in sheet.partitions.iter_mut().zip(shares) {
                     if !picks.is_empty() {
                         let planned = Arc::clone(&planned);

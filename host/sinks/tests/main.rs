@@ -1,7 +1,12 @@
 //! The pipeline against real databases: PostgreSQL and MariaDB of the machine, each in a folder of a
 //! test's own, and SQLite. Where one is missing its tests say so, and fail if `REEF_REQUIRE_PEERS=1`.
 
+#![expect(clippy::unwrap_used, reason = "what fails in a test's tools fails the test")]
+#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+
 mod carrying;
+mod crashes;
+mod secret;
 mod support;
 mod trouble;
 

@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::MySql;
 use super::errors::{fault, outcome};
-use super::schema::{COLUMNS, Found, OWN, creation, drift};
+use super::schema::{COLUMNS, Found, OWN, creation, drift, quoted};
 use super::statement::{step, text, width};
 use crate::dead_letter::DeadLetter;
 use crate::event::{Event, EventKind, StreamId};
@@ -366,6 +366,12 @@ impl Target for MySqlTarget {
             let sql = "SELECT parts FROM reef_offsets WHERE pipeline = ? ORDER BY part LIMIT 1";
             link.ask(|conn| conn.exec_first(sql, (&owner.pipeline,)))
         })
+    }
+
+    fn count_rows(&mut self, table: usize) -> Result<Option<u64>, TargetFault> {
+        let Some(table) = self.tables.get(table) else { return Ok(None) };
+        let sql = format!("SELECT count(*) FROM {}", quoted(&table.name));
+        self.with(|link, _| link.ask(|conn| conn.query_first(&sql)))
     }
 }
 

@@ -164,11 +164,16 @@ pub(crate) struct PostgresServer {
     program: PathBuf,
     pub(crate) port: u16,
     running: Mutex<Option<Running>>,
+    extra: Vec<String>,
 }
 
 impl PostgresServer {
     /// A new one, or nothing where there is no PostgreSQL.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    pub(crate) fn start_with(extra: &[String]) -> Option<Self> {
         let initdb = required("initdb")?;
         let program = required("postgres")?;
         let folder = folder();
@@ -187,7 +192,9 @@ impl PostgresServer {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let server = Self { folder, program, port: free_port(), running: Mutex::new(None) };
+        let running = Mutex::new(None);
+        let extra = extra.to_vec();
+        let server = Self { folder, program, port: free_port(), running, extra };
         server.up();
         Some(server)
     }
@@ -206,6 +213,7 @@ impl PostgresServer {
         line.arg("-D").arg(self.data());
         line.arg("-p").arg(self.port.to_string());
         line.args(["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=100"]);
+        line.args(&self.extra);
         line.arg("-c").arg(format!("unix_socket_directories={}", self.folder.path().display()));
         let log = self.folder.path().join("log");
         let ours = folder();

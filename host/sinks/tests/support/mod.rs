@@ -1,5 +1,6 @@
 //! What the tests run with: a stream in memory, a planner in Rust, databases of their own.
 
+pub(crate) mod cable;
 pub(crate) mod database;
 pub(crate) mod peer;
 pub(crate) mod planner;

@@ -106,6 +106,13 @@ impl NatsServer {
     }
 }
 
+/// Each line is there, once, in its place.
+fn assert_lines(server: &NatsServer, lines: u64) {
+    let found = server.lines();
+    let wrong = (1..=lines).zip(&found).find(|(line, found)| line != *found);
+    assert_eq!((wrong, found.len() as u64), (None, lines));
+}
+
 #[test]
 fn events_become_messages() {
     let Some(server) = NatsServer::start() else { return };
@@ -196,7 +203,9 @@ fn messages_are_neither_lost_nor_repeated_over_cut_cables() {
     let stream = Stream::default();
     let pipeline = server.run(settings(), &stream, Some(cable.port));
     let (mut lines, mut last) = (0, StreamId::ZERO);
+    let begun = std::time::Instant::now();
     while cable.cuts() < 40 {
+        assert!(begun.elapsed() < LONG, "{} cuts, {:?}", cable.cuts(), pipeline.status());
         for _ in 0..20 {
             lines += 1;
             last = stream.insert(&format!("ledger:{lines}"), "{}");
@@ -208,7 +217,7 @@ fn messages_are_neither_lost_nor_repeated_over_cut_cables() {
     cable.mend();
     drained(&pipeline, last);
     assert_eq!(pipeline.stop().totals.applied, lines);
-    assert_eq!(server.lines(), (1..=lines).collect::<Vec<_>>());
+    assert_lines(&server, lines);
 }
 
 #[test]
@@ -234,7 +243,7 @@ fn messages_are_neither_lost_nor_repeated_over_kills_of_the_server() {
     }
     drained(&pipeline, StreamId::new(lines, 0));
     pipeline.stop();
-    assert_eq!(server.lines(), (1..=lines).collect::<Vec<_>>());
+    assert_lines(&server, lines);
 }
 
 #[test]
@@ -243,7 +252,7 @@ fn two_hosts_never_both_publish() {
     let stream = Stream::default();
     let mut few = settings();
     few.batch_events_max = 10;
-    let lines = 20_000;
+    let lines = 5_000;
     for line in 1..=lines {
         stream.insert(&format!("ledger:{line}"), "{}");
     }
@@ -258,5 +267,5 @@ fn two_hosts_never_both_publish() {
         holder = rival;
     }
     drained(&holder, all);
-    assert_eq!(server.lines(), (1..=lines).collect::<Vec<_>>());
+    assert_lines(&server, lines);
 }

@@ -1,9 +1,10 @@
 //! NATS JetStream: every event becomes a message, in order.
 //!
 //! Each partition has a stream of its own, which nobody else writes to. A message carries the
-//! position in its headers and is accepted only directly behind the message before it
-//! (`Nats-Expected-Last-Sequence`): so position and event are one message, two hosts cannot both
-//! publish, and whoever goes on reads the last message to know where. Within the stream that is exactly
+//! position in its headers and is accepted only directly behind the message before it, which it names
+//! by number and id (`Nats-Expected-Last-Sequence`, `Nats-Expected-Last-Msg-Id`): so position and
+//! event are one message, two hosts cannot both publish, and whoever goes on reads the last message to
+//! know where. Within the stream that is exactly
 //! once, as long as its last message is not removed and the server keeps what it has acknowledged (after a
 //! power cut it may have lost the last ones: then the position has gone back with them, and what the
 //! source still has is published again). What consumers make of it is theirs: they acknowledge on

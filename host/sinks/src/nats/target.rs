@@ -11,8 +11,9 @@ use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{Config, RawMessageErrorKind, RetentionPolicy, Stream};
 use async_nats::jetstream::{self, Context};
-use async_nats::{Client, ConnectOptions, HeaderMap};
+use async_nats::{Client, ConnectOptions, Event, HeaderMap, header};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
 
 use super::Nats;
 use super::message::{Standing, bury, exhume, headers, partitions, payload, read_headers, token};
@@ -41,6 +42,8 @@ struct Link {
     client: Client,
     context: Context,
     stream: Stream,
+    /// Told when the connection breaks: the client would make another one, and we want to know.
+    broken: Arc<Notify>,
     /// The last message of the stream, as far as this host knows.
     last: u64,
     /// Where dead letters are that were read or written here.
@@ -50,6 +53,8 @@ struct Link {
 /// A message that is ready to be sent, without the sequence before it.
 struct Message {
     subject: String,
+    /// What tells it from every other one.
+    name: String,
     standing: Standing,
     headers: HeaderMap,
     payload: Vec<u8>,
@@ -57,10 +62,16 @@ struct Message {
 }
 
 impl Link {
+    /// Waits for an answer, neither for ever nor longer than the connection lives.
     fn ask<R>(&self, answer: impl Future<Output = R>) -> Result<R, TargetFault> {
-        let timed = async { tokio::time::timeout(ANSWER, answer).await };
-        let late = |_| TargetFault::Down(format!("no answer within {ANSWER:?}"));
-        self.runtime.block_on(timed).map_err(late)
+        self.runtime.block_on(async {
+            tokio::select! {
+                answered = tokio::time::timeout(ANSWER, answer) => {
+                    answered.map_err(|_| down(format!("no answer within {ANSWER:?}")))
+                }
+                () = self.broken.notified() => Err(down("the connection has broken")),
+            }
+        })
     }
 }
 
@@ -93,6 +104,14 @@ impl NatsTarget {
         // What this connection has not sent when it breaks must not be sent by the next one.
         let mut options =
             ConnectOptions::new().name("reef").connection_timeout(CONNECT).max_reconnects(1);
+        let broken = Arc::new(Notify::new());
+        let bell = Arc::clone(&broken);
+        options = options.event_callback(move |event| {
+            if matches!(event, Event::Disconnected | Event::Closed) {
+                bell.notify_one();
+            }
+            std::future::ready(())
+        });
         if let Some((user, password)) = &self.options.credentials {
             options = options.user_and_password(user.clone(), password.clone());
         }
@@ -106,11 +125,13 @@ impl NatsTarget {
             .block_on(attempt)
             .map_err(|_| down(format!("no connection within {CONNECT:?}")))?
             .map_err(down)?;
+        let entered = runtime.enter();
         let context = jetstream::context::ContextBuilder::new()
             .timeout(CONNECT)
             .ack_timeout(ANSWER)
             .max_ack_inflight(1 << 20)
             .build(client.clone());
+        drop(entered);
         let config = self.config();
         let create = self.options.create_streams.is_some();
         let attempt = async {
@@ -125,7 +146,7 @@ impl NatsTarget {
             .block_on(found)
             .map_err(|_| down(format!("no answer within {ANSWER:?}")))?
             .map_err(|error| TargetFault::Drift(format!("{}: {error}", self.stream_name())))?;
-        Ok(Link { runtime, client, context, stream, last: 0, letters: HashMap::new() })
+        Ok(Link { runtime, client, context, stream, broken, last: 0, letters: HashMap::new() })
     }
 
     fn config(&self) -> Config {
@@ -140,6 +161,14 @@ impl NatsTarget {
 
     /// What the last message says, and who published it; nothing of a stream that is new.
     fn standing(&mut self) -> Result<Option<(Claim, String)>, TargetFault> {
+        let found = self.look();
+        if found.is_err() {
+            self.link = None;
+        }
+        found
+    }
+
+    fn look(&mut self) -> Result<Option<(Claim, String)>, TargetFault> {
         let name = self.stream_name();
         let link = self.connected()?;
         let info = link.ask(link.stream.get_info())?.map_err(down)?;
@@ -163,8 +192,10 @@ impl NatsTarget {
     /// Says where the stream stands, in a message of its own.
     fn marker(&self, standing: Standing) -> Message {
         let subject = self.subject("reef.position");
+        let last = self.link.as_ref().map_or(0, |link| link.last);
+        let name = format!("{}/{}/{last}", self.owner.holder, standing.epoch);
         let headers = HeaderMap::new();
-        Message { subject, standing, headers, payload: Vec::new(), letter: None }
+        Message { subject, name, standing, headers, payload: Vec::new(), letter: None }
     }
 
     /// All messages of a batch in the order of their events; the reason if one cannot be said.
@@ -190,7 +221,9 @@ impl NatsTarget {
                 let payload = bury(&mut headers, letter);
                 let (subject, id) = (self.subject("reef.dead"), letter.event.id);
                 let standing = standing(id, *totals);
-                buried.push(Message { subject, standing, headers, payload, letter: Some(id) });
+                let name = format!("{}/{id}/dead", self.owner.pipeline);
+                let letter = Some(id);
+                buried.push(Message { subject, name, standing, headers, payload, letter });
             }
             buried
         };
@@ -200,11 +233,9 @@ impl NatsTarget {
             totals.applied += 1;
             let payload = payload(logged, &self.tables)?;
             let subject = self.subject(&format!("{}.{}", token(&event.entity), event.kind.word()));
-            let mut headers = HeaderMap::new();
             let name = format!("{}/{}", self.owner.pipeline, event.id);
-            headers.insert(async_nats::header::NATS_MESSAGE_ID, name);
-            let standing = standing(event.id, totals);
-            messages.push(Message { subject, standing, headers, payload, letter: None });
+            let (standing, headers) = (standing(event.id, totals), HeaderMap::new());
+            messages.push(Message { subject, name, standing, headers, payload, letter: None });
         }
         messages.extend(bury_until(None, &mut totals));
         if let Some(large) = messages.iter().find(|message| message.payload.len() > room) {
@@ -233,9 +264,16 @@ impl NatsTarget {
         let count = messages.len() as u64;
         let sending = async {
             let mut acknowledgements = Vec::with_capacity(messages.len());
+            let mut before: Option<String> = None;
             for (last, message) in (first..).zip(messages) {
                 letters.extend(message.letter.map(|id| (id, last + 1)));
                 let mut all = headers(&message.standing, &owner, last);
+                all.insert(header::NATS_MESSAGE_ID, message.name.as_str());
+                // The number alone would do for the first of a batch only: another host's message may
+                // take the place of one that was refused.
+                if let Some(before) = before.replace(message.name) {
+                    all.insert(header::NATS_EXPECTED_LAST_MESSAGE_ID, before);
+                }
                 for (name, values) in message.headers.iter() {
                     values.iter().for_each(|value| all.insert(name.clone(), value.clone()));
                 }
@@ -259,7 +297,9 @@ impl NatsTarget {
             Ok(Err(error)) => {
                 self.link = None;
                 match error.kind() {
-                    PublishErrorKind::WrongLastSequence => Outcome::Fenced,
+                    PublishErrorKind::WrongLastSequence | PublishErrorKind::WrongLastMessageId => {
+                        Outcome::Fenced
+                    }
                     _ => Outcome::Unknown(error.to_string()),
                 }
             }
@@ -286,7 +326,11 @@ impl NatsTarget {
 impl Target for NatsTarget {
     fn prepare(&mut self) -> Result<(), TargetFault> {
         let link = self.connected()?;
-        let alive = link.ask(link.stream.get_info())?.map(|_| ()).map_err(down);
+        let alive = match link.ask(link.stream.get_info()) {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(down(error)),
+            Err(fault) => Err(fault),
+        };
         if alive.is_err() {
             self.link = None;
         }

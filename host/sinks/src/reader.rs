@@ -232,7 +232,8 @@ impl Reader {
         let count_max = events_max * partitions;
         let events = self.insist(|reader| reader.source.read(cursor, count_max, wait))?;
         self.running();
-        if events.len() < count_max {
+        let end = events.last().map_or(cursor, |event| event.id);
+        if end >= self.board.lock().extent.last {
             self.standing.round_at =
                 self.settings.interval.map(|interval| Instant::now() + interval);
         }

@@ -303,7 +303,8 @@ impl MariaDbServer {
             .arg(format!("--datadir={}", folder.path().join("data").display()))
             .output()
             .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
+        let said = [made.stdout, made.stderr].concat();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&said));
         let running = Mutex::new(None);
         let extra = extra.to_vec();
         let server = Self { folder, program, port: free_port(), running, extra };

@@ -24,3 +24,4 @@ mod triggers;
 mod users;
 mod waiting;
 mod wire;
+mod write_behind;

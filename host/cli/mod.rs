@@ -11,6 +11,7 @@ mod serve;
 mod style;
 mod table;
 mod tx;
+mod write_behind;
 
 use std::fmt;
 use std::io::Write;
@@ -35,6 +36,8 @@ enum Command {
     Tx(tx::TxArgs),
     /// Load, replace and watch the plugins of a running server.
     Plugin(plugin::PluginArgs),
+    /// Carry the changes of documents into a database.
+    WriteBehind(write_behind::WriteBehindArgs),
     /// Put load on a server, and on a peer beside it.
     Bench(reef_bench::BenchArgs),
 }
@@ -70,6 +73,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args, out),
             Command::Tx(args) => tx::run(args, out),
             Command::Plugin(args) => plugin::run(args, out),
+            Command::WriteBehind(args) => write_behind::run(args, out),
             Command::Bench(args) => Ok(reef_bench::run(&args, out)?),
         }
     }

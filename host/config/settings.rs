@@ -474,6 +474,11 @@ impl Config {
         &self.tenants
     }
 
+    /// The files of the pipelines to run.
+    pub fn pipelines(&self) -> &[PathBuf] {
+        &self.pipelines
+    }
+
     /// Users to create, in order.
     pub fn users(&self) -> &[User] {
         &self.users

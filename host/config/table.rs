@@ -249,6 +249,7 @@ pub static TABLE: &[Directive] = &[
     on("loadmodule", Kind::Collected, "").fixed().refused("modules are native code of another server; load a WebAssembly plugin with 'plugin NAME PATH'"),
     on("plugin", Kind::Collected, "").fixed(),
     on("tenant", Kind::Collected, "").fixed().sensitive(),
+    on("write-behind", Kind::Collected, "").fixed(),
     // Reef's own.
     on("io-threads", int(1, 128), "1").fixed(),
     on("shards", Kind::PowerOfTwo { max: 64 }, "16").settled(),

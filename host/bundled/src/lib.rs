@@ -16,7 +16,17 @@ pub struct BundledPlugin {
 /// The transaction repository (`TX.*`).
 pub static TX_REPO: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tx_repo.wasm"));
 
-static ALL: &[BundledPlugin] = &[BundledPlugin { name: "tx-repo", component: TX_REPO }];
+/// Documents whose every change is an event (`DOC.*`).
+pub static WRITE_BEHIND: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/write_behind.wasm"));
+
+/// The sink that makes rows of those documents.
+pub static WRITE_BEHIND_SINK: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/write_behind_sink.wasm"));
+
+static ALL: &[BundledPlugin] = &[
+    BundledPlugin { name: "tx-repo", component: TX_REPO },
+    BundledPlugin { name: "write-behind", component: WRITE_BEHIND },
+];
 
 /// All bundled plugins, in the order in which they are loaded.
 #[must_use]
@@ -55,6 +65,9 @@ pub mod hostile {
     pub static DESCRIBE_LIES: &[u8] = guest!("describe_lies");
     /// Imports `evil:host/files`.
     pub static FOREIGN_IMPORT: &[u8] = guest!("foreign_import");
+
+    /// A sink that fails over documents with certain ids.
+    pub static SINK: &[u8] = guest!("sink");
 
     static ALL: &[BundledPlugin] = &[
         BundledPlugin { name: "noop", component: NOOP },
@@ -125,6 +138,14 @@ mod tests {
             let kibibytes = plugin.component.len() / 1024;
             assert!(kibibytes < 512, "{} takes {kibibytes} KiB", plugin.name);
         }
+    }
+
+    #[test]
+    fn the_bundled_sink_imports_nothing_at_all() {
+        let (imports, exports) = names(WRITE_BEHIND_SINK);
+        let has_functions = |import: &&String| *import != "reef:plugin/types@0.1.0";
+        assert_eq!(imports.iter().find(has_functions), None);
+        assert!(exports.contains(&"reef:plugin/sink@0.1.0".to_owned()), "{exports:?}");
     }
 
     #[cfg(feature = "hostile")]

@@ -13,6 +13,7 @@ mod replication;
 mod stage;
 mod tenants;
 mod transactions;
+mod write_behind;
 
 use std::io::Write;
 
@@ -32,6 +33,9 @@ pub(super) struct DemoArgs {
     /// Print JSON, for programs.
     #[arg(long)]
     json: bool,
+    /// Write-behind into this PostgreSQL, in the place of SQLite.
+    #[arg(long, value_name = "URL")]
+    postgres: Option<String>,
     /// What a demonstration runs to have a client that can be killed: one command, at this URL.
     #[arg(long, hide = true, num_args = 2.., value_names = ["URL", "WORD"])]
     call: Vec<String>,
@@ -41,6 +45,7 @@ pub(super) struct DemoArgs {
 enum What {
     /// Transactions whose indexes always agree.
     Transactions,
+    /// Documents in Reef, rows in a database, exactly once.
     WriteBehind,
     Rendezvous,
     /// Strangers on one server, one of them hostile.
@@ -71,8 +76,10 @@ pub(super) fn run(args: DemoArgs, out: &mut dyn Write) -> Result<(), Failure> {
         What::Replication => replication::show(&mut stage)?,
         What::FaultTolerance => fault_tolerance::show(&mut stage)?,
         What::Tenants => tenants::show(&mut stage)?,
+        What::WriteBehind => write_behind::show(&mut stage, args.postgres.as_deref())?,
         What::All => {
             show_transactions(&mut stage)?;
+            write_behind::show(&mut stage, args.postgres.as_deref())?;
             tenants::show(&mut stage)?;
             replication::show(&mut stage)?;
             fault_tolerance::show(&mut stage)?;

@@ -61,6 +61,12 @@ pub trait Target: Send {
     /// How many partitions the positions of this pipeline in the database were made for; nothing
     /// if there are none.
     fn partitions(&mut self) -> Result<Option<u32>, TargetFault>;
+
+    /// How many rows the table with this index has: for people who look. Nothing where that is no
+    /// question.
+    fn count_rows(&mut self, _table: usize) -> Result<Option<u64>, TargetFault> {
+        Ok(None)
+    }
 }
 
 /// What is committed.

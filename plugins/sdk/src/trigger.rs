@@ -1,5 +1,7 @@
 //! Triggers: what a plugin wants to hear of, and what it makes of it.
 
+use std::borrow::Cow;
+
 use crate::trigger_bindings::exports::reef::plugin::triggers;
 use crate::trigger_bindings::reef::plugin::types;
 use crate::{Batch, Component, Host, Plugin, Result};
@@ -8,6 +10,9 @@ use crate::{Batch, Component, Host, Plugin, Result};
 /// step, together with the acknowledgement of the event. If a guard of it does not hold, the function
 /// runs again.
 pub type Reaction = fn(&mut dyn Host, &Event<'_>) -> Result<Batch>;
+
+/// A function that says of which events a plugin wants to hear, once when it is loaded.
+pub type Subscription = fn(&mut dyn Host) -> Result<Vec<Trigger>>;
 
 /// Something that happened to a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +28,9 @@ pub struct Event<'a> {
 }
 
 /// Of which events a plugin wants to hear.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Trigger {
-    pattern: &'static str,
+    pattern: Cow<'static, str>,
     events: &'static [&'static str],
     durable: bool,
 }
@@ -34,7 +39,13 @@ impl Trigger {
     /// Of all that change a key which this glob matches.
     #[must_use]
     pub const fn on(pattern: &'static str) -> Self {
-        Self { pattern, events: &[], durable: false }
+        Self { pattern: Cow::Borrowed(pattern), events: &[], durable: false }
+    }
+
+    /// The same of a glob that the configuration tells.
+    #[must_use]
+    pub const fn on_configured(pattern: String) -> Self {
+        Self { pattern: Cow::Owned(pattern), events: &[], durable: false }
     }
 
     /// Of these events only.
@@ -53,7 +64,7 @@ impl Trigger {
 
     fn describe(&self) -> triggers::Trigger {
         triggers::Trigger {
-            pattern: self.pattern.to_owned(),
+            pattern: self.pattern.clone().into_owned(),
             events: self.events.iter().map(|event| (*event).to_owned()).collect(),
             durable: self.durable,
         }
@@ -61,11 +72,18 @@ impl Trigger {
 }
 
 impl Plugin {
-    /// The export `subscribe`.
+    /// The export `subscribe`, over the component's imports.
     #[doc(hidden)]
-    #[must_use]
-    pub fn subscribe(&self) -> Vec<triggers::Trigger> {
-        self.triggers.iter().map(Trigger::describe).collect()
+    pub fn subscribe_for_host(&self) -> Result<Vec<triggers::Trigger>, String> {
+        match self.subscribe(&mut Component) {
+            Ok(triggers) => Ok(triggers.iter().map(Trigger::describe).collect()),
+            Err(error) => Err(error.message.into_owned()),
+        }
+    }
+
+    /// Says of which events it wants to hear.
+    pub fn subscribe(&self, host: &mut dyn Host) -> Result<Vec<Trigger>> {
+        self.subscription.map_or_else(|| Ok(Vec::new()), |subscription| subscription(host))
     }
 
     /// The export `react`, over the component's imports.

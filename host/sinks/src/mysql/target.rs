@@ -367,6 +367,12 @@ impl Target for MySqlTarget {
             link.ask(|conn| conn.exec_first(sql, (&owner.pipeline,)))
         })
     }
+
+    fn count_rows(&mut self, table: usize) -> Result<Option<u64>, TargetFault> {
+        let Some(table) = self.tables.get(table) else { return Ok(None) };
+        let sql = format!("SELECT count(*) FROM {}", quoted(&table.name));
+        self.with(|link, _| link.ask(|conn| conn.query_first(&sql)))
+    }
 }
 
 fn letter(row: &Row) -> DeadLetter {

@@ -291,6 +291,14 @@ impl Target for PostgresTarget {
         let row = link.query(link.client.query_opt(sql, &[&pipeline]))?;
         Ok(row.map(|row| row.get::<_, i32>(0) as u32))
     }
+
+    fn count_rows(&mut self, table: usize) -> Result<Option<u64>, TargetFault> {
+        let Some(table) = self.tables.get(table) else { return Ok(None) };
+        let sql = format!("SELECT count(*) FROM {}", quoted(&table.name));
+        let link = self.connected()?;
+        let row = link.query(link.client.query_one(&sql, &[]))?;
+        Ok(Some(row.get::<_, i64>(0) as u64))
+    }
 }
 
 fn letter(row: &Row) -> DeadLetter {

@@ -162,6 +162,13 @@ impl Target for SqliteTarget {
             .optional()
             .map_err(|error| fault(&error))
     }
+
+    fn count_rows(&mut self, table: usize) -> Result<Option<u64>, TargetFault> {
+        let Some(table) = self.tables.get(table) else { return Ok(None) };
+        let sql = format!("SELECT count(*) FROM {}", quoted(&table.name));
+        let count = self.connected()?.query_row(&sql, [], |row| row.get::<_, i64>(0));
+        count.map(|count| Some(count as u64)).map_err(|error| fault(&error))
+    }
 }
 
 /// Writes a batch into a transaction that it begins; `false` if the partition is another's.

@@ -324,8 +324,6 @@ getters! {
     shards: usize = number("shards");
     /// The port of the administration page, unless it is off.
     http_port: Option<u16> = number_or_none("http-port");
-    /// The file that describes the write-behind pipeline.
-    write_behind: Option<PathBuf> = path_or_none("write-behind");
     /// A folder whose components are loaded.
     plugin_dir: Option<PathBuf> = path_or_none("plugin-dir");
 }

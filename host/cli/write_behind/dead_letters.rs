@@ -105,7 +105,7 @@ fn list(file: &PipelineFile, json: bool, out: &mut dyn Write) -> Result<(), Fail
 }
 
 fn letter(walk: &mut Walk<'_>) -> Letter {
-    let mut text = |walk: &mut Walk<'_>| {
+    let text = |walk: &mut Walk<'_>| {
         String::from_utf8_lossy(walk.string().unwrap_or_default()).into_owned()
     };
     walk.list();

@@ -56,8 +56,8 @@ pub(super) fn run(args: WriteBehindArgs, out: &mut dyn Write) -> Result<(), Fail
         WriteBehindCommand::Status(args) => status::run(&args, out),
         WriteBehindCommand::Generate(args) => generate::run(&args, out),
         WriteBehindCommand::DeadLetters(args) => dead_letters::run(&args, out),
-        WriteBehindCommand::Resume { file } => dead_letters::ask(&load(&file)?, "resume").map(drop),
-        WriteBehindCommand::Accept { file } => dead_letters::ask(&load(&file)?, "accept").map(drop),
+        WriteBehindCommand::Resume { file } => ask(&load(&file)?, "resume").map(drop),
+        WriteBehindCommand::Accept { file } => ask(&load(&file)?, "accept").map(drop),
     }
 }
 

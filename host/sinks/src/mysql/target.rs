@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::MySql;
 use super::errors::{fault, outcome};
-use super::schema::{COLUMNS, Found, OWN, creation, drift};
+use super::schema::{COLUMNS, Found, OWN, creation, drift, quoted};
 use super::statement::{step, text, width};
 use crate::dead_letter::DeadLetter;
 use crate::event::{Event, EventKind, StreamId};

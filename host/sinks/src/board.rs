@@ -2,6 +2,7 @@
 //! one lock that is never held while anything is waited for.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -18,6 +19,22 @@ use crate::work::Work;
 pub(crate) struct Board {
     sheet: Mutex<Sheet>,
     bell: Condvar,
+}
+
+/// Stops the pipeline with an alarm if its thread panics: a pipeline that does nothing must not look
+/// as if it had nothing to do.
+pub(crate) struct PanicAlarm(pub(crate) Arc<Board>);
+
+impl Drop for PanicAlarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let reason = "a thread of the pipeline has panicked".to_owned();
+            self.0.change(|sheet| {
+                sheet.stop = true;
+                sheet.reader.set(State::Alarm { reason });
+            });
+        }
+    }
 }
 
 /// What stands on the board.

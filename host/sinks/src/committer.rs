@@ -19,7 +19,7 @@ use crate::plan::{ChangeRef, Verdict};
 use crate::settings::Settings;
 use crate::status::{Counts, State};
 use crate::table::Table;
-use crate::target::{Batch, Claim, Outcome, Target, TargetFault};
+use crate::target::{Batch, Claim, Logged, Outcome, Target, TargetFault};
 use crate::work::{Item, Settled, Work};
 
 /// How many dead letters are read at once.
@@ -64,11 +64,28 @@ const BARE_DOCUMENT_BYTES: usize = 1_000;
 /// A batch as it goes to the database.
 struct Drafted<'a> {
     rows: Rows<'a>,
+    log: Vec<Logged<'a>>,
     letters: Vec<DeadLetter>,
     settled: Vec<StreamId>,
     to: StreamId,
     added: u64,
     totals: Counts,
+}
+
+/// What became of a piece.
+enum Settlement {
+    Done,
+    /// So many of its events that are not skipped are kept, the first ones.
+    Part(u64),
+    /// The database will not have it.
+    Refused(String),
+}
+
+/// What a new claim says about a batch.
+enum Found {
+    All,
+    Nothing,
+    Part(Claim),
 }
 
 impl Committer {
@@ -214,10 +231,18 @@ impl Committer {
             let added = if at_end { added } else { 0 };
             let draft = self.draft(&tables, part, piece.dead.as_ref(), done.is_some());
             let draft = Drafted { to: end, added, ..draft };
-            let Some(reason) = self.settle(&draft)? else {
-                settled.settled += draft.settled.len();
-                settled.failed += part.len() - draft.settled.len();
-                continue;
+            let reason = match self.settle(&draft)? {
+                Settlement::Done => {
+                    settled.settled += draft.settled.len();
+                    settled.failed += part.len() - draft.settled.len();
+                    continue;
+                }
+                Settlement::Part(kept) => {
+                    let rest = piece.items.start + length_of(part, kept);
+                    pieces.push(Piece { items: rest..piece.items.end, dead: piece.dead });
+                    continue;
+                }
+                Settlement::Refused(reason) => reason,
             };
             if part.len() <= 1 && piece.dead.as_ref().is_some_and(|dead| dead.bare) {
                 // Not even that is taken: wait until it is.
@@ -260,7 +285,12 @@ impl Committer {
         let mut fresh = Counts::default();
         let mut letters = Vec::new();
         let mut settled = Vec::new();
-        let mut changes: Vec<ChangeRef<'a>> = Vec::with_capacity(items.len());
+        let mut changes: Vec<ChangeRef<'a>> = Vec::new();
+        let mut log = Vec::new();
+        let keeps_events = self.target.keeps_events();
+        if !keeps_events {
+            changes.reserve(items.len());
+        }
         for item in items {
             let bare = dead.is_some_and(|dead| dead.bare);
             let rejected = match item.verdict {
@@ -277,7 +307,12 @@ impl Committer {
                     let skipped = matches!(item.verdict, Verdict::Skip);
                     fresh.applied += u64::from(!skipped);
                     fresh.skipped += u64::from(skipped && !again);
-                    changes.extend(item.changes());
+                    if !keeps_events {
+                        changes.extend(item.changes());
+                    } else if !skipped {
+                        let changes = item.changes().collect();
+                        log.push(Logged { event: item.event, changes });
+                    }
                     if again {
                         settled.push(item.event.id);
                     }
@@ -287,34 +322,37 @@ impl Committer {
         let mut totals = self.claim.totals;
         totals += fresh;
         let rows = Rows::of(tables, changes.into_iter());
-        Drafted { rows, letters, settled, to: self.claim.position, added: 0, totals }
+        Drafted { rows, log, letters, settled, to: self.claim.position, added: 0, totals }
     }
 
     /// Repeats a commit until it is certain what became of it.
-    fn settle(&mut self, draft: &Drafted<'_>) -> Result<Option<String>, Halt> {
+    fn settle(&mut self, draft: &Drafted<'_>) -> Result<Settlement, Halt> {
         let mut backoff = Backoff::new(self.settings.backoff_max);
         let same = draft.to == self.claim.position && draft.letters.is_empty();
-        if same && draft.settled.is_empty() && draft.rows.is_empty() {
-            return Ok(None);
+        let nothing = draft.rows.is_empty() && draft.log.is_empty() && draft.settled.is_empty();
+        if same && nothing {
+            return Ok(Settlement::Done);
         }
         loop {
             let begun = Instant::now();
             let batch = Batch {
                 rows: &draft.rows,
+                log: &draft.log,
                 dead_letters: &draft.letters,
                 settled: &draft.settled,
                 epoch: self.claim.epoch,
                 from: self.claim.position,
                 to: draft.to,
+                before: self.claim.totals,
                 totals: draft.totals,
                 added: if draft.added == 0 { self.claim.added } else { draft.added },
             };
             match self.target.commit(&batch) {
                 Outcome::Committed => {
                     self.committed(draft, batch.added, begun);
-                    return Ok(None);
+                    return Ok(Settlement::Done);
                 }
-                Outcome::Poison(reason) => return Ok(Some(reason)),
+                Outcome::Poison(reason) => return Ok(Settlement::Refused(reason)),
                 Outcome::Fenced => return Err(Halt::Fenced),
                 Outcome::Retry(reason) => self.trouble(&reason, false, &mut backoff)?,
                 Outcome::Drift(reason) => {
@@ -323,18 +361,26 @@ impl Committer {
                 }
                 Outcome::Unknown(reason) => {
                     self.trouble(&reason, false, &mut backoff)?;
-                    if self.was_committed(&batch)? {
-                        self.committed(draft, batch.added, begun);
-                        return Ok(None);
+                    match self.found(&batch)? {
+                        Found::Nothing => {}
+                        Found::All => {
+                            self.committed(draft, batch.added, begun);
+                            return Ok(Settlement::Done);
+                        }
+                        Found::Part(claim) => {
+                            let kept = claim.totals.events() - self.claim.totals.events();
+                            self.advanced(draft, claim);
+                            return Ok(Settlement::Part(kept));
+                        }
                     }
                 }
             }
         }
     }
 
-    /// Claims again and compares.
-    fn was_committed(&mut self, batch: &Batch<'_>) -> Result<bool, Halt> {
-        let before = self.claim;
+    /// Claims again, and finds out how much of a batch was committed.
+    fn found(&mut self, batch: &Batch<'_>) -> Result<Found, Halt> {
+        let before = (self.claim.position, self.claim.totals);
         let claim = self.insist(|committer| {
             committer.target.prepare()?;
             committer.target.claim(true)
@@ -342,13 +388,30 @@ impl Committer {
         self.claim.epoch = claim.epoch;
         let found = (claim.position, claim.totals);
         // Nothing that could be seen, and nothing that may not happen twice.
-        if found == (before.position, before.totals) {
-            return Ok(false);
+        if found == before {
+            return Ok(Found::Nothing);
         }
         if found == (batch.to, batch.totals) {
-            return Ok(true);
+            return Ok(Found::All);
+        }
+        let between = (before.0..=batch.to).contains(&claim.position)
+            && claim.totals.events() > before.1.events()
+            && claim.totals.events() < batch.totals.events();
+        if between && self.target.keeps_events() {
+            return Ok(Found::Part(claim));
         }
         Err(Halt::Fenced)
+    }
+
+    /// The first events of a batch are kept, and so are the dead letters among them.
+    fn advanced(&mut self, draft: &Drafted<'_>, claim: Claim) {
+        self.claim = claim;
+        let letters = draft.letters.iter().filter(|letter| letter.event.id <= claim.position);
+        self.update(|partition| {
+            partition.claim = Some(claim);
+            partition.commits += 1;
+            partition.letters.extend(letters.cloned());
+        });
     }
 
     fn committed(&mut self, draft: &Drafted<'_>, added: u64, begun: Instant) {
@@ -366,6 +429,18 @@ impl Committer {
             }
         });
     }
+}
+
+/// How many items come before the one behind the first `kept` that are not skipped.
+fn length_of(items: &[Item<'_>], kept: u64) -> usize {
+    let mut left = kept;
+    for (index, item) in items.iter().enumerate() {
+        if left == 0 {
+            return index;
+        }
+        left -= u64::from(!matches!(item.verdict, Verdict::Skip));
+    }
+    items.len()
 }
 
 /// What to try after the database has refused a piece; what comes first is last.

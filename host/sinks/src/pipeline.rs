@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::board::Board;
+use crate::board::{Board, PanicAlarm};
 use crate::planner::Planner;
 use crate::reader::{Reader, Standing};
 use crate::request::{Remedy, Request, Selection};
@@ -80,7 +80,12 @@ impl Pipeline {
             standing: Standing::default(),
         };
         let thread = std::thread::Builder::new().name("sink-reader".to_owned());
-        let thread = thread.spawn(move || reader.run()).map_err(StartError::Thread)?;
+        let alarm = PanicAlarm(Arc::clone(&board));
+        let run = move || {
+            let _alarm = alarm;
+            reader.run();
+        };
+        let thread = thread.spawn(run).map_err(StartError::Thread)?;
         Ok(Self { board, requests, reader: Mutex::new(Some(thread)) })
     }
 

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::backoff::Backoff;
-use crate::board::{Board, Partition, Sheet};
+use crate::board::{Board, PanicAlarm, Partition, Sheet};
 use crate::committer::Committer;
 use crate::continuity::breach;
 use crate::dead_letter::DeadLetter;
@@ -105,7 +105,12 @@ impl Reader {
                 claim: Claim::default(),
             };
             let builder = std::thread::Builder::new().name(format!("sink-{partition}"));
-            match builder.spawn(move || committer.run(mirrored)) {
+            let alarm = PanicAlarm(Arc::clone(&self.board));
+            let run = move || {
+                let _alarm = alarm;
+                committer.run(mirrored);
+            };
+            match builder.spawn(run) {
                 Ok(thread) => committers.push(thread),
                 Err(error) => {
                     let reason = format!("no thread for a partition: {error}");
@@ -227,7 +232,8 @@ impl Reader {
         let count_max = events_max * partitions;
         let events = self.insist(|reader| reader.source.read(cursor, count_max, wait))?;
         self.running();
-        if events.len() < count_max {
+        let end = events.last().map_or(cursor, |event| event.id);
+        if end >= self.board.lock().extent.last {
             self.standing.round_at =
                 self.settings.interval.map(|interval| Instant::now() + interval);
         }

@@ -1,6 +1,8 @@
 //! What arrives: every change, in order for each document, once; where the pipeline goes on after a
 //! pause; what its owner is told.
 
+use std::time::{Duration, Instant};
+
 use reef_sinks::{Counts, EventKind, State, StreamId};
 
 use crate::support::database::Database;
@@ -13,6 +15,7 @@ crate::on_each_database!(
     partitions_share_the_documents,
     a_row_that_comes_again_is_a_new_one,
     values_of_all_kinds_arrive,
+    with_an_interval_everything_that_gathered_goes_at_once,
 );
 
 fn documents_become_rows(database: &Database) {
@@ -99,7 +102,7 @@ fn a_row_that_comes_again_is_a_new_one(database: &Database) {
     let pipeline = start(settings(), &stream, database);
     drained(&pipeline, stream.insert("doc:1", "{}"));
     let first = database.one("SELECT created_at FROM sessions");
-    std::thread::sleep(std::time::Duration::from_millis(20));
+    std::thread::sleep(Duration::from_millis(20));
     drained(&pipeline, stream.push(EventKind::Update, b"doc:1", Some(b"[1]")));
     assert_eq!(database.one("SELECT created_at FROM sessions"), first, "an update keeps it");
     // Both in one batch: while the stream is silent nothing is read.
@@ -171,4 +174,23 @@ fn values_of_all_kinds_arrive(database: &Database) {
     assert!(
         database.one("SELECT c5 FROM mapped WHERE id = 'g'").starts_with("2023-11-14 22:13:20")
     );
+}
+
+fn with_an_interval_everything_that_gathered_goes_at_once(database: &Database) {
+    let stream = Stream::default();
+    let mut settings = settings();
+    settings.interval = Some(Duration::from_millis(500));
+    settings.batch_events_max = 5;
+    let pipeline = start(settings, &stream, database);
+    drained(&pipeline, stream.insert("ledger:first", "{}"));
+    let mut last = StreamId::ZERO;
+    for n in 0..203 {
+        last = stream.insert(&format!("ledger:{n}"), "{}");
+    }
+    let begun = Instant::now();
+    drained(&pipeline, last);
+    let took = begun.elapsed();
+    // A small batch is no reason to wait: only what is up to date waits.
+    assert!(took < Duration::from_secs(8), "{took:?} for 41 batches");
+    assert_eq!(database.one("SELECT COUNT(*) FROM ledger"), "204");
 }

@@ -6,6 +6,7 @@
 
 mod carrying;
 mod crashes;
+mod messages;
 mod secret;
 mod support;
 mod trouble;

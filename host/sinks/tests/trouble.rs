@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use reef_sinks::{
-    Event, EventKind, Pipeline, Plan, Planner, PlannerFault, Remedy, Selection, State, StreamId,
+    DeadLetter, Event, EventKind, Pipeline, Plan, Planner, PlannerFault, Remedy, Selection, State,
+    StreamId,
 };
 
 use crate::support::database::Database;
@@ -18,6 +19,7 @@ crate::on_each_database!(
     natural_poison_is_isolated,
     much_poison_among_many_neighbours,
     dead_letters_are_told_again_after_a_crash_of_the_mirror,
+    dead_letters_are_listed_over_all_partitions,
     dead_letters_are_replayed_and_dropped,
     an_event_the_planner_fails_over_is_a_dead_letter,
     a_broken_planner_stops_everything_until_it_is_mended,
@@ -176,6 +178,28 @@ fn dead_letters_are_told_again_after_a_crash_of_the_mirror(database: &Database) 
     drained(&pipeline, last);
     pipeline.stop();
     assert_eq!(ids(&stream), [first, second], "told once more, and only what was forgotten");
+}
+
+fn dead_letters_are_listed_over_all_partitions(database: &Database) {
+    let destination = database.destination();
+    let list = |after, count_max| {
+        let letters = DeadLetter::list(&*destination, "stream:sessions", after, count_max);
+        letters.unwrap().iter().map(|letter| letter.event.id).collect::<Vec<_>>()
+    };
+    assert_eq!(list(StreamId::ZERO, 10), [], "there is no pipeline yet");
+    let stream = Stream::default();
+    let (kind, _, image) = poison(database);
+    let ids: Vec<StreamId> =
+        (0..9).map(|n| stream.push(kind, format!("doc:{n}").as_bytes(), Some(image))).collect();
+    let mut settings = settings();
+    settings.partitions = 3;
+    let pipeline = start(settings, &stream, database);
+    drained(&pipeline, ids[8]);
+    assert_eq!(list(StreamId::ZERO, 100), ids);
+    assert_eq!(list(ids[3], 2), ids[4..6]);
+    let dropped = pipeline.remedy(Selection::Ids(ids[1..].to_vec()), Remedy::Drop);
+    assert_eq!(dropped.iter().map(|count| count.settled).sum::<usize>(), 8);
+    assert_eq!(list(StreamId::ZERO, 100), ids[..1]);
 }
 
 fn dead_letters_are_replayed_and_dropped(database: &Database) {

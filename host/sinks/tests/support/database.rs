@@ -301,9 +301,12 @@ impl MariaDbServer {
         let made = command(&install)
             .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
             .arg(format!("--datadir={}", folder.path().join("data").display()))
+            // Whoever starts clears the tables of all others from a folder that is shared.
+            .env("TMPDIR", folder.path())
             .output()
             .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
+        let said = [made.stdout, made.stderr].concat();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&said));
         let running = Mutex::new(None);
         let extra = extra.to_vec();
         let server = Self { folder, program, port: free_port(), running, extra };
@@ -322,6 +325,7 @@ impl MariaDbServer {
         let mut line = command(&self.program);
         line.args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve"]);
         line.arg(format!("--datadir={}", at("data")));
+        line.arg(format!("--tmpdir={}", self.folder.path().display()));
         line.arg(format!("--socket={}", at("socket")));
         line.arg(format!("--pid-file={}", at("pid")));
         line.arg(format!("--port={}", self.port));

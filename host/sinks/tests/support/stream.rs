@@ -92,6 +92,18 @@ impl Stream {
         self.change(|inner| inner.silent = silent);
     }
 
+    /// Another stream with the same entries, as another host sees it.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self::default();
+        let inner = self.inner.0.lock().unwrap();
+        copy.change(|other| {
+            other.entries.clone_from(&inner.entries);
+            (other.last, other.added, other.deleted_max) =
+                (inner.last, inner.added, inner.deleted_max);
+        });
+        copy
+    }
+
     pub(crate) fn told(&self) -> Told {
         self.inner.0.lock().unwrap().told.clone()
     }

@@ -8,20 +8,7 @@ use tempfile::TempDir;
 
 use crate::served::{Served, is_here, run, sentence, succeeded};
 
-/// Databases of the tests of the pipeline itself, here for the whole of it.
-mod databases {
-    use std::time::Duration;
-
-    #[path = "../../host/sinks/tests/support/database.rs"]
-    #[expect(dead_code, reason = "the pipeline's own tests use the rest")]
-    pub(super) mod database;
-    #[path = "../../host/sinks/tests/support/peer.rs"]
-    #[expect(dead_code, reason = "the pipeline's own tests use the rest")]
-    pub(crate) mod peer;
-
-    /// How long anything may take.
-    pub(crate) const LONG: Duration = Duration::from_secs(60);
-}
+mod databases;
 
 use databases::database::Database;
 

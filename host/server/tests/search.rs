@@ -105,3 +105,38 @@ fn keys_that_were_there_first_are_indexed_meanwhile() {
         assert!(Instant::now() < deadline, "only {number} were indexed");
     }
 }
+
+#[test]
+fn indexes_reach_replicas() {
+    let dirs = ["primary", "replica"].map(|name| {
+        let name = format!("reef-search-{}-{name}", std::process::id());
+        let dir = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&dir).expect("a folder can be made");
+        dir
+    });
+    let (primary, replica) = (serve(kept_in(&dirs[0], false)), serve(kept_in(&dirs[1], false)));
+    let mut writer = Client::new(&primary);
+    writer.ask("FT.CREATE i PREFIX 1 d: SCHEMA t TEXT\nHSET d:1 t hello\n", "+OK\n:1\n");
+    let mut reader = Client::new(&replica);
+    reader.ask(&format!("REPLICAOF 127.0.0.1 {}\n", primary.port()), "+OK\n");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    writer.ask("SET ready no\n", "+OK\n");
+    // The first index comes with the snapshot, the second with the stream.
+    loop {
+        writer.send("WAIT 1 1000\n");
+        let mut answer = [0; 4];
+        std::io::Read::read_exact(&mut writer.0, &mut answer).expect("the primary answers");
+        if &answer == b":1\r\n" {
+            break;
+        }
+        assert!(Instant::now() < deadline, "no replica comes");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    writer.ask("FT.CREATE j PREFIX 1 e: SCHEMA t TEXT\nHSET e:1 t hello\n", "+OK\n:1\n");
+    writer.ask("FT.DROPINDEX j DD\nFT.CREATE k SCHEMA t TEXT\nWAIT 1 20000\n", "+OK\n+OK\n:1\n");
+    reader.ask("FT.SEARCH i hello NOCONTENT\n", "*2\n:1\n$3\nd:1\n");
+    reader.ask("FT._LIST\nEXISTS e:1\n", "*2\n$1\ni\n$1\nk\n:0\n");
+    reader.ask("FT.SEARCH k hello NOCONTENT\n", "*2\n:1\n$3\nd:1\n");
+    drop((replica, primary));
+    dirs.iter().for_each(|dir| std::fs::remove_dir_all(dir).expect("the folder can be removed"));
+}

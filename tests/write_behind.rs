@@ -6,7 +6,11 @@ use std::time::{Duration, Instant};
 use redis::Connection;
 use tempfile::TempDir;
 
-use crate::served::{Served, run, sentence, succeeded};
+use crate::served::{Served, is_here, run, sentence, succeeded};
+
+mod databases;
+
+use databases::database::Database;
 
 /// A pipeline into a SQLite file, and what its file says.
 struct Pipeline {
@@ -311,4 +315,119 @@ fn what_cannot_work_is_one_sentence() {
     let file = pipeline.file();
     let error = sentence(&run(&["serve", "--port", "0", "--write-behind", file.to_str().unwrap()]));
     assert!(error.contains("'a-b' is not a name for a table"), "{error}");
+}
+
+/// A section of a pipeline's file for a database that runs.
+fn section(database: &Database) -> String {
+    let kind = match database {
+        Database::Postgres(..) => "postgresql",
+        Database::MariaDb(..) => "mysql",
+        Database::Sqlite(_) => unreachable!("SQLite has no server"),
+    };
+    let it = database.server().expect("it has a server");
+    let place = format!("host: '{}', port: {}", it.host, it.port);
+    format!("{kind}: {{{place}, database: {}, user: {}}}\n", it.database, it.user)
+}
+
+#[test]
+fn rows_go_into_servers_as_well() {
+    for database in [Database::postgres(), Database::mariadb()].into_iter().flatten() {
+        let pipeline = Pipeline::new("");
+        let columns = "columns: [{name: city, path: $.city, type: text, nullable: true}]";
+        let carrying = format!("write_behind: {{entity: people, mapping: columns, {columns}}}\n");
+        pipeline.write(&(section(&database) + &carrying));
+        let server = pipeline.serve(&[]);
+        let mut connection = server.connect();
+        for (id, json) in [("A", r#"{"city":"Oslo"}"#), ("a", "{}"), ("x ", r#"{"city":"'; --"}"#)]
+        {
+            ask::<String>(&mut connection, &["DOC.INSERT", "people", json, "ID", id]);
+        }
+        wait_until("the metrics", || {
+            let all = ["metrics:postgres_success", "metrics:mysql_success"];
+            all.iter().any(|name| ask::<Option<u64>>(&mut connection, &["GET", name]) == Some(3))
+        });
+        let rows = database.query("SELECT id, city FROM people ORDER BY id, city");
+        let some = |text: &str| Some(text.to_owned());
+        let mut expected = vec![
+            vec![some("A"), some("Oslo")],
+            vec![some("a"), None],
+            vec![some("x "), some("'; --")],
+        ];
+        expected.sort();
+        let mut rows = rows;
+        rows.sort();
+        assert_eq!(rows, expected);
+    }
+}
+
+#[test]
+fn the_original_file_does_what_it_promises() {
+    let Some(database) = Database::postgres() else { return };
+    let pipeline = Pipeline::new("");
+    let original = include_str!("write_behind/config.yaml");
+    let rest = &original[original.find("\nredis:").expect("the second section")..];
+    // Where things are differs on every machine; the rest is as it was.
+    let text = section(&database) + rest;
+    pipeline.write(&text);
+    let server = pipeline.serve(&[]);
+    let port = server.port().to_string();
+    pipeline.write(&text.replace("6379", &port));
+    let mut connection = server.connect();
+    let file = pipeline.file();
+    let file = file.to_str().unwrap();
+    let generate = ["write-behind", "generate", file, "--count", "60", "--seed", "3"];
+    let error = sentence(&run(&generate));
+    assert!(error.contains("60 changes were not confirmed by as many copies"), "{error}");
+    // With a copy, they are.
+    let of = format!("127.0.0.1 {port}");
+    let _replica = Served::start(&["--replicaof", &of]);
+    wait_until("the copy", || ask::<u64>(&mut connection, &["WAIT", "1", "100"]) == 1);
+    succeeded(run(&["write-behind", "generate", file, "--count", "60", "--seed", "4"]));
+    for query in ["@user_id:user_4554", "@device_type:{android}"] {
+        let fields = ["RETURN", "4", "user_id", "session_id", "device_type", "device_model"];
+        let words = [&["FT.SEARCH", "idx:sessions", query][..], &fields].concat();
+        let found: Vec<redis::Value> = ask(&mut connection, &words);
+        let count: u64 = redis::from_redis_value(found[0].clone()).unwrap();
+        assert!(count > 0, "{query}: {found:?}");
+        let first: std::collections::HashMap<String, String> =
+            redis::from_redis_value(found[2].clone()).unwrap();
+        assert_eq!(first.len(), 4, "{first:?}");
+    }
+    // Its interval is ten seconds; deletions are no events in it.
+    let success = |connection: &mut Connection, name: &str| -> u64 {
+        ask::<Option<u64>>(connection, &["GET", name]).unwrap_or(0)
+    };
+    let made = success(&mut connection, "metrics:redis_success");
+    wait_until("the rows", || success(&mut connection, "metrics:postgres_success") == made);
+    let inserted = database.one("SELECT count(*) FROM sessions");
+    let documents: Vec<String> = ask(&mut connection, &["KEYS", "sessions:*"]);
+    assert!(inserted.parse::<usize>().unwrap() >= documents.len());
+}
+
+#[test]
+fn the_notebook_runs() {
+    if !is_here("python3") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut install = std::process::Command::new("python3");
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]);
+    succeeded(install.arg(folder.path()).arg("redis").output().expect("pip runs"));
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/write-behind");
+    let config = std::fs::read_to_string(format!("{example}/config.yaml")).unwrap();
+    let pipeline = Pipeline::new("");
+    pipeline.write(
+        &config
+            .replace("sessions.db", &pipeline.folder.path().join("rows.db").display().to_string()),
+    );
+    let server = pipeline.serve(&[]);
+    let cells = "import json, sys\n\
+                 for cell in json.load(open(sys.argv[1]))['cells']:\n    \
+                 if cell['cell_type'] == 'code': exec(''.join(cell['source']), globals())";
+    let mut python = std::process::Command::new("python3");
+    python.env("PYTHONPATH", folder.path()).env("REEF_PORT", server.port().to_string());
+    python.env("REEF_DATABASE", pipeline.folder.path().join("rows.db"));
+    let out = python.args(["-c", cells, &format!("{example}/writebehind.ipynb")]).output();
+    let out = succeeded(out.expect("python runs"));
+    assert!(out.contains("documents, and as many rows"), "{out}");
 }

@@ -1,7 +1,7 @@
 //! The file of a write-behind pipeline (`write-behind FILE.yaml`): from which documents to which
 //! database.
 //!
-//! Its sections are `postgresql`, `mysql` or `sqlite` (exactly one of them), `redis`,
+//! Its sections are `postgresql`, `mysql`, `sqlite` or `nats` (exactly one of them), `redis`,
 //! `zero_data_loss`, `streams`, `dummy_data`, `write_behind` and `search_index`. What is not given has a
 //! default; what is not known is refused, with its place in the file.
 //!
@@ -25,6 +25,8 @@ pub struct PipelineFile {
     pub mysql: Option<DatabaseServer>,
     /// SQLite as the target.
     pub sqlite: Option<DatabaseFile>,
+    /// NATS JetStream as the target: a message for each event.
+    pub nats: Option<MessageServer>,
     /// Where the documents are, for those who are not in the server itself.
     pub redis: RedisServer,
     /// What a writer waits for.
@@ -81,6 +83,30 @@ pub enum DatabaseTls {
 pub struct DatabaseFile {
     /// Where it is; made if it is not there.
     pub path: PathBuf,
+}
+
+/// A message broker.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MessageServer {
+    /// A name or an address.
+    pub host: String,
+    /// The port; the usual one if it is not given.
+    pub port: Option<u16>,
+    /// The stream; made if it is not there, with one copy.
+    pub stream: String,
+    /// Who connects.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// With which password.
+    #[serde(default)]
+    pub password: Option<String>,
+    /// Whether the connection is encrypted.
+    #[serde(default)]
+    pub tls: DatabaseTls,
+    /// Who may vouch for the server, as PEM; without, whom the machine trusts.
+    #[serde(default)]
+    pub tls_ca: Option<PathBuf>,
 }
 
 /// A server that speaks RESP.
@@ -384,6 +410,8 @@ pub enum Database {
     MySql(DatabaseServer),
     /// SQLite.
     Sqlite(DatabaseFile),
+    /// NATS JetStream.
+    Nats(MessageServer),
 }
 
 impl PipelineFile {
@@ -416,7 +444,8 @@ impl PipelineFile {
         let postgresql = self.postgresql.clone().map(Database::PostgreSql);
         let mysql = self.mysql.clone().map(Database::MySql);
         let sqlite = self.sqlite.clone().map(Database::Sqlite);
-        postgresql.or(mysql).or(sqlite)
+        let nats = self.nats.clone().map(Database::Nats);
+        postgresql.or(mysql).or(sqlite).or(nats)
     }
 
     /// The stream of the events.
@@ -425,9 +454,14 @@ impl PipelineFile {
     }
 
     fn check(&self) -> Result<(), String> {
-        let databases = [self.postgresql.is_some(), self.mysql.is_some(), self.sqlite.is_some()];
+        let databases = [
+            self.postgresql.is_some(),
+            self.mysql.is_some(),
+            self.sqlite.is_some(),
+            self.nats.is_some(),
+        ];
         if databases.into_iter().filter(|there| *there).count() != 1 {
-            return Err("one of the sections postgresql, mysql and sqlite is needed".into());
+            return Err("one of the sections postgresql, mysql, sqlite and nats is needed".into());
         }
         let carrying = &self.write_behind;
         if carrying.batch_size == 0 || carrying.batch_size > 100_000 {

@@ -25,13 +25,13 @@ pub(crate) mod remote;
 mod stream;
 pub(crate) mod supervisor;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use reef_runtime::{Limits, Runtime, Sink};
 use reef_sinks::{
-    Destination, MySql, Owner, Pipeline, Postgres, Server, Settings, Sqlite, Table, Tls,
+    Destination, MySql, Nats, Owner, Pipeline, Postgres, Server, Settings, Sqlite, Table, Tls,
 };
 
 use crate::config::pipeline::{Database, DatabaseServer, DatabaseTls, PipelineFile};
@@ -136,6 +136,13 @@ pub(crate) fn destination(file: &PipelineFile) -> Result<Arc<dyn Destination>, S
         }
         Database::MySql(it) => Arc::new(MySql { server: server(&it, 3_306), create_tables }),
         Database::Sqlite(it) => Arc::new(Sqlite { path: it.path, create_tables }),
+        Database::Nats(it) => Arc::new(Nats {
+            address: format!("{}:{}", it.host, it.port.unwrap_or(4_222)),
+            credentials: it.user.map(|user| (user, it.password.unwrap_or_default())),
+            tls: tls(it.tls, it.tls_ca),
+            stream: it.stream,
+            create_streams: create_tables.then_some(1),
+        }),
     })
 }
 
@@ -146,10 +153,14 @@ fn server(it: &DatabaseServer, usual_port: u16) -> Server {
         database: it.database.clone(),
         user: it.user.clone(),
         password: it.password.clone(),
-        tls: match it.tls {
-            DatabaseTls::Off => Tls::Off,
-            DatabaseTls::Verify => Tls::Verified { ca: it.tls_ca.clone() },
-            DatabaseTls::Insecure => Tls::Unverified,
-        },
+        tls: tls(it.tls, it.tls_ca.clone()),
+    }
+}
+
+fn tls(wanted: DatabaseTls, ca: Option<PathBuf>) -> Tls {
+    match wanted {
+        DatabaseTls::Off => Tls::Off,
+        DatabaseTls::Verify => Tls::Verified { ca },
+        DatabaseTls::Insecure => Tls::Unverified,
     }
 }

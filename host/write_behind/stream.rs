@@ -57,6 +57,7 @@ impl EventStream {
         let database = match file.database() {
             Some(Database::MySql(_)) => "mysql",
             Some(Database::Sqlite(_)) => "sqlite",
+            Some(Database::Nats(_)) => "nats",
             Some(Database::PostgreSql(_)) | None => "postgres",
         };
         let names = Names {

@@ -22,6 +22,8 @@ const METRICS: &[&str] = &[
     "metrics:mysql_fail",
     "metrics:sqlite_success",
     "metrics:sqlite_fail",
+    "metrics:nats_success",
+    "metrics:nats_fail",
 ];
 
 /// Arguments of `reef write-behind status`.

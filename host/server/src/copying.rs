@@ -13,6 +13,7 @@ use reef_engine::error::Error;
 use reef_engine::registry::Registry;
 use reef_storage::Log;
 
+use crate::indexes::as_copied;
 use crate::pause::PauseClock;
 use crate::replication::{Relayed, Replication, Stream};
 use crate::store::Store;
@@ -106,16 +107,17 @@ impl Store {
         }
         let first_database = self.first_database();
         for unit in effects.units() {
-            self.copies.log.append(|| {
-                let logged = |effect: &Effect<'_>| effect.audience != Audience::ReplicasOnly;
-                let logged = unit.commands().filter(logged);
-                logged.map(|effect| (first_database + effect.database, effect.bytes))
-            });
+            let logged = |effect: &Effect<'_>| effect.audience != Audience::ReplicasOnly;
+            let logged = unit.commands().filter(logged);
+            let logged: Vec<_> = logged
+                .map(|effect| (first_database + effect.database, as_copied(effect.bytes)))
+                .collect();
+            self.copies.log.append(|| logged.iter().map(|(number, bytes)| (*number, &**bytes)));
         }
     }
 
     /// What number the first database has where all engines are written down together.
-    fn first_database(&self) -> u32 {
+    pub(crate) fn first_database(&self) -> u32 {
         self.tenancy().map_or(0, |tenancy| tenancy.first_database)
     }
 

@@ -14,9 +14,11 @@ use crate::reply::{Reply, decode};
 pub const NEED_7_4: &str = "7.4";
 /// What cases need whose commands are those of RedisJSON.
 pub const NEED_JSON: &str = "json";
+/// What cases need whose commands are those of RediSearch.
+pub const NEED_SEARCH: &str = "search";
 
 /// What Reef has and an ordinary redis-server does not.
-const BEYOND: [&str; 2] = [NEED_7_4, NEED_JSON];
+const BEYOND: [&str; 3] = [NEED_7_4, NEED_JSON, NEED_SEARCH];
 
 /// How long a reply that must come may take on a busy machine.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);

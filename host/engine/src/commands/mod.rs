@@ -46,6 +46,7 @@ mod pubsub;
 mod replication;
 mod scan;
 mod scripting;
+pub(crate) mod search;
 mod server;
 mod set;
 mod slowlog;
@@ -106,6 +107,7 @@ pub static FAMILIES: &[&[Command]] = &[
     pubsub::TABLE,
     transactions::TABLE,
     scripting::TABLE,
+    search::TABLE,
     acl::TABLE,
     config::TABLE,
     info::TABLE,

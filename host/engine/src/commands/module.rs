@@ -43,7 +43,7 @@ static SUBCOMMANDS: &[Command] = &[
 ];
 
 /// Names and versions of the modules whose commands Reef has: what clients look for.
-const MODULES: &[(&str, i64)] = &[("ReJSON", 20809)];
+const MODULES: &[(&str, i64)] = &[("ReJSON", 20809), ("search", 21005)];
 
 fn list(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
     say_modules(cx.reply);

@@ -278,7 +278,7 @@ mod tests {
                     (0, Some(at)) => {
                         let removed = object.remove(at);
                         assert_eq!(removed.0.as_bytes(), model.swap_remove(at).0);
-                        if random() % 2 == 0 {
+                        if random().is_multiple_of(2) {
                             // As a roll-back does.
                             let Json::Integer(value) = removed.1 else { panic!() };
                             object.restore(at, removed.0, removed.1);

@@ -27,7 +27,7 @@ pub enum Json {
     /// A string.
     Text(Text),
     /// Values in order.
-    Array(Box<Vec<Json>>),
+    Array(Box<Vec<Self>>),
     /// Values by their names.
     Object(Box<Object>),
 }

@@ -14,7 +14,7 @@ fn sample(random: &mut dyn FnMut() -> u64, depth: usize) -> Json {
     let size = if depth > 3 { 0 } else { (random() % 5) as usize };
     match random() % 9 {
         0 => Json::Null,
-        1 => Json::Bool(random() % 2 == 0),
+        1 => Json::Bool(random().is_multiple_of(2)),
         2 => Json::Integer(random() as i64),
         3 => Json::Double((random() % 1000) as f64 / 8.0),
         4 => Json::text("long enough for the heap ".repeat(1 + size).as_bytes()),
@@ -37,7 +37,7 @@ fn place(document: &Document, random: &mut dyn FnMut() -> u64) -> Vec<usize> {
     let mut at = vec![];
     while let Some(children) = document.at(&at).map(|value| value.children().count())
         && children > 0
-        && random() % 4 > 0
+        && !random().is_multiple_of(4)
     {
         at.push((random() % children as u64) as usize);
     }
@@ -60,7 +60,8 @@ fn change(document: &mut Document, random: &mut dyn FnMut() -> u64, changes: &mu
         }
         2 => changes.extend(document.remove(&at)),
         3 => {
-            let positions: Vec<usize> = (0..children).filter(|_| random() % 3 == 0).collect();
+            let positions: Vec<usize> =
+                (0..children).filter(|_| random().is_multiple_of(3)).collect();
             changes.extend(document.remove_elements(&at, &positions));
         }
         4 => {
@@ -87,7 +88,7 @@ fn random_changes_are_counted_and_undone() {
                 change(&mut document, &mut random, &mut changes);
                 document.check();
             }
-            if random() % 2 == 0 {
+            if random().is_multiple_of(2) {
                 changes.into_iter().rev().for_each(|change| document.undo(change));
                 document.check();
                 assert_eq!(compact(document.root()), before, "seed {seed}");

@@ -76,8 +76,48 @@ fn main() -> ExitCode {
             eprintln!("{name}: promised are {share:.2} of the raw loader and {cpu_max:?} us");
         }
         kept &= good;
+        let (lag, commit) = lag(&database, &rows);
+        println!("{:<12}lag at 1,000 events/s: p50 {lag:.1?}, of which a commit {commit:.1?}", "");
+        // What comes during a commit waits for the rest of it: half of one, at the median.
+        if lag > commit + commit / 2 + LAG_BESIDE_COMMITS {
+            eprintln!("{name}: promised is a commit and a half and {LAG_BESIDE_COMMITS:?}");
+            kept = false;
+        }
     }
     if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// How long an event may take beside its commit and the rest of the one before.
+const LAG_BESIDE_COMMITS: Duration = Duration::from_millis(2);
+
+/// Medians, at a thousand events a second: from a write until its row is known to be durable, and of
+/// commits.
+fn lag(database: &Database, rows: &[Row]) -> (Duration, Duration) {
+    let stream = Stream::default();
+    let mut settings = settings();
+    settings.name = format!("stream:{}", stream_number());
+    let pipeline = start(settings, &stream, database);
+    drained(&pipeline, stream.insert("doc:first", "{}"));
+    let (mut waiting, mut lags, mut commits) = (Vec::new(), Vec::new(), Vec::new());
+    let begun = Instant::now();
+    for (n, (id, document)) in rows.iter().take(3_000).enumerate() {
+        while begun.elapsed() < Duration::from_millis(n as u64) {
+            let durable = pipeline.status();
+            commits.push(durable.partitions[0].commit_last);
+            waiting.retain(|(id, pushed): &(StreamId, Instant)| {
+                let done = *id <= durable.position;
+                if done {
+                    lags.push(pushed.elapsed());
+                }
+                !done
+            });
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        waiting.push((stream.insert(id, document), Instant::now()));
+    }
+    lags.sort();
+    commits.sort();
+    (lags[lags.len() / 2], commits[commits.len() / 2])
 }
 
 /// An id of 46 bytes and a document of 343.

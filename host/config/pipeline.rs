@@ -285,8 +285,9 @@ pub struct Carrying {
     pub capture: Option<String>,
     /// Whether the expiry of a document is its deletion.
     pub expiry_deletes: bool,
-    /// Whether documents that are there at the first start become events.
-    pub snapshot: bool,
+    /// Whether documents that are there at the first start become events; if it is not given, those
+    /// under `capture` do.
+    pub snapshot: Option<bool>,
     /// Entries that a stream keeps after they were carried.
     pub keep_events: u64,
 }
@@ -309,7 +310,7 @@ impl Default for Carrying {
             when_full: WhenFull::default(),
             capture: None,
             expiry_deletes: true,
-            snapshot: true,
+            snapshot: None,
             keep_events: 0,
         }
     }

@@ -9,14 +9,14 @@ use crate::config::pipeline::PipelineFile;
 pub(super) fn prepare(link: &mut dyn Link, file: &PipelineFile) -> Result<(), String> {
     let stream = file.stream();
     let group = vec![b"XGROUP".as_slice(), b"CREATE", stream.as_bytes(), GROUP, b"0", b"MKSTREAM"];
-    write(link, group, b"BUSYGROUP")?;
+    run(link, &group, b"BUSYGROUP")?;
     index(link, file)?;
     snapshot(link, file)
 }
 
 /// Runs a command whose error may be that it has run before.
-fn write(link: &mut dyn Link, command: Words<'_>, done_before: &[u8]) -> Result<(), String> {
-    let replies = link.write(&[command])?;
+fn run(link: &mut dyn Link, command: &[&[u8]], done_before: &[u8]) -> Result<(), String> {
+    let replies = link.command(command)?;
     match replies.walk().step() {
         Step::Error(text) if !text.starts_with(done_before) => {
             Err(String::from_utf8_lossy(text).into_owned())
@@ -40,7 +40,7 @@ fn index(link: &mut dyn Link, file: &PipelineFile) -> Result<(), String> {
     for (field, path) in wanted.fields.iter().zip(&paths) {
         command.extend([path.as_bytes(), b"AS", field.name.as_bytes(), field.kind.as_bytes()]);
     }
-    write(link, command, b"Index already exists")
+    run(link, &command, b"Index already exists")
 }
 
 /// Once: whether it was done is a key of its own.
@@ -48,7 +48,10 @@ fn snapshot(link: &mut dyn Link, file: &PipelineFile) -> Result<(), String> {
     let entity = file.write_behind.entity.as_bytes();
     let done = format!("{}:snapshot:{}", file.streams.prefix, file.write_behind.entity);
     let replies = link.read(&[vec![b"EXISTS", done.as_bytes()]])?;
-    if !file.write_behind.snapshot || replies.walk().number() == Some(1) {
+    let carrying = &file.write_behind;
+    if !carrying.snapshot.unwrap_or(carrying.capture.is_some())
+        || replies.walk().number() == Some(1)
+    {
         return Ok(());
     }
     let mut cursor = "0".to_owned();
@@ -64,5 +67,5 @@ fn snapshot(link: &mut dyn Link, file: &PipelineFile) -> Result<(), String> {
             break;
         }
     }
-    write(link, vec![b"SET", done.as_bytes(), b"1"], b"")
+    link.write(&[vec![b"SET", done.as_bytes(), b"1"]]).map(drop)
 }

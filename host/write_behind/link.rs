@@ -21,7 +21,7 @@ pub(crate) trait Link: Send {
     /// As for `read`.
     fn write(&mut self, commands: &[Words<'_>]) -> Result<Replies, String>;
 
-    /// Runs one command that is a step by itself, a plugin's.
+    /// Runs one command that cannot be part of a step with others: a plugin's, or one about an index.
     ///
     /// # Errors
     /// As for `read`.

@@ -6,7 +6,7 @@ use reef_engine::backend::{
     Backend, Batch, Caller, CommandColumns, Guards, Items, OnError, StepError,
 };
 use reef_engine::grants::Grants;
-use reef_resp::{Protocol, Writer};
+use reef_resp::{OwnedArgv, Protocol, Writer};
 use reef_runtime::Plugins;
 use reef_server::Store;
 
@@ -95,9 +95,14 @@ impl Link for LocalLink {
     }
 
     fn command(&mut self, words: &[&[u8]]) -> Result<Replies, String> {
-        let name = String::from_utf8_lossy(words.first().unwrap_or(&&b""[..]));
-        let reply = self.plugins.run(&self.caller, words);
-        remote::parsed(&reply.ok_or_else(|| format!("no plugin answers {name}"))?)
+        if let Some(reply) = self.plugins.run(&self.caller, words) {
+            return remote::parsed(&reply);
+        }
+        let mut argv = OwnedArgv::new();
+        words.iter().for_each(|word| argv.push(word));
+        let mut reply = Writer::new(Protocol::Resp2);
+        self.store.run(&self.caller, argv.as_argv(), &mut reply);
+        remote::parsed(reply.data())
     }
 
     fn settle(&mut self) -> Result<(), String> {

@@ -72,15 +72,6 @@ impl Store {
         &self.copies.log
     }
 
-    /// Makes everything that was written so far as durable as the policy wants; the error says why it
-    /// is not. For those who read without a connection and carry elsewhere what they have seen.
-    pub fn settle(&self) -> Result<(), String> {
-        match self.log().is_on() && !self.log().is_settled() {
-            true => self.log().settle().map_err(|error| error.to_string()),
-            false => Ok(()),
-        }
-    }
-
     /// Writes effects down, for the log and for replicas. The shards that they are about are held.
     pub(crate) fn propagate(&self, effects: &Effects) {
         self.write_log(effects);

@@ -12,6 +12,7 @@ mod clients;
 mod clock;
 mod connection;
 mod copying;
+mod errands;
 mod execution;
 mod housekeeping;
 mod huge_pages;

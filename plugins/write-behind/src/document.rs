@@ -61,19 +61,24 @@ pub(crate) fn insert(call: &mut Call<'_>) -> Result<Answer> {
         }
         Ok(Outcome::Stale(_)) => room::none(call.host, &settings, entity),
         Err(error) => {
-            let error = not_json(error.into());
+            let error = with_code(error.into());
             event.refused(call.host, &settings, &error.to_string());
             Err(error)
         }
     }
 }
 
-/// The engine's parser begins its sentences without a code.
-fn not_json(error: Error) -> Error {
-    let is_code = |letter: char| letter.is_ascii_uppercase();
-    match error.code.chars().all(is_code) && error.code != "EOF" {
-        true => error,
-        false => Error::new("ERR", format!("not JSON: {error}")),
+/// What the engine's JSON commands refuse with sentences that have no code.
+fn with_code(error: Error) -> Error {
+    let text = error.to_string();
+    if text.starts_with("Existing key has wrong Redis type") {
+        return Error::WRONG_TYPE;
+    }
+    let is_code = error.code.len() > 1 && error.code.chars().all(|it| it.is_ascii_uppercase());
+    if is_code && error.code != "EOF" {
+        error
+    } else {
+        Error::new("ERR", format!("not JSON: {text}"))
     }
 }
 
@@ -145,6 +150,7 @@ fn change(
         Ok(Round::Absent) => Ok(Answer::integer(0)),
         Ok(Round::Full) => room::none(host, &settings, entity),
         Err(error) => {
+            let error = with_code(error);
             let event = Event { entity, id, kind, image: None, now_ms };
             event.refused(host, &settings, &error.to_string());
             Err(error)

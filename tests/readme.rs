@@ -47,6 +47,8 @@ fn command_lines(document: &str) -> Vec<String> {
 /// Somebody who types what a document says.
 struct Reader<'a> {
     server: &'a Served,
+    /// The one that it was told to start, if it was.
+    own: Option<Served>,
     folder: PathBuf,
     /// Where new projects are made.
     elsewhere: tempfile::TempDir,
@@ -57,14 +59,20 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn new(server: &'a Served, folder: &str) -> Self {
         let elsewhere = tempfile::tempdir().expect("a folder");
-        Self { server, folder: root().join(folder), elsewhere, id: String::new() }
+        let folder = root().join(folder);
+        Self { server, own: None, folder, elsewhere, id: String::new() }
+    }
+
+    fn server(&self) -> &Served {
+        self.own.as_ref().unwrap_or(self.server)
     }
 
     fn follow(&mut self, document: &str, lines_min: usize) {
         let lines = command_lines(document);
         assert!(lines.len() >= lines_min, "the command lines are found: {lines:?}");
         for line in &lines {
-            if !ELSEWHERE.iter().any(|(start, _)| line.starts_with(start)) {
+            let is_ours = line.starts_with("reef serve --write-behind ");
+            if is_ours || !ELSEWHERE.iter().any(|(start, _)| line.starts_with(start)) {
                 self.run(line);
             }
         }
@@ -82,9 +90,14 @@ impl<'a> Reader<'a> {
                 self.folder = if inner.is_dir() { inner } else { root().join(folder) };
                 return;
             }
+            ["reef", "serve", "--write-behind", file] => {
+                let file = self.folder.join(file);
+                self.own = Some(Served::start(&["--write-behind", file.to_str().expect("text")]));
+                return;
+            }
             ["redis-cli", rest @ ..] => {
                 let mut command = Command::new("redis-cli");
-                command.args(["-e", "-p", &self.server.port().to_string()]).args(rest);
+                command.args(["-e", "-p", &self.server().port().to_string()]).args(rest);
                 command
             }
             ["reef", rest @ ..] => {
@@ -93,12 +106,12 @@ impl<'a> Reader<'a> {
                     self.folder = self.elsewhere.path().to_owned();
                 }
                 let mut command = reef();
-                stranger(&mut command).args(rest).args(["--url", &self.server.url()]);
+                stranger(&mut command).args(rest).args(["--url", &self.server().url()]);
                 command
             }
             [script, _port] if script.starts_with("./") => {
                 let mut command = Command::new(self.folder.join(script));
-                command.arg(self.server.port().to_string());
+                command.arg(self.server().port().to_string());
                 command
             }
             [program @ ("cargo" | "rustup"), rest @ ..] => {
@@ -115,7 +128,7 @@ impl<'a> Reader<'a> {
         succeeded(output);
         assert!(!quiet, "{line} says something");
         if line.starts_with("reef tx create") {
-            let found = self.server.run(&["tx", "get-by-nonce", "relayer-1", "43", "--json"]);
+            let found = self.server().run(&["tx", "get-by-nonce", "relayer-1", "43", "--json"]);
             let json: serde_json::Value = serde_json::from_str(&succeeded(found)).expect("JSON");
             json["id"].as_str().expect("it has an id").clone_into(&mut self.id);
         }

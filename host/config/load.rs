@@ -216,7 +216,11 @@ impl Loader {
                 config.tenants.push(tenant);
             }
             "write-behind" => match words.as_slice() {
-                [file] if !file.is_empty() => config.pipelines.push(path(file)),
+                [file] if !file.is_empty() => {
+                    // It is read when the server has gone to its own folder.
+                    let file = path(file);
+                    config.pipelines.push(std::path::absolute(&file).unwrap_or(file));
+                }
                 _ => {
                     return Err(fail(
                         "write-behind needs the path of a pipeline's file".to_owned(),

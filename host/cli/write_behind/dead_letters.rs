@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::{Asked, load};
+use super::Asked;
 use crate::cli::Failure;
 use crate::cli::table::{Align, Table};
 use crate::config::pipeline::PipelineFile;
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[derive(Debug, Args)]
 pub(super) struct DeadLettersArgs {
     /// The pipeline's file.
-    file: PathBuf,
+    pub(super) file: PathBuf,
     /// What to do.
     #[arg(value_enum, default_value_t = What::List)]
     what: What,
@@ -41,16 +41,19 @@ enum What {
     Drop,
 }
 
-pub(super) fn run(args: &DeadLettersArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let file = load(&args.file)?;
+pub(super) fn run(
+    args: &DeadLettersArgs,
+    file: &PipelineFile,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let word = match args.what {
-        What::List => return list(&file, args.json, out),
+        What::List => return list(file, args.json, out),
         What::Replay => "replay",
         What::Drop => "drop",
     };
     let request: Vec<&str> =
         std::iter::once(word).chain(args.ids.iter().map(String::as_str)).collect();
-    let answer = ask(&file, &request.join(" "))?;
+    let answer = ask(file, &request.join(" "))?;
     Ok(writeln!(out, "{answer}")?)
 }
 

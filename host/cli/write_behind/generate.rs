@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::{Asked, load};
+use super::Asked;
 use crate::cli::Failure;
 use crate::cli::progress;
 use crate::cli::table::grouped;
@@ -29,7 +29,7 @@ const DEVICES: &[(&str, &str)] = &[
 #[derive(Debug, Args)]
 pub(super) struct GenerateArgs {
     /// The pipeline's file.
-    file: PathBuf,
+    pub(super) file: PathBuf,
     /// How many operations; as many as the file says if it is not given.
     #[arg(long)]
     count: Option<u64>,
@@ -48,14 +48,17 @@ pub(in crate::cli) struct Generated {
     pub(in crate::cli) unconfirmed: u64,
 }
 
-pub(super) fn run(args: &GenerateArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let file = load(&args.file)?;
+pub(super) fn run(
+    args: &GenerateArgs,
+    file: &PipelineFile,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let count = args.count.unwrap_or(file.dummy_data.num_records);
     let seed = match args.seed {
         Some(seed) => seed,
         None => getrandom::u64().map_err(|error| Failure::new(error.to_string()))?,
     };
-    let made = generate(&file, count, seed)?;
+    let made = generate(file, count, seed)?;
     let [created, updated, deleted] = [made.created, made.updated, made.deleted].map(grouped);
     writeln!(out, "{created} sessions created, {updated} updated, {deleted} deleted")?;
     if made.unconfirmed > 0 {

@@ -11,9 +11,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use redis::IntoConnectionInfo;
 
 use super::Failure;
-use crate::config::pipeline::PipelineFile;
+use crate::config::pipeline::{PipelineFile, RedisServer};
 use crate::write_behind::link::{Link, Replies, Step};
 use crate::write_behind::remote::RemoteLink;
 pub(super) use dead_letters::ask;
@@ -24,6 +25,9 @@ pub(super) use dead_letters::ask;
     after_help = "Examples:\n  reef write-behind run config.yaml\n  reef write-behind generate config.yaml --count 1000\n  reef write-behind status config.yaml\n  reef write-behind dead-letters config.yaml replay"
 )]
 pub(super) struct WriteBehindArgs {
+    /// The server, in the place of the file's section `redis`: redis://[user:password@]host[:port][/database].
+    #[arg(long, global = true, value_name = "URL")]
+    url: Option<String>,
     #[command(subcommand)]
     command: WriteBehindCommand,
 }
@@ -51,18 +55,40 @@ enum WriteBehindCommand {
 }
 
 pub(super) fn run(args: WriteBehindArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let url = args.url.as_deref();
+    let load = |file: &Path| load(file, url);
     match args.command {
-        WriteBehindCommand::Run(args) => run::run(&args, out),
-        WriteBehindCommand::Status(args) => status::run(&args, out),
-        WriteBehindCommand::Generate(args) => generate::run(&args, out),
-        WriteBehindCommand::DeadLetters(args) => dead_letters::run(&args, out),
+        WriteBehindCommand::Run(args) => run::run(&args, load(&args.file)?, out),
+        WriteBehindCommand::Status(args) => status::run(&args, &load(&args.file)?, out),
+        WriteBehindCommand::Generate(args) => generate::run(&args, &load(&args.file)?, out),
+        WriteBehindCommand::DeadLetters(args) => dead_letters::run(&args, &load(&args.file)?, out),
         WriteBehindCommand::Resume { file } => ask(&load(&file)?, "resume").map(drop),
         WriteBehindCommand::Accept { file } => ask(&load(&file)?, "accept").map(drop),
     }
 }
 
-fn load(file: &Path) -> Result<PipelineFile, Failure> {
-    PipelineFile::load(file).map_err(Failure::new)
+/// A file, with another server if one is named.
+fn load(file: &Path, url: Option<&str>) -> Result<PipelineFile, Failure> {
+    let mut file = PipelineFile::load(file).map_err(Failure::new)?;
+    if let Some(url) = url {
+        file.redis = server(url)?;
+    }
+    Ok(file)
+}
+
+fn server(url: &str) -> Result<RedisServer, Failure> {
+    let refused =
+        || Failure::new("the URL is to be redis://[user:password@]host[:port][/database]");
+    let info = url.into_connection_info().map_err(|_| refused())?;
+    let redis::ConnectionAddr::Tcp(host, port) = info.addr() else { return Err(refused()) };
+    let settings = info.redis_settings();
+    Ok(RedisServer {
+        host: host.clone(),
+        port: *port,
+        db: u32::try_from(settings.db()).unwrap_or(0),
+        user: settings.username().map(str::to_owned),
+        password: settings.password().map(str::to_owned),
+    })
 }
 
 /// The server that a file names, as one asks it.

@@ -9,9 +9,9 @@ use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::load;
 use crate::cli::Failure;
 use crate::cli::table::grouped;
+use crate::config::pipeline::PipelineFile;
 use crate::write_behind::link::Link;
 use crate::write_behind::remote::RemoteLink;
 use crate::write_behind::{self, supervisor};
@@ -23,14 +23,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     /// The pipeline's file.
-    file: PathBuf,
+    pub(super) file: PathBuf,
     /// End when everything that is in the stream is in the database.
     #[arg(long)]
     once: bool,
 }
 
-pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let file = load(&args.file)?;
+pub(super) fn run(args: &RunArgs, file: PipelineFile, out: &mut dyn Write) -> Result<(), Failure> {
     let runtime = reef_runtime::Runtime::new(&crate::reef::runtime_options())?;
     let server = file.redis.clone();
     let open = move || -> Box<dyn Link> { Box::new(RemoteLink::new(&server)) };

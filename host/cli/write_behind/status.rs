@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Map, Value};
 
-use super::{Asked, load};
+use super::Asked;
 use crate::cli::Failure;
 use crate::cli::table::write_fields;
 use crate::config::pipeline::PipelineFile;
@@ -30,15 +30,18 @@ const METRICS: &[&str] = &[
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
     /// The pipeline's file.
-    file: PathBuf,
+    pub(super) file: PathBuf,
     /// Print JSON, for programs.
     #[arg(long)]
     json: bool,
 }
 
-pub(super) fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let file = load(&args.file)?;
-    let facts = facts(&file)?;
+pub(super) fn run(
+    args: &StatusArgs,
+    file: &PipelineFile,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let facts = facts(file)?;
     if args.json {
         let object: Map<String, Value> =
             facts.into_iter().map(|(name, value)| (name, value.into())).collect();

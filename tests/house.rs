@@ -34,6 +34,7 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
     ("host/bench", &[], "the load generator sees a server as a client does"),
     ("plugins/sdk", &[], "guests depend on wit/ only, never on the host"),
     ("plugins/tx-repo", &["reef-sdk"], "a bundled plugin is what a stranger could have written"),
+    ("plugins/rendezvous", &["reef-sdk"], "a bundled plugin is what a stranger could have written"),
     ("plugins/hostile", &["reef-sdk"], "a hostile plugin is what a stranger could have written"),
     (
         "plugins/test-kit",

@@ -16,7 +16,13 @@ pub struct BundledPlugin {
 /// The transaction repository (`TX.*`).
 pub static TX_REPO: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tx_repo.wasm"));
 
-static ALL: &[BundledPlugin] = &[BundledPlugin { name: "tx-repo", component: TX_REPO }];
+/// The rendezvous (`RDV.*`).
+pub static RENDEZVOUS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rendezvous.wasm"));
+
+static ALL: &[BundledPlugin] = &[
+    BundledPlugin { name: "tx-repo", component: TX_REPO },
+    BundledPlugin { name: "rendezvous", component: RENDEZVOUS },
+];
 
 /// All bundled plugins, in the order in which they are loaded.
 #[must_use]

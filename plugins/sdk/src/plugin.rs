@@ -37,8 +37,13 @@ impl Plugin {
             version: self.version.to_owned(),
             summary: self.summary.to_owned(),
             commands: self.commands.iter().map(Command::describe).collect(),
-            wants: self.wants.iter().map(|want| (*want).to_owned()).collect(),
+            wants: self.all_wants(&crate::trigger::configured),
         }
+    }
+
+    fn all_wants(&self, config: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+        let own = self.wants.iter().map(|want| (*want).to_owned());
+        own.chain(self.triggers.iter().flat_map(|trigger| trigger.wants(config))).collect()
     }
 
     /// Runs the command with this index.
@@ -112,6 +117,14 @@ impl Host for Component {
 
     fn caller(&mut self) -> Client {
         context::caller()
+    }
+
+    fn incarnation(&mut self) -> u64 {
+        context::incarnation()
+    }
+
+    fn watch_caller(&mut self, key: &[u8]) -> Result<()> {
+        context::watch_caller(key).map_err(|reason| Error::new("ERR", reason))
     }
 
     fn remaining(&mut self) -> Budget {

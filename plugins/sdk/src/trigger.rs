@@ -26,6 +26,8 @@ pub struct Event<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Trigger {
     pattern: &'static str,
+    /// Whether the pattern is the name of a configuration value that has patterns.
+    configured: bool,
     events: &'static [&'static str],
     durable: bool,
 }
@@ -34,7 +36,14 @@ impl Trigger {
     /// Of all that change a key which this glob matches.
     #[must_use]
     pub const fn on(pattern: &'static str) -> Self {
-        Self { pattern, events: &[], durable: false }
+        Self { pattern, configured: false, events: &[], durable: false }
+    }
+
+    /// Of all that change a key which one of the globs matches that stand, with blanks between them, in
+    /// this value of the plugin's configuration. The plugin wants those keys, too.
+    #[must_use]
+    pub const fn on_configured(name: &'static str) -> Self {
+        Self { pattern: name, configured: true, events: &[], durable: false }
     }
 
     /// Of these events only.
@@ -51,9 +60,29 @@ impl Trigger {
         self
     }
 
-    fn describe(&self) -> triggers::Trigger {
+    /// The globs, some of which the configuration has.
+    fn patterns(&self, config: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+        match self.configured {
+            true => {
+                let patterns = config(self.pattern).unwrap_or_default();
+                patterns.split_whitespace().map(str::to_owned).collect()
+            }
+            false => vec![self.pattern.to_owned()],
+        }
+    }
+
+    /// The keys that the plugin is to be granted because of the configuration.
+    pub(crate) fn wants(
+        &self,
+        config: &dyn Fn(&str) -> Option<String>,
+    ) -> impl Iterator<Item = String> {
+        let patterns = if self.configured { self.patterns(config) } else { Vec::new() };
+        patterns.into_iter().map(|pattern| format!("~{pattern}"))
+    }
+
+    fn describe(&self, pattern: String) -> triggers::Trigger {
         triggers::Trigger {
-            pattern: self.pattern.to_owned(),
+            pattern,
             events: self.events.iter().map(|event| (*event).to_owned()).collect(),
             durable: self.durable,
         }
@@ -65,7 +94,11 @@ impl Plugin {
     #[doc(hidden)]
     #[must_use]
     pub fn subscribe(&self) -> Vec<triggers::Trigger> {
-        self.triggers.iter().map(Trigger::describe).collect()
+        let all = self.triggers.iter().flat_map(|trigger| {
+            let patterns = trigger.patterns(&configured);
+            patterns.into_iter().map(|pattern| trigger.describe(pattern))
+        });
+        all.collect()
     }
 
     /// The export `react`, over the component's imports.
@@ -89,6 +122,11 @@ impl Plugin {
     pub fn react(&self, host: &mut dyn Host, event: &Event<'_>) -> Result<Batch> {
         self.reaction.map_or_else(|| Ok(Batch::new()), |reaction| reaction(host, event))
     }
+}
+
+/// A value of the plugin's configuration, in wasm.
+pub(crate) fn configured(name: &str) -> Option<String> {
+    Component.config(name)
 }
 
 fn effects(batch: &Batch) -> triggers::Effects {

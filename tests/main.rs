@@ -16,6 +16,7 @@ mod persistence;
 mod plugins;
 mod readme;
 mod redis_cli;
+mod rendezvous;
 mod served;
 mod tenants;
 mod tls;

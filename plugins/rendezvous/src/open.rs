@@ -83,6 +83,11 @@ pub(crate) fn open(call: &mut Call<'_>) -> Result<Answer> {
                     batch.command("SET").arg(timer).arg("1").arg("PXAT").arg(at);
                 }
                 batch.guard(run.meta(), view.version(0));
+                if end_ms < before.end_ms {
+                    // Whoever waits in it until its end has to know of another one.
+                    let gone = run.key(Kind::Gone, b"");
+                    batch.command("SET").arg(gone).arg("0").arg("PX").arg(GONE_MS);
+                }
                 Meta { end_ms, limits: wishes.over(before.limits), ..before }
             }
             // So that whoever waited in the run before can tell that this is another one.

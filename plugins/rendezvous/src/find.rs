@@ -1,9 +1,10 @@
 //! RDV.FIND: who is registered, all or since a revision, at once or when there are enough.
 
-use reef_sdk::{Answer, Call, Error, Query, Reply, Result, ToReply};
+use reef_sdk::{Answer, Call, Cursor, Error, Query, Reply, Result, ToReply};
 
 use crate::entry::{Registration, Span};
 use crate::key::{Counted, Kind, Name, Run};
+use crate::meta::Meta;
 use crate::round::{Lack, Round, Seconds, Verdict, on_run};
 use crate::{refusal, sweep};
 
@@ -76,15 +77,17 @@ fn enough(
             }
         }
         let mut query = Query::new();
+        query.get(run.meta());
         query.command("HGETALL").arg(run.key(Kind::Registered, ns.0));
         let view = round.host.read(&query)?;
         let mut cursor = view.cursor();
+        let revision = revision(&mut cursor)?;
         let mut registered = Vec::new();
         for _ in 0..cursor.elements()? / 2 {
             let id = cursor.value::<&[u8]>()?.to_vec();
             registered.push((id, Registration::decode(cursor.value()?)?));
         }
-        Ok(Verdict::Done(say(round, registered, None)))
+        Ok(Verdict::Done(say(round, revision, registered, None)))
     })
 }
 
@@ -98,7 +101,7 @@ fn changes(
     on_run(call, run, wait, |round| {
         let mut query = Query::new();
         let ended = run.key(Kind::Ended, ns.0);
-        query.get(run.key(Kind::Changed, ns.0));
+        query.get(run.meta()).get(run.key(Kind::Changed, ns.0));
         query.command("HGETALL").arg(run.key(Kind::Registered, ns.0));
         query.command("ZRANGEBYSCORE").arg(&ended).arg(since.saturating_add(1)).arg("+inf");
         let oldest = query.command("ZRANGEBYSCORE").arg(&ended).arg("-inf").arg("+inf");
@@ -106,6 +109,7 @@ fn changes(
         query.command("ZCARD").arg(&ended);
         let view = round.host.read(&query)?;
         let mut cursor = view.cursor();
+        let revision = revision(&mut cursor)?;
         let changed = cursor.value::<Option<u64>>()?.unwrap_or_default();
         let mut registered = Vec::new();
         for _ in 0..cursor.elements()? / 2 {
@@ -123,7 +127,7 @@ fn changes(
             registered.retain(|(_, registration)| registration.revision > since);
         }
         let gone = Some(gone).filter(|_| !is_forgotten);
-        let answer = say(round, registered, gone);
+        let answer = say(round, revision, registered, gone);
         if changed > since {
             return Ok(Verdict::Done(answer));
         }
@@ -131,13 +135,21 @@ fn changes(
     })
 }
 
+/// The revision of what is read with it: whoever asks for what came after it is told nothing twice. If
+/// the run has gone since, there is nothing.
+fn revision(cursor: &mut Cursor<'_>) -> Result<u64> {
+    let meta = cursor.bulk()?.map(Meta::decode).transpose()?;
+    Ok(meta.map_or(0, |meta| meta.revision))
+}
+
 fn say(
     round: &Round<'_>,
+    revision: u64,
     mut registered: Vec<(Vec<u8>, Registration)>,
     gone: Option<Vec<Vec<u8>>>,
 ) -> Answer {
     registered.sort_unstable_by_key(|(_, registration)| registration.order);
-    let (revision, end_ms) = (round.meta.revision, round.meta.end_ms);
+    let end_ms = round.meta.end_ms;
     Answer::of(Found { revision, now_ms: round.now_ms, end_ms, registered, gone })
 }
 

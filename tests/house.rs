@@ -21,6 +21,11 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
         "storage keeps files; what stands in them is the engine's business",
     ),
     (
+        "host/sinks",
+        &[],
+        "sinks carry events to databases; engine and plugins are behind the traits Source and Planner",
+    ),
+    (
         "host/server",
         &["reef-engine", "reef-resp", "reef-storage"],
         "server and runtime meet through the traits in engine::backend, never each other",

@@ -16,6 +16,13 @@ pub struct BundledPlugin {
 /// The transaction repository (`TX.*`).
 pub static TX_REPO: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tx_repo.wasm"));
 
+/// Documents whose every change is an event (`DOC.*`).
+pub static WRITE_BEHIND: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/write_behind.wasm"));
+
+/// The sink that makes rows of those documents.
+pub static WRITE_BEHIND_SINK: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/write_behind_sink.wasm"));
+
 /// The rendezvous (`RDV.*`).
 pub static RENDEZVOUS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rendezvous.wasm"));
 
@@ -61,6 +68,9 @@ pub mod hostile {
     pub static DESCRIBE_LIES: &[u8] = guest!("describe_lies");
     /// Imports `evil:host/files`.
     pub static FOREIGN_IMPORT: &[u8] = guest!("foreign_import");
+
+    /// A sink that fails over documents with certain ids.
+    pub static SINK: &[u8] = guest!("sink");
 
     static ALL: &[BundledPlugin] = &[
         BundledPlugin { name: "noop", component: NOOP },
@@ -131,6 +141,14 @@ mod tests {
             let kibibytes = plugin.component.len() / 1024;
             assert!(kibibytes < 512, "{} takes {kibibytes} KiB", plugin.name);
         }
+    }
+
+    #[test]
+    fn the_bundled_sink_imports_nothing_at_all() {
+        let (imports, exports) = names(WRITE_BEHIND_SINK);
+        let has_functions = |import: &&String| *import != "reef:plugin/types@0.1.0";
+        assert_eq!(imports.iter().find(has_functions), None);
+        assert!(exports.contains(&"reef:plugin/sink@0.1.0".to_owned()), "{exports:?}");
     }
 
     #[cfg(feature = "hostile")]

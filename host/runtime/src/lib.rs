@@ -51,6 +51,7 @@ mod registry;
 mod report;
 mod request;
 mod runtime;
+mod sink;
 mod standing;
 mod state;
 mod tally;
@@ -70,3 +71,7 @@ pub use request::{
     GrantRequest, LoadError, LoadRequest, Mode, PluginStatistics, PluginSummary, Source,
 };
 pub use runtime::{Runtime, StartError};
+pub use sink::{
+    Sink, SinkColumn, SinkEventKind, SinkEvents, SinkFault, SinkKind, SinkOperation, SinkPlan,
+    SinkPlanner, SinkTable, SinkVerdict,
+};

@@ -116,7 +116,7 @@ impl Program {
 }
 
 /// How many ordinary instances need as much as one of this component.
-fn weight(component: &Component) -> u32 {
+pub(crate) fn weight(component: &Component) -> u32 {
     let wanted = component.resources_required();
     wanted.map_or(1, |wanted| {
         wanted.num_memories.max(wanted.num_tables.div_ceil(PARTS_PER_COMPONENT)).max(1)

@@ -15,7 +15,7 @@ use crate::workshop::Workshop;
 /// Runs plugins. When it and all its [`Plugins`] are dropped its threads stop; calls in flight are
 /// dropped with them.
 pub struct Runtime {
-    crew: Arc<Crew>,
+    pub(crate) crew: Arc<Crew>,
 }
 
 /// The threads of a runtime, and where code is made.

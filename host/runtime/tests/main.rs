@@ -10,4 +10,5 @@ mod lifecycle;
 mod operators;
 mod rig;
 mod service;
+mod sink;
 mod trouble;

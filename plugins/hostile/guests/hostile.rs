@@ -298,7 +298,7 @@ pub static PLUGIN: Plugin = Plugin {
     summary: "Tries to harm its host.",
     commands: COMMANDS,
     wants: &["GET", "SET", "SADD", "INCR", "LLEN", "RPUSH", "~*"],
-    triggers: &[],
+    subscription: None,
     reaction: None,
 };
 

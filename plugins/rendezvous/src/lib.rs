@@ -34,7 +34,7 @@ mod take;
 mod tests;
 mod topic;
 
-use reef_sdk::{Command, Trigger};
+use reef_sdk::Command;
 
 const COMMANDS: &[Command] = &[
     Command::new("RDV.OPEN", open::open)
@@ -239,11 +239,6 @@ reef_sdk::export_plugin! {
         "RPUSH", "SADD", "SET", "SMEMBERS", "SREM", "TYPE", "ZADD", "ZCARD", "ZCOUNT",
         "ZRANGEBYSCORE", "ZREM", "~rdv:*",
     ],
-    triggers: &[
-        Trigger::on("rdv:{*}:timer").events(&["expired"]),
-        Trigger::on("rdv:{*}:tied:*").events(&["disconnected"]),
-        Trigger::on("rdv:alias:check:*").events(&["expired"]),
-        Trigger::on_configured("alias"),
-    ],
+    subscribe: reaction::triggers,
     on_event: reaction::react,
 }

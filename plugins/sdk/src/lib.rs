@@ -85,6 +85,20 @@ mod from_argument;
 mod from_reply;
 mod host;
 mod plugin;
+pub mod sink;
+/// The same of a sink.
+#[doc(hidden)]
+pub mod sink_bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "sink-plugin",
+        pub_export_macro: true,
+        export_macro_name: "export_sink_component",
+        default_bindings_module: "reef_sdk::sink_bindings",
+        runtime_path: "reef_sdk::border",
+        additional_derives: [PartialEq],
+    });
+}
 mod to_reply;
 mod trigger;
 
@@ -100,7 +114,7 @@ pub use from_reply::FromReply;
 pub use host::{Attempt, Host, RETRY_ROUNDS_MAX, transact};
 pub use plugin::{Component, Plugin};
 pub use to_reply::ToReply;
-pub use trigger::{Event, Reaction, Trigger};
+pub use trigger::{Event, Reaction, Subscription, Trigger};
 
 pub use bindings::reef::plugin::context::{Budget, Client, Level};
 pub use bindings::reef::plugin::engine::{Error as EngineError, Outcome, View};

@@ -6,7 +6,7 @@ use crate::bindings::reef::plugin::engine::{self, Outcome, View};
 use crate::bindings::reef::plugin::types::{CommandError, ItemsResult};
 use crate::{
     Answer, Arguments, Batch, Call, Cause, Command, EngineError, Error, Host, Query, Reaction,
-    Result, Trigger,
+    Result, Subscription,
 };
 
 /// What a plugin is, has and wants.
@@ -23,7 +23,7 @@ pub struct Plugin {
     /// Commands it runs (`SET`, `JSON.*`) and key patterns it touches (`~tx:*`).
     pub wants: &'static [&'static str],
     /// What it wants to hear of.
-    pub triggers: &'static [Trigger],
+    pub subscription: Option<Subscription>,
     /// What it makes of it.
     pub reaction: Option<Reaction>,
 }
@@ -37,13 +37,19 @@ impl Plugin {
             version: self.version.to_owned(),
             summary: self.summary.to_owned(),
             commands: self.commands.iter().map(Command::describe).collect(),
-            wants: self.all_wants(&crate::trigger::configured),
+            wants: self.wants.iter().map(|want| (*want).to_owned()).collect(),
         }
     }
 
-    fn all_wants(&self, config: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
-        let own = self.wants.iter().map(|want| (*want).to_owned());
-        own.chain(self.triggers.iter().flat_map(|trigger| trigger.wants(config))).collect()
+    /// The export `describe`, over the component's imports: it wants the keys, too, whose triggers the
+    /// configuration tells.
+    #[doc(hidden)]
+    pub fn manifest_for_host(&self) -> Result<handler::Manifest, String> {
+        let triggers = self.subscribe(&mut Component).map_err(|error| error.message.into_owned())?;
+        let mut manifest = self.manifest();
+        let configured = triggers.iter().filter_map(Trigger::configured);
+        manifest.wants.extend(configured.map(|pattern| format!("~{pattern}")));
+        Ok(manifest)
     }
 
     /// Runs the command with this index.
@@ -142,7 +148,8 @@ impl Host for Component {
 
 /// Makes the crate a plugin: declares `pub static PLUGIN` and, in wasm, the component's exports. A
 /// plugin that wants to hear of what happens to keys says so in two more fields, `triggers` (a table of
-/// [`Trigger`]) and `on_event` (a [`Reaction`]).
+/// [`Trigger`](crate::Trigger)) and `on_event` (a [`Reaction`]); `subscribe` (a [`Subscription`]) stands
+/// in the place of `triggers` where the configuration decides.
 #[macro_export]
 macro_rules! export_plugin {
     (
@@ -152,7 +159,7 @@ macro_rules! export_plugin {
         commands: $commands:expr,
         wants: $wants:expr $(,)?
     ) => {
-        $crate::export_plugin!(@ $name, $version, $summary, $commands, $wants, &[], None);
+        $crate::export_plugin!(@ $name, $version, $summary, $commands, $wants, None, None);
     };
     (
         name: $name:expr,
@@ -163,8 +170,27 @@ macro_rules! export_plugin {
         triggers: $triggers:expr,
         on_event: $reaction:expr $(,)?
     ) => {
+        $crate::export_plugin! {
+            name: $name,
+            version: $version,
+            summary: $summary,
+            commands: $commands,
+            wants: $wants,
+            subscribe: |_| Ok($triggers.to_vec()),
+            on_event: $reaction,
+        }
+    };
+    (
+        name: $name:expr,
+        version: $version:expr,
+        summary: $summary:expr,
+        commands: $commands:expr,
+        wants: $wants:expr,
+        subscribe: $subscription:expr,
+        on_event: $reaction:expr $(,)?
+    ) => {
         $crate::export_plugin!(
-            @ $name, $version, $summary, $commands, $wants, $triggers, Some($reaction)
+            @ $name, $version, $summary, $commands, $wants, Some($subscription), Some($reaction)
         );
 
         #[cfg(target_arch = "wasm32")]
@@ -176,7 +202,7 @@ macro_rules! export_plugin {
 
             impl triggers::Guest for Exports {
                 fn subscribe() -> Result<Vec<triggers::Trigger>, String> {
-                    Ok(super::PLUGIN.subscribe())
+                    super::PLUGIN.subscribe_for_host()
                 }
 
                 fn react(event: triggers::Event) -> Result<triggers::Effects, CommandError> {
@@ -191,7 +217,7 @@ macro_rules! export_plugin {
     };
     (
         @ $name:expr, $version:expr, $summary:expr, $commands:expr, $wants:expr,
-        $triggers:expr, $reaction:expr
+        $subscription:expr, $reaction:expr
     ) => {
         /// What this plugin is, has and wants.
         pub static PLUGIN: $crate::Plugin = $crate::Plugin {
@@ -200,7 +226,7 @@ macro_rules! export_plugin {
             summary: $summary,
             commands: $commands,
             wants: $wants,
-            triggers: $triggers,
+            subscription: $subscription,
             reaction: $reaction,
         };
 
@@ -213,7 +239,7 @@ macro_rules! export_plugin {
 
             impl handler::Guest for Exports {
                 fn describe() -> Result<handler::Manifest, String> {
-                    Ok(super::PLUGIN.manifest())
+                    super::PLUGIN.manifest_for_host()
                 }
 
                 fn call(

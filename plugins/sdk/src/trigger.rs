@@ -1,5 +1,7 @@
 //! Triggers: what a plugin wants to hear of, and what it makes of it.
 
+use std::borrow::Cow;
+
 use crate::trigger_bindings::exports::reef::plugin::triggers;
 use crate::trigger_bindings::reef::plugin::types;
 use crate::{Batch, Component, Host, Plugin, Result};
@@ -8,6 +10,9 @@ use crate::{Batch, Component, Host, Plugin, Result};
 /// step, together with the acknowledgement of the event. If a guard of it does not hold, the function
 /// runs again.
 pub type Reaction = fn(&mut dyn Host, &Event<'_>) -> Result<Batch>;
+
+/// A function that says of which events a plugin wants to hear, once when it is loaded.
+pub type Subscription = fn(&mut dyn Host) -> Result<Vec<Trigger>>;
 
 /// Something that happened to a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +28,9 @@ pub struct Event<'a> {
 }
 
 /// Of which events a plugin wants to hear.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Trigger {
-    pattern: &'static str,
-    /// Whether the pattern is the name of a configuration value that has patterns.
-    configured: bool,
+    pattern: Cow<'static, str>,
     events: &'static [&'static str],
     durable: bool,
 }
@@ -36,14 +39,13 @@ impl Trigger {
     /// Of all that change a key which this glob matches.
     #[must_use]
     pub const fn on(pattern: &'static str) -> Self {
-        Self { pattern, configured: false, events: &[], durable: false }
+        Self { pattern: Cow::Borrowed(pattern), events: &[], durable: false }
     }
 
-    /// Of all that change a key which one of the globs matches that stand, with blanks between them, in
-    /// this value of the plugin's configuration. The plugin wants those keys, too.
+    /// The same of a glob that the configuration tells. The plugin wants those keys, too.
     #[must_use]
-    pub const fn on_configured(name: &'static str) -> Self {
-        Self { pattern: name, configured: true, events: &[], durable: false }
+    pub const fn on_configured(pattern: String) -> Self {
+        Self { pattern: Cow::Owned(pattern), events: &[], durable: false }
     }
 
     /// Of these events only.
@@ -60,29 +62,17 @@ impl Trigger {
         self
     }
 
-    /// The globs, some of which the configuration has.
-    fn patterns(&self, config: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
-        match self.configured {
-            true => {
-                let patterns = config(self.pattern).unwrap_or_default();
-                patterns.split_whitespace().map(str::to_owned).collect()
-            }
-            false => vec![self.pattern.to_owned()],
+    /// The glob, if the configuration tells it.
+    pub(crate) fn configured(&self) -> Option<&str> {
+        match &self.pattern {
+            Cow::Owned(pattern) => Some(pattern),
+            Cow::Borrowed(_) => None,
         }
     }
 
-    /// The keys that the plugin is to be granted because of the configuration.
-    pub(crate) fn wants(
-        &self,
-        config: &dyn Fn(&str) -> Option<String>,
-    ) -> impl Iterator<Item = String> {
-        let patterns = if self.configured { self.patterns(config) } else { Vec::new() };
-        patterns.into_iter().map(|pattern| format!("~{pattern}"))
-    }
-
-    fn describe(&self, pattern: String) -> triggers::Trigger {
+    fn describe(&self) -> triggers::Trigger {
         triggers::Trigger {
-            pattern,
+            pattern: self.pattern.clone().into_owned(),
             events: self.events.iter().map(|event| (*event).to_owned()).collect(),
             durable: self.durable,
         }
@@ -90,15 +80,18 @@ impl Trigger {
 }
 
 impl Plugin {
-    /// The export `subscribe`.
+    /// The export `subscribe`, over the component's imports.
     #[doc(hidden)]
-    #[must_use]
-    pub fn subscribe(&self) -> Vec<triggers::Trigger> {
-        let all = self.triggers.iter().flat_map(|trigger| {
-            let patterns = trigger.patterns(&configured);
-            patterns.into_iter().map(|pattern| trigger.describe(pattern))
-        });
-        all.collect()
+    pub fn subscribe_for_host(&self) -> Result<Vec<triggers::Trigger>, String> {
+        match self.subscribe(&mut Component) {
+            Ok(triggers) => Ok(triggers.iter().map(Trigger::describe).collect()),
+            Err(error) => Err(error.message.into_owned()),
+        }
+    }
+
+    /// Says of which events it wants to hear.
+    pub fn subscribe(&self, host: &mut dyn Host) -> Result<Vec<Trigger>> {
+        self.subscription.map_or_else(|| Ok(Vec::new()), |subscription| subscription(host))
     }
 
     /// The export `react`, over the component's imports.
@@ -122,11 +115,6 @@ impl Plugin {
     pub fn react(&self, host: &mut dyn Host, event: &Event<'_>) -> Result<Batch> {
         self.reaction.map_or_else(|| Ok(Batch::new()), |reaction| reaction(host, event))
     }
-}
-
-/// A value of the plugin's configuration, in wasm.
-pub(crate) fn configured(name: &str) -> Option<String> {
-    Component.config(name)
 }
 
 fn effects(batch: &Batch) -> triggers::Effects {

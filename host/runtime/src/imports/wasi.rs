@@ -31,7 +31,39 @@ const RANDOM_BYTES_MAX: u64 = 64 << 10;
 /// Bytes that a stream takes at once.
 const WRITE_BYTES_MAX: u64 = 4 << 10;
 
-type Cx<'a, 'b> = &'a mut StoreContextMut<'b, State>;
+type Cx<'a, 'b, T> = &'a mut StoreContextMut<'b, T>;
+
+/// What of its host an instance's WASI functions reach.
+pub(crate) trait Surroundings: 'static {
+    /// One call of a host function; an error stops the guest.
+    fn count(&mut self) -> wasmtime::Result<()>;
+    /// Milliseconds since 1970.
+    fn now_ms(&mut self) -> u64;
+    /// 64 random bits.
+    fn random(&mut self) -> wasmtime::Result<u64>;
+    /// Takes a line that was printed.
+    fn print(&mut self, level: Level, line: &str);
+}
+
+impl Surroundings for State {
+    fn count(&mut self) -> wasmtime::Result<()> {
+        self.meter.alive()?;
+        Ok(self.meter.count()?)
+    }
+
+    fn now_ms(&mut self) -> u64 {
+        Self::now_ms(self)
+    }
+
+    fn random(&mut self) -> wasmtime::Result<u64> {
+        Self::random(self)
+    }
+
+    fn print(&mut self, level: Level, line: &str) {
+        let at_ms = Self::now_ms(self);
+        self.terms.plugin.journal.write(Author::Plugin, at_ms, level, line);
+    }
+}
 
 /// Whether an import belongs to WASI.
 pub(crate) fn is_wasi(interface: &str) -> bool {
@@ -39,8 +71,8 @@ pub(crate) fn is_wasi(interface: &str) -> bool {
 }
 
 /// Adds one imported interface to a linker: every function and resource that the component names.
-pub(crate) fn link(
-    linker: &mut Linker<State>,
+pub(crate) fn link<T: Surroundings>(
+    linker: &mut Linker<T>,
     engine: &Engine,
     interface: &str,
     ty: &ComponentInstance,
@@ -64,15 +96,13 @@ pub(crate) fn link(
     Ok(())
 }
 
-fn run(
+fn run<T: Surroundings>(
     name: &str,
-    cx: Cx<'_, '_>,
+    cx: Cx<'_, '_, T>,
     parameters: &[Val],
     results: &mut [Val],
 ) -> wasmtime::Result<()> {
-    let meter = &mut cx.data_mut().meter;
-    meter.alive()?;
-    meter.count()?;
+    cx.data_mut().count()?;
     let handles = handles(cx, parameters)?;
     let result = call(name, cx, parameters, &handles)?;
     match (results, result) {
@@ -86,9 +116,9 @@ fn run(
 }
 
 /// Runs one function. Names that are missing here trap.
-fn call(
+fn call<T: Surroundings>(
     name: &str,
-    cx: Cx<'_, '_>,
+    cx: Cx<'_, '_, T>,
     parameters: &[Val],
     handles: &[u32],
 ) -> wasmtime::Result<Option<Val>> {
@@ -121,13 +151,13 @@ fn unavailable(name: &str) -> wasmtime::Result<Option<Val>> {
     bail!("a plugin has no {name}")
 }
 
-fn handle(cx: Cx<'_, '_>, number: u32) -> wasmtime::Result<Option<Val>> {
+fn handle<T: Surroundings>(cx: Cx<'_, '_, T>, number: u32) -> wasmtime::Result<Option<Val>> {
     let resource = Resource::<Handle>::new_own(number);
     Ok(Some(Val::Resource(resource.try_into_resource_any(cx)?)))
 }
 
 /// The same instant as `context.now`.
-fn wall_clock(function: &str, cx: Cx<'_, '_>) -> Val {
+fn wall_clock<T: Surroundings>(function: &str, cx: Cx<'_, '_, T>) -> Val {
     let time_ms = if function == "resolution" { 1 } else { cx.data_mut().now_ms() };
     let time = Duration::from_millis(time_ms);
     Val::Record(vec![
@@ -145,10 +175,10 @@ fn monotonic_clock(name: &str, function: &str) -> wasmtime::Result<Option<Val>> 
     }
 }
 
-fn random(
+fn random<T: Surroundings>(
     name: &str,
     function: &str,
-    cx: Cx<'_, '_>,
+    cx: Cx<'_, '_, T>,
     parameters: &[Val],
 ) -> wasmtime::Result<Option<Val>> {
     let state = cx.data_mut();
@@ -173,10 +203,10 @@ fn random(
 }
 
 /// Streams: input is at its end, output goes to the log.
-fn stream(
+fn stream<T: Surroundings>(
     name: &str,
     function: &str,
-    cx: Cx<'_, '_>,
+    cx: Cx<'_, '_, T>,
     parameters: &[Val],
     handles: &[u32],
 ) -> wasmtime::Result<Option<Val>> {
@@ -218,23 +248,21 @@ fn poll(name: &str, function: &str, parameters: &[Val]) -> wasmtime::Result<Opti
     }
 }
 
-fn print(cx: Cx<'_, '_>, stream: u32, bytes: &[Val]) {
+fn print<T: Surroundings>(cx: Cx<'_, '_, T>, stream: u32, bytes: &[Val]) {
     let level = if stream == STDERR { Level::Warning } else { Level::Info };
     let kept = bytes.iter().take(LINE_BYTES_MAX).filter_map(|byte| match byte {
         Val::U8(byte) => Some(*byte),
         _ => None,
     });
     let text: Vec<u8> = kept.collect();
-    let state = cx.data_mut();
-    let at_ms = state.now_ms();
     for line in String::from_utf8_lossy(&text).lines().filter(|line| !line.is_empty()) {
-        state.terms.plugin.journal.write(Author::Plugin, at_ms, level, line);
+        cx.data_mut().print(level, line);
     }
 }
 
 /// The numbers of the handles among parameters. Taking a number gives the guest's handle back, as
 /// a dynamic host function must for those that it only borrowed.
-fn handles(cx: Cx<'_, '_>, parameters: &[Val]) -> wasmtime::Result<Vec<u32>> {
+fn handles<T: Surroundings>(cx: Cx<'_, '_, T>, parameters: &[Val]) -> wasmtime::Result<Vec<u32>> {
     let mut numbers = Vec::new();
     for parameter in parameters {
         match parameter {

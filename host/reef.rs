@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use reef_http::Door;
 use reef_runtime::{GrantRequest, LoadRequest, Mode, Plugins, Runtime, Source};
 use reef_server::{Server, ServerError, Stopper, Store};
 
@@ -13,6 +14,8 @@ use crate::plugin_folder::PluginFolder;
 
 /// A running Reef. Dropping it stops it.
 pub struct Reef {
+    /// Closed before the server ends.
+    door: Option<Door>,
     server: Server,
     plugins: Arc<Plugins>,
     /// Watched as long as this is there.
@@ -42,6 +45,8 @@ pub enum StartError {
     },
     /// The users, in one sentence.
     Users(String),
+    /// The port for HTTP.
+    Http(std::io::Error),
     /// The operating system gives no random numbers.
     Randomness(getrandom::Error),
 }
@@ -57,6 +62,7 @@ impl fmt::Display for StartError {
             Self::Tenant { name, reason } => {
                 write!(f, "tenant '{name}' cannot be had: {reason}")
             }
+            Self::Http(error) => write!(f, "cannot listen for HTTP: {error}"),
             Self::Users(reason) => write!(f, "the users cannot be loaded: {reason}"),
             Self::Randomness(error) => write!(f, "the system has no random numbers: {error}"),
         }
@@ -86,6 +92,7 @@ impl Reef {
         load_users(&store, &config).map_err(StartError::Users)?;
         let options = directives::options(&config);
         let tenants = config.tenants().to_vec();
+        let http = directives::http(&config);
         let configuration = Arc::new(Directives::new(config));
         let mut server = Server::start(
             store,
@@ -102,7 +109,21 @@ impl Reef {
                 .configure_tenant(&name, &terms)
                 .map_err(|reason| StartError::Tenant { name, reason })?;
         }
-        Ok(Self { server, plugins, _folder: folder })
+        let door = match http {
+            Some(settings) => {
+                let door = Door::open(settings, Arc::new(server.entrance()));
+                let door = door.map_err(StartError::Http)?;
+                tracing::info!("Taking commands over HTTP at port {}", door.port());
+                Some(door)
+            }
+            None => None,
+        };
+        Ok(Self { door, server, plugins, _folder: folder })
+    }
+
+    /// The port where commands are taken over HTTP, if they are.
+    pub fn http_port(&self) -> Option<u16> {
+        self.door.as_ref().map(Door::port)
     }
 
     /// The TCP port it listens on.
@@ -122,7 +143,9 @@ impl Reef {
 
     /// Waits until it has stopped.
     pub fn join(self) {
-        self.server.join();
+        let Self { door, server, .. } = self;
+        server.join();
+        drop(door);
     }
 }
 

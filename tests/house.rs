@@ -35,6 +35,7 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
         &["reef-engine", "reef-resp"],
         "runtime and server meet through the traits in engine::backend, never each other",
     ),
+    ("host/http", &[], "the door speaks RESP with a server through the entrance that it is given"),
     ("host/bundled", &[], "bundled plugins are bytes; what they do is the runtime's business"),
     ("host/bench", &[], "the load generator sees a server as a client does"),
     ("plugins/sdk", &[], "guests depend on wit/ only, never on the host"),

@@ -9,6 +9,7 @@ mod examples;
 mod following;
 mod hostile;
 mod house;
+mod http;
 mod kills;
 mod operations;
 mod parking;

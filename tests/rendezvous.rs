@@ -374,10 +374,7 @@ fn an_end_is_heard_of_at_once_among_a_hundred_thousand_other_ends() {
 #[test]
 fn a_tenant_has_runs_and_limits_of_its_own() {
     let (server, mut connection) = server(&[]);
-    for line in [
-        "TENANT CREATE acme PASSWORD x LIMIT connections 3",
-        "RDV.REGISTER r ns ours",
-    ] {
+    for line in ["TENANT CREATE acme PASSWORD x LIMIT connections 3", "RDV.REGISTER r ns ours"] {
         said(&mut connection, line);
     }
     let mut acme = Client::new(&server);
@@ -417,8 +414,14 @@ fn commands_are_documented_and_refuse_what_they_do_not_know() {
         ("RDV.TAKE r ns WAIT x", "-ERR seconds are a number that is not negative, like 10 or 0.5"),
         ("RDV.FIND r ns COUNT 1 SINCE 1", "-ERR syntax error"),
         ("RDV.FIND r{ ns", "-ERR the name of a run must not have braces"),
-        ("RDV.REGISTER other ns v", "-NORUN other is not open, or not any more: RDV.OPEN other TTL seconds"),
-        ("RDV.ALIAS a LIST k", "-BADALIAS k: not among the configured keys: CONFIG alias 'pattern ...' when loading"),
+        (
+            "RDV.REGISTER other ns v",
+            "-NORUN other is not open, or not any more: RDV.OPEN other TTL seconds",
+        ),
+        (
+            "RDV.ALIAS a LIST k",
+            "-BADALIAS k: not among the configured keys: CONFIG alias 'pattern ...' when loading",
+        ),
     ] {
         assert_eq!(said(&mut connection, line), error, "{line}");
     }

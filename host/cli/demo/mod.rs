@@ -9,6 +9,7 @@ mod fault_tolerance;
 mod house;
 mod ledger;
 mod process;
+mod rendezvous;
 mod replication;
 mod stage;
 mod tenants;
@@ -42,6 +43,7 @@ enum What {
     /// Transactions whose indexes always agree.
     Transactions,
     WriteBehind,
+    /// Programs that find each other, whichever is first.
     Rendezvous,
     /// Strangers on one server, one of them hostile.
     Tenants,
@@ -70,9 +72,11 @@ pub(super) fn run(args: DemoArgs, out: &mut dyn Write) -> Result<(), Failure> {
         What::Transactions => show_transactions(&mut stage)?,
         What::Replication => replication::show(&mut stage)?,
         What::FaultTolerance => fault_tolerance::show(&mut stage)?,
+        What::Rendezvous => rendezvous::show(&mut stage)?,
         What::Tenants => tenants::show(&mut stage)?,
         What::All => {
             show_transactions(&mut stage)?;
+            rendezvous::show(&mut stage)?;
             tenants::show(&mut stage)?;
             replication::show(&mut stage)?;
             fault_tolerance::show(&mut stage)?;

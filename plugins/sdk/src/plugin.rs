@@ -45,9 +45,10 @@ impl Plugin {
     /// configuration tells.
     #[doc(hidden)]
     pub fn manifest_for_host(&self) -> Result<handler::Manifest, String> {
-        let triggers = self.subscribe(&mut Component).map_err(|error| error.message.into_owned())?;
+        let triggers =
+            self.subscribe(&mut Component).map_err(|error| error.message.into_owned())?;
         let mut manifest = self.manifest();
-        let configured = triggers.iter().filter_map(Trigger::configured);
+        let configured = triggers.iter().filter_map(crate::Trigger::configured);
         manifest.wants.extend(configured.map(|pattern| format!("~{pattern}")));
         Ok(manifest)
     }

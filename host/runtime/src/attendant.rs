@@ -166,7 +166,11 @@ impl Attendant {
             durable: claim.durable,
             inbox: Arc::clone(&self.events) as Arc<dyn Inbox>,
         };
-        version.triggers.iter().map(trigger).collect()
+        // Of departures the engine knows nothing, so it need not compare with each event.
+        let is_of_keys = |claim: &&crate::border::TriggerClaim| {
+            claim.events.is_empty() || claim.events.iter().any(|event| event != DISCONNECTED)
+        };
+        version.triggers.iter().filter(is_of_keys).map(trigger).collect()
     }
 }
 

@@ -91,45 +91,54 @@ pub(crate) fn alias(call: &mut Call<'_>) -> Result<Answer> {
     }
     let end_ms = ttl.map(|ttl_ms| call.host.now_ms() + ttl_ms);
     dissolve(call.host, group)?;
-    transact(call.host, |host| {
-        let mut query = Query::new();
-        for (_, key) in &members {
-            query.get(of_key(key)).watch(of_key(key));
-        }
-        let view = host.read(&query)?;
-        let mut cursor = view.cursor();
-        let mut batch = Batch::new();
-        for (index, (form, key)) in members.iter().enumerate() {
-            if cursor.bulk()?.is_some() {
-                return Err(refusal::bad_alias(key, "it belongs to another alias"));
-            }
-            let word = FORMS.iter().find(|(_, one)| one == form).map_or("", |(word, _)| word);
-            batch.guard(of_key(key), view.version(index));
-            batch.set(of_key(key), group);
-            batch.command("HSET").arg(members_of(group)).arg(key).arg(word);
-        }
-        if let Some(end_ms) = end_ms {
-            let own = members.iter().map(|(_, key)| of_key(key));
-            for key in own.chain([members_of(group)]) {
-                batch.command("PEXPIREAT").arg(key).arg(end_ms);
-            }
-        }
-        Ok(match host.apply(&batch)? {
-            Outcome::Applied(_) => Attempt::Done(()),
-            Outcome::Stale(_) => Attempt::Stale,
-        })
-    })?;
+    transact(call.host, |host| bind(host, group, &members, end_ms))?;
     transact(call.host, |host| {
         let batch = align(host, group)?;
         if batch.is_empty() {
             return Ok(Attempt::Done(()));
         }
-        Ok(match host.apply(&batch)? {
-            Outcome::Applied(_) => Attempt::Done(()),
-            Outcome::Stale(_) => Attempt::Stale,
-        })
+        host.apply(&batch).map(attempt).map_err(Into::into)
     })?;
     Ok(Answer::ok())
+}
+
+/// Writes down which keys make up a group.
+fn bind(
+    host: &mut dyn Host,
+    group: &[u8],
+    members: &[(Form, &[u8])],
+    end_ms: Option<u64>,
+) -> Result<Attempt<()>> {
+    let mut query = Query::new();
+    for (_, key) in members {
+        query.get(of_key(key)).watch(of_key(key));
+    }
+    let view = host.read(&query)?;
+    let mut cursor = view.cursor();
+    let mut batch = Batch::new();
+    for (index, (form, key)) in members.iter().enumerate() {
+        if cursor.bulk()?.is_some() {
+            return Err(refusal::bad_alias(key, "it belongs to another alias"));
+        }
+        let word = FORMS.iter().find(|(_, one)| one == form).map_or("", |(word, _)| word);
+        batch.guard(of_key(key), view.version(index));
+        batch.set(of_key(key), group);
+        batch.command("HSET").arg(members_of(group)).arg(key).arg(word);
+    }
+    if let Some(end_ms) = end_ms {
+        let own = members.iter().map(|(_, key)| of_key(key));
+        for key in own.chain([members_of(group)]) {
+            batch.command("PEXPIREAT").arg(key).arg(end_ms);
+        }
+    }
+    host.apply(&batch).map(attempt).map_err(Into::into)
+}
+
+fn attempt(outcome: Outcome) -> Attempt<()> {
+    match outcome {
+        Outcome::Applied(_) => Attempt::Done(()),
+        Outcome::Stale(_) => Attempt::Stale,
+    }
 }
 
 /// `RDV.UNALIAS name`
@@ -182,86 +191,89 @@ pub(crate) fn react(host: &mut dyn Host, event: &Event<'_>) -> Result<Batch> {
     }
 }
 
+/// A group as it was found: what its keys hold, and what they held when all agreed.
+struct Group {
+    members: Vec<(Form, Vec<u8>)>,
+    contents: Vec<(Form, Content)>,
+    items: Vec<Vec<u8>>,
+    /// Of the keys in order, the items, and the members.
+    versions: Vec<u64>,
+}
+
+impl Group {
+    fn read(host: &mut dyn Host, group: &[u8]) -> Result<Self> {
+        let members = members(host, group)?;
+        let mut query = Query::new();
+        for (_, key) in &members {
+            query.command("TYPE").arg(key);
+            query.watch(key);
+        }
+        query.command("LRANGE").arg(items_of(group)).arg("0").arg("-1");
+        query.watch(items_of(group)).watch(members_of(group));
+        let types = host.read(&query)?;
+        let mut cursor = types.cursor();
+        let mut query = Query::new();
+        let mut kinds = Vec::new();
+        for (_, key) in &members {
+            let kind = cursor.value::<&[u8]>()?;
+            if kind == b"list" {
+                query.command("LRANGE").arg(key).arg("0").arg(ITEMS_MAX);
+            } else if kind == b"string" {
+                query.get(key);
+            }
+            kinds.push(kind);
+        }
+        let items: Vec<Vec<u8>> = cursor.value()?;
+        let view = host.read(&query)?;
+        let mut cursor = view.cursor();
+        let mut contents = Vec::new();
+        for ((form, _), kind) in members.iter().zip(kinds) {
+            let content = match kind {
+                b"list" => Content::List(cursor.value()?),
+                b"string" => Content::Text(cursor.value()?),
+                // What is neither is nobody's address.
+                _ => Content::Nothing,
+            };
+            contents.push((*form, content));
+        }
+        let versions = (0..members.len() + 2).map(|index| types.version(index)).collect();
+        Ok(Self { members, contents, items, versions })
+    }
+
+    /// Demands that nothing has changed since.
+    fn guard(&self, batch: &mut Batch, group: &[u8]) {
+        let keys = self.members.iter().map(|(_, key)| key.clone());
+        let keys = keys.chain([items_of(group), members_of(group)]);
+        for (key, version) in keys.zip(&self.versions) {
+            batch.guard(key, *version);
+        }
+    }
+}
+
 /// Makes all keys of a group say what has happened to any of them.
 fn align(host: &mut dyn Host, group: &[u8]) -> Result<Batch> {
-    let members = members(host, group)?;
-    let mut query = Query::new();
-    for (_, key) in &members {
-        query.command("TYPE").arg(key);
-        query.watch(key);
-    }
-    query.command("LRANGE").arg(items_of(group)).arg("0").arg("-1");
-    query.watch(items_of(group)).watch(members_of(group));
-    let types = host.read(&query)?;
-    let mut cursor = types.cursor();
-    let mut query = Query::new();
-    let mut kinds = Vec::new();
-    for (_, key) in &members {
-        let kind = cursor.value::<&[u8]>()?;
-        if kind == b"list" {
-            query.command("LRANGE").arg(key).arg("0").arg(ITEMS_MAX);
-        } else if kind == b"string" {
-            query.get(key);
-        }
-        kinds.push(kind);
-    }
-    let items: Vec<Vec<u8>> = cursor.value()?;
-    let view = host.read(&query)?;
-    let mut cursor = view.cursor();
-    let mut contents = Vec::new();
-    for ((form, _), kind) in members.iter().zip(kinds) {
-        let content = match kind {
-            b"list" => Content::List(cursor.value()?),
-            b"string" => Content::Text(cursor.value::<&[u8]>()?.to_vec()),
-            // What is neither is nobody's address.
-            _ => Content::Nothing,
-        };
-        contents.push((*form, content));
-    }
-    let merged = merge(&items, &contents);
+    let found = Group::read(host, group)?;
+    let merged = merge(&found.items, &found.contents);
     if merged.len() > ITEMS_MAX {
         return Err(refusal::bad_alias(group, "its keys hold too much"));
     }
     let mut batch = Batch::new();
     let mut has_added = false;
-    for ((_, key), (form, content)) in members.iter().zip(&contents) {
+    for ((_, key), (form, content)) in found.members.iter().zip(&found.contents) {
         let wanted = in_form(*form, &merged);
-        if wanted == *content {
-            continue;
+        if wanted != *content {
+            change(&mut batch, key, content, &wanted);
+            has_added |= wanted != Content::Nothing;
         }
-        let there = match content {
-            Content::List(there) => there.as_slice(),
-            _ => &[],
-        };
-        match &wanted {
-            Content::Text(text) => {
-                batch.set(key, text);
-            }
-            Content::List(all) => {
-                let more = all.strip_prefix(there).filter(|_| !there.is_empty());
-                if more.is_none() {
-                    batch.del(key);
-                }
-                batch.command("RPUSH").arg(key).args(more.unwrap_or(all));
-            }
-            Content::Nothing => {
-                batch.del(key);
-            }
-        }
-        has_added |= wanted != Content::Nothing;
     }
-    if merged != items {
+    if merged != found.items {
         batch.del(items_of(group));
         if !merged.is_empty() {
             batch.command("RPUSH").arg(items_of(group)).args(&merged);
         }
     }
     if !batch.is_empty() {
-        for (index, (_, key)) in members.iter().enumerate() {
-            batch.guard(key, types.version(index));
-        }
-        batch.guard(items_of(group), types.version(members.len()));
-        batch.guard(members_of(group), types.version(members.len() + 1));
+        found.guard(&mut batch, group);
     }
     if has_added {
         // Whoever waits for a copy takes it at once, and of that nobody tells.
@@ -269,6 +281,29 @@ fn align(host: &mut dyn Host, group: &[u8]) -> Result<Batch> {
         batch.command("SET").arg(check).arg("1").arg("PX").arg(CHECK_MS);
     }
     Ok(batch)
+}
+
+/// Makes a key hold something else. What only grows is only added to: who waits for it gets the new.
+fn change(batch: &mut Batch, key: &[u8], content: &Content, wanted: &Content) {
+    let there = match content {
+        Content::List(there) => there.as_slice(),
+        _ => &[],
+    };
+    match wanted {
+        Content::Text(text) => {
+            batch.set(key, text);
+        }
+        Content::List(all) => {
+            let more = all.strip_prefix(there).filter(|_| !there.is_empty());
+            if more.is_none() {
+                batch.del(key);
+            }
+            batch.command("RPUSH").arg(key).args(more.unwrap_or(all));
+        }
+        Content::Nothing => {
+            batch.del(key);
+        }
+    }
 }
 
 /// What a key in this form holds if the group has these.

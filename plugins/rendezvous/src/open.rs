@@ -1,7 +1,7 @@
 //! Runs as a whole: RDV.OPEN, RDV.DROP, RDV.INFO, RDV.LIST.
 
 use reef_sdk::{
-    Answer, Attempt, Batch, Call, Cause, Error, Outcome, Park, Query, Reply, Result, transact,
+    Answer, Attempt, Batch, Call, Cause, Error, Host, Outcome, Park, Query, Reply, Result, transact,
 };
 
 use crate::key::{Kind, RUNS, Run};
@@ -68,43 +68,22 @@ pub(crate) fn open(call: &mut Call<'_>) -> Result<Answer> {
         let mut cursor = view.cursor();
         let before = cursor.bulk()?.map(Meta::decode).transpose()?;
         let dropped_ms = cursor.value::<Option<u64>>()?.unwrap_or_default();
+        if before.is_none() && dropped_ms >= now_ms {
+            // So that whoever waited in the run before can tell that this is another one.
+            return Ok(Attempt::Done(Park::new().until(dropped_ms + 1).into()));
+        }
         let mut batch = Batch::new();
         let meta = match before {
             Some(before) => {
-                let end_ms = now_ms + ttl_ms;
-                let names = cursor.bulks()?;
-                let keys = names.into_iter().flatten().map(|name| run.key_of(name));
-                for key in keys.chain([run.key(Kind::Names, b"")]) {
-                    batch.command("PEXPIREAT").arg(key).arg(end_ms);
-                }
-                if before.due_ms > 0 {
-                    let at = before.due_ms.max(now_ms + 1);
-                    let timer = run.key(Kind::Timer, b"");
-                    batch.command("SET").arg(timer).arg("1").arg("PXAT").arg(at);
-                }
                 batch.guard(run.meta(), view.version(0));
-                if end_ms < before.end_ms {
-                    // Whoever waits in it until its end has to know of another one.
-                    let gone = run.key(Kind::Gone, b"");
-                    batch.command("SET").arg(gone).arg("0").arg("PX").arg(GONE_MS);
-                }
-                Meta { end_ms, limits: wishes.over(before.limits), ..before }
-            }
-            // So that whoever waited in the run before can tell that this is another one.
-            None if dropped_ms >= now_ms => {
-                return Ok(Attempt::Done(Park::new().until(dropped_ms + 1).into()));
+                let end_ms = now_ms + ttl_ms;
+                let meta = Meta { end_ms, limits: wishes.over(before.limits), ..before };
+                prolong(&mut batch, run, (&before, &meta), &cursor.bulks()?, now_ms);
+                meta
             }
             None => {
                 batch.absent(run.meta());
-                Meta {
-                    opened_ms: now_ms,
-                    end_ms: now_ms + ttl_ms,
-                    revision: 0,
-                    incarnation: host.incarnation(),
-                    due_ms: 0,
-                    count: 0,
-                    limits: wishes.over(limits),
-                }
+                fresh(host, (now_ms, ttl_ms), wishes.over(limits))
             }
         };
         keep(&mut batch, run, &meta);
@@ -118,8 +97,45 @@ pub(crate) fn open(call: &mut Call<'_>) -> Result<Answer> {
     })
 }
 
+/// A run in which nothing is yet.
+fn fresh(host: &mut dyn Host, (now_ms, ttl_ms): (u64, u64), limits: Limits) -> Meta {
+    Meta {
+        opened_ms: now_ms,
+        end_ms: now_ms + ttl_ms,
+        revision: 0,
+        incarnation: host.incarnation(),
+        due_ms: 0,
+        count: 0,
+        limits,
+    }
+}
+
+/// Lets everything in a run end at its new end.
+fn prolong(
+    batch: &mut Batch,
+    run: Run<'_>,
+    (before, after): (&Meta, &Meta),
+    names: &[Option<&[u8]>],
+    now_ms: u64,
+) {
+    let keys = names.iter().flatten().map(|name| run.key_of(name));
+    for key in keys.chain([run.key(Kind::Names, b"")]) {
+        batch.command("PEXPIREAT").arg(key).arg(after.end_ms);
+    }
+    if before.due_ms > 0 {
+        let at = before.due_ms.max(now_ms + 1);
+        let timer = run.key(Kind::Timer, b"");
+        batch.command("SET").arg(timer).arg("1").arg("PXAT").arg(at);
+    }
+    if after.end_ms < before.end_ms {
+        // Whoever waits in it until its end has to know of another one.
+        let gone = run.key(Kind::Gone, b"");
+        batch.command("SET").arg(gone).arg("0").arg("PX").arg(GONE_MS);
+    }
+}
+
 /// Notes a run among all, and forgets some that are over.
-fn note(host: &mut dyn reef_sdk::Host, run: Run<'_>, end_ms: u64, now_ms: u64) -> Result<()> {
+fn note(host: &mut dyn Host, run: Run<'_>, end_ms: u64, now_ms: u64) -> Result<()> {
     let mut query = Query::new();
     let over = query.command("ZRANGEBYSCORE").arg(RUNS).arg("-inf").arg(now_ms);
     over.arg("LIMIT").arg("0").arg(FORGOTTEN_MAX);

@@ -9,6 +9,13 @@ import { ping } from "@libp2p/ping";
 import { multiaddr } from "@multiformats/multiaddr";
 import { createClient } from "redis";
 
+// js-libp2p 3 wants Node 22; what it misses in 20 is this.
+Promise.withResolvers ??= function () {
+  const resolvers = {};
+  resolvers.promise = new this((resolve, reject) => Object.assign(resolvers, { resolve, reject }));
+  return resolvers;
+};
+
 const say = (text) => process.stderr.write(`${text}\n`);
 const address = process.env.redis_addr ?? "localhost:6379";
 const seconds = Number(process.env.test_timeout_seconds ?? "15");

@@ -109,8 +109,8 @@ fn commands_are_answered_in_json() {
 
 #[test]
 fn who_may_do_what_is_what_the_users_say() {
-    let users = ["--user", "ada on >secret ~ada:* +@all -@dangerous", "--requirepass", "pw"];
-    let (server, port) = server(&users);
+    let (_server, port) = server(&["--user", "ada on >secret ~ada:* +@all -@dangerous"]);
+    result(port, json!(["CONFIG", "SET", "requirepass", "pw"]));
     // ada:secret, ada:wrong, :pw
     let ada = "Authorization: Basic YWRhOnNlY3JldA==";
     for (headers, command, status, code) in [
@@ -134,7 +134,6 @@ fn who_may_do_what_is_what_the_users_say() {
     let acme = "Authorization: Basic YWNtZTp4";
     assert_eq!(post(port, &[acme], &json!(["SET", "ada:k", "theirs"])).0, 200);
     assert_eq!(post(port, &[default], &json!(["GET", "ada:k"])).1["result"], json!("v"));
-    drop(server);
 }
 
 #[test]

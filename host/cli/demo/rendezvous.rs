@@ -130,7 +130,8 @@ fn in_vain(stage: &mut Stage<'_>, server: &Server) -> Result<(), Failure> {
     let error = stage.ask_in_vain(&mut client, &dialer)?;
     let took = began.elapsed();
     let text = error.map(|error| error.to_string()).unwrap_or_default();
-    let says = text.starts_with("NOLISTENER run-3 listener waited=1")
+    // A busy machine says later that it was in vain.
+    let says = text.starts_with("NOLISTENER run-3 listener waited=")
         && text.ends_with("registered=0 expired=1");
     stage.check(says, "it waited for a second; one was there, and had expired")?;
     stage.check(took >= Duration::from_secs(1), "and not a moment less")?;
@@ -179,11 +180,11 @@ fn barrier(stage: &mut Stage<'_>, server: &Server) -> Result<(), Failure> {
     dying.call::<()>(&["RDV.SIGNAL", "run-5", "ready"])?;
     drop(dying);
     for _ in 1..CROWD {
-        let (server, sender, count) = (server.clone(), sender.clone(), count.clone());
-        let member = thread::Builder::new().stack_size(256 << 10);
-        member.spawn(move || {
+        let (mut member, sender, count) = (server.connect()?, sender.clone(), count.clone());
+        let thread = thread::Builder::new().stack_size(256 << 10);
+        thread.spawn(move || {
             let call = ["RDV.BARRIER", "run-5", "ready", &count, "SIGNAL", "WAIT", "50"];
-            let answer = server.connect().and_then(|mut client| client.call::<u64>(&call));
+            let answer = member.call::<u64>(&call);
             // The demonstration may have given up.
             let _ = sender.send((Instant::now(), answer));
         })?;

@@ -176,7 +176,7 @@ fn is_missing(error: &io::Error) -> bool {
 fn open_unix(path: &PathBuf, options: &Options) -> Result<Listener, ServerError> {
     let failed = |source| ServerError::Listen { address: path.display().to_string(), source };
     // A socket that a killed server left behind is in the way; one that answers is not ours.
-    if std::os::unix::net::UnixStream::connect(path).is_err() {
+    if UnixStream::connect(path).is_err() {
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
             _ => {}

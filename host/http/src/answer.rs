@@ -18,27 +18,40 @@ pub(crate) fn result(value: Value) -> Answer {
     with_body(StatusCode::OK, &json!({ "result": value }))
 }
 
-/// An error, code first.
-pub(crate) fn error(status: StatusCode, text: &str) -> Answer {
-    let mut answer = with_body(status, &json!({ "error": text }));
-    let header = match status {
+/// Why there is no result: a status, and an error with its code first.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    text: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
+        Self { status, text: text.into() }
+    }
+
+    /// The error of a command, with the status that fits its code.
+    pub(crate) fn of_reply(text: String) -> Self {
+        let status = match text.split(' ').next() {
+            Some("NOAUTH" | "WRONGPASS") => StatusCode::UNAUTHORIZED,
+            Some("NOPERM" | "DENIED") => StatusCode::FORBIDDEN,
+            Some("LOADING" | "MASTERDOWN" | "BUSY") => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self { status, text }
+    }
+}
+
+/// A refusal.
+pub(crate) fn refused(refusal: &Refusal) -> Answer {
+    let mut answer = with_body(refusal.status, &json!({ "error": refusal.text }));
+    let header = match refusal.status {
         StatusCode::UNAUTHORIZED => (WWW_AUTHENTICATE, "Basic realm=\"reef\", charset=\"UTF-8\""),
         StatusCode::METHOD_NOT_ALLOWED => (ALLOW, "POST, OPTIONS"),
         _ => return answer,
     };
     answer.headers_mut().insert(header.0, HeaderValue::from_static(header.1));
     answer
-}
-
-/// The error of a command, with the status that fits its code.
-pub(crate) fn refusal(text: &str) -> Answer {
-    let status = match text.split(' ').next() {
-        Some("NOAUTH" | "WRONGPASS") => StatusCode::UNAUTHORIZED,
-        Some("NOPERM" | "DENIED") => StatusCode::FORBIDDEN,
-        Some("LOADING" | "MASTERDOWN" | "BUSY") => StatusCode::SERVICE_UNAVAILABLE,
-        _ => StatusCode::BAD_REQUEST,
-    };
-    error(status, text)
 }
 
 /// What a browser asks for before it lets a page send a request.

@@ -6,25 +6,28 @@ use hyper::StatusCode;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
-use crate::answer::{self, Answer};
+use crate::answer::{self, Answer, Refusal};
 use crate::door::Entrance;
 use crate::value::{self, Reply};
+
+/// User and password.
+pub(crate) type Identity = (Vec<u8>, Vec<u8>);
 
 /// Runs a command. It is given up when the future is dropped: the server sees its client go.
 pub(crate) async fn run(
     entrance: &Entrance,
     peer: SocketAddr,
-    identity: Option<(Vec<u8>, Vec<u8>)>,
+    identity: Option<Identity>,
     words: &[Vec<u8>],
-) -> Result<Answer, Answer> {
+) -> Result<Answer, Refusal> {
     let stream = entrance(peer).map_err(|text| {
         let busy = text.contains("max number of clients");
         let status = if busy { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::FORBIDDEN };
-        answer::error(status, &text)
+        Refusal::new(status, text)
     })?;
     let broken = |error: std::io::Error| {
         let text = format!("ERR the server has hung up: {error}");
-        answer::error(StatusCode::BAD_GATEWAY, &text)
+        Refusal::new(StatusCode::BAD_GATEWAY, text)
     };
     stream.set_nonblocking(true).map_err(broken)?;
     let mut stream = BufReader::new(UnixStream::from_std(stream).map_err(broken)?);
@@ -36,12 +39,12 @@ pub(crate) async fn run(
     if let Reply::Error(text) = call(&mut stream, &hello).await.map_err(broken)?
         && (identity.is_some() || text.starts_with("NOAUTH"))
     {
-        return Err(answer::refusal(&text));
+        return Err(Refusal::of_reply(text));
     }
     let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
     match call(&mut stream, &words).await.map_err(broken)? {
         Reply::Value(value) => Ok(answer::result(value)),
-        Reply::Error(text) => Err(answer::refusal(&text)),
+        Reply::Error(text) => Err(Refusal::of_reply(text)),
     }
 }
 

@@ -11,8 +11,8 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN}
 use hyper::{Method, Request, StatusCode};
 use serde_json::Value;
 
-use crate::answer::{self, Answer};
-use crate::client;
+use crate::answer::{self, Answer, Refusal};
+use crate::client::{self, Identity};
 use crate::door::House;
 
 /// Where commands are posted.
@@ -56,35 +56,35 @@ where
     if let Some(origin) = &origin
         && !is_welcome(&house.settings.origins, origin)
     {
-        return answer::error(StatusCode::FORBIDDEN, "DENIED pages of this origin may not ask");
+        let text = "DENIED pages of this origin may not ask";
+        return answer::refused(&Refusal::new(StatusCode::FORBIDDEN, text));
     }
-    let answer = match respond(house, peer, request).await {
-        Ok(answer) | Err(answer) => answer,
-    };
+    let answer = respond(house, peer, request).await;
+    let answer = answer.unwrap_or_else(|refusal| answer::refused(&refusal));
     answer::allow(answer, origin.as_ref())
 }
 
-async fn respond<B>(house: &House, peer: SocketAddr, request: Request<B>) -> Result<Answer, Answer>
+async fn respond<B>(house: &House, peer: SocketAddr, request: Request<B>) -> Result<Answer, Refusal>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     if request.uri().path() != PATH {
         let text = "ERR there is nothing here: POST /command";
-        return Err(answer::error(StatusCode::NOT_FOUND, text));
+        return Err(Refusal::new(StatusCode::NOT_FOUND, text));
     }
     match *request.method() {
         Method::POST => {}
         Method::OPTIONS => return Ok(answer::preflight()),
         _ => {
             let text = "ERR commands are posted: POST /command";
-            return Err(answer::error(StatusCode::METHOD_NOT_ALLOWED, text));
+            return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, text));
         }
     }
     // No page can send this type without its browser having asked before.
     if !is_json(request.headers()) {
         let text = "ERR the body is JSON: Content-Type: application/json";
-        return Err(answer::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
     }
     let identity = identity(request.headers())?;
     let body = body(request.into_body()).await?;
@@ -103,11 +103,11 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Who it is, from `Authorization: Basic`; `None`: whoever the server takes for granted.
-fn identity(headers: &HeaderMap) -> Result<Option<(Vec<u8>, Vec<u8>)>, Answer> {
+fn identity(headers: &HeaderMap) -> Result<Option<Identity>, Refusal> {
     let Some(header) = headers.get(AUTHORIZATION) else { return Ok(None) };
     let refused = || {
         let text = "NOAUTH the header is: Authorization: Basic base64(user:password)";
-        answer::error(StatusCode::UNAUTHORIZED, text)
+        Refusal::new(StatusCode::UNAUTHORIZED, text)
     };
     let (scheme, rest) =
         header.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(refused)?;
@@ -121,7 +121,7 @@ fn identity(headers: &HeaderMap) -> Result<Option<(Vec<u8>, Vec<u8>)>, Answer> {
     Ok(Some((user.to_vec(), password.get(1..).unwrap_or_default().to_vec())))
 }
 
-async fn body<B>(body: B) -> Result<Bytes, Answer>
+async fn body<B>(body: B) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -130,23 +130,23 @@ where
     match tokio::time::timeout(BODY_TIMEOUT, limited.collect()).await {
         Err(_) => {
             let text = "ERR the body took too long";
-            Err(answer::error(StatusCode::REQUEST_TIMEOUT, text))
+            Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, text))
         }
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             let text = format!("ERR the body has more than {BODY_BYTES_MAX} bytes");
-            Err(answer::error(StatusCode::PAYLOAD_TOO_LARGE, &text))
+            Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text))
         }
         Ok(Err(_)) => {
             let text = "ERR the body is not whole";
-            Err(answer::error(StatusCode::BAD_REQUEST, text))
+            Err(Refusal::new(StatusCode::BAD_REQUEST, text))
         }
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
     }
 }
 
 /// The words of a command: strings, numbers and truth values, as they would be typed.
-fn words(body: &[u8]) -> Result<Vec<Vec<u8>>, Answer> {
-    let refused = |text: &str| answer::error(StatusCode::BAD_REQUEST, text);
+fn words(body: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
+    let refused = |text: &str| Refusal::new(StatusCode::BAD_REQUEST, text);
     let value: Value = serde_json::from_slice(body)
         .map_err(|error| refused(&format!("ERR this is no JSON: {error}")))?;
     let Value::Array(elements) = value else {
@@ -168,7 +168,7 @@ fn words(body: &[u8]) -> Result<Vec<Vec<u8>>, Answer> {
     Ok(words)
 }
 
-fn check_command(words: &[Vec<u8>]) -> Result<(), Answer> {
+fn check_command(words: &[Vec<u8>]) -> Result<(), Refusal> {
     let word = |index: usize| words.get(index).map_or(&[][..], Vec::as_slice);
     let is = |index: usize, name: &str| word(index).eq_ignore_ascii_case(name.as_bytes());
     let is_stateful = STATEFUL.iter().any(|name| is(0, name))
@@ -178,7 +178,7 @@ fn check_command(words: &[Vec<u8>]) -> Result<(), Answer> {
     }
     let name = String::from_utf8_lossy(word(0)).to_ascii_uppercase();
     let text = format!("ERR {name} is about a connection, and a request has none");
-    Err(answer::error(StatusCode::BAD_REQUEST, &text))
+    Err(Refusal::new(StatusCode::BAD_REQUEST, text))
 }
 
 #[cfg(test)]
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     fn split(body: &str) -> Result<Vec<String>, StatusCode> {
-        let words = words(body.as_bytes()).map_err(|answer| answer.status())?;
+        let words = words(body.as_bytes()).map_err(|refusal| refusal.status)?;
         Ok(words.into_iter().map(|word| String::from_utf8(word).expect("text")).collect())
     }
 
@@ -224,7 +224,7 @@ mod tests {
         let with = |text: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(AUTHORIZATION, text.parse().expect("a header"));
-            identity(&headers).map_err(|answer| answer.status())
+            identity(&headers).map_err(|refusal| refusal.status)
         };
         let pair = |user: &str, password: &str| Ok(Some((user.into(), password.into())));
         assert_eq!(with("Basic YWRhOnM6eA=="), pair("ada", "s:x"));

@@ -59,6 +59,7 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
         "histories know the built server by its port only; the commands to send come from its table",
     ),
     ("tests/clients", &[], "clients know the built server by its port only"),
+    ("examples/libp2p-ping", &[], "a program that meets others through any Redis knows none"),
     ("examples/multi-tenant", &["reef-sdk"], "an example is what a stranger would write"),
     ("examples/plugin-hello", &["reef-sdk"], "an example is what a stranger would write"),
     ("examples/rate-limiter", &["reef-sdk"], "an example is what a stranger would write"),

@@ -8,5 +8,6 @@ pub mod config;
 mod directives;
 mod plugin_folder;
 mod reef;
+mod write_behind;
 
 pub use reef::{Reef, StartError};

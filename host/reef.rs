@@ -3,19 +3,26 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use reef_http::Door;
 use reef_runtime::{GrantRequest, LoadRequest, Mode, Plugins, Runtime, Source};
 use reef_server::{Server, ServerError, Stopper, Store};
 
 use crate::config::Config;
+use crate::config::pipeline::PipelineFile;
 use crate::directives::{self, Directives};
 use crate::plugin_folder::PluginFolder;
+use crate::write_behind::link::Link;
+use crate::write_behind::supervisor::Supervisor;
+use crate::write_behind::{self, LocalLink};
 
 /// A running Reef. Dropping it stops it.
 pub struct Reef {
     /// Closed before the server ends.
     door: Option<Door>,
+    // Before the server, whose keyspace they use.
+    pipelines: Vec<Supervisor>,
     server: Server,
     plugins: Arc<Plugins>,
     /// Watched as long as this is there.
@@ -36,6 +43,8 @@ pub enum StartError {
         /// Why it was refused.
         reason: String,
     },
+    /// A write-behind pipeline: what is wrong with it, in a sentence.
+    Pipeline(String),
     /// A tenant.
     Tenant {
         /// Its name.
@@ -63,6 +72,7 @@ impl fmt::Display for StartError {
                 write!(f, "tenant '{name}' cannot be had: {reason}")
             }
             Self::Http(error) => write!(f, "cannot listen for HTTP: {error}"),
+            Self::Pipeline(reason) => write!(f, "write-behind cannot start: {reason}"),
             Self::Users(reason) => write!(f, "the users cannot be loaded: {reason}"),
             Self::Randomness(error) => write!(f, "the system has no random numbers: {error}"),
         }
@@ -82,12 +92,13 @@ impl Reef {
     pub fn start(config: Config) -> Result<Self, StartError> {
         let seed = getrandom::u64().map_err(StartError::Randomness)?;
         let store = Store::new(seed, directives::shards(&config), directives::settings(&config));
-        let runtime = Runtime::new(&runtime_options(&config)).map_err(StartError::Runtime)?;
+        let runtime = Runtime::new(&runtime_options()).map_err(StartError::Runtime)?;
         let plugins = runtime.plugins(store.clone());
         if let Some(error) = runtime.code_cache_error() {
             tracing::warn!("compiled plugins are not kept, so starts take longer: {error}");
         }
-        load_plugins(&plugins, &config)?;
+        let files = pipeline_files(&config)?;
+        load_plugins(&plugins, &config, &files)?;
         let folder = watch_folder(&plugins, &config)?;
         load_users(&store, &config).map_err(StartError::Users)?;
         let options = directives::options(&config);
@@ -95,7 +106,7 @@ impl Reef {
         let http = directives::http(&config);
         let configuration = Arc::new(Directives::new(config));
         let mut server = Server::start(
-            store,
+            store.clone(),
             options,
             Some(plugins.clone()),
             Some(configuration),
@@ -118,7 +129,15 @@ impl Reef {
             }
             None => None,
         };
-        Ok(Self { door, server, plugins, _folder: folder })
+        let pipelines = files.iter().map(|file| {
+            let (store, plugins, database) = (store.clone(), plugins.clone(), file.redis.db);
+            let open = move || -> Box<dyn Link> {
+                Box::new(LocalLink::new(store.clone(), plugins.clone(), database))
+            };
+            write_behind::start(file, &runtime, Arc::new(open)).map_err(StartError::Pipeline)
+        });
+        let pipelines = pipelines.collect::<Result<_, _>>()?;
+        Ok(Self { door, pipelines, server, plugins, _folder: folder })
     }
 
     /// The port where commands are taken over HTTP, if they are.
@@ -141,6 +160,12 @@ impl Reef {
         self.server.stopper()
     }
 
+    /// Waits until everything that its pipelines had to carry is in their databases; whether that came
+    /// to pass within this time.
+    pub fn wait_until_carried(&self, longest: Duration) -> bool {
+        self.pipelines.iter().all(|pipeline| pipeline.wait_until_drained(longest))
+    }
+
     /// Waits until it has stopped.
     pub fn join(self) {
         let Self { door, server, .. } = self;
@@ -149,18 +174,18 @@ impl Reef {
     }
 }
 
-fn runtime_options(config: &Config) -> reef_runtime::Options {
+/// How the plugin runtime is set up.
+pub(crate) fn runtime_options() -> reef_runtime::Options {
     let bundled = reef_bundled::all().iter().map(|plugin| (plugin.name, plugin.component));
     reef_runtime::Options {
-        cache_dir: code_cache_dir(config),
+        cache_dir: code_cache_dir(),
         bundled: bundled.collect(),
         ..Default::default()
     }
 }
 
 /// Compiled code is kept where the user's caches are, or beside the data.
-fn code_cache_dir(config: &Config) -> Option<PathBuf> {
-    let _ = config;
+fn code_cache_dir() -> Option<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))?;
@@ -199,11 +224,23 @@ fn watch_folder(
     folder.map(Some).map_err(|error| StartError::Runtime(error.into()))
 }
 
-fn load_plugins(plugins: &Plugins, config: &Config) -> Result<(), StartError> {
+/// The files of the pipelines.
+fn pipeline_files(config: &Config) -> Result<Vec<PipelineFile>, StartError> {
+    let files = config.pipelines().iter().map(|path| PipelineFile::load(path));
+    files.collect::<Result<_, _>>().map_err(StartError::Pipeline)
+}
+
+fn load_plugins(
+    plugins: &Plugins,
+    config: &Config,
+    files: &[PipelineFile],
+) -> Result<(), StartError> {
     let limits = plugin_limits(config);
+    let of_pipelines = write_behind::plugin::settings(files).map_err(StartError::Pipeline)?;
     let bundled = reef_bundled::all().iter().map(|plugin| LoadRequest {
         grants: GrantRequest::AllWanted,
         limits: limits.clone(),
+        config: (plugin.name == write_behind::plugin::NAME).then(|| of_pipelines.clone()),
         ..LoadRequest::new(plugin.name, Source::Bundled)
     });
     // An operator who names a plugin in the configuration trusts it with what it wants.

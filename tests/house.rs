@@ -41,6 +41,16 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
     ("plugins/sdk", &[], "guests depend on wit/ only, never on the host"),
     ("plugins/tx-repo", &["reef-sdk"], "a bundled plugin is what a stranger could have written"),
     ("plugins/rendezvous", &["reef-sdk"], "a bundled plugin is what a stranger could have written"),
+    (
+        "plugins/write-behind",
+        &["reef-sdk"],
+        "a bundled plugin is what a stranger could have written",
+    ),
+    (
+        "plugins/write-behind-sink",
+        &["reef-sdk"],
+        "a bundled sink is what a stranger could have written",
+    ),
     ("plugins/hostile", &["reef-sdk"], "a hostile plugin is what a stranger could have written"),
     (
         "plugins/test-kit",

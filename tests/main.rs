@@ -26,3 +26,4 @@ mod triggers;
 mod users;
 mod waiting;
 mod wire;
+mod write_behind;

@@ -12,6 +12,7 @@ mod serve;
 mod style;
 mod table;
 mod tx;
+mod write_behind;
 
 use std::fmt;
 use std::io::Write;
@@ -38,6 +39,8 @@ enum Command {
     Rendezvous(rendezvous::RendezvousArgs),
     /// Load, replace and watch the plugins of a running server.
     Plugin(plugin::PluginArgs),
+    /// Carry the changes of documents into a database.
+    WriteBehind(write_behind::WriteBehindArgs),
     /// Put load on a server, and on a peer beside it.
     Bench(reef_bench::BenchArgs),
 }
@@ -74,6 +77,7 @@ impl Cli {
             Command::Tx(args) => tx::run(args, out),
             Command::Rendezvous(args) => rendezvous::run(args, out),
             Command::Plugin(args) => plugin::run(args, out),
+            Command::WriteBehind(args) => write_behind::run(args, out),
             Command::Bench(args) => Ok(reef_bench::run(&args, out)?),
         }
     }

@@ -215,6 +215,14 @@ impl Loader {
                 config.tenants.retain(|other| other.name != tenant.name);
                 config.tenants.push(tenant);
             }
+            "write-behind" => match words.as_slice() {
+                [file] if !file.is_empty() => config.pipelines.push(path(file)),
+                _ => {
+                    return Err(fail(
+                        "write-behind needs the path of a pipeline's file".to_owned(),
+                    ));
+                }
+            },
             "rename-command" => config.renames.push(Rename::read(at, &words).map_err(fail)?),
             "user" => {
                 let user = User::read(at, &words).map_err(fail)?;

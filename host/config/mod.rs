@@ -20,6 +20,7 @@ mod glob;
 mod limits;
 mod load;
 mod number;
+pub mod pipeline;
 mod query;
 mod rewrite;
 mod rule;
@@ -55,6 +56,7 @@ pub struct Config {
     defaults: Arc<[Value]>,
     plugins: Vec<Plugin>,
     tenants: Vec<Tenant>,
+    pipelines: Vec<PathBuf>,
     users: Vec<User>,
     renames: Vec<Rename>,
     file: Option<PathBuf>,
@@ -68,6 +70,7 @@ impl Default for Config {
             defaults: defaults.into(),
             plugins: Vec::new(),
             tenants: Vec::new(),
+            pipelines: Vec::new(),
             users: Vec::new(),
             renames: Vec::new(),
             file: None,

@@ -326,8 +326,6 @@ getters! {
     http_port: Option<u16> = number_or_none("http-port");
     /// The origins of web pages that may send some, with blanks between.
     http_origins: String = text("http-origins");
-    /// The file that describes the write-behind pipeline.
-    write_behind: Option<PathBuf> = path_or_none("write-behind");
     /// A folder whose components are loaded.
     plugin_dir: Option<PathBuf> = path_or_none("plugin-dir");
 }
@@ -474,6 +472,11 @@ impl Config {
     /// Tenants to create, in order.
     pub fn tenants(&self) -> &[Tenant] {
         &self.tenants
+    }
+
+    /// The files of the pipelines to run.
+    pub fn pipelines(&self) -> &[PathBuf] {
+        &self.pipelines
     }
 
     /// Users to create, in order.

@@ -29,6 +29,7 @@ pub static RENDEZVOUS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rendezv
 static ALL: &[BundledPlugin] = &[
     BundledPlugin { name: "tx-repo", component: TX_REPO },
     BundledPlugin { name: "rendezvous", component: RENDEZVOUS },
+    BundledPlugin { name: "write-behind", component: WRITE_BEHIND },
 ];
 
 /// All bundled plugins, in the order in which they are loaded.

@@ -14,6 +14,7 @@ mod replication;
 mod stage;
 mod tenants;
 mod transactions;
+mod write_behind;
 
 use std::io::Write;
 
@@ -33,6 +34,9 @@ pub(super) struct DemoArgs {
     /// Print JSON, for programs.
     #[arg(long)]
     json: bool,
+    /// Write-behind into this PostgreSQL, in the place of SQLite.
+    #[arg(long, value_name = "URL")]
+    postgres: Option<String>,
     /// What a demonstration runs to have a client that can be killed: one command, at this URL.
     #[arg(long, hide = true, num_args = 2.., value_names = ["URL", "WORD"])]
     call: Vec<String>,
@@ -42,6 +46,7 @@ pub(super) struct DemoArgs {
 enum What {
     /// Transactions whose indexes always agree.
     Transactions,
+    /// Documents in Reef, rows in a database, exactly once.
     WriteBehind,
     /// Programs that find each other, whichever is first.
     Rendezvous,
@@ -53,13 +58,6 @@ enum What {
     FaultTolerance,
     /// All there are.
     All,
-}
-
-impl What {
-    fn name(self) -> String {
-        let value = self.to_possible_value();
-        value.map(|value| value.get_name().to_owned()).unwrap_or_default()
-    }
 }
 
 pub(super) fn run(args: DemoArgs, out: &mut dyn Write) -> Result<(), Failure> {
@@ -74,16 +72,14 @@ pub(super) fn run(args: DemoArgs, out: &mut dyn Write) -> Result<(), Failure> {
         What::FaultTolerance => fault_tolerance::show(&mut stage)?,
         What::Rendezvous => rendezvous::show(&mut stage)?,
         What::Tenants => tenants::show(&mut stage)?,
+        What::WriteBehind => write_behind::show(&mut stage, args.postgres.as_deref())?,
         What::All => {
             show_transactions(&mut stage)?;
             rendezvous::show(&mut stage)?;
+            write_behind::show(&mut stage, args.postgres.as_deref())?;
             tenants::show(&mut stage)?;
             replication::show(&mut stage)?;
             fault_tolerance::show(&mut stage)?;
-        }
-        what => {
-            let name = what.name();
-            return Err(Failure::new(format!("the demonstration '{name}' is not there yet")));
         }
     }
     stage.end()

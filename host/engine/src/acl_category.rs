@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 
 use crate::command::{Command, Flags, Group, Runner};
 
-/// All categories in Redis's order.
-pub const CATEGORIES: [&str; 21] = [
+/// All categories in Redis's order, behind them those of modules.
+pub const CATEGORIES: [&str; 23] = [
     "keyspace",
     "read",
     "write",
@@ -30,6 +30,8 @@ pub const CATEGORIES: [&str; 21] = [
     "connection",
     "transaction",
     "scripting",
+    "json",
+    "search",
 ];
 
 /// Commands of the server group that are about keys.
@@ -75,7 +77,8 @@ pub fn is_in(command: &Command, category: &str) -> bool {
         "pubsub" => flags.has(Flags::PUBSUB),
         "admin" => admin,
         "fast" => flags.has(Flags::FAST),
-        "slow" => !flags.has(Flags::FAST),
+        // Commands of modules are in the categories that the modules name, and in no others.
+        "slow" => !flags.has(Flags::FAST) && !is_json(command) && !is_search(command),
         "blocking" => flags.has(Flags::BLOCKING),
         "dangerous" => admin || named(DANGEROUS),
         "connection" => {
@@ -84,8 +87,20 @@ pub fn is_in(command: &Command, category: &str) -> bool {
         }
         "transaction" => group == Some(Group::Transactions),
         "scripting" => group == Some(Group::Scripting),
+        "json" => is_json(command),
+        "search" => is_search(command),
         _ => false,
     }
+}
+
+/// Whether a command is one of RedisJSON's.
+fn is_json(command: &Command) -> bool {
+    matches!(command.runner, Runner::Native(_)) && command.name.starts_with("JSON.")
+}
+
+/// Whether a command is one of RediSearch's.
+fn is_search(command: &Command) -> bool {
+    matches!(command.runner, Runner::Native(_)) && command.name.starts_with("FT.")
 }
 
 /// A container does nothing by itself, so only its sub-commands have the group's category.

@@ -9,6 +9,9 @@ use core::fmt;
 use crate::acl::{Reason, RuleError};
 use crate::command::Command;
 use crate::tenancy::{Quota, UsedUp};
+use crate::types::json::parse::ParseError;
+use crate::types::json::path::{Expected, TooMuch};
+use crate::types::json::{Kind, PathError, TooDeep};
 
 /// Why a command was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -719,6 +722,113 @@ impl Error {
     /// `which` options exclude each other, and one of them must be given.
     pub fn exactly_one_of(which: &str, command: &[u8]) -> Self {
         Self::with(&alloc::format!("ERR exactly one of {which} can be specified for "), command, "")
+    }
+}
+
+/// Texts of JSON documents, which are RedisJSON's; those without a code are so there, too.
+#[expect(missing_docs, reason = "the texts say what each means")]
+impl Error {
+    pub const JSON_WRONG_KEY: Self = Self::Text("Existing key has wrong Redis type");
+    pub const JSON_NO_KEY: Self =
+        Self::Text("ERR could not perform this operation on a key that doesn't exist");
+    pub const JSON_NOT_TEXT: Self = Self::Text("Couldn't parse as UTF-8 string");
+    pub const JSON_NOT_AN_INTEGER: Self = Self::Text("Couldn't parse as integer");
+    pub const JSON_NEW_AT_ROOT: Self = Self::Text("ERR new objects must be created at the root");
+    pub const JSON_STATIC_PATH: Self = Self::Text("Err wrong static path");
+    pub const JSON_INDEX: Self = Self::Text("ERR array index out of range");
+    pub const JSON_BOUNDS: Self = Self::Text("ERR index out of bounds");
+    pub const JSON_FORMAT: Self = Self::Text("ERR wrong format");
+    pub const JSON_REPLY_FORMAT: Self = Self::Text("ERR wrong reply format");
+    pub const JSON_FORMAT_RESP2: Self = Self::Text("ERR FORMAT argument is not supported on RESP2");
+    pub const JSON_FORMAT_LEGACY: Self =
+        Self::Text("Legacy paths are supported only with FORMAT STRINGS");
+    pub const JSON_BAD_NUMBER: Self = Self::Text("bad input number");
+    pub const JSON_NOT_A_NUMBER: Self = Self::Text("result is not a number");
+    pub const JSON_OVERFLOW: Self = Self::Text("ERR numeric overflow");
+    pub const JSON_PATH_DEPTH: Self = Self::Text("ERR filters of a path nest too deep");
+    pub const JSON_PATH_WORK: Self = Self::Text("ERR a path leads to too many places");
+
+    /// Text that is no value where RedisJSON says so with a code.
+    pub fn json_argument(error: ParseError) -> Self {
+        Self::Owned(alloc::format!("ERR {}", error.0))
+    }
+
+    pub fn no_json_path(path: &str) -> Self {
+        Self::Owned(alloc::format!("ERR Path '{path}' does not exist"))
+    }
+
+    /// `or` says what else is the matter: "not an array".
+    pub fn no_json_path_or(path: &str, or: &str) -> Self {
+        Self::Owned(alloc::format!("ERR Path '{path}' does not exist or {or}"))
+    }
+
+    pub fn json_kind(expected: &str, found: Kind) -> Self {
+        Self::json_found(expected, found.name())
+    }
+
+    /// `found` is a kind, or a text that is not of the expected one.
+    pub fn json_found(expected: &str, found: &str) -> Self {
+        Self::Owned(alloc::format!(
+            "WRONGTYPE wrong type of path value - expected {expected} but found {found}"
+        ))
+    }
+}
+
+impl From<ParseError> for Error {
+    fn from(error: ParseError) -> Self {
+        Self::Owned(error.0)
+    }
+}
+
+impl From<TooDeep> for Error {
+    fn from(_: TooDeep) -> Self {
+        Self::Text("ERR recursion limit exceeded")
+    }
+}
+
+impl From<TooMuch> for Error {
+    fn from(_: TooMuch) -> Self {
+        Self::JSON_PATH_WORK
+    }
+}
+
+impl From<PathError> for Error {
+    fn from(error: PathError) -> Self {
+        let (path, position, expected) = match error {
+            PathError::NotText => return Self::JSON_NOT_TEXT,
+            PathError::TooDeep => return Self::JSON_PATH_DEPTH,
+            PathError::Unexpected { path, position, expected } => (path, position, expected),
+        };
+        let (before, behind) = path.split_at_checked(position).unwrap_or((&path, ""));
+        let mark = if behind.is_empty() { " <<<<----" } else { " ---->>>> " };
+        Self::Owned(alloc::format!(
+            "Error occurred on position {position}, \"{before}{mark}{behind}\", expected one of the following: {}.",
+            expected.text()
+        ))
+    }
+}
+
+impl Expected {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Name => "<string>, '*'",
+            Self::Bracket => "'<string>[,<string>,...]', '<number>', ['start:end:steps'], '*'",
+            Self::BracketAfterNumber => "['start:end:steps']",
+            Self::BracketAfterName => "'<number>', ['start:end:steps']",
+            Self::BracketAfterStar => "'<string>[,<string>,...]', '<number>', ['start:end:steps']",
+            Self::Number => "'<number>'",
+            Self::PositiveNumber => "pos_number",
+            Self::Start => "EOI, root",
+            Self::Step => "EOI, '..'",
+            Self::Test => "single_filter",
+            Self::Term => "decimal, from_current, from_root, boolean_true, boolean_false, null",
+            Self::Operator => "ge, gt, le, lt, eq, ne, re, and, or",
+            Self::OperatorOrStart => "ge, gt, le, lt, eq, ne, re, and, or, root",
+            Self::OperatorOrStep => "ge, gt, le, lt, eq, ne, re, and, or, '..'",
+            Self::Relation => "and, or",
+            Self::RelationOrStart => "and, or, root",
+            Self::RelationOrStep => "and, or, '..'",
+        }
     }
 }
 

@@ -85,7 +85,9 @@ impl Grants {
 
     /// Whether every key may be touched, and thus a command that declares none but sees them all.
     pub fn allow_all_keys(&self) -> bool {
-        self.keys.is_empty()
+        let is_all =
+            |pattern: &KeyPattern| matches!(pattern, KeyPattern::Prefix(it) if it.is_empty());
+        self.keys.is_empty() || self.keys.iter().any(is_all)
     }
 
     /// Whether this key may be touched.

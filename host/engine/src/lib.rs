@@ -44,6 +44,7 @@ pub mod push;
 pub mod rdb;
 pub mod registry;
 pub mod replication;
+pub mod search;
 pub mod serving;
 pub mod session;
 pub mod settings;

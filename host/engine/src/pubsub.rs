@@ -356,7 +356,10 @@ impl Subscriptions {
                 let fresh = topic.groups.as_ref().is_none_or(|g| *g == grouped(&topic.subscribers));
                 assert!(fresh, "groups are those of the subscribers");
             }
-            assert_eq!(listed, self.clients.values().map(|one| one.names(kind).len()).sum());
+            assert_eq!(
+                listed,
+                self.clients.values().map(|one| one.names(kind).len()).sum::<usize>()
+            );
         }
         assert!(self.clients.values().all(|one| one.counts().any()));
         assert_eq!(self.audience.is_subscribed(), !self.clients.is_empty());

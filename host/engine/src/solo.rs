@@ -57,6 +57,9 @@ pub struct Solo {
 /// What each key of each database holds.
 pub type Digest = BTreeMap<(u32, Vec<u8>), keyspace::Description>;
 
+/// How many keys an index that has not seen all of them sees each time the clock moves.
+const INDEXED_AT_A_TIME: usize = 1000;
+
 /// When a solo engine's clock starts: 2026-01-01.
 pub const START: Millis = Millis::new(1_767_225_600_000);
 
@@ -199,6 +202,15 @@ impl Solo {
         }
         self.process.now = end;
         self.expire_due();
+        self.index_more(INDEXED_AT_A_TIME);
+    }
+
+    /// Lets indexes that have not seen all keys see about so many more.
+    pub fn index_more(&mut self, budget: usize) {
+        let all = ShardSet::all(self.rules.shards);
+        self.run_planned(&nobody(), Journal::new(), all, &mut Writer::default(), |cx| {
+            cx.keys.index_more(budget);
+        });
     }
 
     fn next_deadline(&self) -> Option<(Millis, u64)> {

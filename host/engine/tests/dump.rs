@@ -206,7 +206,8 @@ fn check(program: Option<OsString>, line: &str, kind: Kind) {
 fn hashes_with_fields_that_expire_travel_to_redis_7_4_and_back() {
     let Some(program) = judge(std::env::var_os("REDIS_SERVER_7_4"), "7.4.") else { return };
     let server = RedisServer::start(&program).expect("redis-server starts");
-    let mut their_peer = TcpPeer::new(server.address(), Kind::Oracle).with_7_4();
+    let mut their_peer =
+        TcpPeer::new(server.address(), Kind::Oracle).with(reef_transcript::NEED_7_4);
     let mut our_peer = SoloPeer::new(8);
     let (mut theirs, mut ours) = (Side::new(&mut their_peer), Side::new(&mut our_peer));
     for count in [3, 1000] {

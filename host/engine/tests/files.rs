@@ -167,7 +167,7 @@ fn travel(program: &OsStr, line: &str, kind: Kind, form: &[(&str, &str)]) {
     let databases = content(is_7_4);
     let peer = |server: &RedisServer| {
         let peer = TcpPeer::new(server.address(), kind);
-        if is_7_4 { peer.with_7_4() } else { peer }
+        if is_7_4 { peer.with(reef_transcript::NEED_7_4) } else { peer }
     };
 
     // From Reef to Redis.

@@ -14,6 +14,7 @@ mod oracle;
 mod peer;
 mod refusals;
 mod replica;
+mod search;
 mod snapshot;
 mod table;
 mod traffic;

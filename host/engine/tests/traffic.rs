@@ -2,7 +2,8 @@
 //!
 //! A template is a command line with placeholders: `K` a key, `V` a value, `M` a member or field,
 //! `I` an integer, `N` a small count, `T` a time to live, `F` a float, `S` a score, `D` a database,
-//! `P` a payload of DUMP, `X` an entry's id, `G` a group, `C` a consumer.
+//! `P` a payload of DUMP, `X` an entry's id, `G` a group, `C` a consumer, `J` a JSON value, `W` a way
+//! to one.
 //! Templates of commands that the table does not have are left out.
 
 use reef_engine::backend::CommandColumns;
@@ -261,6 +262,53 @@ const TEMPLATES: &[&str] = &[
     "XINFO STREAM K FULL",
     "XINFO GROUPS K",
     "XINFO CONSUMERS K G",
+    "FT._LIST",
+    "FT.DICTDUMP K",
+    "FT.SYNDUMP K",
+    "FT.INFO K",
+    "FT.TAGVALS K M",
+    "FT.SEARCH K M",
+    "FT.AGGREGATE K M",
+    "FT.EXPLAIN K M",
+    "FT.EXPLAINCLI K M",
+    "FT.PROFILE K SEARCH QUERY M",
+    "FT.SPELLCHECK K M",
+    "FT.GET K K",
+    "FT.MGET K K",
+    "JSON.SET K $ J",
+    "JSON.SET K $ J",
+    "JSON.SET K $ J NX",
+    "JSON.SET K W J",
+    "JSON.SET K W J XX",
+    "JSON.MSET K $ J K W J",
+    "JSON.MSET K $ J K $ J",
+    "JSON.MERGE K $ J",
+    "JSON.MERGE K W J",
+    "JSON.DEL K W",
+    "JSON.FORGET K W",
+    "JSON.CLEAR K W",
+    "JSON.NUMINCRBY K W F",
+    "JSON.NUMMULTBY K W I",
+    "JSON.NUMPOWBY K W N",
+    "JSON.STRAPPEND K W J",
+    "JSON.TOGGLE K W",
+    "JSON.ARRAPPEND K W J J",
+    "JSON.ARRINSERT K W N J",
+    "JSON.ARRINSERT K W 0 J J",
+    "JSON.ARRPOP K W",
+    "JSON.ARRPOP K W N",
+    "JSON.ARRTRIM K W N -2",
+    "JSON.ARRINDEX K W J",
+    "JSON.ARRLEN K W",
+    "JSON.STRLEN K W",
+    "JSON.OBJKEYS K W",
+    "JSON.OBJLEN K W",
+    "JSON.TYPE K W",
+    "JSON.RESP K W",
+    "JSON.GET K W",
+    "JSON.GET K",
+    "JSON.MGET K K W",
+    "JSON.DEBUG MEMORY K W",
 ];
 
 /// Commands whose replies also depend on how keys are spread over shards, which clients may see.
@@ -274,6 +322,44 @@ const PAYLOADS: &[&[u8]] = &[
     b"\x10\x0c\x0c\x00\x00\x00\x02\x00\x81\x61\x02\x01\x01\xff\x0a\x00\x84\xa6\x93\xe8\xaa\x17\xe4\xdb",
     b"\x11\x0f\x0f\x00\x00\x00\x02\x00\x81\x61\x02\x83\x31\x2e\x35\x04\xff\x0a\x00\x08\x0c\x6e\x19\x80\x8e\x7d\x98",
     b"nonsense",
+];
+
+const DOCUMENTS: [&str; 12] = [
+    "1",
+    "-2.5",
+    "\"text\"",
+    "\"text that is too long to lie in a value itself\"",
+    "true",
+    "null",
+    "[]",
+    "[1,[2,\"x\"],{\"a\":3},null,5,6.5]",
+    "{\"a\":1,\"b\":[1,2,3],\"c\":{\"a\":\"x\",\"b\":true}}",
+    "{\"a\":{\"a\":{\"a\":[[1],[2,3]]}}}",
+    "{\"a\":null,\"c\":{\"b\":null},\"d\":0}",
+    "{\"1\":1,\"2\":2,\"3\":3,\"4\":4,\"5\":5,\"6\":6,\"7\":7,\"8\":8,\"9\":9,\"10\":[10],\"11\":11,\"12\":12,\"13\":13,\"14\":14,\"15\":15,\"16\":16,\"17\":17,\"18\":18}",
+];
+
+const WAYS: [&str; 20] = [
+    "$",
+    ".",
+    "$.a",
+    ".a",
+    "a",
+    "$.b",
+    "$.c.a",
+    "$..a",
+    "$..*",
+    "$.*",
+    "$..[0]",
+    "$[1]",
+    "$[-1]",
+    "$.b[0:2]",
+    "$[?(@>1)]",
+    "$..[?(@.a)]",
+    "$.new",
+    "$.c.new",
+    "$['1','2','3','5','7']",
+    "$..b",
 ];
 
 /// A command, its name first.
@@ -357,6 +443,8 @@ impl Traffic {
             "X" => format!("{}-{}", rng.below(6), rng.below(4)).into_bytes(),
             "N-*" => format!("{}-*", rng.below(6)).into_bytes(),
             "G" => rng.pick(&["g", "h"]).as_bytes().to_vec(),
+            "J" => rng.pick(&DOCUMENTS).as_bytes().to_vec(),
+            "W" => rng.pick(&WAYS).as_bytes().to_vec(),
             "C" => rng.pick(&["alice", "bob", "carol"]).as_bytes().to_vec(),
             word => word.as_bytes().to_vec(),
         }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::sync::mpsc;
 
 use parking_lot::Mutex;
 use reef_engine::backend::{
-    Backend, CallStatus, Called, Caller, Completion, Conclusion, Extension, PluginCommand,
+    Backend, CallStatus, Called, Caller, Completion, Conclusion, Extension, Late, PluginCommand,
     PluginQuotas, Wake,
 };
-use reef_resp::{Argv, Writer};
+use reef_resp::{Argv, OwnedArgv, Protocol, Writer};
 
 use crate::allowance::Allowance;
 use crate::inspection::Inspection;
@@ -64,6 +65,33 @@ impl Plugins {
     pub fn unload(&self, name: &str) -> Result<(), LoadError> {
         let (house, name) = (Arc::clone(&self.house), name.to_owned());
         self.crew.loader.run(move || house.unload(&name))
+    }
+
+    /// Runs a command of a loaded plugin for the host itself and waits for its reply, in RESP2. `None` if
+    /// no plugin has it, or if it wants to wait.
+    pub fn run(&self, caller: &Caller, words: &[&[u8]]) -> Option<Vec<u8>> {
+        let name = String::from_utf8_lossy(words.first()?).to_ascii_uppercase();
+        let versions = self.house.registry.all();
+        let found = versions.into_iter().find_map(|version| Some((version.find(&name)?, version)));
+        let (command, version) = found?;
+        let mut argv = OwnedArgv::new();
+        words.iter().for_each(|word| argv.push(word));
+        let mut reply = Writer::new(Protocol::Resp2);
+        let (sender, receiver) = mpsc::channel();
+        let mut later = || -> Conclusion {
+            let sender = sender.clone();
+            Box::new(move |late| drop(sender.send(late)))
+        };
+        let call = (caller, argv.as_argv());
+        let overstay = &self.crew.overstay;
+        match calls::begin(version, command, None, call, &mut reply, &mut later, overstay) {
+            Called::Done => Some(reply.take_data()),
+            Called::Parked(_) => None,
+            Called::Later => match receiver.recv().ok()? {
+                Late::Reply(bytes) => Some(bytes),
+                Late::Park(_) => None,
+            },
+        }
     }
 
     /// The loaded plugins by name.

@@ -13,6 +13,7 @@ use reef_engine::error::Error;
 use reef_engine::registry::Registry;
 use reef_storage::Log;
 
+use crate::indexes::as_copied;
 use crate::pause::PauseClock;
 use crate::replication::{Relayed, Replication, Stream};
 use crate::store::Store;
@@ -71,6 +72,15 @@ impl Store {
         &self.copies.log
     }
 
+    /// Makes everything that was written so far as durable as the policy wants; the error says why it
+    /// is not. For those who read without a connection and carry elsewhere what they have seen.
+    pub fn settle(&self) -> Result<(), String> {
+        match self.log().is_on() && !self.log().is_settled() {
+            true => self.log().settle().map_err(|error| error.to_string()),
+            false => Ok(()),
+        }
+    }
+
     /// Writes effects down, for the log and for replicas. The shards that they are about are held.
     pub(crate) fn propagate(&self, effects: &Effects) {
         self.write_log(effects);
@@ -97,16 +107,17 @@ impl Store {
         }
         let first_database = self.first_database();
         for unit in effects.units() {
-            self.copies.log.append(|| {
-                let logged = |effect: &Effect<'_>| effect.audience != Audience::ReplicasOnly;
-                let logged = unit.commands().filter(logged);
-                logged.map(|effect| (first_database + effect.database, effect.bytes))
-            });
+            let logged = |effect: &Effect<'_>| effect.audience != Audience::ReplicasOnly;
+            let logged = unit.commands().filter(logged);
+            let logged: Vec<_> = logged
+                .map(|effect| (first_database + effect.database, as_copied(effect.bytes)))
+                .collect();
+            self.copies.log.append(|| logged.iter().map(|(number, bytes)| (*number, &**bytes)));
         }
     }
 
     /// What number the first database has where all engines are written down together.
-    fn first_database(&self) -> u32 {
+    pub(crate) fn first_database(&self) -> u32 {
         self.tenancy().map_or(0, |tenancy| tenancy.first_database)
     }
 

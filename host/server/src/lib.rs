@@ -15,6 +15,7 @@ mod copying;
 mod execution;
 mod housekeeping;
 mod huge_pages;
+mod indexes;
 mod info;
 mod input;
 mod link;

@@ -6,6 +6,7 @@
 
 use reef_resp::Argv;
 
+use crate::indexes;
 use crate::persistence::Summary;
 use crate::server::Shared;
 use crate::store::Store;
@@ -50,8 +51,16 @@ fn is_about_tenants(notice: &[u8]) -> bool {
 }
 
 /// A notice as the message of a PING.
-fn ping(notice: &[u8]) -> Vec<u8> {
+pub(crate) fn ping(notice: &[u8]) -> Vec<u8> {
     command(&[b"PING", &[MARK, notice].concat()])
+}
+
+/// The notice in a PING, if there is one.
+pub(crate) fn message_of(argv: Argv<'_>) -> Option<&[u8]> {
+    if argv.len() != 2 || !argv.get(0).eq_ignore_ascii_case(b"PING") {
+        return None;
+    }
+    argv.get(1).strip_prefix(MARK)
 }
 
 /// A command in RESP.
@@ -77,6 +86,8 @@ impl Shared {
     pub(crate) fn note_field(&self, name: &[u8], value: &[u8]) {
         if name == TENANT_FIELD.as_bytes() {
             self.restore_tenant(value);
+        } else if let Some((number, command)) = indexes::read_field(name, value) {
+            self.restore_index(number, command);
         }
     }
 
@@ -111,10 +122,7 @@ impl Shared {
 
     /// Takes what a primary or a log says, if it is a notice. Whether it was.
     pub(crate) fn heed(&self, argv: Argv<'_>) -> bool {
-        if argv.len() != 2 || !argv.get(0).eq_ignore_ascii_case(b"PING") {
-            return false;
-        }
-        let Some(notice) = argv.get(1).strip_prefix(MARK) else { return false };
+        let Some(notice) = message_of(argv) else { return false };
         if is_about_tenants(notice) {
             self.heed_tenants(notice);
         } else if let Some(extension) = self.extension.get() {

@@ -19,7 +19,7 @@ use reef_engine::acl::Directory;
 use reef_engine::backend::{Backend, Batch, Caller, CommandColumns, Items, Outcome, StepError};
 use reef_engine::batch::Plan;
 use reef_engine::clock::Millis;
-use reef_engine::command::Command;
+use reef_engine::command::{Command, Flags};
 use reef_engine::effects::Effects;
 use reef_engine::error::Error;
 use reef_engine::gates::{Conditions, Pause};
@@ -77,6 +77,8 @@ pub struct Store {
     pub(crate) copies: Arc<Copies>,
     /// What makes it a tenant's.
     tenancy: Option<Tenancy>,
+    /// Whether some search index has not seen all keys.
+    pub(crate) indexing: AtomicBool,
 }
 
 /// What the steps of one turn have in common.
@@ -155,6 +157,7 @@ impl Store {
             slow,
             copies,
             tenancy,
+            indexing: AtomicBool::new(false),
         });
         store.keep_ledger(&store.rules());
         store
@@ -380,6 +383,9 @@ impl Store {
             cx.keys.keep_expired = conditions.pause != Pause::Nothing || self.is_replica();
             cx.run(&command, argv);
             cx.settle();
+            if command.is_exec() || command.flags.has(Flags::WRITE.with(Flags::ALL_SHARDS)) {
+                self.note_indexing(&cx.keys);
+            }
             let answer = std::mem::take(&mut cx.answer);
             if let Some(at) = journal.earliest_expiry {
                 self.note_expiry(at);

@@ -134,6 +134,7 @@ impl Worker {
             self.read_mail(&moment);
             self.shared.expire_due(moment.now);
             self.shared.store.evict_more(moment.now);
+            self.shared.index_more();
             self.end_due_waits(&moment);
             self.resume(&moment);
             for event in &events {
@@ -164,7 +165,10 @@ impl Worker {
         let now = now_ms();
         // A command of an earlier era is stopped where there is no pause.
         let may_resume = self.postponed.iter().any(|client| self.may_go_on(*client, now));
-        let is_busy = !self.unfinished.is_empty() || may_resume || store.ledger().is_unfinished();
+        let is_busy = !self.unfinished.is_empty()
+            || may_resume
+            || store.ledger().is_unfinished()
+            || self.shared.is_indexing();
         if !self.mailbox.may_sleep() || is_busy {
             return Duration::ZERO;
         }

@@ -44,11 +44,11 @@ struct Change {
 /// Where a value's bytes are; NULL has the greatest length.
 #[derive(Clone, Copy, Debug)]
 struct Value {
-    start: u32,
-    len: u32,
+    start: usize,
+    len: usize,
 }
 
-const NULL: u32 = u32::MAX;
+const NULL: usize = usize::MAX;
 
 /// A change of a plan.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +73,7 @@ impl<'a> ChangeRef<'a> {
         if value.len == NULL {
             return None;
         }
-        self.data.get(value.start as usize..)?.get(..value.len as usize)
+        self.data.get(value.start..)?.get(..value.len)
     }
 
     /// All values.
@@ -84,14 +84,11 @@ impl<'a> ChangeRef<'a> {
 
     /// Bytes of all values.
     pub fn bytes(&self) -> usize {
-        self.values.iter().filter(|value| value.len != NULL).map(|value| value.len as usize).sum()
+        self.values.iter().filter(|value| value.len != NULL).map(|value| value.len).sum()
     }
 }
 
 impl Plan {
-    /// The most bytes that the values of one plan may have.
-    pub const BYTES_MAX: usize = 1 << 30;
-
     /// A plan for nothing yet, with room for `events` of `bytes` in all.
     pub fn with_capacity(events: usize, bytes: usize) -> Self {
         Self {
@@ -133,11 +130,11 @@ impl Plan {
     }
 
     fn push_value(&mut self, value: Option<&[u8]>) {
-        let start = self.data.len() as u32;
+        let start = self.data.len();
         match value {
             Some(bytes) => {
                 self.data.extend_from_slice(bytes);
-                self.values.push(Value { start, len: bytes.len() as u32 });
+                self.values.push(Value { start, len: bytes.len() });
             }
             None => self.values.push(Value { start, len: NULL }),
         }
@@ -163,9 +160,17 @@ impl Plan {
         self.data.len()
     }
 
+    /// All changes in their order.
+    pub fn changes(&self) -> impl ExactSizeIterator<Item = ChangeRef<'_>> {
+        self.changes.iter().map(|change| self.seen(*change))
+    }
+
     /// The change at an index; there must be one.
     pub fn at(&self, index: usize) -> ChangeRef<'_> {
-        let change = self.changes[index];
+        self.seen(self.changes[index])
+    }
+
+    fn seen(&self, change: Change) -> ChangeRef<'_> {
         ChangeRef {
             table: change.table as usize,
             verb: change.verb,

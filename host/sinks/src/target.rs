@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::coalesce::Rows;
 use crate::dead_letter::DeadLetter;
-use crate::event::StreamId;
+use crate::event::{Event, StreamId};
+use crate::plan::ChangeRef;
 use crate::status::Counts;
 use crate::table::Table;
 
@@ -26,6 +27,8 @@ pub struct Owner {
     pub partition: u32,
     /// How many partitions there are.
     pub partitions: u32,
+    /// A name of this run that no other run has: who claims again shows that it is the same.
+    pub holder: String,
 }
 
 /// One connection, held by one thread: every call may block, none longer than a time-out.
@@ -34,9 +37,10 @@ pub trait Target: Send {
     /// that they have the columns that changes will have values for.
     fn prepare(&mut self) -> Result<(), TargetFault>;
 
-    /// Takes the partition from whoever has it: their commits fail from now on. With `held`, only if
-    /// that is still the claim in force, else [`TargetFault::Fenced`].
-    fn claim(&mut self, held: Option<u64>) -> Result<Claim, TargetFault>;
+    /// Takes the partition from whoever has it: their commits fail from now on, and what they have
+    /// under way is over. With `again`, only if this holder's claim is still in force, else
+    /// [`TargetFault::Fenced`].
+    fn claim(&mut self, again: bool) -> Result<Claim, TargetFault>;
 
     /// Commits all of a batch or nothing.
     fn commit(&mut self, batch: &Batch<'_>) -> Outcome;
@@ -48,9 +52,21 @@ pub trait Target: Send {
         count_max: usize,
     ) -> Result<Vec<DeadLetter>, TargetFault>;
 
+    /// Whether it keeps every event in its order, as a broker of messages does, instead of rows: then
+    /// batches have [`Batch::log`], and may be committed in part.
+    fn keeps_events(&self) -> bool {
+        false
+    }
+
     /// How many partitions the positions of this pipeline in the database were made for; nothing
     /// if there are none.
     fn partitions(&mut self) -> Result<Option<u32>, TargetFault>;
+
+    /// How many rows the table with this index has: for people who look. Nothing where that is no
+    /// question.
+    fn count_rows(&mut self, _table: usize) -> Result<Option<u64>, TargetFault> {
+        Ok(None)
+    }
 }
 
 /// What is committed.
@@ -58,6 +74,8 @@ pub trait Target: Send {
 pub struct Batch<'a> {
     /// Rows: at most one change for each key.
     pub rows: &'a Rows<'a>,
+    /// Events in their order, where the target keeps those.
+    pub log: &'a [Logged<'a>],
     /// Dead letters to be kept.
     pub dead_letters: &'a [DeadLetter],
     /// Dead letters that are no longer: they are applied with this batch, or dropped.
@@ -68,10 +86,21 @@ pub struct Batch<'a> {
     pub from: StreamId,
     /// Where the position will be.
     pub to: StreamId,
+    /// Totals before this batch.
+    pub before: Counts,
     /// Totals after this batch.
     pub totals: Counts,
     /// How many entries the stream had ever had up to `to`, if that is known; else 0.
     pub added: u64,
+}
+
+/// An event with its changes.
+#[derive(Clone, Debug)]
+pub struct Logged<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// Its changes.
+    pub changes: Vec<ChangeRef<'a>>,
 }
 
 /// A partition that was claimed.

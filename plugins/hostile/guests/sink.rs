@@ -1,7 +1,5 @@
 //! A sink that fails over some documents, one way each, and makes a row of each other one.
 
-#![cfg_attr(not(target_arch = "wasm32"), expect(dead_code, reason = "only wasm exports it"))]
-
 use reef_sdk::sink::{Change, Changes, Column, Configuration, Kind, Sink, Table, Verdict};
 
 /// Fails over some.
@@ -59,6 +57,7 @@ fn forever() -> ! {
 }
 
 /// Until the stack ends.
+#[expect(unconditional_recursion, reason = "that is what it is for")]
 fn deeper(id: &[u8]) -> Vec<u8> {
     let mut more = deeper(std::hint::black_box(id));
     more.extend_from_slice(id);

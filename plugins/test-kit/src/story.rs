@@ -53,7 +53,7 @@ impl Peer for KitPeer<'_> {
     }
 
     fn offers(&self, need: &str) -> bool {
-        matches!(need, "config" | "server" | "7.4")
+        matches!(need, "config" | "server" | "7.4" | "json")
     }
 
     fn connect(&mut self) -> io::Result<PeerClient> {

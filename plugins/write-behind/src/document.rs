@@ -61,10 +61,19 @@ pub(crate) fn insert(call: &mut Call<'_>) -> Result<Answer> {
         }
         Ok(Outcome::Stale(_)) => room::none(call.host, &settings, entity),
         Err(error) => {
-            let error = Error::from(error);
+            let error = not_json(error.into());
             event.refused(call.host, &settings, &error.to_string());
             Err(error)
         }
+    }
+}
+
+/// The engine's parser begins its sentences without a code.
+fn not_json(error: Error) -> Error {
+    let is_code = |letter: char| letter.is_ascii_uppercase();
+    match error.code.chars().all(is_code) && error.code != "EOF" {
+        true => error,
+        false => Error::new("ERR", format!("not JSON: {error}")),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The small languages that arguments are written in (patterns, numbers, ids, classes of events,
-//! usage lines), against plain ideas of what they mean.
+//! usage lines, JSON and paths into it), against plain ideas of what they mean.
 
 use reef_engine::notifications::Classes;
+use reef_engine::types::json::{DEPTH_MAX, Document, Json, Path, parse, write};
 use reef_engine::types::long_double::LongDouble;
 use reef_engine::types::stream_id::Id;
 use reef_engine::types::{bounds, glob, hyperloglog, number};
@@ -23,6 +24,7 @@ pub fn run(bytes: &[u8]) {
         ids(&text);
         words(&mut source);
         sketches(&mut source);
+        documents(&mut source);
     }
     measure.end(|| "small languages".to_owned());
 }
@@ -104,6 +106,113 @@ fn ids(text: &[u8]) {
     let _ = Id::parse_bound(text, u64::MAX);
     let _ = bounds::ScoreRange::parse(text, text);
     let _ = bounds::LexRange::parse(text, text);
+}
+
+/// Text that is nearly JSON, and paths into it.
+fn documents(source: &mut Source<'_>) {
+    let mut text = String::new();
+    value(source, &mut text, 0);
+    if source.one_in(4) {
+        let at = source.below(text.len() + 1);
+        text.insert_str(at, source.pick(&["[", "]", "{", ",", "\"", "1", "\\", "e", "-", " "]));
+    }
+    let Ok(root) = parse::parse(&text) else { return };
+    let document = Document::new(root);
+    document.check();
+    assert!(document.root().depth() <= DEPTH_MAX);
+    let written = write::compact(document.root());
+    let again =
+        parse::parse(std::str::from_utf8(&written).expect("text")).expect("what was written");
+    assert!(again.is_same(document.root()), "{text}");
+    assert_eq!(write::compact(&again), written);
+    for _ in 0..4 {
+        paths(source, document.root());
+    }
+}
+
+fn value(source: &mut Source<'_>, text: &mut String, depth: usize) {
+    let size = if depth > 4 { 0 } else { source.below(6) };
+    match source.below(8) {
+        0 => {
+            text.push_str(source.pick(&["null", "true", "false", "0", "-1", "1e3", "2.5", "1e-9"]))
+        }
+        1 => text.push_str(&source.below(300).to_string()),
+        2 => text.push_str(source.pick(&[
+            "\"\"",
+            "\"a\"",
+            "\"\\u00e9\\n\"",
+            "\"a longer text than fits\"",
+        ])),
+        3..6 => {
+            text.push('[');
+            for at in 0..size {
+                text.push_str(if at > 0 { "," } else { "" });
+                value(source, text, depth + 1);
+            }
+            text.push(']');
+        }
+        _ => {
+            text.push('{');
+            for at in 0..size * 4 {
+                text.push_str(if at > 0 { "," } else { "" });
+                let name = source.pick(&["a", "b", "c", "d"]);
+                text.push_str(&format!("\"{name}{}\":", source.below(8) / 2));
+                value(source, text, depth + 1);
+            }
+            text.push('}');
+        }
+    }
+}
+
+/// Pieces of paths, mostly in an order that makes sense.
+fn paths(source: &mut Source<'_>, root: &Json) {
+    const PIECES: [&str; 28] = [
+        ".a0",
+        ".b1",
+        "..",
+        ".*",
+        "..*",
+        "[*]",
+        "[0]",
+        "[-1]",
+        "[1:]",
+        "[:-1:2]",
+        "[0,1]",
+        "['a0','b0']",
+        "[\"c\\\"\"]",
+        "[?(@>1)]",
+        "[?(@.a0)]",
+        "[?(@.a0==@.b0||@<3&&!",
+        "[?(@ =~ 'a+')]",
+        "[?(@.a1[?(@>$.b0)])]",
+        "[?(@!=null)]",
+        "[?@..a0]",
+        ")",
+        "]",
+        "(",
+        "?",
+        "@",
+        "$",
+        " ",
+        "a",
+    ];
+    let mut text = String::from(source.pick(&["$", "$", "$", "", "."]));
+    for _ in 0..source.below(6) {
+        text.push_str(source.pick(&PIECES));
+    }
+    let Ok(path) = Path::parse(text.as_bytes()) else { return };
+    let (Ok(found), Ok(located)) = (path.find(root), path.locate(root, |_| true)) else { return };
+    assert_eq!(found.len(), located.len(), "{text}");
+    for (value, location) in found.iter().zip(located.into_iter().flatten()) {
+        let at = location.iter().try_fold(root, |value, at| value.child(*at));
+        assert!(at.is_some_and(|at| std::ptr::eq(at, *value)), "{text}");
+    }
+    assert!(!path.is_single() || found.len() <= 1, "{text}");
+    let first = path.first(root).expect("less than all");
+    assert_eq!(
+        first.map(std::ptr::from_ref),
+        found.first().map(|value| std::ptr::from_ref(*value))
+    );
 }
 
 fn words(source: &mut Source<'_>) {

@@ -172,7 +172,54 @@ const DEBUG: &[&str] = &[
     "CHANGE-REPL-ID",
     "SET-ACTIVE-EXPIRE",
 ];
-const TYPES: [&str; 9] = ["str", "list", "set", "hash", "zset", "stream", "bits", "hll", "geo"];
+const TYPES: [&str; 10] =
+    ["str", "list", "set", "hash", "zset", "stream", "bits", "hll", "geo", "json"];
+const DOCUMENTS: &[&str] = &[
+    "1",
+    "-2.5",
+    "18446744073709551615",
+    "\"text\"",
+    "\"a text that is too long to lie in a value\"",
+    "true",
+    "null",
+    "[]",
+    "{}",
+    "[1,[2,\"x\"],{\"a\":3},null,5,6.5]",
+    "{\"a\":1,\"b\":[1,2,3],\"c\":{\"a\":\"x\",\"b\":true}}",
+    "{\"a\":{\"a\":{\"a\":[[1],[2,3]]}}}",
+    "{\"a\":null,\"c\":{\"b\":null},\"d\":0}",
+    "{\"1\":1,\"2\":2,\"3\":3,\"4\":4,\"5\":5,\"6\":6,\"7\":7,\"8\":8,\"9\":9,\"a\":[1],\"b\":11,\"c\":12,\"d\":13,\"e\":14,\"f\":15,\"g\":16,\"h\":17}",
+    "[",
+    "{\"a\"",
+];
+const PATHS: &[&str] = &[
+    "$",
+    "$",
+    ".",
+    "a",
+    ".b",
+    "$.a",
+    "$.b",
+    "$.c.a",
+    "$..a",
+    "$..*",
+    "$.*",
+    "$..[0]",
+    "$[1]",
+    "$[-1]",
+    "$[0:2]",
+    "$.b[::2]",
+    "$[?(@>1)]",
+    "$..[?(@.a)]",
+    "$..[?(@ =~ 'x+')]",
+    "$[?(@.a == $.c)]",
+    "$.new",
+    "$.c.new",
+    "$['1','3','a','h']",
+    "$..*..*",
+    "$[",
+    "$[?(@.a",
+];
 
 /// Words made from choices.
 #[derive(Debug)]
@@ -249,6 +296,8 @@ fn own_type(command: &Command) -> Option<&'static str> {
         Group::Bitmap => "bits",
         Group::Hyperloglog => "hll",
         Group::Geo => "geo",
+        Group::Module if command.name.starts_with("JSON.") => "json",
+        Group::Module if command.parent == "JSON.DEBUG" => "json",
         _ => return None,
     })
 }
@@ -270,6 +319,8 @@ impl<'a> Values for Words<'a> {
                 let own = own_type(command).unwrap_or_else(|| self.source.pick(&TYPES));
                 self.key(own)
             }
+            (_, "path") => self.text(PATHS),
+            (_, "value") if own_type(command) == Some("json") => self.text(DOCUMENTS),
             (_, "seconds" | "milliseconds" | "ttl" | "timeout" | "ms") => {
                 self.text(&["0", "1", "2", "10", "100", "1000", "0.001", "0.5"])
             }

@@ -8,9 +8,26 @@ use std::path::PathBuf;
 use crate::parse::{Action, Transcript};
 
 /// Commands whose second word is a command of its own.
-const CONTAINERS: [&str; 18] = [
-    "ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "DEBUG", "FUNCTION", "LATENCY", "MEMORY",
-    "MODULE", "OBJECT", "PLUGIN", "PUBSUB", "SCRIPT", "SLOWLOG", "TENANT", "XGROUP", "XINFO",
+const CONTAINERS: [&str; 19] = [
+    "ACL",
+    "CLIENT",
+    "CLUSTER",
+    "COMMAND",
+    "CONFIG",
+    "DEBUG",
+    "FUNCTION",
+    "JSON.DEBUG",
+    "LATENCY",
+    "MEMORY",
+    "MODULE",
+    "OBJECT",
+    "PLUGIN",
+    "PUBSUB",
+    "SCRIPT",
+    "SLOWLOG",
+    "TENANT",
+    "XGROUP",
+    "XINFO",
 ];
 
 /// Reads `tests/commands/<family>.txt`.

@@ -56,7 +56,9 @@
 //!   `HELLO 3`. A case leaves the configuration as it found it.
 //! - `# needs: server` below the title: only for peers that are a whole server with connections to
 //!   list and kill; `# needs: config`: only for peers with CONFIG GET and SET; `# needs: 7.4`: only
-//!   for peers with the commands that are new in Redis 7.4, which a server of that line judges.
+//!   for peers with the commands that are new in Redis 7.4, which a server of that line judges;
+//!   `# needs: json`: only for peers with RedisJSON's, which a server with that module judges;
+//!   `# needs: search`: only for peers with RediSearch's, of which no server is there to judge.
 //!
 //! # What this crate does not do
 //!
@@ -86,4 +88,4 @@ pub use peer::{ClientId, Kind, Patience, Peer, Protocol, Received};
 pub use record::record;
 pub use reply::{DecodeError, Reply, decode};
 pub use run::{Mismatch, Seen, check, run_case};
-pub use tcp::{NEED_7_4, TcpPeer};
+pub use tcp::{NEED_7_4, NEED_JSON, NEED_SEARCH, TcpPeer};

@@ -12,6 +12,13 @@ use crate::reply::{Reply, decode};
 
 /// What cases need whose commands are new in Redis 7.4.
 pub const NEED_7_4: &str = "7.4";
+/// What cases need whose commands are those of RedisJSON.
+pub const NEED_JSON: &str = "json";
+/// What cases need whose commands are those of RediSearch.
+pub const NEED_SEARCH: &str = "search";
+
+/// What Reef has and an ordinary redis-server does not.
+const BEYOND: [&str; 3] = [NEED_7_4, NEED_JSON, NEED_SEARCH];
 
 /// How long a reply that must come may take on a busy machine.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,8 +36,8 @@ pub struct TcpPeer {
     address: SocketAddr,
     kind: Kind,
     reply_timeout: Duration,
-    /// Whether it knows what is new in Redis 7.4.
-    knows_7_4: bool,
+    /// What it has beyond an ordinary redis-server.
+    has: Vec<&'static str>,
     clients: Vec<Connection>,
 }
 
@@ -44,14 +51,14 @@ impl TcpPeer {
     /// A peer at `address`; connections are opened when a case needs them.
     #[must_use]
     pub fn new(address: SocketAddr, kind: Kind) -> Self {
-        let knows_7_4 = kind == Kind::Reef;
-        Self { address, kind, reply_timeout: REPLY_TIMEOUT, knows_7_4, clients: Vec::new() }
+        let has = if kind == Kind::Reef { BEYOND.to_vec() } else { Vec::new() };
+        Self { address, kind, reply_timeout: REPLY_TIMEOUT, has, clients: Vec::new() }
     }
 
-    /// The same peer, but it knows what is new in Redis 7.4.
+    /// The same peer, but it offers what some cases need.
     #[must_use]
-    pub fn with_7_4(mut self) -> Self {
-        self.knows_7_4 = true;
+    pub fn with(mut self, need: &'static str) -> Self {
+        self.has.push(need);
         self
     }
 
@@ -69,7 +76,7 @@ impl Peer for TcpPeer {
     }
 
     fn offers(&self, need: &str) -> bool {
-        need != NEED_7_4 || self.knows_7_4
+        !BEYOND.contains(&need) || self.has.contains(&need)
     }
 
     fn connect(&mut self) -> io::Result<ClientId> {

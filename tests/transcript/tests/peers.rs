@@ -3,7 +3,9 @@
 //! The redis-server 7.0 on PATH is the oracle: `UPDATE=1` records the expectations from it. Without
 //! one there is no judge: the test says so and passes, unless `REEF_REQUIRE_PEERS=1` demands it.
 //! What `# since 7.2:` says is judged by, and recorded from, a redis-server of that line when
-//! `REDIS_SERVER_7_2` names its program; cases with `# needs: 7.4` by one that `REDIS_SERVER_7_4` names. Record from one server at a time: name the test.
+//! `REDIS_SERVER_7_2` names its program; cases with `# needs: 7.4` by one that `REDIS_SERVER_7_4` names,
+//! cases with `# needs: json` by one with RedisJSON that `REDIS_SERVER_JSON` names (a script that adds
+//! `--loadmodule` will do). Record from one server at a time: name the test.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -12,8 +14,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use reef_transcript::{
-    Case, Kind, NEED_7_4, Protocol, RedisServer, TcpPeer, Transcript, check, commands_covered,
-    load_all, record,
+    Case, Kind, NEED_7_4, NEED_JSON, Protocol, RedisServer, TcpPeer, Transcript, check,
+    commands_covered, load_all, record,
 };
 
 /// How long a reply may take while recording before it counts as none.
@@ -36,7 +38,13 @@ fn what_is_new_in_7_2_is_what_a_redis_server_of_that_line_answers() {
 #[test]
 fn what_is_new_in_7_4_is_what_a_redis_server_of_that_line_answers() {
     let Some(program) = judge(std::env::var_os("REDIS_SERVER_7_4"), "7.4.") else { return };
-    judge_by(&program, Kind::Oracle, true);
+    judge_by(&program, Kind::Oracle, Some(NEED_7_4));
+}
+
+#[test]
+fn json_is_what_a_redis_server_with_redisjson_answers() {
+    let Some(program) = judge(std::env::var_os("REDIS_SERVER_JSON"), "") else { return };
+    judge_by(&program, Kind::Oracle, Some(NEED_JSON));
 }
 
 /// The program, when there is one of the right release line.
@@ -56,21 +64,21 @@ fn judge(program: Option<OsString>, line: &str) -> Option<OsString> {
 }
 
 fn record_or_certify(program: &OsStr, kind: Kind) {
-    judge_by(program, kind, false);
+    judge_by(program, kind, None);
 }
 
-/// Judges all transcripts, or only those cases that need Redis 7.4.
-fn judge_by(program: &OsStr, kind: Kind, only_7_4: bool) {
+/// Judges all transcripts, or only those cases that need something that not every server has.
+fn judge_by(program: &OsStr, kind: Kind, need: Option<&'static str>) {
     let started = Instant::now();
     let mut transcripts = load_all().expect("transcripts can be read");
-    if only_7_4 {
-        let is_new = |case: &Case| case.needs.iter().any(|need| need == NEED_7_4);
-        transcripts.iter_mut().for_each(|transcript| transcript.cases.retain(is_new));
+    if let Some(need) = need {
+        let is_meant = |case: &Case| case.needs.iter().any(|one| one == need);
+        transcripts.iter_mut().for_each(|transcript| transcript.cases.retain(is_meant));
         transcripts.retain(|transcript| !transcript.cases.is_empty());
     }
     let peer = |server: &RedisServer| {
         let peer = TcpPeer::new(server.address(), kind);
-        if only_7_4 { peer.with_7_4() } else { peer }
+        need.into_iter().fold(peer, TcpPeer::with)
     };
     assert!(!transcripts.is_empty());
     if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {

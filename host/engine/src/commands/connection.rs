@@ -2,6 +2,7 @@
 
 use reef_resp::Protocol;
 
+use super::module;
 use crate::acl::DEFAULT_USER;
 use crate::args::Args;
 use crate::command::{Command, Flags, Group, command};
@@ -168,7 +169,7 @@ fn say_greeting(cx: &mut Cx<'_>) {
     reply.bulk(b"role");
     reply.bulk(b"master");
     reply.bulk(b"modules");
-    reply.array(0);
+    module::say_modules(reply);
 }
 
 fn quit(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {

@@ -25,6 +25,12 @@ mod hyperloglog;
 mod info;
 mod info_fields;
 mod introspection;
+mod json;
+mod json_array;
+mod json_change;
+mod json_place;
+mod json_reply;
+mod json_scalar;
 mod latency;
 mod lcs;
 mod list;
@@ -40,6 +46,7 @@ mod pubsub;
 mod replication;
 mod scan;
 mod scripting;
+pub(crate) mod search;
 mod server;
 mod set;
 mod slowlog;
@@ -93,9 +100,14 @@ pub static FAMILIES: &[&[Command]] = &[
     stream_group::TABLE,
     stream_claim::TABLE,
     stream_info::TABLE,
+    json::TABLE,
+    json_change::TABLE,
+    json_scalar::TABLE,
+    json_array::TABLE,
     pubsub::TABLE,
     transactions::TABLE,
     scripting::TABLE,
+    search::TABLE,
     acl::TABLE,
     config::TABLE,
     info::TABLE,

@@ -1,5 +1,8 @@
 //! MODULE: Reef loads no native code into its process, it has plugins. Who wants to load a module is
-//! told so; who asks which there are hears that there is none.
+//! told so; who asks which there are hears of those whose commands Reef has itself, since that is how
+//! clients find out.
+
+use reef_resp::Writer;
 
 use super::help;
 use crate::args::Args;
@@ -39,9 +42,28 @@ static SUBCOMMANDS: &[Command] = &[
     help::entry("MODULE").group(Group::Server),
 ];
 
+/// Names and versions of the modules whose commands Reef has: what clients look for.
+const MODULES: &[(&str, i64)] = &[("ReJSON", 20809), ("search", 21005)];
+
 fn list(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
-    cx.reply.array(0);
+    say_modules(cx.reply);
     Ok(())
+}
+
+/// Says which modules there are.
+pub(super) fn say_modules(reply: &mut Writer) {
+    reply.array(MODULES.len());
+    for (name, version) in MODULES {
+        reply.map(4);
+        reply.bulk(b"name");
+        reply.bulk(name.as_bytes());
+        reply.bulk(b"ver");
+        reply.integer(*version);
+        reply.bulk(b"path");
+        reply.bulk(b"");
+        reply.bulk(b"args");
+        reply.array(0);
+    }
 }
 
 fn refuse(_cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {

@@ -27,7 +27,7 @@ pub(super) enum Farewell {
 }
 
 /// From how many parts on a value is too large to be freed in passing.
-const LARGE_PARTS: usize = 65;
+pub(super) const LARGE_PARTS: usize = 65;
 
 impl Keyspace<'_> {
     /// Keeps a value that left its key: for a roll-back, or until the shards are free again if

@@ -3,7 +3,8 @@
 //! Invariants: a slot has an entry in `expires` exactly if it has an expiry, and one in
 //! `field_expires` exactly if a field of its hash has one; `bytes` is the sum of the slots' heap bytes;
 //! no slot changes, moves or goes before a snapshot has it, if one is owed it (`snapshot.rs`): every
-//! method that changes a slot sees to that. The database does not report changes: the keyspace does.
+//! method that changes a slot sees to that; and so it does that search indexes know what a slot holds.
+//! The database does not report changes otherwise: the keyspace does.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
@@ -13,6 +14,7 @@ use super::access::Access;
 use super::slot::Slot;
 use super::snapshot::Epoch;
 use crate::clock::Millis;
+use crate::search::Indexes;
 use crate::types::hasher::Hasher;
 use crate::types::random::{Random, below};
 use crate::types::segmented::Segmented;
@@ -27,6 +29,8 @@ pub struct Database {
     field_expires: BTreeSet<(Millis, u64)>,
     bytes: usize,
     pub(super) epoch: Epoch,
+    /// What documents are found by, from the first index on.
+    indexes: Option<Box<Indexes>>,
 }
 
 /// What happened to a slot whose fields were due.
@@ -92,7 +96,60 @@ impl Database {
 
     /// Bytes on the heap: slots and tables.
     pub fn heap_bytes(&self) -> usize {
-        self.bytes + self.table_bytes() + self.expiry_bytes()
+        let indexes = self.indexes.as_ref().map_or(0, |indexes| indexes.heap_bytes());
+        self.bytes + self.table_bytes() + self.expiry_bytes() + indexes
+    }
+
+    /// What documents are found by, if there is an index.
+    #[inline]
+    pub fn indexes(&self) -> Option<&Indexes> {
+        self.indexes.as_deref()
+    }
+
+    /// The same for changing; made if need be.
+    pub fn indexes_or_new(&mut self) -> &mut Indexes {
+        self.indexes.get_or_insert_default()
+    }
+
+    /// The same, taken out.
+    pub(super) fn take_indexes(&mut self) -> Option<Box<Indexes>> {
+        self.indexes.take()
+    }
+
+    /// The same, put in.
+    pub(super) fn put_indexes(&mut self, indexes: Option<Box<Indexes>>) {
+        self.indexes = indexes;
+    }
+
+    /// Does something that brings back what was there before.
+    pub(super) fn while_loading<R>(&mut self, act: impl FnOnce(&mut Self) -> R) -> R {
+        let mut set = |is_loading| {
+            if let Some(indexes) = &mut self.indexes {
+                indexes.is_loading = is_loading;
+            }
+        };
+        set(true);
+        let result = act(self);
+        if let Some(indexes) = &mut self.indexes {
+            indexes.is_loading = false;
+        }
+        result
+    }
+
+    /// Lets indexes that have not seen all keys see about so many more.
+    pub fn index_more(&mut self, mut budget: usize, hasher: &Hasher) {
+        let Self { table, indexes: Some(indexes), .. } = self else { return };
+        while budget > 0 {
+            let cursors = indexes.parts().iter().filter_map(|part| part.scan);
+            let Some(at) = cursors.min() else { return };
+            let mut seen = 0;
+            let next = table.scan(at, budget, |slot| hasher.hash(slot.key()), &mut |slot| {
+                seen += 1;
+                indexes.meet_at(at, hasher.hash(slot.key()), slot.key(), slot.as_value(), hasher);
+            });
+            indexes.go_on(at, next);
+            budget = budget.saturating_sub(seen.max(1));
+        }
     }
 
     /// Bytes of the table, without what its slots own.
@@ -167,6 +224,9 @@ impl Database {
         self.epoch.mark(slot);
         let (bytes_after, after) = (slot.heap_bytes(), times(slot));
         self.bytes = self.bytes + bytes_after - bytes;
+        if let Some(indexes) = &mut self.indexes {
+            indexes.update(hash, slot.key(), slot.as_value(), hasher);
+        }
         self.reschedule(hash, before, after);
         Some(result)
     }
@@ -176,6 +236,9 @@ impl Database {
         debug_assert!(self.find(hash, slot.key()).is_none(), "a key has one slot");
         self.epoch.mark(&mut slot);
         self.bytes += slot.heap_bytes();
+        if let Some(indexes) = &mut self.indexes {
+            indexes.update(hash, slot.key(), slot.as_value(), hasher);
+        }
         self.reschedule(hash, [None; 2], times(&slot));
         self.table.insert(hash, slot, |slot| hasher.hash(slot.key()));
     }
@@ -189,6 +252,9 @@ impl Database {
         self.epoch.keep(place, hasher);
         self.epoch.mark(&mut slot);
         let (bytes_after, after) = (slot.heap_bytes(), times(&slot));
+        if let Some(indexes) = &mut self.indexes {
+            indexes.update(hash, slot.key(), slot.as_value(), hasher);
+        }
         let old = core::mem::replace(place, slot);
         self.bytes = self.bytes + bytes_after - old.heap_bytes();
         self.reschedule(hash, times(&old), after);
@@ -201,6 +267,7 @@ impl Database {
             self.table.remove(hash, |slot| slot.key() == key, |slot| hasher.hash(slot.key()))?;
         self.epoch.keep(&mut slot, hasher);
         self.bytes -= slot.heap_bytes();
+        self.gone(hash, &slot, hasher);
         self.reschedule(hash, times(&slot), [None; 2]);
         Some(slot)
     }
@@ -219,6 +286,7 @@ impl Database {
         let mut slot = slot?;
         self.epoch.keep(&mut slot, hasher);
         self.bytes -= slot.heap_bytes();
+        self.gone(hash, &slot, hasher);
         self.reschedule(hash, [None, slot.next_field_expiry()], [None; 2]);
         Some((hash, slot))
     }
@@ -254,6 +322,30 @@ impl Database {
             let due =
                 |slot: &Slot| slot.expires_at() == Some(*at) && hasher.hash(slot.key()) == *hash;
             self.table.find(*hash, due).into_iter().for_each(&mut *show);
+        }
+    }
+
+    /// Shows up to `count` slots that are due, or have fields that are.
+    pub(super) fn each_due(
+        &self,
+        now: Millis,
+        count: usize,
+        hasher: &Hasher,
+        show: &mut dyn FnMut(&Slot),
+    ) {
+        let due = |index: &BTreeSet<(Millis, u64)>| {
+            index.range(..=(now, u64::MAX)).take(count).copied().collect::<Vec<_>>()
+        };
+        for (at, hash) in due(&self.expires) {
+            let is_it =
+                |slot: &Slot| slot.expires_at() == Some(at) && hasher.hash(slot.key()) == hash;
+            self.table.find(hash, is_it).into_iter().for_each(&mut *show);
+        }
+        for (at, hash) in due(&self.field_expires) {
+            let is_it = |slot: &Slot| {
+                slot.next_field_expiry() == Some(at) && hasher.hash(slot.key()) == hash
+            };
+            self.table.find(hash, is_it).into_iter().for_each(&mut *show);
         }
     }
 
@@ -300,6 +392,9 @@ impl Database {
     /// Recounts what the database claims about itself; panics on a contradiction.
     pub fn check(&self, hasher: &Hasher) {
         self.epoch.check(self.table.iter(), hasher);
+        if let Some(indexes) = &self.indexes {
+            indexes.check(self.table.iter().map(|slot| (slot.key(), slot.as_value())), hasher);
+        }
         self.table.check(|slot| hasher.hash(slot.key()));
         let bytes: usize = self.iter().map(Slot::heap_bytes).sum();
         assert_eq!(bytes, self.bytes, "bytes of the slots");
@@ -318,6 +413,14 @@ impl Database {
                 let entry = (at, hasher.hash(slot.key()));
                 assert!(self.field_expires.contains(&entry), "the first field's expiry is indexed");
             }
+        }
+    }
+
+    /// Tells indexes that a slot is gone.
+    #[inline]
+    fn gone(&mut self, hash: u64, slot: &Slot, hasher: &Hasher) {
+        if let Some(indexes) = &mut self.indexes {
+            indexes.remove(hash, slot.key(), hasher);
         }
     }
 

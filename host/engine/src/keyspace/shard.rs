@@ -115,14 +115,15 @@ impl Shard {
         if database.find(hash, slot.key()).is_some() {
             return Err(slot);
         }
-        database.insert(hash, slot, hasher);
+        database.while_loading(|database| database.insert(hash, slot, hasher));
         Ok(())
     }
 
     /// The same, but what is loaded takes the place of what is there, which is returned.
     pub fn load_over(&mut self, number: u32, slot: Slot, hasher: &Hasher) -> Option<Slot> {
         let hash = hasher.hash(slot.key());
-        self.database_or_new(number).replace(hash, slot, hasher)
+        let database = self.database_or_new(number);
+        database.while_loading(|database| database.replace(hash, slot, hasher))
     }
 
     /// All databases with their numbers.
@@ -151,6 +152,18 @@ impl Shard {
             self.databases.resize_with(index + 1, || None);
         }
         self.databases[index] = database;
+    }
+
+    /// After two databases changed places: indexes stay where they were, and see what is there now.
+    pub(super) fn swap_indexes(&mut self, first: u32, second: u32) {
+        let mut take = |number| self.database_mut(number).and_then(Database::take_indexes);
+        let (one, other) = (take(first), take(second));
+        for (number, indexes) in [(first, other), (second, one)] {
+            if let Some(mut indexes) = indexes {
+                indexes.begin_anew();
+                self.database_or_new(number).put_indexes(Some(indexes));
+            }
+        }
     }
 
     /// Bytes on the heap.

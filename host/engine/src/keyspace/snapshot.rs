@@ -255,6 +255,11 @@ impl Shard {
     pub(super) fn flush_database(&mut self, number: u32) -> (usize, Option<Database>) {
         let Some(database) = self.take_database(number) else { return (0, None) };
         let keys = database.len();
+        // Options of searching stay; the indexes end with their keys.
+        let left = database.indexes().map(|indexes| Box::new(indexes.emptied()));
+        if let Some(indexes) = left {
+            self.database_or_new(number).put_indexes(Some(indexes));
+        }
         match &mut self.snapshot {
             Some(snapshot) if database.epoch.is_owed() => {
                 snapshot.detached.push(*database);

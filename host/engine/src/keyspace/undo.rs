@@ -15,6 +15,7 @@ use crate::effects::Effects;
 use crate::notifications::{EXPIRED, Happening};
 use crate::triggers::Origin;
 use crate::types::hash::Removed;
+use crate::types::json::Change;
 use crate::types::list::List;
 use crate::waiters::Waiters;
 
@@ -123,6 +124,8 @@ pub enum EditInverse {
     SortedSetRemove(Box<[u8]>),
     /// Something about a stream was changed.
     Stream(Box<StreamInverse>),
+    /// Something within a document was changed.
+    Json(Box<Change>),
 }
 
 /// A key of a database.

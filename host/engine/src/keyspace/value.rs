@@ -9,6 +9,7 @@ use crate::types::element::Element;
 use crate::types::encoding::Encoding;
 use crate::types::hash::Hash;
 use crate::types::hasher::Hasher;
+use crate::types::json::{self, Document, Json};
 use crate::types::list::List;
 use crate::types::number;
 use crate::types::set::Set;
@@ -27,6 +28,7 @@ pub enum Value {
     List(List),
     SortedSet(SortedSet),
     Stream(Box<Stream>),
+    Json(Box<Document>),
 }
 
 impl Value {
@@ -39,6 +41,7 @@ impl Value {
             Self::List(_) => "list",
             Self::SortedSet(_) => "zset",
             Self::Stream(_) => "stream",
+            Self::Json(_) => "ReJSON-RL",
         }
     }
 
@@ -51,6 +54,8 @@ impl Value {
             Self::List(list) => list.encoding().name(),
             Self::SortedSet(set) => set.encoding().name(),
             Self::Stream(_) => Encoding::Stream.name(),
+            // As OBJECT ENCODING says of all that modules of Redis keep.
+            Self::Json(_) => "raw",
         }
     }
 
@@ -73,6 +78,7 @@ impl Value {
             Self::List(list) => list.iter().map(Element::to_vec).collect(),
             Self::SortedSet(set) => set.iter().flat_map(scored).collect(),
             Self::Stream(stream) => stream.range(Id::MIN, Id::MAX).flat_map(digested).collect(),
+            Self::Json(document) => alloc::vec![json::write::compact(document.root())],
         }
     }
 
@@ -94,6 +100,7 @@ impl Value {
             Self::SortedSet(set) if set.encoding() == Encoding::SkipList => set.len(),
             Self::List(list) => list.nodes(),
             Self::Stream(stream) => stream.parts(),
+            Self::Json(document) => document.parts(),
             _ => 1,
         }
     }
@@ -107,9 +114,10 @@ impl Value {
             Self::List(list) => list.check(),
             Self::SortedSet(set) => set.check(hasher),
             Self::Stream(stream) => stream.check(),
+            Self::Json(document) => document.check(),
         }
         let is_empty = match self {
-            Self::Text(_) | Self::Stream(_) => false,
+            Self::Text(_) | Self::Stream(_) | Self::Json(_) => false,
             Self::Set(set) => set.is_empty(),
             Self::Hash(hash) => hash.is_empty(),
             Self::List(list) => list.is_empty(),
@@ -127,6 +135,7 @@ impl Value {
             Self::List(list) => list.heap_bytes(),
             Self::SortedSet(set) => set.heap_bytes(),
             Self::Stream(stream) => allocated(size_of::<Stream>()) + stream.heap_bytes(),
+            Self::Json(document) => allocated(size_of::<Document>()) + document.heap_bytes(),
         }
     }
 }
@@ -226,6 +235,28 @@ impl Collection for Stream {
     }
     fn of_mut(value: &mut Value) -> Option<&mut Self> {
         if let Value::Stream(found) = value { Some(found) } else { None }
+    }
+    fn should_go(&self) -> bool {
+        false
+    }
+    fn heap_bytes(&self) -> usize {
+        Self::heap_bytes(self)
+    }
+}
+
+/// A document is never nothing: an empty one is a value as others are.
+impl Collection for Document {
+    fn empty() -> Self {
+        Self::new(Json::Null)
+    }
+    fn into_value(self) -> Value {
+        Value::Json(Box::new(self))
+    }
+    fn of(value: &Value) -> Option<&Self> {
+        if let Value::Json(found) = value { Some(found) } else { None }
+    }
+    fn of_mut(value: &mut Value) -> Option<&mut Self> {
+        if let Value::Json(found) = value { Some(found) } else { None }
     }
     fn should_go(&self) -> bool {
         false

@@ -131,6 +131,7 @@ impl Keyspace<'_> {
             let (one, other) = (shard.take_database(first), shard.take_database(second));
             shard.put_database(first, other);
             shard.put_database(second, one);
+            shard.swap_indexes(first, second);
             shard.bump_database(first, hasher);
             shard.bump_database(second, hasher);
             self.journal.note_all_ready(first, &shard.waiters);

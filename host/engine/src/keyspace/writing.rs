@@ -208,17 +208,23 @@ impl Keyspace<'_> {
                 let mut edit = Edit::new(value, rules, undoable);
                 let result = change(&mut edit);
                 let (changes, is_touched) = (edit.changes(), edit.is_touched());
+                let waste = edit.take_waste();
                 let steps = edit.finish();
                 // A stream that was made for nothing is empty, but would stay.
                 let goes = value.should_go() || created && changes == 0;
-                let changes = (changes, is_touched);
-                Some((result, changes, steps, goes, expired, slot.next_field_expiry()))
+                let (changes, left) = ((changes, is_touched), (steps, waste));
+                Some((result, changes, left, goes, expired, slot.next_field_expiry()))
             })
         });
-        let Some((result, (changes, is_touched), steps, goes, expired, next)) = edited.flatten()
+        let Some((result, (changes, is_touched), (steps, waste), goes, expired, next)) =
+            edited.flatten()
         else {
             return Err(Error::WrongType);
         };
+        for value in waste {
+            let slot = Slot::object(key, value, None, Access::default());
+            self.journal.waste.push(slot, rules.settings.lazy.server_del);
+        }
         if !expired.is_empty() {
             self.told_of_fields(place, key, expired, false);
         }

@@ -13,6 +13,7 @@ mod file;
 mod form;
 mod hash;
 mod hash_times;
+mod json;
 mod list;
 mod lzf;
 mod marks;
@@ -78,6 +79,7 @@ pub fn type_of(slot: &Slot, form: Form) -> u8 {
         Some(Value::Hash(value)) => hash::kind(value),
         Some(Value::SortedSet(value)) => sorted_set::kind(value),
         Some(Value::Stream(_)) => stream::kind(form),
+        Some(Value::Json(_)) => marks::MODULE_2,
     }
 }
 
@@ -93,6 +95,7 @@ pub fn write_value(out: &mut Vec<u8>, slot: &Slot, hasher: &Hasher, form: Form) 
         },
         Some(Value::SortedSet(value)) => sorted_set::write(out, value, form),
         Some(Value::Stream(value)) => stream::write(out, value, form),
+        Some(Value::Json(value)) => json::write(out, value, form),
     }
 }
 
@@ -127,6 +130,7 @@ pub fn read_value(kind: u8, reader: &mut Reader<'_>, rules: &Rules) -> Result<Va
         marks::STREAM | marks::STREAM_2 | marks::STREAM_3 => {
             stream::read(kind, reader).map(|stream| Value::Stream(Box::new(stream)))
         }
+        marks::MODULE_2 => json::read(reader),
         _ => Err(Malformed),
     }
 }

@@ -1,17 +1,18 @@
 //! What modules of Redis leave in files: what it is called, and how to get past it. Reef does not
-//! load such modules.
+//! load such modules; what it has of its own in their place (JSON) has a file of its own.
 
 use alloc::string::String;
 
 use super::read::{Malformed, Reader};
 
 /// The end of what a module wrote.
-const END: u64 = 0;
+pub(super) const END: u64 = 0;
+/// What kinds of things a module writes.
 const SIGNED: u64 = 1;
-const UNSIGNED: u64 = 2;
+pub(super) const UNSIGNED: u64 = 2;
 const FLOAT: u64 = 3;
 const DOUBLE: u64 = 4;
-const STRING: u64 = 5;
+pub(super) const STRING: u64 = 5;
 
 /// The name of a module's type: nine letters of six bits above a version of ten.
 pub(super) fn name(id: u64) -> String {

@@ -13,6 +13,8 @@ use crate::keyspace::Access;
 use crate::settings::Settings;
 use crate::types::element::Element;
 use crate::types::hash::Hash;
+use crate::types::json::Document;
+use crate::types::json::parse::parse;
 use crate::types::limits::Limits;
 use crate::types::list::List;
 use crate::types::random::seeded;
@@ -129,6 +131,12 @@ fn values(rules: &Rules) -> Vec<Value> {
             field.with(|field| timed.set_expiry(hasher, field, Some(at)));
         }
         values.push(Value::Stream(Box::new(stream(if long { 250 } else { 5 }, limits))));
+        let text = if long {
+            format!("[{}1e-7]", "{\"a\":[0.1,\"\u{e9}\"]},".repeat(50))
+        } else {
+            "1".into()
+        };
+        values.push(Value::Json(Box::new(Document::new(parse(&text).unwrap()))));
         values.extend([Value::Hash(hash), Value::Hash(timed), Value::SortedSet(sorted)]);
     }
     values
@@ -142,6 +150,7 @@ fn check(value: &Value, rules: &Rules) {
         Value::Hash(hash) => hash.check(&rules.hasher),
         Value::SortedSet(set) => set.check(&rules.hasher),
         Value::Stream(stream) => stream.check(),
+        Value::Json(document) => document.check(),
     }
 }
 

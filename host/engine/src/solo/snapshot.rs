@@ -4,7 +4,9 @@ use alloc::vec::Vec;
 
 use super::{Solo, hold};
 use crate::error::Error;
-use crate::keyspace::{Keyspace, Shard, ShardSet, Shards, Slot};
+use crate::keyspace::{
+    INDEX_FIELD, Keyspace, Shard, ShardSet, Shards, Slot, index_fields, restore_index,
+};
 use crate::rdb::{self, Crc64, Event, Failure, FileReader, Form, Loading};
 use crate::settings::Rules;
 
@@ -50,9 +52,16 @@ impl Solo {
     pub fn load(&mut self, file: &[u8], chunk_bytes: usize) -> Result<usize, Failure> {
         let loading = Loading { now: self.process.now, drops_expired: false };
         let (rules, mut keys) = (&self.rules, 0);
-        read(file, chunk_bytes, loading, rules, &mut |database, slot| {
-            let shard = &mut self.shards[rules.shard_of(slot.key())];
-            keys += usize::from(shard.load(database, slot, &rules.hasher).is_ok());
+        let all = ShardSet::all(rules.shards);
+        read(file, chunk_bytes, loading, rules, &mut |read| match read {
+            Read::Key(database, slot) => {
+                let shard = &mut self.shards[rules.shard_of(slot.key())];
+                keys += usize::from(shard.load(database, slot, &rules.hasher).is_ok());
+            }
+            Read::Index(field) => {
+                let restored = restore_index(hold(&mut self.shards, all), rules, &field);
+                debug_assert!(restored.is_ok(), "a file says which indexes there were");
+            }
         })?;
         Ok(keys)
     }
@@ -62,6 +71,8 @@ impl Solo {
 fn begin(shards: &mut Shards<'_>, form: Form) -> Vec<u8> {
     let mut out = Vec::new();
     rdb::write_header(&mut out, form, &[("redis-ver", b"7.2.0"), ("redis-bits", b"64")]);
+    let indexes = shards.iter().next().map(|(_, shard)| index_fields(shard)).unwrap_or_default();
+    indexes.iter().for_each(|field| rdb::write_aux(&mut out, INDEX_FIELD, field));
     rdb::write_sizes(&mut out, shards.iter().map(|(_, shard)| shard), form);
     shards.iter_mut().for_each(|shard| shard.begin_snapshot(form));
     out
@@ -77,19 +88,31 @@ fn write(shards: &mut Shards<'_>, rules: &Rules, form: Form) -> Vec<u8> {
     out
 }
 
+/// What is read of a file.
+enum Read {
+    /// A key of a database.
+    Key(u32, Slot),
+    /// What leads to an index.
+    Index(Vec<u8>),
+}
+
 /// Reads a file in chunks of so many bytes.
 fn read(
     file: &[u8],
     chunk_bytes: usize,
     loading: Loading,
     rules: &Rules,
-    put: &mut dyn FnMut(u32, Slot),
+    put: &mut dyn FnMut(Read),
 ) -> Result<(), Failure> {
     let mut reader = FileReader::new(loading);
     let mut put_what_came = |reader: &mut FileReader| -> Result<(), Failure> {
         while let Some(event) = reader.next(rules)? {
-            if let Event::Key { database, slot } = event {
-                put(database, slot);
+            match event {
+                Event::Key { database, slot } => put(Read::Key(database, slot)),
+                Event::Aux(name, field) if name == INDEX_FIELD.as_bytes() => {
+                    put(Read::Index(field));
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -115,7 +138,16 @@ pub(super) fn load_held(keys: &mut Keyspace<'_>, file: &[u8], merges: bool) -> R
     let loading = Loading { now: keys.now, drops_expired: true };
     let (rules, mut is_whole) = (keys.rules, true);
     let shards = keys.shards_mut();
-    let loaded = read(file, CHUNK_BYTES, loading, rules, &mut |database, slot| {
+    let loaded = read(file, CHUNK_BYTES, loading, rules, &mut |read| {
+        let (database, slot) = match read {
+            Read::Key(database, slot) => (database, slot),
+            Read::Index(field) => {
+                // Data that is to merge with what is there finds its indexes there, too.
+                let restored = restore_index(shards.reborrow(), rules, &field);
+                debug_assert!(merges || restored.is_ok(), "a file says which indexes there were");
+                return;
+            }
+        };
         let Some(shard) = shards.get_mut(rules.shard_of(slot.key())) else { return };
         if merges {
             drop(shard.load_over(database, slot, &rules.hasher));

@@ -20,6 +20,7 @@ pub mod hasher;
 pub mod histogram;
 pub mod hyperloglog;
 pub mod intset;
+pub mod json;
 pub mod limits;
 pub mod list;
 pub mod listpack;

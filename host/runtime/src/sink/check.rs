@@ -80,10 +80,10 @@ mod tests {
             |plan| plan.verdicts[0] = SinkVerdict::Apply(u32::MAX),
             |plan| plan.tables[0] = 2,
             |plan| plan.tables[1] = 1,
-            |plan| drop(plan.operations.pop()),
+            |plan| plan.operations.truncate(1),
             |plan| plan.lengths[0] = 3,
             |plan| plan.lengths[0] = u32::MAX - 1,
-            |plan| drop(plan.lengths.pop()),
+            |plan| plan.lengths.truncate(2),
             |plan| plan.data.push(0),
         ] {
             let mut plan = good();

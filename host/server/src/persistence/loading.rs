@@ -19,6 +19,7 @@ use reef_storage::{LoadError, Loader, load_log};
 use super::expired::Expired;
 use super::pace::Pace;
 use crate::clock::now_ms;
+use crate::indexes::{as_run, read_field, words_of};
 use crate::server::Shared;
 use crate::store::Store;
 use crate::surroundings::BatchHost;
@@ -415,13 +416,19 @@ impl Loader for Replay<'_> {
         // Commands that follow may be about keys that have expired since, so none is passed over.
         let rules = self.shared.store.rules();
         let how = self.shared.reading(&rules, &self.shared.stopping);
-        let mut note_field = |name: &[u8], value: &[u8]| self.shared.note_field(name, value);
-        let summary = read_snapshot(reader, &how, &mut note_field, self.insert, &mut |_| {})?;
+        let Self { shared, session, reply, insert, run, .. } = self;
+        let mut note_field = |name: &[u8], value: &[u8]| match read_field(name, value) {
+            Some((number, command)) => make_index(run, session, reply, (number, command)),
+            None => shared.note_field(name, value),
+        };
+        let summary = read_snapshot(reader, &how, &mut note_field, *insert, &mut |_| {})?;
         self.shared.restore_notices(&summary);
         Ok(())
     }
 
     fn command(&mut self, argv: Argv<'_>) -> Result<(), String> {
+        let search = as_run(argv);
+        let argv = search.as_ref().map_or(argv, OwnedArgv::as_argv);
         if self.shared.heed(argv) {
             return Ok(());
         }
@@ -446,6 +453,26 @@ impl Loader for Replay<'_> {
     fn progress(&mut self, bytes: u64, total: u64) {
         self.progress.total = total;
         self.progress.at(bytes);
+    }
+}
+
+/// Makes an index that a log's snapshot has, in the engine that has this database, before keys come.
+fn make_index(
+    run: &mut Run<'_>,
+    session: &mut Session,
+    reply: &mut Writer,
+    (number, command): (u32, &[u8]),
+) {
+    let select =
+        |number: u32| -> OwnedArgv { ["SELECT", &number.to_string()].into_iter().collect() };
+    let Some(words) = words_of(command) else { return };
+    for argv in [&select(number), &words, &select(0)] {
+        reply.clear();
+        let mark = reply.mark();
+        let ran = run(session, argv.as_argv(), reply);
+        if ran.is_err() || reply.is_error_since(mark) {
+            tracing::warn!("an index of database {number} is passed over");
+        }
     }
 }
 

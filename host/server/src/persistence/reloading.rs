@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use reef_engine::error::Error;
 use reef_engine::gates::Conditions;
 use reef_engine::host::{Host, Reload};
-use reef_engine::keyspace::Keyspace;
+use reef_engine::keyspace::{Keyspace, restore_index};
 use reef_engine::session::Session;
 use reef_engine::step::{self, Admission, Answer, Cx};
 use reef_resp::{Argv, Writer};
@@ -16,6 +16,7 @@ use super::loading::{Meeting, Reading, Replay, insert_into, read_snapshot};
 use super::pace::Pace;
 use super::snapshots::begin_snapshot;
 use crate::clock::now_ms;
+use crate::indexes::read_field;
 use crate::server::Shared;
 use crate::surroundings::BatchHost;
 
@@ -75,11 +76,24 @@ impl Shared {
         let path = self.options().persistence.snapshot_path();
         let mut reader = BufReader::with_capacity(1 << 20, self.saver.disk.read(&path)?);
         let rules = keys.rules;
-        let mut insert = |batch: &mut Vec<_>| insert_into(keys.shards_mut(), rules, batch, meeting);
+        let keys = std::cell::RefCell::new(keys);
+        let mut insert =
+            |batch: &mut Vec<_>| insert_into(keys.borrow_mut().shards_mut(), rules, batch, meeting);
+        let mut note_field = |name: &[u8], value: &[u8]| {
+            // Others' indexes stay as they are, with their data.
+            if let Some((number, command)) = read_field(name, value)
+                && number == rules.first_database
+                && let Err(error) =
+                    restore_index(keys.borrow_mut().shards_mut().reborrow(), rules, command)
+                && meeting == Meeting::Refused
+            {
+                tracing::warn!("an index is passed over: {error}");
+            }
+        };
         let never = AtomicBool::new(false);
         let pace = Pace::default();
         let how = Reading { rules, drops_expired: true, pace, is_cancelled: &never };
-        read_snapshot(&mut reader, &how, &mut |_, _| {}, &mut insert, &mut |_| {})
+        read_snapshot(&mut reader, &how, &mut note_field, &mut insert, &mut |_| {})
             .map(drop)
             .map_err(io::Error::other)
     }

@@ -14,6 +14,7 @@ use reef_engine::rdb::{self, Crc64, Form};
 use super::PersistenceOptions;
 use super::pace::Pace;
 use crate::clock::now_ms;
+use crate::indexes::fields_of;
 use crate::store::Store;
 use crate::tenants::Held;
 
@@ -97,6 +98,10 @@ pub(crate) fn begin_snapshot(
         ("used-mem", used.as_bytes()),
     ];
     fields.extend(aux.iter().map(|(name, value)| (*name, value.as_slice())));
+    // Behind the tenants whose they are.
+    let indexes: Vec<_> =
+        held.iter().flat_map(|(store, shards)| fields_of(store.first_database(), shards)).collect();
+    fields.extend(indexes.iter().map(|(name, value)| (*name, value.as_slice())));
     let mut header = Vec::new();
     // The newest form that one of them needs: it decides how the file is read.
     if let Some(form) = forms.iter().max_by_key(|form| form.version) {

@@ -17,13 +17,14 @@ use reef_engine::client_info::{ClientInfo, ClientKind};
 use reef_engine::clock::Millis;
 use reef_engine::gates::Conditions;
 use reef_engine::session::Session;
-use reef_resp::{Argv, Decoder, Limits, Progress, Writer};
+use reef_resp::{Argv, Decoder, Limits, OwnedArgv, Progress, Writer};
 use reef_storage::SnapshotFile;
 
 use super::handshake::{Introduction, Offer, Wire};
 use super::stream::Relayed;
 use super::stream_database;
 use crate::clock::now_ms;
+use crate::indexes::as_run;
 use crate::persistence::{Meeting, Summary, read_snapshot};
 use crate::server::Shared;
 use crate::tenants::{Route, selected};
@@ -485,6 +486,8 @@ impl Follower {
             Ok(Some(instead)) => instead.as_argv(),
             _ => argv,
         };
+        let search = as_run(argv);
+        let argv = search.as_ref().map_or(argv, OwnedArgv::as_argv);
         if let Err(error) = &followed {
             tracing::error!("what the primary says cannot be followed: {error}");
         }

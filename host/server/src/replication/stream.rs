@@ -20,6 +20,7 @@ use reef_storage::Encoder;
 
 use super::backlog::Backlog;
 use crate::clock::now_ms;
+use crate::indexes::as_copied;
 use crate::mailbox::Message;
 use crate::post::Post;
 
@@ -324,13 +325,11 @@ impl Stream {
             return;
         }
         for unit in effects.units() {
-            let told = || {
-                let effects = unit.commands();
-                effects.filter(|effect| effect.audience != Audience::LogOnly)
-            };
-            history
-                .encoder
-                .append(|| told().map(|effect| (first_database + effect.database, effect.bytes)));
+            let told = unit.commands().filter(|effect| effect.audience != Audience::LogOnly);
+            let told: Vec<_> = told
+                .map(|effect| (first_database + effect.database, as_copied(effect.bytes)))
+                .collect();
+            history.encoder.append(|| told.iter().map(|(number, bytes)| (*number, &**bytes)));
         }
         let bytes = history.encoder.take();
         self.push(history, &bytes);

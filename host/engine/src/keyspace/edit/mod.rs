@@ -5,6 +5,7 @@
 //! each says the type's mutations and how to take them back.
 
 mod hash;
+mod json;
 mod list;
 mod set;
 mod sorted_set;
@@ -29,11 +30,20 @@ pub struct Edit<'e, T> {
     steps: Option<Vec<EditInverse>>,
     changes: u64,
     is_touched: bool,
+    /// What the changes left over and is too large to end in passing.
+    waste: Vec<Value>,
 }
 
 impl<'e, T> Edit<'e, T> {
     pub(super) fn new(value: &'e mut T, rules: &'e Rules, undoable: bool) -> Self {
-        Self { value, rules, steps: undoable.then(Vec::new), changes: 0, is_touched: false }
+        Self {
+            value,
+            rules,
+            steps: undoable.then(Vec::new),
+            changes: 0,
+            is_touched: false,
+            waste: Vec::new(),
+        }
     }
 
     pub(super) fn finish(self) -> Vec<EditInverse> {
@@ -48,6 +58,11 @@ impl<'e, T> Edit<'e, T> {
     /// Whether the key counts as changed in any case.
     pub(super) fn is_touched(&self) -> bool {
         self.is_touched
+    }
+
+    /// Takes away what is too large to end in passing.
+    pub(super) fn take_waste(&mut self) -> Vec<Value> {
+        core::mem::take(&mut self.waste)
     }
 
     /// Lets the key count as changed even if nothing changes: some commands do not look.
@@ -83,6 +98,7 @@ pub(super) fn undo(value: &mut Value, inverse: EditInverse, rules: &Rules) {
         Value::SortedSet(set) => sorted_set::undo(set, inverse, rules),
         Value::Text(_) => debug_assert!(false, "a string has no elements"),
         Value::Stream(stream) => stream::undo(stream, inverse),
+        Value::Json(document) => json::undo(document, inverse),
         Value::Set(set) => set::undo(set, inverse, rules),
         Value::Hash(hash) => hash::undo(hash, inverse, rules),
     }

@@ -15,7 +15,7 @@ use crate::clock::Millis;
 use crate::keyspace::{Access, Slot, Value};
 use crate::rdb::crc64::Crc64;
 use crate::rdb::read::{Malformed, Reader};
-use crate::rdb::{hash_times, is_known, marks, module, read_value};
+use crate::rdb::{hash_times, is_known, json, marks, module, read_value};
 use crate::settings::Rules;
 use crate::tenancy::TENANT_DATABASES_FIRST;
 
@@ -288,7 +288,9 @@ impl Records<'_> {
             if !is_attribute.map_err(|_| Reason::Malformed(kind))? {
                 let record = match kind {
                     marks::MODULE => return Err(Reason::Module("of a Redis 4.0 to be".into())),
-                    marks::MODULE_2 => return self.module(),
+                    marks::MODULE_2 if let Some(name) = self.foreign_module()? => {
+                        return Err(Reason::Module(name));
+                    }
                     _ if is_known(kind) => match self.key(kind, attributes, header) {
                         Err(Malformed) if self.reader.found_empty() => Ok(Record::Empty),
                         key => key,
@@ -301,11 +303,16 @@ impl Records<'_> {
         Err(Reason::Malformed(EXPIRY_MS))
     }
 
-    /// Keys of modules cannot be loaded.
-    fn module(&mut self) -> Result<Record, Reason> {
-        let id = self.reader.string().and_then(|_| self.reader.length());
-        let id = id.map_err(|_| Reason::Malformed(marks::MODULE_2))?;
-        Err(Reason::Module(module::name(id)))
+    /// The type of the module's value that comes next, unless its kind is known here.
+    fn foreign_module(&mut self) -> Result<Option<String>, Reason> {
+        let mut ahead = self.reader.clone();
+        let Ok(id) = ahead.string().and_then(|_| ahead.length()) else {
+            // What was missing must be known.
+            self.reader = ahead;
+            return Err(Reason::Malformed(marks::MODULE_2));
+        };
+        let name = module::name(id);
+        Ok((name != json::NAME).then_some(name))
     }
 
     fn key(

@@ -1,0 +1,248 @@
+//! FT.AGGREGATE and FT.CURSOR.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use reef_resp::Writer;
+
+use super::administration::place;
+use super::finding::Finding;
+use super::pipeline::{Stage, Table};
+use super::request::Request;
+use crate::args::Args;
+use crate::error::Error;
+use crate::search::matching::Patience;
+use crate::search::{Cursor, Rows, Value};
+use crate::step::Cx;
+use crate::types::number;
+
+/// How many rows a cursor gives at a time if nobody says so.
+const READ_DEFAULT: usize = 1000;
+/// For how long a cursor stays that nobody reads, at most.
+const IDLE_MS_MAX: u64 = 300_000;
+
+pub(super) fn aggregate(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (name, query) = (args.bytes()?, args.bytes()?);
+    run(cx, name, query, args)
+}
+
+/// Where rows go.
+#[derive(Clone, Copy, Debug, Default)]
+struct Delivery {
+    with_cursor: bool,
+    count: Option<usize>,
+    idle_ms: Option<u64>,
+    with_scores: bool,
+}
+
+pub(super) fn run(
+    cx: &mut Cx<'_>,
+    name: &[u8],
+    query: &[u8],
+    args: &mut Args<'_>,
+) -> Result<(), Error> {
+    let options = cx.keys.catalogue().options.clone();
+    let mut request = Request::new(query, &options);
+    let (mut stages, mut delivery) = (Vec::new(), Delivery::default());
+    while !args.is_done() {
+        if let Some(stage) = Stage::read(args, options.rows_max)? {
+            stages.push(stage);
+        } else if !delivery.option(args)? && !request.option(args)? {
+            let at = args.position();
+            let word = args.bytes()?;
+            args.skip_rest();
+            return Err(Error::unknown_word_at(word, at));
+        }
+    }
+    cx.keys.shed_indexed();
+    let mut seed = cx.host.random();
+    let mut random = || {
+        // A sample needs numbers that differ, not good ones.
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        seed
+    };
+    let (rows, is_late) = {
+        let host = &*cx.host;
+        let now_us = || host.now_us();
+        let finding = Finding::new(&cx.keys, name, &request)?;
+        let patience = Patience::new(&now_us, request.timeout_ms);
+        let mut found = finding.find(&patience, delivery.with_scores);
+        found.hits.sort_unstable_by(|one, other| finding.order(one, other));
+        found.hits.truncate(options.rows_max as usize);
+        let mut table = Table::new(&finding, &patience, found.hits);
+        if delivery.with_scores {
+            table.add_scores();
+        }
+        table.run(&stages, &mut random)?;
+        let Table { columns, rows, .. } = table;
+        let rows = rows.into_iter().map(|row| row.values).collect();
+        (Rows { columns: columns.into(), rows }, found.is_late || patience.is_over())
+    };
+    if is_late && options.fails_late {
+        return Err(Error::TIMED_OUT);
+    }
+    if !delivery.with_cursor {
+        say_rows(cx.reply, &rows.columns, &rows.rows, is_late);
+        return Ok(());
+    }
+    let mut left = rows.rows;
+    let rest = left.split_off(delivery.count.unwrap_or(READ_DEFAULT).min(left.len()));
+    let id = keep(cx, name, &rows.columns, rest, &delivery)?;
+    cx.reply.array(2);
+    say_rows(cx.reply, &rows.columns, &left, is_late);
+    cx.reply.integer(id);
+    Ok(())
+}
+
+impl Delivery {
+    fn option(&mut self, args: &mut Args<'_>) -> Result<bool, Error> {
+        match args.one_of(&["WITHCURSOR", "ADDSCORES"]) {
+            Some(0) => {
+                self.with_cursor = true;
+                loop {
+                    match args.one_of(&["COUNT", "MAXIDLE"]) {
+                        Some(0) => self.count = Some(read_size(args)?),
+                        Some(_) => {
+                            let idle = number::parse_i64(args.bytes()?).filter(|idle| *idle > 0);
+                            let idle = idle.ok_or_else(|| Error::bad_arguments("MAXIDLE"))?;
+                            self.idle_ms = Some(idle as u64);
+                        }
+                        None => return Ok(true),
+                    }
+                }
+            }
+            Some(_) => {
+                self.with_scores = true;
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+}
+
+fn read_size(args: &mut Args<'_>) -> Result<usize, Error> {
+    let size = number::parse_i64(args.bytes()?).and_then(|size| usize::try_from(size).ok());
+    size.filter(|size| *size > 0).ok_or_else(|| Error::bad_arguments("COUNT"))
+}
+
+fn say_rows(reply: &mut Writer, columns: &[Box<[u8]>], rows: &[Vec<Value>], is_late: bool) {
+    if !reply.is_resp3() {
+        reply.array(rows.len() + 1);
+        reply.integer(rows.len() as i64);
+        for row in rows {
+            let filled = filled(columns, row);
+            reply.array(filled.len() * 2);
+            for (name, value) in filled {
+                reply.bulk(name);
+                say_value(reply, value);
+            }
+        }
+        return;
+    }
+    reply.map(5);
+    reply.bulk(b"attributes");
+    reply.array(0);
+    reply.bulk(b"format");
+    reply.bulk(b"STRING");
+    reply.bulk(b"results");
+    reply.array(rows.len());
+    for row in rows {
+        let filled = filled(columns, row);
+        reply.map(2);
+        reply.bulk(b"extra_attributes");
+        reply.map(filled.len());
+        for (name, value) in filled {
+            reply.bulk(name);
+            say_value(reply, value);
+        }
+        reply.bulk(b"values");
+        reply.array(0);
+    }
+    reply.bulk(b"total_results");
+    reply.integer(rows.len() as i64);
+    reply.bulk(b"warning");
+    reply.array(usize::from(is_late));
+    if is_late {
+        reply.bulk(b"Timeout limit was reached");
+    }
+}
+
+/// The columns in which a row has something.
+fn filled<'r>(columns: &'r [Box<[u8]>], row: &'r [Value]) -> Vec<(&'r [u8], &'r Value)> {
+    let all = columns.iter().map(|name| &**name).zip(row);
+    all.filter(|(_, value)| **value != Value::Null).collect()
+}
+
+fn say_value(reply: &mut Writer, value: &Value) {
+    match value {
+        Value::List(values) => {
+            reply.array(values.len());
+            values.iter().for_each(|value| say_value(reply, value));
+        }
+        Value::Null => reply.nil(),
+        other => reply.bulk(&other.shown()),
+    }
+}
+
+/// Keeps what is left for later; gives the cursor's number, 0 if nothing is left.
+fn keep(
+    cx: &mut Cx<'_>,
+    name: &[u8],
+    columns: &Arc<[Box<[u8]>]>,
+    rest: Vec<Vec<Value>>,
+    delivery: &Delivery,
+) -> Result<i64, Error> {
+    if rest.is_empty() {
+        return Ok(0);
+    }
+    let at = place(&cx.keys, name)?;
+    let catalogue = cx.keys.catalogue();
+    let index = catalogue.indexes.get(at).map(|schema| schema.name.clone()).unwrap_or_default();
+    // A positive number that no other cursor has.
+    let id = (cx.random() >> 2).max(1);
+    let idle_ms = delivery.idle_ms.unwrap_or(IDLE_MS_MAX).min(IDLE_MS_MAX);
+    let now = cx.keys.now;
+    let cursor = Cursor {
+        index,
+        rows: Rows { columns: columns.clone(), rows: rest },
+        count: delivery.count.unwrap_or(READ_DEFAULT),
+        idle_ms,
+        until: crate::clock::Millis::new(now.get().saturating_add(idle_ms)),
+    };
+    let kept = cx.keys.cursors().is_some_and(|cursors| cursors.put(id, cursor, now));
+    if kept { Ok(id as i64) } else { Err(Error::TOO_MANY_CURSORS) }
+}
+
+/// `READ|DEL index id [COUNT count]`.
+pub(super) fn cursor(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let Some(action) = args.one_of(&["READ", "DEL"]) else {
+        let word = args.bytes()?;
+        args.skip_rest();
+        return Err(Error::unknown_word(word));
+    };
+    let (name, id) = (args.bytes()?, args.integer()?);
+    let count = if args.keyword("COUNT") { Some(read_size(args)?) } else { None };
+    args.end()?;
+    place(&cx.keys, name)?;
+    let now = cx.keys.now;
+    let id = u64::try_from(id).map_err(|_| Error::NO_CURSOR)?;
+    let taken = cx.keys.cursors().and_then(|cursors| cursors.take(id, now));
+    let Some(mut cursor) = taken else { return Err(Error::NO_CURSOR) };
+    if action == 1 {
+        cx.reply.ok();
+        return Ok(());
+    }
+    let all = &mut cursor.rows.rows;
+    let rest = all.split_off(count.unwrap_or(cursor.count).min(all.len()));
+    let rows = core::mem::replace(all, rest);
+    cx.reply.array(2);
+    say_rows(cx.reply, &cursor.rows.columns, &rows, false);
+    let is_over = cursor.rows.rows.is_empty();
+    cx.reply.integer(if is_over { 0 } else { id as i64 });
+    if !is_over {
+        cursor.until = crate::clock::Millis::new(now.get().saturating_add(cursor.idle_ms));
+        cx.keys.cursors().map(|cursors| cursors.put(id, cursor, now));
+    }
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! FT.INFO and FT.TAGVALS.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use reef_resp::Writer;
+
+use super::administration::place;
+use crate::args::Args;
+use crate::error::Error;
+use crate::search::schema::{Field, FieldType, Keeping};
+use crate::search::{Part, Schema, shown_number};
+use crate::step::Cx;
+
+/// A map that is flat in RESP2.
+struct Pairs<'w> {
+    reply: &'w mut Writer,
+    mark: reef_resp::Mark,
+    count: usize,
+}
+
+impl<'w> Pairs<'w> {
+    fn new(reply: &'w mut Writer) -> Self {
+        let mark = reply.mark();
+        Self { reply, mark, count: 0 }
+    }
+
+    fn key(&mut self, name: &str) -> &mut Writer {
+        self.count += 1;
+        self.reply.bulk(name.as_bytes());
+        self.reply
+    }
+
+    fn text(&mut self, name: &str, value: &[u8]) {
+        self.key(name).bulk(value);
+    }
+
+    fn integer(&mut self, name: &str, value: u64) {
+        self.key(name).integer(value as i64);
+    }
+
+    fn number(&mut self, name: &str, value: f64) {
+        self.key(name).double(value, &shown_number(value));
+    }
+
+    fn end(self) {
+        self.reply.map_since(self.mark, self.count);
+    }
+}
+
+pub(super) fn info(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let name = args.bytes()?;
+    let catalogue = cx.keys.catalogue();
+    let place = catalogue.resolve(name).ok_or(Error::UNKNOWN_INDEX)?;
+    let Some(schema) = catalogue.indexes.get(place) else { return Err(Error::UNKNOWN_INDEX) };
+    cx.keys.shed_indexed();
+    let parts = cx.keys.parts_of_index(place);
+    let is_scanning = parts.iter().any(|part| part.scan.is_some());
+    let keys = cx.keys.keys_of_indexed();
+    let mut pairs = Pairs::new(cx.reply);
+    pairs.text("index_name", &schema.name);
+    say_options(pairs.key("index_options"), schema.keeping);
+    say_definition(pairs.key("index_definition"), schema);
+    let reply = pairs.key("attributes");
+    reply.array(schema.fields.len());
+    schema.fields.iter().for_each(|field| say_field(reply, field));
+    say_figures(&mut pairs, &parts);
+    pairs.integer("indexing", u64::from(is_scanning));
+    let seen: u64 = parts.iter().map(|part| part.len() as u64).sum();
+    let share = if is_scanning { seen as f64 / (keys.max(seen).max(1)) as f64 } else { 1.0 };
+    pairs.number("percent_indexed", share);
+    pairs.integer("number_of_uses", 1);
+    pairs.integer("cleaning", 0);
+    let reply = pairs.key("dialect_stats");
+    reply.map(4);
+    for dialect in 1..=4_i64 {
+        reply.bulk(alloc::format!("dialect_{dialect}").as_bytes());
+        reply.integer(0);
+    }
+    if let Some(own) = schema.stop_words.own() {
+        let reply = pairs.key("stopwords_list");
+        reply.array(own.len());
+        own.iter().for_each(|word| reply.bulk(word));
+    }
+    pairs.end();
+    Ok(())
+}
+
+fn say_options(reply: &mut Writer, keeping: Keeping) {
+    let all = [
+        (keeping.no_frequencies, "NOFREQS"),
+        (keeping.no_fields, "NOFIELDS"),
+        (keeping.no_offsets, "NOOFFSETS"),
+        (keeping.no_highlights, "NOHL"),
+        (keeping.many_texts, "MAXTEXTFIELDS"),
+    ];
+    let set = all.iter().filter(|(is_set, _)| *is_set);
+    reply.array(set.clone().count());
+    set.for_each(|(_, name)| reply.bulk(name.as_bytes()));
+}
+
+fn say_definition(reply: &mut Writer, schema: &Schema) {
+    let mut pairs = Pairs::new(reply);
+    pairs.text("key_type", schema.documents.name().as_bytes());
+    let reply = pairs.key("prefixes");
+    reply.array(schema.prefixes.len());
+    schema.prefixes.iter().for_each(|prefix| reply.bulk(prefix));
+    let defaults = &schema.defaults;
+    if let Some((filter, _)) = &schema.filter {
+        pairs.text("filter", filter);
+    }
+    let fields = [
+        ("default_language", &defaults.language),
+        ("language_field", &defaults.language_field),
+        ("score_field", &defaults.score_field),
+        ("payload_field", &defaults.payload_field),
+    ];
+    for (name, value) in fields {
+        if let Some(value) = value {
+            pairs.text(name, value);
+        }
+    }
+    pairs.number("default_score", defaults.score.unwrap_or(1.0));
+    pairs.end();
+}
+
+/// A field: names and values lie flat beside single words in RESP2, and words are flags in RESP3.
+fn say_field(reply: &mut Writer, field: &Field) {
+    let mut flags = Vec::new();
+    let mut values: Vec<(&str, Vec<u8>)> = alloc::vec![
+        ("identifier", field.path.to_vec()),
+        ("attribute", field.name.to_vec()),
+        ("type", field.kind.name().as_bytes().to_vec()),
+    ];
+    match &field.kind {
+        FieldType::Text { weight, no_stem, .. } => {
+            values.push(("WEIGHT", shown_number(*weight)));
+            if *no_stem {
+                flags.push("NOSTEM");
+            }
+        }
+        FieldType::Tag { separator, case_sensitive } => {
+            values.push(("SEPARATOR", separator.iter().copied().collect()));
+            if *case_sensitive {
+                flags.push("CASESENSITIVE");
+            }
+        }
+        FieldType::Numeric | FieldType::Geo => {}
+    }
+    let more = [
+        (field.is_sortable, "SORTABLE"),
+        (field.is_raw_sortable, "UNF"),
+        (!field.is_indexed, "NOINDEX"),
+        (field.has_suffixes, "WITHSUFFIXTRIE"),
+    ];
+    flags.extend(more.iter().filter(|(is_set, _)| *is_set).map(|(_, name)| *name));
+    if reply.is_resp3() {
+        reply.map(values.len() + 1);
+    } else {
+        reply.array(values.len() * 2 + flags.len());
+    }
+    for (name, value) in &values {
+        reply.bulk(name.as_bytes());
+        reply.bulk(value);
+    }
+    if reply.is_resp3() {
+        reply.bulk(b"flags");
+        reply.array(flags.len());
+    }
+    flags.iter().for_each(|flag| reply.bulk(flag.as_bytes()));
+}
+
+fn say_figures(pairs: &mut Pairs<'_>, parts: &[&Part]) {
+    const MB: f64 = 1024.0 * 1024.0;
+    let sum = |figure: fn(&Part) -> u64| parts.iter().map(|part| figure(part)).sum::<u64>();
+    let documents = sum(|part| part.len() as u64);
+    let records = sum(|part| part.words().iter().map(|(_, found)| found.len()).sum());
+    let words: BTreeSet<&[u8]> =
+        parts.iter().flat_map(|part| part.words().iter().map(|(text, _)| text)).collect();
+    let bytes = sum(|part| part.heap_bytes() as u64) as f64;
+    let word_bytes = sum(|part| part.words().heap_bytes() as u64) as f64;
+    let ratio = |a: f64, b: u64| if b == 0 { 0.0 } else { a / b as f64 };
+    pairs.integer("num_docs", documents);
+    pairs.integer("max_doc_id", sum(|part| part.numbers_given() as u64));
+    pairs.integer("num_terms", words.len() as u64);
+    pairs.integer("num_records", records);
+    pairs.number("inverted_sz_mb", word_bytes / MB);
+    pairs.number("vector_index_sz_mb", 0.0);
+    pairs.integer("total_inverted_index_blocks", words.len() as u64);
+    pairs.number("offset_vectors_sz_mb", 0.0);
+    pairs.number("doc_table_size_mb", (bytes - word_bytes).max(0.0) / MB);
+    pairs.number("sortable_values_size_mb", 0.0);
+    pairs.number("key_table_size_mb", 0.0);
+    pairs.number("total_index_memory_sz_mb", bytes / MB);
+    pairs.number("records_per_doc_avg", ratio(records as f64, documents));
+    pairs.number("bytes_per_record_avg", ratio(word_bytes, records));
+    pairs.number("offsets_per_term_avg", ratio(sum(Part::length_total) as f64, records));
+    pairs.number("offset_bits_per_record_avg", 8.0);
+    pairs.integer("hash_indexing_failures", sum(|part| part.failures));
+    pairs.number("total_indexing_time", 0.0);
+}
+
+pub(super) fn tag_values(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (name, field) = (args.bytes()?, args.bytes()?);
+    let place = place(&cx.keys, name)?;
+    let catalogue = cx.keys.catalogue();
+    let Some(schema) = catalogue.indexes.get(place) else { return Err(Error::UNKNOWN_INDEX) };
+    let (at, field) = schema.field(field).ok_or(Error::NO_SUCH_FIELD)?;
+    if !matches!(field.kind, FieldType::Tag { .. }) {
+        return Err(Error::NOT_A_TAG_FIELD);
+    }
+    cx.keys.shed_indexed();
+    let parts = cx.keys.parts_of_index(place);
+    let tags = parts.iter().filter_map(|part| part.tags(at));
+    let all: BTreeSet<&[u8]> = tags.flat_map(|tags| tags.iter().map(|(tag, _)| tag)).collect();
+    cx.reply.set(all.len());
+    all.iter().for_each(|tag| cx.reply.bulk(tag));
+    Ok(())
+}

@@ -1,0 +1,323 @@
+//! FT.SEARCH and what is close to it.
+
+use alloc::vec::Vec;
+
+use super::administration::place;
+use super::finding::{Finding, Found, Hit, SortKey};
+use super::highlighting::Dressing;
+use super::request::{Request, Wanted};
+use crate::args::Args;
+use crate::error::Error;
+use crate::keyspace::INDEXED_DATABASE;
+use crate::search::matching::Patience;
+use crate::search::schema::DocumentType;
+use crate::search::{Document, Path, shown_number};
+use crate::step::Cx;
+use crate::types::number;
+
+pub(super) fn search(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (name, query) = (args.bytes()?, args.bytes()?);
+    run(cx, name, query, args)
+}
+
+fn run(cx: &mut Cx<'_>, name: &[u8], query: &[u8], args: &mut Args<'_>) -> Result<(), Error> {
+    let options = cx.keys.catalogue().options.clone();
+    let (mut request, mut wanted) = (Request::new(query, &options), Wanted::new());
+    while !args.is_done() {
+        if !request.option(args)? && !wanted.option(args, &options)? {
+            let at = args.position();
+            let word = args.bytes()?;
+            args.skip_rest();
+            return Err(Error::unknown_word_at(word, at));
+        }
+    }
+    cx.keys.shed_indexed();
+    let host = &*cx.host;
+    let now_us = || host.now_us();
+    let finding = Finding::new(&cx.keys, name, &request)?;
+    let place = sorted_by(&finding, &wanted)?;
+    let dressing = Dressing::new(&finding, &wanted)?;
+    let patience = Patience::new(&now_us, request.timeout_ms);
+    let is_scored = place.is_none() && wanted.count > 0 || wanted.with_scores;
+    let mut found = finding.find(&patience, is_scored);
+    if found.is_late && options.fails_late {
+        return Err(Error::TIMED_OUT);
+    }
+    let total = found.hits.len();
+    let end = wanted.offset.saturating_add(wanted.count);
+    let keys = match place {
+        Some(place) => finding.sort_by_field(&mut found.hits, end, place),
+        None => {
+            finding.sort_by_score(&mut found.hits, end);
+            Vec::new()
+        }
+    };
+    let said = Said { finding: &finding, wanted: &wanted, dressing: &dressing, total };
+    let from = wanted.offset.min(found.hits.len());
+    said.say(cx.reply, &found, from, &keys);
+    Ok(())
+}
+
+/// The field that results are sorted by, and whether downwards.
+fn sorted_by(finding: &Finding<'_>, wanted: &Wanted) -> Result<Option<(usize, bool)>, Error> {
+    let Some((name, is_descending)) = &wanted.sort_by else { return Ok(None) };
+    let (place, _) = finding.schema.field_or_path(name).ok_or_else(|| Error::no_property(name))?;
+    Ok(Some((place, *is_descending)))
+}
+
+/// What a search answers.
+struct Said<'a> {
+    finding: &'a Finding<'a>,
+    wanted: &'a Wanted,
+    dressing: &'a Dressing<'a>,
+    total: usize,
+}
+
+impl Said<'_> {
+    fn say(&self, reply: &mut reef_resp::Writer, found: &Found, from: usize, keys: &[SortKey<'_>]) {
+        let hits = found.hits.get(from..).unwrap_or_default();
+        let keys = keys.get(from..).unwrap_or_default();
+        if reply.is_resp3() {
+            reply.map(5);
+            reply.bulk(b"attributes");
+            reply.array(0);
+            reply.bulk(b"format");
+            reply.bulk(b"STRING");
+            reply.bulk(b"results");
+            reply.array(hits.len());
+            for (at, hit) in hits.iter().enumerate() {
+                self.say_hit_as_map(reply, hit, keys.get(at));
+            }
+            reply.bulk(b"total_results");
+            reply.integer(self.total as i64);
+            reply.bulk(b"warning");
+            reply.array(usize::from(found.is_late));
+            if found.is_late {
+                reply.bulk(b"Timeout limit was reached");
+            }
+            return;
+        }
+        let wanted = self.wanted;
+        let others =
+            [wanted.with_scores, wanted.with_payloads, wanted.with_sort_keys, !wanted.no_content];
+        let each = 1 + others.iter().filter(|other| **other).count();
+        reply.array(1 + hits.len() * each);
+        reply.integer(self.total as i64);
+        for (at, hit) in hits.iter().enumerate() {
+            self.say_hit(reply, hit, keys.get(at));
+        }
+    }
+
+    fn say_hit(&self, reply: &mut reef_resp::Writer, hit: &Hit, key: Option<&SortKey<'_>>) {
+        let Some(document) = self.finding.document(hit) else { return };
+        reply.bulk(&document.key);
+        if self.wanted.with_scores {
+            reply.double(hit.score, &shown_score(hit.score));
+        }
+        if self.wanted.with_payloads {
+            self.say_payload(reply, document);
+        }
+        if self.wanted.with_sort_keys {
+            say_sort_key(reply, key);
+        }
+        if !self.wanted.no_content {
+            let fields = self.fields(document);
+            reply.array(fields.len() * 2);
+            for (name, value) in fields {
+                reply.bulk(&name);
+                reply.bulk(&value);
+            }
+        }
+    }
+
+    fn say_hit_as_map(&self, reply: &mut reef_resp::Writer, hit: &Hit, key: Option<&SortKey<'_>>) {
+        let Some(document) = self.finding.document(hit) else { return };
+        let wanted = self.wanted;
+        let others =
+            [wanted.with_scores, wanted.with_payloads, wanted.with_sort_keys, !wanted.no_content];
+        reply.map(2 + others.iter().filter(|other| **other).count());
+        reply.bulk(b"id");
+        reply.bulk(&document.key);
+        if wanted.with_scores {
+            reply.bulk(b"score");
+            reply.double(hit.score, &shown_score(hit.score));
+        }
+        if wanted.with_payloads {
+            reply.bulk(b"payload");
+            self.say_payload(reply, document);
+        }
+        if wanted.with_sort_keys {
+            reply.bulk(b"sortkey");
+            say_sort_key(reply, key);
+        }
+        if !wanted.no_content {
+            let fields = self.fields(document);
+            reply.bulk(b"extra_attributes");
+            reply.map(fields.len());
+            for (name, value) in fields {
+                reply.bulk(&name);
+                reply.bulk(&value);
+            }
+        }
+        reply.bulk(b"values");
+        reply.array(0);
+    }
+
+    fn say_payload(&self, reply: &mut reef_resp::Writer, document: &Document) {
+        let field = self.finding.schema.defaults.payload_field.as_ref();
+        let payload = field.and_then(|field| {
+            let path = Path::of_name(field, self.finding.schema.documents);
+            self.finding.source(document)?.shown(field, &path)
+        });
+        match payload {
+            Some(payload) => reply.bulk(&payload),
+            None => reply.nil(),
+        }
+    }
+
+    /// The names and values of a document that are wanted.
+    fn fields(&self, document: &Document) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let Some(source) = self.finding.source(document) else { return Vec::new() };
+        let schema = &self.finding.schema;
+        let mut fields = Vec::new();
+        match &self.wanted.fields {
+            Some(wanted) => {
+                for (path, name) in wanted {
+                    let shown = match schema.field(path) {
+                        Some((_, field)) => source.shown(&field.path, &field.source),
+                        None => source.shown(path, &Path::of_name(path, schema.documents)),
+                    };
+                    fields.extend(shown.map(|value| (name.to_vec(), value)));
+                }
+            }
+            None => {
+                if let Some((name, _)) = &self.wanted.sort_by
+                    && schema.documents == DocumentType::Json
+                    && let Some((_, field)) = schema.field_or_path(name)
+                {
+                    let shown = source.shown(&field.path, &field.source);
+                    fields.extend(shown.map(|value| (name.to_vec(), value)));
+                }
+                source.each_shown(&mut |name, value| fields.push((name.to_vec(), value.to_vec())));
+            }
+        }
+        for (name, value) in &mut fields {
+            self.dressing.dress(name, value);
+        }
+        fields
+    }
+}
+
+/// A score as clients read it.
+fn shown_score(score: f64) -> Vec<u8> {
+    let mut text = Vec::new();
+    number::write_f64_shortest(&mut text, score);
+    text
+}
+
+fn say_sort_key(reply: &mut reef_resp::Writer, key: Option<&SortKey<'_>>) {
+    let text = match key {
+        Some(SortKey::Number(value)) => [b"#".as_slice(), &shown_number(*value)].concat(),
+        Some(SortKey::Text(text)) => [b"$".as_slice(), text].concat(),
+        _ => return reply.nil(),
+    };
+    reply.bulk(&text);
+}
+
+/// The query as a tree in words.
+fn explained(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<alloc::string::String, Error> {
+    let (name, query) = (args.bytes()?, args.bytes()?);
+    let options = cx.keys.catalogue().options.clone();
+    let (mut request, mut wanted) = (Request::new(query, &options), Wanted::new());
+    while !args.is_done() {
+        if !request.option(args)? && !wanted.option(args, &options)? {
+            let at = args.position();
+            let word = args.bytes()?;
+            args.skip_rest();
+            return Err(Error::unknown_word_at(word, at));
+        }
+    }
+    Ok(Finding::new(&cx.keys, name, &request)?.explained())
+}
+
+pub(super) fn explain(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let text = explained(cx, args)?;
+    cx.reply.bulk(text.as_bytes());
+    Ok(())
+}
+
+pub(super) fn explain_cli(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let text = explained(cx, args)?;
+    let lines: Vec<&str> = text.split('\n').collect();
+    cx.reply.array(lines.len());
+    lines.iter().for_each(|line| cx.reply.bulk(line.as_bytes()));
+    Ok(())
+}
+
+/// `index SEARCH|AGGREGATE [LIMITED] QUERY query ...`: what the query answers, and how long it took.
+pub(super) fn profile(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let name = args.bytes()?;
+    let kind = args.one_of(&["SEARCH", "AGGREGATE"]);
+    args.keyword("LIMITED");
+    let (Some(kind), true) = (kind, args.keyword("QUERY")) else {
+        args.skip_rest();
+        return Err(if kind.is_none() { Error::SEARCH_OR_AGGREGATE } else { Error::NO_QUERY });
+    };
+    let query = args.bytes()?;
+    let from_us = cx.host.now_us();
+    if cx.reply.is_resp3() {
+        cx.reply.map(2);
+        cx.reply.bulk(b"Results");
+    } else {
+        cx.reply.array(2);
+    }
+    if kind == 0 {
+        run(cx, name, query, args)?;
+    } else {
+        super::aggregate::run(cx, name, query, args)?;
+    }
+    let took_us = cx.host.now_us().saturating_sub(from_us);
+    if cx.reply.is_resp3() {
+        cx.reply.bulk(b"Profile");
+    }
+    cx.reply.map(1);
+    cx.reply.bulk(b"Total profile time");
+    let took_ms = took_us as f64 / 1000.0;
+    cx.reply.double(took_ms, &shown_score(took_ms));
+    Ok(())
+}
+
+/// A document's fields, if the index has it.
+fn say_document(cx: &mut Cx<'_>, at: usize, key: &[u8]) {
+    let hash = cx.keys.rules.hasher.hash(key);
+    let kind = cx.keys.catalogue().indexes.get(at).map(|schema| schema.documents);
+    let is_document = cx.keys.parts_of_index(at).iter().any(|part| part.id(hash, key).is_some());
+    let slot = cx.keys.slot_in(INDEXED_DATABASE, key).filter(|_| is_document);
+    let hasher = &cx.keys.rules.hasher;
+    let source = slot.and_then(|slot| crate::search::Source::of(slot.as_value()?, kind?, hasher));
+    let Some(source) = source else { return cx.reply.nil_array() };
+    let mut fields = Vec::new();
+    source.each_shown(&mut |name, value| fields.push((name.to_vec(), value.to_vec())));
+    cx.reply.array(fields.len() * 2);
+    for (name, value) in fields {
+        cx.reply.bulk(&name);
+        cx.reply.bulk(&value);
+    }
+}
+
+pub(super) fn get(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (name, key) = (args.bytes()?, args.bytes()?);
+    cx.keys.shed_indexed();
+    let at = place(&cx.keys, name)?;
+    say_document(cx, at, key);
+    Ok(())
+}
+
+pub(super) fn get_many(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (name, keys) = (args.bytes()?, args.rest());
+    cx.keys.shed_indexed();
+    let at = place(&cx.keys, name)?;
+    cx.reply.array(keys.len());
+    keys.for_each(|key| say_document(cx, at, key));
+    Ok(())
+}

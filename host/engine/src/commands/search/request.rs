@@ -1,0 +1,324 @@
+//! The arguments of a query.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::definition::counted;
+use crate::args::Args;
+use crate::error::Error;
+use crate::search::parsing::{Parameters, parse_number, unit_m};
+use crate::search::query::Circle;
+use crate::search::scoring::Scorer;
+use crate::search::{Limit, NumericRange, Options};
+use crate::types::number;
+
+/// What a query asks for, whatever is done with what it finds.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) query: Vec<u8>,
+    pub(super) verbatim: bool,
+    pub(super) keeps_stop_words: bool,
+    pub(super) in_fields: Option<Vec<Box<[u8]>>>,
+    pub(super) in_keys: Option<Vec<Box<[u8]>>>,
+    pub(super) ranges: Vec<(Box<[u8]>, NumericRange)>,
+    pub(super) circles: Vec<(Box<[u8]>, Circle)>,
+    pub(super) slop: Option<u32>,
+    pub(super) in_order: bool,
+    pub(super) is_stemmed: Option<bool>,
+    pub(super) scorer: Scorer,
+    pub(super) parameters: Parameters,
+    pub(super) dialect: u8,
+    pub(super) timeout_ms: u64,
+}
+
+/// A field, and the name that it is to have.
+pub(super) type Renamed = (Box<[u8]>, Box<[u8]>);
+
+/// What a search asks for beyond that.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) no_content: bool,
+    pub(super) with_scores: bool,
+    pub(super) with_payloads: bool,
+    pub(super) with_sort_keys: bool,
+    /// Fields with the names they are to have.
+    pub(super) fields: Option<Vec<Renamed>>,
+    pub(super) sort_by: Option<(Box<[u8]>, bool)>,
+    pub(super) offset: usize,
+    pub(super) count: usize,
+    pub(super) summary: Option<Summary>,
+    pub(super) highlight: Option<Highlight>,
+}
+
+/// SUMMARIZE.
+#[derive(Clone, Debug)]
+pub(super) struct Summary {
+    pub(super) fields: Option<Vec<Box<[u8]>>>,
+    pub(super) fragments: usize,
+    pub(super) words: usize,
+    pub(super) separator: Box<[u8]>,
+}
+
+/// HIGHLIGHT.
+#[derive(Clone, Debug)]
+pub(super) struct Highlight {
+    pub(super) fields: Option<Vec<Box<[u8]>>>,
+    pub(super) open: Box<[u8]>,
+    pub(super) close: Box<[u8]>,
+}
+
+impl Request {
+    /// A query about which nothing else was said.
+    pub(super) fn new(query: &[u8], options: &Options) -> Self {
+        Self {
+            query: query.to_vec(),
+            verbatim: false,
+            keeps_stop_words: false,
+            in_fields: None,
+            in_keys: None,
+            ranges: Vec::new(),
+            circles: Vec::new(),
+            slop: None,
+            in_order: false,
+            is_stemmed: None,
+            scorer: Scorer::default(),
+            parameters: Parameters::new(),
+            dialect: options.dialect,
+            timeout_ms: options.timeout_ms,
+        }
+    }
+
+    /// Reads an option of queries, if one is next.
+    pub(super) fn option(&mut self, args: &mut Args<'_>) -> Result<bool, Error> {
+        const WORDS: [&str; 16] = [
+            "VERBATIM",
+            "NOSTOPWORDS",
+            "INORDER",
+            "INFIELDS",
+            "INKEYS",
+            "FILTER",
+            "GEOFILTER",
+            "SLOP",
+            "TIMEOUT",
+            "LANGUAGE",
+            "SCORER",
+            "EXPANDER",
+            "PARAMS",
+            "DIALECT",
+            "PAYLOAD",
+            "EXPLAINSCORE",
+        ];
+        let Some(option) = args.one_of(&WORDS) else { return Ok(false) };
+        match option {
+            0 => self.verbatim = true,
+            1 => self.keeps_stop_words = true,
+            2 => self.in_order = true,
+            3 => self.in_fields = Some(listed(args, "INFIELDS")?),
+            4 => self.in_keys = Some(listed(args, "INKEYS")?),
+            5 => {
+                let field = args.bytes()?.into();
+                self.ranges.push((field, NumericRange { low: limit(args)?, high: limit(args)? }));
+            }
+            6 => {
+                let field = args.bytes()?.into();
+                self.circles.push((field, circle(args)?));
+            }
+            7 => {
+                let slop = number::parse_i64(args.bytes()?).ok_or(Error::BAD_SLOP)?;
+                self.slop = u32::try_from(slop).ok();
+            }
+            8 => {
+                let timeout = number::parse_i64(args.bytes()?);
+                let timeout = timeout.and_then(|timeout| u64::try_from(timeout).ok());
+                self.timeout_ms = timeout.ok_or(Error::BAD_TIMEOUT)?;
+            }
+            9 => {
+                let language = args.bytes()?;
+                if !crate::search::schema::is_language(language) {
+                    return Err(Error::NO_QUERY_LANGUAGE);
+                }
+                self.is_stemmed = Some(crate::search::schema::is_english(language));
+            }
+            10 => {
+                let name = args.bytes()?;
+                self.scorer = Scorer::of_name(name).ok_or_else(|| Error::no_such_scorer(name))?;
+            }
+            // Words are always looked for in all their forms.
+            11 => drop(args.bytes()?),
+            12 => self.parameters(args)?,
+            13 => self.dialect = dialect(args)?,
+            14 => drop(args.bytes()?),
+            _ => return Err(Error::unknown_word(b"EXPLAINSCORE")),
+        }
+        Ok(true)
+    }
+
+    fn parameters(&mut self, args: &mut Args<'_>) -> Result<(), Error> {
+        let count = counted(args, "PARAMS", args.left())?;
+        if !count.is_multiple_of(2) {
+            return Err(Error::ODD_PARAMS);
+        }
+        for _ in 0..count / 2 {
+            let (name, value) = (args.bytes()?, args.bytes()?);
+            if self.parameters.insert(name.to_vec(), value.to_vec()).is_some() {
+                return Err(Error::duplicate_parameter(name));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes a dialect.
+pub(super) fn dialect(args: &mut Args<'_>) -> Result<u8, Error> {
+    let dialect = number::parse_i64(args.bytes()?).filter(|dialect| (1..=4).contains(dialect));
+    dialect.map(|dialect| dialect as u8).ok_or(Error::BAD_DIALECT)
+}
+
+/// Takes a count and so many arguments.
+pub(super) fn listed(args: &mut Args<'_>, option: &str) -> Result<Vec<Box<[u8]>>, Error> {
+    let count = counted(args, option, args.left())?;
+    Ok(args.many(count)?.map(Box::from).collect())
+}
+
+fn limit(args: &mut Args<'_>) -> Result<Limit, Error> {
+    let text = args.bytes()?;
+    let (text, is_exclusive) = match text.strip_prefix(b"(") {
+        Some(text) => (text, true),
+        None => (text, false),
+    };
+    let value = parse_number(text).ok_or_else(|| Error::bad_arguments("FILTER"))?;
+    Ok(Limit { value, is_exclusive })
+}
+
+fn circle(args: &mut Args<'_>) -> Result<Circle, Error> {
+    let mut next = || parse_number(args.bytes()?).ok_or_else(|| Error::bad_arguments("GEOFILTER"));
+    let (longitude, latitude, radius) = (next()?, next()?, next()?);
+    let unit_m = unit_m(args.bytes()?).ok_or_else(|| Error::bad_arguments("GEOFILTER"))?;
+    Ok(Circle { longitude, latitude, radius, unit_m })
+}
+
+impl Wanted {
+    /// What a search gives that nothing is said of.
+    pub(super) fn new() -> Self {
+        const COUNT: usize = 10;
+        Self {
+            no_content: false,
+            with_scores: false,
+            with_payloads: false,
+            with_sort_keys: false,
+            fields: None,
+            sort_by: None,
+            offset: 0,
+            count: COUNT,
+            summary: None,
+            highlight: None,
+        }
+    }
+
+    /// Reads an option of searches, if one is next.
+    pub(super) fn option(&mut self, args: &mut Args<'_>, options: &Options) -> Result<bool, Error> {
+        const WORDS: [&str; 9] = [
+            "NOCONTENT",
+            "WITHSCORES",
+            "WITHPAYLOADS",
+            "WITHSORTKEYS",
+            "RETURN",
+            "SORTBY",
+            "LIMIT",
+            "SUMMARIZE",
+            "HIGHLIGHT",
+        ];
+        let Some(option) = args.one_of(&WORDS) else { return Ok(false) };
+        match option {
+            0 => self.no_content = true,
+            1 => self.with_scores = true,
+            2 => self.with_payloads = true,
+            3 => self.with_sort_keys = true,
+            4 => self.returned(args)?,
+            5 => {
+                let field = args.bytes()?;
+                let field = field.strip_prefix(b"@").unwrap_or(field);
+                let is_descending = args.one_of(&["ASC", "DESC"]) == Some(1);
+                self.sort_by = Some((field.into(), is_descending));
+            }
+            6 => (self.offset, self.count) = page(args, options.results_max)?,
+            7 => self.summary = Some(Summary::read(args)?),
+            _ => self.highlight = Some(Highlight::read(args)?),
+        }
+        Ok(true)
+    }
+
+    fn returned(&mut self, args: &mut Args<'_>) -> Result<(), Error> {
+        let count = counted(args, "RETURN", args.left())?;
+        let mut words = args.many(count)?.peekable();
+        let mut fields = Vec::new();
+        while let Some(path) = words.next() {
+            let path = path.strip_prefix(b"@").unwrap_or(path);
+            let is_named = words.next_if(|word| word.eq_ignore_ascii_case(b"AS")).is_some();
+            let name = if is_named { words.next().ok_or(Error::BAD_RETURN)? } else { path };
+            fields.push((path.into(), name.into()));
+        }
+        self.no_content |= fields.is_empty();
+        self.fields = Some(fields);
+        Ok(())
+    }
+}
+
+/// Takes an offset and a count.
+pub(super) fn page(args: &mut Args<'_>, most: u64) -> Result<(usize, usize), Error> {
+    let mut next = || {
+        let value = number::parse_i64(args.bytes().map_err(|_| Error::BAD_LIMIT)?);
+        value
+            .and_then(|value| usize::try_from(value).ok())
+            .ok_or_else(|| Error::bad_arguments("LIMIT"))
+    };
+    let (offset, count) = (next()?, next()?);
+    if count == 0 && offset != 0 {
+        return Err(Error::LIMIT_OFFSET);
+    }
+    if count as u64 > most {
+        return Err(Error::limit_exceeds(most));
+    }
+    if offset as u64 > most {
+        return Err(Error::limit_exceeds(most));
+    }
+    Ok((offset, count))
+}
+
+impl Summary {
+    fn read(args: &mut Args<'_>) -> Result<Self, Error> {
+        let mut summary =
+            Self { fields: None, fragments: 3, words: 20, separator: b"... "[..].into() };
+        loop {
+            match args.one_of(&["FIELDS", "FRAGS", "LEN", "SEPARATOR"]) {
+                Some(0) => summary.fields = Some(listed(args, "SUMMARIZE")?),
+                Some(1) => summary.fragments = counted_alone(args)?,
+                Some(2) => summary.words = counted_alone(args)?,
+                Some(_) => summary.separator = args.bytes()?.into(),
+                None => return Ok(summary),
+            }
+        }
+    }
+}
+
+fn counted_alone(args: &mut Args<'_>) -> Result<usize, Error> {
+    let count = number::parse_i64(args.bytes()?).and_then(|count| usize::try_from(count).ok());
+    count.filter(|count| *count > 0).ok_or_else(|| Error::bad_arguments("SUMMARIZE"))
+}
+
+impl Highlight {
+    fn read(args: &mut Args<'_>) -> Result<Self, Error> {
+        let mut highlight =
+            Self { fields: None, open: b"<b>"[..].into(), close: b"</b>"[..].into() };
+        loop {
+            match args.one_of(&["FIELDS", "TAGS"]) {
+                Some(0) => highlight.fields = Some(listed(args, "HIGHLIGHT")?),
+                Some(_) => {
+                    highlight.open = args.bytes()?.into();
+                    highlight.close = args.bytes()?.into();
+                }
+                None => return Ok(highlight),
+            }
+        }
+    }
+}

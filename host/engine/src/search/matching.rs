@@ -1,0 +1,284 @@
+//! Which documents of a part a plan finds: set algebra, and where it matters a look at where words
+//! stand.
+
+use core::cell::Cell;
+
+use alloc::vec::Vec;
+
+use roaring::RoaringBitmap;
+
+use super::document::Document;
+use super::numbers::NumericRange;
+use super::part::Part;
+use super::planning::{Closeness, Plan, Step, StepKind};
+use super::query::{ALL_FIELDS, Circle};
+use crate::types::geo_shape::{Form, Shape};
+use crate::types::geohash::Position;
+
+/// For how long a query may still run.
+pub struct Patience<'a> {
+    now_us: &'a dyn Fn() -> u64,
+    until_us: Option<u64>,
+    is_over: Cell<bool>,
+    asked: Cell<u32>,
+}
+
+impl<'a> Patience<'a> {
+    /// From now on for so long; 0: for ever.
+    pub fn new(now_us: &'a dyn Fn() -> u64, timeout_ms: u64) -> Self {
+        let until_us =
+            (timeout_ms > 0).then(|| now_us().saturating_add(timeout_ms.saturating_mul(1000)));
+        Self { now_us, until_us, is_over: Cell::new(false), asked: Cell::new(0) }
+    }
+
+    /// Whether it is over. Looks at the clock only now and then, so it may be asked for every
+    /// document.
+    pub fn is_over(&self) -> bool {
+        const LOOKS: u32 = 128;
+        let asked = self.asked.get().wrapping_add(1);
+        self.asked.set(asked);
+        if asked.is_multiple_of(LOOKS)
+            && !self.is_over.get()
+            && self.until_us.is_some_and(|until| (self.now_us)() >= until)
+        {
+            self.is_over.set(true);
+        }
+        self.is_over.get()
+    }
+}
+
+/// A part and what is looked for in it.
+pub struct Matching<'a> {
+    /// What is looked for.
+    pub plan: &'a Plan,
+    /// The part.
+    pub part: &'a Part,
+    /// Which shard it is in.
+    pub shard: usize,
+    /// For how long.
+    pub patience: &'a Patience<'a>,
+}
+
+impl Matching<'_> {
+    /// The documents that the plan finds.
+    pub fn documents(&self) -> RoaringBitmap {
+        self.found(&self.plan.root)
+    }
+
+    fn found(&self, step: &Step) -> RoaringBitmap {
+        match &step.kind {
+            StepKind::Nothing => RoaringBitmap::new(),
+            StepKind::All => self.part.live().clone(),
+            StepKind::Term(number) => self.with_term(*number, step),
+            StepKind::And(steps, closeness) => self.in_all(steps, *closeness),
+            StepKind::Or(steps) => steps.iter().fold(RoaringBitmap::new(), |mut set, step| {
+                match self.whole_term(step) {
+                    Some(postings) => postings.add_to(&mut set),
+                    None => set |= self.found(step),
+                }
+                set
+            }),
+            StepKind::Not(step) => self.part.live() - self.found(step),
+            StepKind::Optional(_) => self.part.live().clone(),
+            StepKind::Numeric(field, range) => self.in_range(*field, range),
+            StepKind::Geo(field, circle) => self.close_to(*field, circle),
+        }
+    }
+
+    /// The documents of a term, if it does not matter in which field it is.
+    fn whole_term(&self, step: &Step) -> Option<&super::postings::Postings> {
+        let StepKind::Term(number) = step.kind else { return None };
+        let term = self.plan.terms.get(number)?;
+        let (id, tag_of) = (term.id(self.shard), term.tag_of);
+        match (id, tag_of) {
+            (None, _) => Some(&super::postings::Postings::Empty),
+            (Some(id), Some(field)) => Some(self.part.tags(field)?.documents(id)),
+            (Some(id), None) if step.fields == ALL_FIELDS => Some(self.part.words().documents(id)),
+            _ => None,
+        }
+    }
+
+    fn with_term(&self, number: usize, step: &Step) -> RoaringBitmap {
+        if let Some(postings) = self.whole_term(step) {
+            return postings.to_set();
+        }
+        let Some(id) = self.plan.terms.get(number).and_then(|term| term.id(self.shard)) else {
+            return RoaringBitmap::new();
+        };
+        let mut set = self.part.words().documents(id).to_set();
+        let is_there = |document: &Document| {
+            document.term(id).is_some_and(|term| term.fields & step.fields != 0)
+        };
+        self.retain(&mut set, is_there);
+        set
+    }
+
+    /// Keeps documents of which this is true, as far as there is time to ask.
+    fn retain(&self, set: &mut RoaringBitmap, is_kept: impl Fn(&Document) -> bool) {
+        let kept: RoaringBitmap = set
+            .iter()
+            .take_while(|_| !self.patience.is_over())
+            .filter(|id| self.part.document(*id).is_some_and(&is_kept))
+            .collect();
+        *set = kept;
+    }
+
+    fn in_all(&self, steps: &[Step], closeness: Closeness) -> RoaringBitmap {
+        let mut found: Option<RoaringBitmap> = None;
+        for step in steps {
+            let set = match &step.kind {
+                StepKind::Optional(_) => continue,
+                StepKind::Not(_) => continue,
+                _ => self.found(step),
+            };
+            found = Some(match found {
+                None => set,
+                Some(found) => found & set,
+            });
+            if found.as_ref().is_some_and(RoaringBitmap::is_empty) {
+                return RoaringBitmap::new();
+            }
+        }
+        let mut found = found.unwrap_or_else(|| self.part.live().clone());
+        for step in steps {
+            if let StepKind::Not(inner) = &step.kind {
+                found -= self.found(inner);
+            }
+        }
+        if closeness.matters() && steps.len() > 1 && !self.part.schema().keeping.no_offsets {
+            self.retain(&mut found, |document| self.are_close(steps, document, closeness));
+        }
+        found
+    }
+
+    /// Whether what the steps find in a document is close enough together.
+    fn are_close(&self, steps: &[Step], document: &Document, closeness: Closeness) -> bool {
+        let mut lists = Vec::new();
+        for step in steps {
+            let mut list = Vec::new();
+            self.positions(step, document, &mut list);
+            if !list.is_empty() {
+                list.sort_unstable();
+                list.dedup();
+                lists.push(list);
+            }
+        }
+        if lists.len() < 2 {
+            return true;
+        }
+        if closeness.in_order {
+            are_close_in_order(&lists, closeness.slop)
+        } else {
+            are_close(&lists, closeness.slop)
+        }
+    }
+
+    /// Appends where a document has what a step finds.
+    pub fn positions(&self, step: &Step, document: &Document, out: &mut Vec<u32>) {
+        match &step.kind {
+            StepKind::Term(number) => {
+                let Some(planned) = self.plan.terms.get(*number) else { return };
+                let Some(id) = planned.id(self.shard).filter(|_| planned.tag_of.is_none()) else {
+                    return;
+                };
+                if let Some(term) = document.term(id)
+                    && term.fields & step.fields != 0
+                {
+                    out.extend(document.positions(term));
+                }
+            }
+            StepKind::And(steps, _) | StepKind::Or(steps) => {
+                steps.iter().for_each(|step| self.positions(step, document, out));
+            }
+            StepKind::Optional(step) => self.positions(step, document, out),
+            _ => {}
+        }
+    }
+
+    fn in_range(&self, field: usize, range: &NumericRange) -> RoaringBitmap {
+        self.part.numbers(field).map(|numbers| numbers.within(range)).unwrap_or_default()
+    }
+
+    fn close_to(&self, field: usize, circle: &Circle) -> RoaringBitmap {
+        let mut found = RoaringBitmap::new();
+        let centre = Position::new(circle.longitude, circle.latitude);
+        let (Some(numbers), Some(centre)) = (self.part.numbers(field), centre) else {
+            return found;
+        };
+        let form = Form::Circle { radius: circle.radius };
+        let shape = Shape { centre, form, unit_m: circle.unit_m };
+        for cell in shape.cells() {
+            let (from, below) = cell.scores();
+            numbers.each_between(from, below, &mut |score, document| {
+                if shape.rough_distance_inside(Position::of_score(score)).is_some() {
+                    found.insert(document);
+                }
+            });
+        }
+        found
+    }
+}
+
+/// Whether one place of each list comes after one of the list before, with at most so many others in
+/// between all together.
+fn are_close_in_order(lists: &[Vec<u32>], slop: Option<u32>) -> bool {
+    let Some((first, others)) = lists.split_first() else { return true };
+    let mut cursors = alloc::vec![0; others.len()];
+    'starts: for start in first {
+        let mut last = *start;
+        for (list, cursor) in others.iter().zip(&mut cursors) {
+            // Starts only grow, so what lies before one lies before all that follow.
+            while list.get(*cursor).is_some_and(|place| *place <= last) {
+                *cursor += 1;
+            }
+            match list.get(*cursor) {
+                Some(place) => last = *place,
+                None => break 'starts,
+            }
+        }
+        let between = last - start - others.len() as u32;
+        if slop.is_none_or(|slop| between <= slop) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether one place of each list lie together, in any order, with at most so many others in between.
+fn are_close(lists: &[Vec<u32>], slop: Option<u32>) -> bool {
+    let Some(slop) = slop else { return true };
+    let mut cursors = alloc::vec![0; lists.len()];
+    loop {
+        let places = lists.iter().zip(&cursors).map(|(list, at)| list.get(*at).copied());
+        let Some(places): Option<Vec<u32>> = places.collect() else { return false };
+        let lowest = places.iter().enumerate().min_by_key(|(_, place)| **place);
+        let (Some((first, low)), Some(high)) = (lowest, places.iter().max()) else { return true };
+        let others = lists.len() as u32 - 1;
+        if low != high && (high - low).saturating_sub(others) <= slop {
+            return true;
+        }
+        cursors[first] += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec;
+
+    use super::*;
+
+    #[test]
+    fn words_are_close_if_few_others_stand_between_them() {
+        let lists = [vec![1, 20], vec![5, 22], vec![2, 23]];
+        assert!(are_close_in_order(&lists, Some(1)));
+        assert!(!are_close_in_order(&lists, Some(0)));
+        assert!(are_close_in_order(&lists, None));
+        assert!(!are_close_in_order(&[vec![9], vec![3]], None));
+        assert!(are_close(&lists, Some(1)));
+        assert!(!are_close(&lists, Some(0)));
+        assert!(are_close(&[vec![9], vec![3]], Some(5)));
+        assert!(!are_close(&[vec![9], vec![3]], Some(4)));
+        // One place is not two.
+        assert!(!are_close(&[vec![4], vec![4]], Some(9)));
+    }
+}

@@ -1,0 +1,278 @@
+//! What a query looks for in fields of a certain kind: tags, numbers, places, and text in fields that it
+//! names.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::super::numbers::{Limit, NumericRange};
+use super::super::part::fold_tag;
+use super::super::query::{Circle, Kind, Node, Pattern, Tag, TextFields};
+use super::super::schema::FieldType;
+use super::super::tokens;
+use super::{DEPTH_MAX, NODES_MAX, Parser, parse_number, unit_m};
+
+impl<'a> Parser<'a> {
+    /// A field's name, or several, and what is looked for there.
+    pub(super) fn modified(&mut self) -> Result<Node, String> {
+        let from = self.at;
+        self.at += 1;
+        let first = self.field_name()?;
+        let mut names = alloc::vec![first];
+        while self.is_alternative_name() {
+            self.expect(b"|")?;
+            self.skip();
+            self.at += usize::from(self.peek() == Some(b'@'));
+            names.push(self.field_name()?);
+        }
+        if let [name] = names.as_slice() {
+            let name = name.clone();
+            if let Some(node) = self.comparison(&name)? {
+                return Ok(node);
+            }
+        }
+        self.expect(b":")?;
+        self.skip();
+        match (self.peek(), names.as_slice()) {
+            (Some(b'{'), [name]) => self.tags(name, from),
+            (Some(b'['), [name]) => self.range(name, from),
+            _ => self.text_in(&names, from),
+        }
+    }
+
+    /// Whether another name follows, rather than another part of the query.
+    fn is_alternative_name(&mut self) -> bool {
+        let at = self.at;
+        let found = self.take(b"|") && {
+            self.skip();
+            self.at += usize::from(self.peek() == Some(b'@'));
+            !self.name().is_empty() && {
+                self.skip();
+                matches!(self.peek(), Some(b':' | b'|'))
+            }
+        };
+        self.at = at;
+        found
+    }
+
+    fn field_name(&mut self) -> Result<Vec<u8>, String> {
+        let name = self.name();
+        let mut text = Vec::new();
+        tokens::unescape(name, &mut text);
+        if text.is_empty() { Err(self.wrong()) } else { Ok(text) }
+    }
+
+    fn known(&self, name: &[u8], from: usize) -> Result<Option<(usize, &'a FieldType)>, String> {
+        let found = self.reading.schema.field(name);
+        match found {
+            Some((place, field)) => Ok(Some((place, &field.kind)).filter(|_| field.is_indexed)),
+            None if self.is_new() => {
+                let name = String::from_utf8_lossy(name);
+                Err(format!("Unknown field at offset {from} near {name}"))
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn text_in(&mut self, names: &[Vec<u8>], from: usize) -> Result<Node, String> {
+        let mut fields: TextFields = 0;
+        for name in names {
+            if let Some((_, FieldType::Text { number, .. })) = self.known(name, from)? {
+                fields |= 1 << number;
+            }
+        }
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(self.wrong());
+        }
+        let mut node = self.signed()?;
+        self.depth -= 1;
+        node.confine(fields);
+        Ok(node)
+    }
+
+    /// `@number >= 5` and the like.
+    fn comparison(&mut self, name: &[u8]) -> Result<Option<Node>, String> {
+        let from = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_whitespace()) {
+            self.at += 1;
+        }
+        let signs: [&[u8]; 6] = [b"==", b"!=", b">=", b"<=", b">", b"<"];
+        let found = signs.into_iter().find(|sign| self.rest().starts_with(sign));
+        let Some(sign) = found.filter(|_| self.is_new()) else {
+            self.at = from;
+            return Ok(None);
+        };
+        self.at += sign.len();
+        let value = self.limit_value()?;
+        let Some((place, FieldType::Numeric)) = self.known(name, from)? else {
+            return Ok(Some(Node::new(Kind::Nothing)));
+        };
+        let at = |value, is_exclusive| Limit { value, is_exclusive };
+        let (low, high) = (at(f64::NEG_INFINITY, false), at(f64::INFINITY, false));
+        let range = match sign {
+            b">=" => NumericRange { low: at(value, false), high },
+            b">" => NumericRange { low: at(value, true), high },
+            b"<=" => NumericRange { low, high: at(value, false) },
+            b"<" => NumericRange { low, high: at(value, true) },
+            _ => NumericRange { low: at(value, false), high: at(value, false) },
+        };
+        let node = self.count(Kind::Numeric(place, range))?;
+        Ok(Some(if sign == b"!=" { self.count(Kind::Not(Box::new(node)))? } else { node }))
+    }
+
+    fn tags(&mut self, name: &[u8], from: usize) -> Result<Node, String> {
+        self.expect(b"{")?;
+        let known = self.known(name, from)?;
+        let case_sensitive =
+            matches!(known, Some((_, FieldType::Tag { case_sensitive: true, .. })));
+        let mut tags = Vec::new();
+        loop {
+            tags.push(self.tag(case_sensitive)?);
+            if tags.len() > NODES_MAX {
+                return Err(self.wrong());
+            }
+            if !self.take(b"|") {
+                self.expect(b"}")?;
+                break;
+            }
+        }
+        match known {
+            Some((place, FieldType::Tag { .. })) => self.count(Kind::Tags(place, tags)),
+            _ => Ok(Node::new(Kind::Nothing)),
+        }
+    }
+
+    fn tag(&mut self, case_sensitive: bool) -> Result<Tag, String> {
+        while self.peek().is_some_and(|byte| byte.is_ascii_whitespace()) {
+            self.at += 1;
+        }
+        if self.is_new() && self.rest().starts_with(b"w'") {
+            self.at += 1;
+            let pattern = fold_tag(self.quoted(b'\'')?, case_sensitive);
+            return Ok(Tag::Like(Pattern::Wildcard(pattern)));
+        }
+        if let Some(quote @ (b'"' | b'\'')) = self.peek()
+            && self.is_new()
+        {
+            let mut text = Vec::new();
+            tokens::unescape(self.quoted(quote)?, &mut text);
+            return Ok(Tag::Is(fold_tag(&text, case_sensitive)));
+        }
+        let (mut text, from) = (Vec::new(), self.at);
+        let starts_open = self.peek() == Some(b'*');
+        self.at += usize::from(starts_open);
+        let mut ends_open = false;
+        while let Some(byte) = self.peek() {
+            match byte {
+                b'|' | b'}' => break,
+                b'\\' if self.begins_escaped() => {
+                    text.extend(self.rest().get(1));
+                    self.at += 2;
+                }
+                b'*' => {
+                    self.at += 1;
+                    ends_open = true;
+                }
+                _ if ends_open && !byte.is_ascii_whitespace() => return Err(self.wrong()),
+                _ => {
+                    text.push(byte);
+                    self.at += 1;
+                }
+            }
+        }
+        if let Some(name) = text.trim_ascii().strip_prefix(b"$")
+            && self.is_new()
+        {
+            text = self.parameter(name)?;
+        }
+        let text = fold_tag(&text, case_sensitive);
+        if text.is_empty() {
+            self.at = from;
+            return Err(self.wrong());
+        }
+        Ok(match (starts_open, ends_open) {
+            (false, false) => Tag::Is(text),
+            (false, true) => Tag::Like(Pattern::Prefix(text)),
+            (true, false) => Tag::Like(Pattern::Suffix(text)),
+            (true, true) => Tag::Like(Pattern::Infix(text)),
+        })
+    }
+
+    /// A range of numbers, or a circle.
+    fn range(&mut self, name: &[u8], from: usize) -> Result<Node, String> {
+        self.expect(b"[")?;
+        let mut limits = Vec::new();
+        let mut unit = None;
+        loop {
+            self.skip();
+            if self.peek() == Some(b']') {
+                self.at += 1;
+                break;
+            }
+            if limits.len() >= 3 {
+                unit = Some(self.unit()?);
+                self.expect(b"]")?;
+                break;
+            }
+            let is_exclusive = self.take(b"(");
+            limits.push(Limit { value: self.limit_value()?, is_exclusive });
+        }
+        let known = self.known(name, from)?;
+        match (limits.as_slice(), unit, known) {
+            ([only], None, Some((place, FieldType::Numeric))) if self.is_new() => {
+                self.count(Kind::Numeric(place, NumericRange { low: *only, high: *only }))
+            }
+            ([low, high], None, Some((place, FieldType::Numeric))) => {
+                self.count(Kind::Numeric(place, NumericRange { low: *low, high: *high }))
+            }
+            ([longitude, latitude, radius], Some(unit_m), Some((place, FieldType::Geo))) => {
+                let circle = Circle {
+                    longitude: longitude.value,
+                    latitude: latitude.value,
+                    radius: radius.value,
+                    unit_m,
+                };
+                self.count(Kind::Geo(place, circle))
+            }
+            ([_, _], None, _) | ([_, _, _], Some(_), _) => Ok(Node::new(Kind::Nothing)),
+            _ => Err(self.wrong()),
+        }
+    }
+
+    fn unit(&mut self) -> Result<f64, String> {
+        let is_parameter = self.is_new() && self.take(b"$");
+        let name = self.name();
+        let name = if is_parameter { self.parameter(name)? } else { name.to_vec() };
+        unit_m(&name)
+            .ok_or_else(|| format!("Invalid GeoFilter unit: {}", String::from_utf8_lossy(&name)))
+    }
+
+    /// A number, an infinity or a parameter.
+    fn limit_value(&mut self) -> Result<f64, String> {
+        while self.peek().is_some_and(|byte| byte.is_ascii_whitespace() || byte == b',') {
+            self.at += 1;
+        }
+        let (from, rest) = (self.at, self.rest());
+        let sign_len = usize::from(matches!(rest.first(), Some(b'-' | b'+')));
+        let sign = if rest.first() == Some(&b'-') { -1.0 } else { 1.0 };
+        if self.is_new() && rest.get(sign_len) == Some(&b'$') {
+            self.at += sign_len + 1;
+            let name = self.name();
+            let text = self.parameter(name)?;
+            let value = parse_number(&text).ok_or_else(|| {
+                format!("Invalid numeric value ({})", String::from_utf8_lossy(&text))
+            });
+            return value.map(|value| sign * value);
+        }
+        let is_part =
+            |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(**byte, b'.' | b'-' | b'+');
+        let len = rest.iter().take_while(is_part).count();
+        self.at += len;
+        parse_number(rest.get(..len).unwrap_or_default()).ok_or_else(|| {
+            self.at = from;
+            self.wrong()
+        })
+    }
+}

@@ -1,0 +1,230 @@
+//! What an index is about: which keys, and which of their fields are found how.
+//!
+//! A schema never changes; an altered index has a new one. Many documents refer to the fields by
+//! their place, so fields are only ever added.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use super::expression::Expression;
+use super::source::Path;
+use super::stop_words::StopWords;
+
+/// Most fields of an index.
+pub const FIELDS_MAX: usize = 1024;
+/// Most text fields of an index that did not ask for more.
+pub const TEXT_FIELDS_MAX: usize = 32;
+/// Most text fields of any index: a set of them is one machine word.
+pub const TEXT_FIELDS_MAX_WIDE: usize = 64;
+
+/// Words that mean the same: the names of the groups that a word belongs to.
+pub type Synonyms = BTreeMap<Box<[u8]>, BTreeSet<Box<[u8]>>>;
+
+/// What kind of keys an index is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DocumentType {
+    /// Hashes.
+    Hash,
+    /// JSON documents.
+    Json,
+}
+
+impl DocumentType {
+    /// As in FT.INFO.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hash => "HASH",
+            Self::Json => "JSON",
+        }
+    }
+}
+
+/// How a field is found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FieldType {
+    /// By the words in it.
+    Text {
+        /// How much more an occurrence counts than one.
+        weight: f64,
+        /// Whether words are only found as they are.
+        no_stem: bool,
+        /// Where it stands among the text fields.
+        number: u32,
+    },
+    /// By whole values.
+    Tag {
+        /// What separates several; none: the whole is one.
+        separator: Option<u8>,
+        /// Whether case matters.
+        case_sensitive: bool,
+    },
+    /// By ranges.
+    Numeric,
+    /// By distance.
+    Geo,
+}
+
+impl FieldType {
+    /// As in FT.INFO.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Text { .. } => "TEXT",
+            Self::Tag { .. } => "TAG",
+            Self::Numeric => "NUMERIC",
+            Self::Geo => "GEO",
+        }
+    }
+}
+
+/// A field of a schema.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Where its value is in a document, as it was written.
+    pub path: Box<[u8]>,
+    /// The same, understood.
+    pub source: Path,
+    /// What queries call it.
+    pub name: Box<[u8]>,
+    /// How it is found.
+    pub kind: FieldType,
+    /// Whether results can be sorted by it without looking at the document.
+    pub is_sortable: bool,
+    /// Whether it sorts as it is written, and not in lower case.
+    pub is_raw_sortable: bool,
+    /// Whether it is found at all.
+    pub is_indexed: bool,
+    /// Whether words are to be found by their ends (which they are in any case).
+    pub has_suffixes: bool,
+}
+
+/// What an index keeps of the text beside which documents have a word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keeping {
+    /// `NOOFFSETS`: not where words stand.
+    pub no_offsets: bool,
+    /// `NOHL`: not what highlighting needs.
+    pub no_highlights: bool,
+    /// `NOFIELDS`: not in which field.
+    pub no_fields: bool,
+    /// `NOFREQS`: not how often.
+    pub no_frequencies: bool,
+    /// `MAXTEXTFIELDS`: there may be many text fields.
+    pub many_texts: bool,
+}
+
+/// What is the same for all documents of an index unless a field of theirs says otherwise.
+#[derive(Clone, Debug, Default)]
+pub struct Defaults {
+    /// The language, as it was named.
+    pub language: Option<Box<[u8]>>,
+    /// The field with the language.
+    pub language_field: Option<Box<[u8]>>,
+    /// The score, if one was given.
+    pub score: Option<f64>,
+    /// The field with the score.
+    pub score_field: Option<Box<[u8]>>,
+    /// The field with the payload.
+    pub payload_field: Option<Box<[u8]>>,
+}
+
+/// A definition of an index.
+#[derive(Clone, Debug)]
+pub struct Schema {
+    /// Its name.
+    pub name: Box<[u8]>,
+    /// The kind of keys.
+    pub documents: DocumentType,
+    /// What the keys begin with; one of them is enough.
+    pub prefixes: Vec<Box<[u8]>>,
+    /// What must be true of a document, and how that was written.
+    pub filter: Option<(Box<[u8]>, Expression)>,
+    /// What holds for all documents.
+    pub defaults: Defaults,
+    /// What means the same.
+    pub synonyms: Synonyms,
+    /// What is not looked for.
+    pub stop_words: StopWords,
+    /// What is kept.
+    pub keeping: Keeping,
+    /// For how many seconds of disuse it exists, if not for ever.
+    pub temporary_s: Option<u64>,
+    /// The fields.
+    pub fields: Vec<Field>,
+    /// The words of the command that makes it, without the command's name and the index's.
+    pub words: Vec<Box<[u8]>>,
+}
+
+impl Schema {
+    /// Whether a key's name is one of those that the index is about.
+    #[inline]
+    pub fn is_about(&self, key: &[u8]) -> bool {
+        self.prefixes.iter().any(|prefix| key.starts_with(prefix))
+    }
+
+    /// The field that queries call so.
+    pub fn field(&self, name: &[u8]) -> Option<(usize, &Field)> {
+        self.fields.iter().enumerate().find(|(_, field)| *field.name == *name)
+    }
+
+    /// The same, but a field is also found by where its value is.
+    pub fn field_or_path(&self, name: &[u8]) -> Option<(usize, &Field)> {
+        let by_path = || self.fields.iter().enumerate().find(|(_, field)| *field.path == *name);
+        self.field(name).or_else(by_path)
+    }
+
+    /// How many text fields there are.
+    pub fn texts(&self) -> usize {
+        self.fields.iter().filter(|field| matches!(field.kind, FieldType::Text { .. })).count()
+    }
+
+    /// Whether words are stemmed: there is a stemmer for English.
+    pub fn is_stemmed(&self) -> bool {
+        is_english(self.defaults.language.as_deref().unwrap_or(b"english"))
+    }
+}
+
+/// Whether this is the language that there is a stemmer for.
+pub fn is_english(language: &[u8]) -> bool {
+    language.eq_ignore_ascii_case(b"english")
+}
+
+/// The languages that an index can be in. Words of others than English are found as they are.
+const LANGUAGES: [&str; 31] = [
+    "arabic",
+    "armenian",
+    "basque",
+    "catalan",
+    "chinese",
+    "danish",
+    "dutch",
+    "english",
+    "finnish",
+    "french",
+    "german",
+    "greek",
+    "hindi",
+    "hungarian",
+    "indonesian",
+    "irish",
+    "italian",
+    "lithuanian",
+    "nepali",
+    "norwegian",
+    "portuguese",
+    "romanian",
+    "russian",
+    "serbian",
+    "spanish",
+    "swedish",
+    "tamil",
+    "turkish",
+    "yiddish",
+    "estonian",
+    "hebrew",
+];
+
+/// Whether there is such a language.
+pub fn is_language(name: &[u8]) -> bool {
+    LANGUAGES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+}

@@ -1,0 +1,153 @@
+//! A value that expressions and aggregations compute with.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+
+use crate::types::number;
+
+/// A value.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Value {
+    /// Nothing.
+    #[default]
+    Null,
+    /// A number.
+    Number(f64),
+    /// A text.
+    Text(Box<[u8]>),
+    /// Several values.
+    List(Vec<Self>),
+}
+
+impl Value {
+    /// A text.
+    pub fn text(text: &[u8]) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// One for what is true, zero for what is not.
+    pub fn truth(is_true: bool) -> Self {
+        Self::Number(f64::from(u8::from(is_true)))
+    }
+
+    /// Whether it counts as true.
+    pub fn is_true(&self) -> bool {
+        match self {
+            Self::Null => false,
+            Self::Number(number) => *number != 0.0,
+            Self::Text(text) => !text.is_empty(),
+            Self::List(values) => !values.is_empty(),
+        }
+    }
+
+    /// As a number, if it is one or reads like one.
+    pub fn as_number(&self) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Text(text) => number::parse_f64(text.trim_ascii()),
+            Self::List(values) => values.first()?.as_number(),
+            Self::Null => None,
+        }
+    }
+
+    /// As a client sees it.
+    pub fn shown(&self) -> Vec<u8> {
+        match self {
+            Self::Null => Vec::new(),
+            Self::Number(number) => shown_number(*number),
+            Self::Text(text) => text.to_vec(),
+            Self::List(values) => {
+                let shown: Vec<_> = values.iter().map(Self::shown).collect();
+                shown.join(&b","[..])
+            }
+        }
+    }
+
+    /// The order of two values: numbers as numbers, also against text that reads like one; all else as
+    /// text. Nothing comes first.
+    pub fn order(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Null, Self::Null) => Ordering::Equal,
+            (Self::Null, _) => Ordering::Less,
+            (_, Self::Null) => Ordering::Greater,
+            (Self::Text(one), Self::Text(other)) => one.cmp(other),
+            _ => match (self.as_number(), other.as_number()) {
+                (Some(one), Some(other)) => one.total_cmp(&other),
+                _ => self.shown().cmp(&other.shown()),
+            },
+        }
+    }
+}
+
+/// A number as a client sees it: whole ones in full, others with twelve digits.
+pub fn shown_number(value: f64) -> Vec<u8> {
+    const WHOLE_MAX: f64 = 9.2e18;
+    if value.is_nan() {
+        return b"nan".to_vec();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { b"inf".to_vec() } else { b"-inf".to_vec() };
+    }
+    if value == libm::trunc(value) && value.abs() < WHOLE_MAX {
+        let mut out = Vec::new();
+        number::write_i64(&mut out, value as i64);
+        return out;
+    }
+    general(value, 12)
+}
+
+/// A number with so many digits, as C's `%g` writes it.
+fn general(value: f64, digits: usize) -> Vec<u8> {
+    let scientific = format!("{value:.*e}", digits - 1);
+    let Some((mantissa, exponent)) = scientific.split_once('e') else {
+        return scientific.into_bytes();
+    };
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if exponent < -4 || exponent >= digits as i32 {
+        let mantissa = trimmed(mantissa);
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs()).into_bytes();
+    }
+    let decimals = (digits as i32 - 1 - exponent).max(0) as usize;
+    trimmed(&format!("{value:.decimals$}")).as_bytes().to_vec()
+}
+
+/// Decimals without the zeros at their end.
+fn trimmed(text: &str) -> &str {
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::string::String;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_shown_as_redis_shows_them() {
+        let cases = [
+            (3.0, "3"),
+            (-0.5, "-0.5"),
+            (3.605_551_275_463_989, "3.60555127546"),
+            (6.373_878_785_249_7e18, "6373878785249699840"),
+            (1e20, "1e+20"),
+            (0.000_012_345, "1.2345e-05"),
+            (0.2, "0.2"),
+            (123_456.789, "123456.789"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(String::from_utf8_lossy(&shown_number(value)), expected);
+        }
+    }
+
+    #[test]
+    fn numbers_compare_with_text_that_reads_like_one() {
+        let text = Value::text(b"19");
+        assert_eq!(text.order(&Value::Number(20.0)), Ordering::Less);
+        assert_eq!(text.order(&Value::text(b"2")), Ordering::Less);
+        assert_eq!(Value::Null.order(&text), Ordering::Less);
+        assert!(!Value::Null.is_true() && text.is_true() && !Value::Number(0.0).is_true());
+    }
+}

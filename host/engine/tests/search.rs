@@ -1,0 +1,213 @@
+//! Search: random stories over indexed keys, after which every index is what the same keys lead to
+//! from scratch; with any number of shards, through roll-backs, expiry and files.
+
+use reef_engine::backend::{Batch, Caller, Guards, OnError};
+use reef_engine::batch::reply_columns;
+use reef_engine::grants::Grants;
+use reef_engine::settings::Settings;
+use reef_engine::solo::Solo;
+use reef_fuzz::choice::{Choice, Rng};
+
+use crate::traffic::{Columns, Line, argv};
+
+const WORDS: [&str; 12] = [
+    "hello", "running", "kings", "king", "world", "the", "engine", "searches", "quick", "brown",
+    "Lazy", "dog",
+];
+
+fn line(words: &[&str]) -> Line {
+    words.iter().map(|word| word.as_bytes().to_vec()).collect()
+}
+
+fn run(solo: &mut Solo, client: u64, words: &[&str]) -> String {
+    String::from_utf8_lossy(&solo.run(client, argv(&line(words)).as_argv()).0).into_owned()
+}
+
+fn indexed(shards: usize) -> (Solo, u64) {
+    let mut solo = Solo::new(5, shards, Settings::default());
+    let client = solo.connect();
+    let hashes = "FT.CREATE h PREFIX 2 d: e: SCHEMA t TEXT WEIGHT 2 SORTABLE n NUMERIC SORTABLE g TAG u TEXT NOSTEM";
+    let documents =
+        "FT.CREATE j ON JSON PREFIX 1 j: SCHEMA $.t AS t TEXT $.n AS n NUMERIC $.g[*] AS g TAG";
+    for create in [hashes, documents, "FT.CREATE all FILTER @n>3 SCHEMA t TEXT n NUMERIC"] {
+        let words: Vec<&str> = create.split(' ').collect();
+        assert_eq!(run(&mut solo, client, &words), "+OK\r\n");
+    }
+    (solo, client)
+}
+
+/// One random command about a few keys.
+fn command(choice: &mut Rng) -> Line {
+    let key = format!("{}:{}", choice.pick(&["d", "e", "j", "x"]), choice.below(6));
+    let other = format!("{}:{}", choice.pick(&["d", "e", "x"]), choice.below(6));
+    let text = (0..choice.below(6)).map(|_| choice.pick(&WORDS)).collect::<Vec<_>>().join(" ");
+    let number = choice.pick(&["1", "2.5", "-7", "4", "1e3", "nothing"]).to_string();
+    let tags = choice.pick(&["a", "a,b", " B , c ", "", "d e,f"]).to_string();
+    let json = format!(r#"{{"t":"{text}","n":{},"g":["{tags}","x"]}}"#, choice.below(9));
+    let field = choice.pick(&["t", "n", "g", "u", "other"]).to_string();
+    let words: Vec<&str> = match choice.below(16) {
+        0..=4 => vec!["HSET", &key, "t", &text, "n", &number, "g", &tags],
+        5 => vec!["HSET", &key, "u", &text],
+        6 => vec!["HDEL", &key, &field],
+        7 => vec!["HINCRBY", &key, "n", "1"],
+        8 => vec!["DEL", &key],
+        9 => vec!["RENAME", &key, &other],
+        10 => vec!["COPY", &key, &other, "REPLACE"],
+        11 => vec!["PEXPIRE", &key, "50"],
+        12 => vec!["SET", &key, "text"],
+        13 => vec!["JSON.SET", &key, "$", &json],
+        14 => vec!["HPEXPIRE", &key, "60", "FIELDS", "1", &field],
+        _ => vec!["PERSIST", &key],
+    };
+    line(&words)
+}
+
+#[test]
+fn an_index_is_what_its_keys_lead_to() {
+    for shards in [1, 8] {
+        for seed in 0..12 {
+            let mut choice = Rng::new(seed);
+            let (mut solo, client) = indexed(shards);
+            for round in 0..250 {
+                let words = command(&mut choice);
+                solo.run(client, argv(&words).as_argv());
+                if choice.below(12) == 0 {
+                    solo.advance(choice.below(80) as u64);
+                }
+                if round % 25 == 0 {
+                    solo.check();
+                }
+            }
+            solo.check();
+            // What is exchanged, or comes from a file, is found as well.
+            for words in [&["SWAPDB", "0", "1"][..], &["HSET", "d:1", "t", "hello"]] {
+                run(&mut solo, client, words);
+                solo.index_more(usize::MAX);
+                solo.check();
+            }
+            run(&mut solo, client, &["SWAPDB", "1", "0"]);
+            solo.index_more(usize::MAX);
+            solo.check();
+            run(&mut solo, client, &["FLUSHALL"]);
+            assert_eq!(run(&mut solo, client, &["FT._LIST"]), "*0\r\n");
+        }
+    }
+}
+
+#[test]
+fn what_is_rolled_back_is_not_found() {
+    for shards in [1, 8] {
+        for seed in 0..10 {
+            let mut choice = Rng::new(seed);
+            let (mut solo, client) = indexed(shards);
+            for _ in 0..40 {
+                let mut lines: Vec<Line> =
+                    (0..1 + choice.below(8)).map(|_| command(&mut choice)).collect();
+                let query = ["FT.SEARCH", "h", "hello|king|@g:{a}|@n:[0 9]", "NOCONTENT"];
+                let fails = choice.below(2) == 0;
+                let before = run(&mut solo, client, &query);
+                lines.push(line(&["INCRBY", "counter", if fails { "many" } else { "1" }]));
+                let columns = Columns::new(&lines);
+                let batch = Batch {
+                    guards: Guards::default(),
+                    commands: columns.borrow(),
+                    on_error: OnError::RollBack,
+                    discard_replies: false,
+                };
+                let caller = Caller { client_id: 1, user: "default".into(), database: 0 };
+                let outcome = solo.apply(&caller, &Grants::all(), &batch, &mut reply_columns());
+                if outcome.is_err() {
+                    // Equally good documents may come in another order.
+                    let found = |reply: &str| {
+                        let mut lines: Vec<String> = reply.lines().map(String::from).collect();
+                        lines.sort();
+                        lines
+                    };
+                    let after = run(&mut solo, client, &query);
+                    assert_eq!(found(&before), found(&after), "{lines:?}");
+                }
+                solo.check();
+            }
+        }
+    }
+}
+
+#[test]
+fn answers_do_not_depend_on_the_number_of_shards() {
+    for seed in 0..6 {
+        let mut choice = Rng::new(seed);
+        let mut engines: Vec<(Solo, u64)> = [1, 8].map(indexed).into();
+        for _ in 0..120 {
+            let words = command(&mut choice);
+            for (solo, client) in &mut engines {
+                solo.run(*client, argv(&words).as_argv());
+            }
+        }
+        let queries = [
+            "hello",
+            "king*",
+            "@t:(quick brown)",
+            "-world",
+            "~dog engine",
+            "\"quick brown\"",
+            "@g:{a|b}",
+            "@n:[(1 4]",
+            "%helo%",
+            "*ing",
+            "*",
+            "hello | @n:[-inf 2] @g:{c}",
+        ];
+        for query in queries {
+            for more in [&["WITHSCORES"][..], &["SORTBY", "n", "DESC"], &["LIMIT", "2", "3"]] {
+                let words = [&["FT.SEARCH", "h", query, "DIALECT", "2"], more].concat();
+                let answers: Vec<String> =
+                    engines.iter_mut().map(|(solo, client)| run(solo, *client, &words)).collect();
+                assert!(!answers[0].starts_with('-'), "{query}: {}", answers[0]);
+                assert_eq!(answers[0], answers[1], "{query} {more:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn hostile_queries_are_refused_or_bounded() {
+    let (mut solo, client) = indexed(8);
+    for number in 0..200 {
+        let key = format!("d:{number}");
+        run(&mut solo, client, &["HSET", &key, "t", &format!("word{number} common"), "n", "1"]);
+    }
+    let megabyte = "some more words ".repeat(65_536);
+    run(&mut solo, client, &["HSET", "d:long", "t", &megabyte]);
+    solo.check();
+    let deep = "(".repeat(100_000);
+    let minus = "-".repeat(100_000);
+    let wide = "b|".repeat(100_000) + "b";
+    let fields = "@t:".repeat(100_000) + "b";
+    for query in [&deep, &minus, &wide, &fields] {
+        let reply = run(&mut solo, client, &["FT.SEARCH", "h", query, "DIALECT", "2"]);
+        assert!(reply.starts_with('-'), "{reply:.60}");
+        run(&mut solo, client, &["FT.SEARCH", "h", query]);
+    }
+    let reply = run(&mut solo, client, &["FT.SEARCH", "h", "*", "LIMIT", "0", "1000000000"]);
+    assert_eq!(reply, "-LIMIT exceeds maximum of 1000000\r\n");
+    let reply = run(&mut solo, client, &["FT.SEARCH", "h", "wo*", "LIMIT", "0", "0"]);
+    assert_eq!(reply, "*1\r\n:200\r\n");
+}
+
+#[test]
+fn a_file_keeps_which_indexes_there_are() {
+    let (mut solo, client) = indexed(4);
+    run(&mut solo, client, &["FT.ALIASADD", "other", "h"]);
+    run(&mut solo, client, &["FT.SYNUPDATE", "h", "g1", "quick", "fast"]);
+    run(&mut solo, client, &["HSET", "d:1", "t", "quick dog"]);
+    let form = solo.form();
+    let file = solo.save(form);
+    let mut copy = Solo::new(9, 2, Settings::default());
+    copy.load(&file, 100).expect("the file can be read");
+    copy.check();
+    let client = copy.connect();
+    assert_eq!(
+        run(&mut copy, client, &["FT.SEARCH", "other", "fast", "NOCONTENT"]),
+        "*2\r\n:1\r\n$3\r\nd:1\r\n"
+    );
+}

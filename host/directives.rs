@@ -129,6 +129,16 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
+/// The door for browsers, if there is to be one.
+pub(crate) fn http(config: &Config) -> Option<reef_http::Settings> {
+    Some(reef_http::Settings {
+        bind: config.bind(),
+        port: config.http_port()?,
+        origins: config.http_origins().split_whitespace().map(str::to_owned).collect(),
+        connections_max: config.maxclients() as usize,
+    })
+}
+
 /// What the server acts on.
 pub(crate) fn options(config: &Config) -> Options {
     let seconds = |duration: Option<std::time::Duration>| duration.map_or(0, |d| d.as_secs());

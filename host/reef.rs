@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use reef_http::Door;
 use reef_runtime::{GrantRequest, LoadRequest, Mode, Plugins, Runtime, Source};
 use reef_server::{Server, ServerError, Stopper, Store};
 
@@ -18,6 +19,8 @@ use crate::write_behind::{self, LocalLink};
 
 /// A running Reef. Dropping it stops it.
 pub struct Reef {
+    /// Closed before the server ends.
+    door: Option<Door>,
     // Before the server, whose keyspace they use.
     pipelines: Vec<Supervisor>,
     server: Server,
@@ -51,6 +54,8 @@ pub enum StartError {
     },
     /// The users, in one sentence.
     Users(String),
+    /// The port for HTTP.
+    Http(std::io::Error),
     /// The operating system gives no random numbers.
     Randomness(getrandom::Error),
 }
@@ -66,6 +71,7 @@ impl fmt::Display for StartError {
             Self::Tenant { name, reason } => {
                 write!(f, "tenant '{name}' cannot be had: {reason}")
             }
+            Self::Http(error) => write!(f, "cannot listen for HTTP: {error}"),
             Self::Pipeline(reason) => write!(f, "write-behind cannot start: {reason}"),
             Self::Users(reason) => write!(f, "the users cannot be loaded: {reason}"),
             Self::Randomness(error) => write!(f, "the system has no random numbers: {error}"),
@@ -97,6 +103,7 @@ impl Reef {
         load_users(&store, &config).map_err(StartError::Users)?;
         let options = directives::options(&config);
         let tenants = config.tenants().to_vec();
+        let http = directives::http(&config);
         let configuration = Arc::new(Directives::new(config));
         let mut server = Server::start(
             store.clone(),
@@ -113,6 +120,15 @@ impl Reef {
                 .configure_tenant(&name, &terms)
                 .map_err(|reason| StartError::Tenant { name, reason })?;
         }
+        let door = match http {
+            Some(settings) => {
+                let door = Door::open(settings, Arc::new(server.entrance()));
+                let door = door.map_err(StartError::Http)?;
+                tracing::info!("Taking commands over HTTP at port {}", door.port());
+                Some(door)
+            }
+            None => None,
+        };
         let pipelines = files.iter().map(|file| {
             let (store, plugins, database) = (store.clone(), plugins.clone(), file.redis.db);
             let open = move || -> Box<dyn Link> {
@@ -121,7 +137,12 @@ impl Reef {
             write_behind::start(file, &runtime, Arc::new(open)).map_err(StartError::Pipeline)
         });
         let pipelines = pipelines.collect::<Result<_, _>>()?;
-        Ok(Self { pipelines, server, plugins, _folder: folder })
+        Ok(Self { door, pipelines, server, plugins, _folder: folder })
+    }
+
+    /// The port where commands are taken over HTTP, if they are.
+    pub fn http_port(&self) -> Option<u16> {
+        self.door.as_ref().map(Door::port)
     }
 
     /// The TCP port it listens on.
@@ -147,7 +168,9 @@ impl Reef {
 
     /// Waits until it has stopped.
     pub fn join(self) {
-        self.server.join();
+        let Self { door, server, .. } = self;
+        server.join();
+        drop(door);
     }
 }
 

@@ -252,8 +252,6 @@ fn the_demonstration_of_transactions_holds() {
     for promise in ["200 connections", "none of the hundred", "all of it is undone", "can fail"] {
         assert!(shown.contains(promise), "{promise}:\n{shown}");
     }
-    let sentence = sentence(&run(&["demo", "rendezvous"]));
-    assert_eq!(sentence, "the demonstration 'rendezvous' is not there yet");
 }
 
 /// A demonstration as JSON holds, and makes so many checks of these promises at least.
@@ -271,6 +269,37 @@ fn holds(what: &str, checks_min: u64, promises: &[&str]) {
 fn the_demonstration_of_replication_holds() {
     let promises = ["only what it had missed", "are missing", "comes back, as a replica"];
     holds("replication", 22, &promises);
+}
+
+#[test]
+fn the_demonstration_of_the_rendezvous_holds() {
+    let promises = ["dialer first", "listener first", "had expired", "no next run", "999 of 999"];
+    holds("rendezvous", 13, &promises);
+}
+
+#[test]
+fn runs_are_opened_filled_waited_for_and_dropped() {
+    let served = Served::start(&[]);
+    assert_eq!(
+        sentence(&served.run(&["rendezvous", "find", "r", "ns"])),
+        "NORUN r is not open, or not any more: RDV.OPEN r TTL seconds"
+    );
+    assert_eq!(succeeded(served.run(&["rendezvous", "list"])), "no run is open\n");
+    let opened = succeeded(served.run(&["rendezvous", "open", "r", "--ttl", "60"]));
+    assert_eq!(opened, "run r opened for 60.0 s\n");
+    let failed = sentence(&served.run(&["rendezvous", "wait", "r", "ns", "--seconds", "1"]));
+    assert!(failed.starts_with("NOLISTENER r ns waited=1"), "{failed}");
+    for value in ["a", "b"] {
+        succeeded(served.run(&["rendezvous", "register", "r", "ns", value, "--id", value]));
+    }
+    let waited = succeeded(served.run(&["rendezvous", "wait", "r", "ns", "--count", "2"]));
+    assert_eq!(waited, "a\nb\n");
+    let found = json(served.run(&["rendezvous", "find", "r", "ns", "--json"]));
+    assert_eq!(found[1]["value"], "b", "{found:#}");
+    let list = succeeded(served.run(&["rendezvous", "list"]));
+    assert!(list.lines().count() == 2 && list.contains('2'), "{list}");
+    assert_eq!(succeeded(served.run(&["rendezvous", "drop", "r"])), "run r dropped\n");
+    assert_eq!(sentence(&served.run(&["rendezvous", "drop", "r"])), "the run r is not open");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! run by `readme.rs`.
 
 use std::collections::BTreeMap;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use redis::{Connection, RedisResult};
@@ -127,4 +128,89 @@ fn the_boards_of_all_time_and_of_the_week_agree() {
     assert!(all.is_sorted_by_key(|(_, points)| -points), "{all:?}");
     let points = (0..ROUNDS).map(|round| 1 + round % 3).sum::<i64>() * CLIENTS;
     assert_eq!(all.iter().map(|(_, points)| points).sum::<i64>(), points);
+}
+
+/// The libp2p program, started in a role.
+fn libp2p(server: &Served, is_dialer: bool, seconds: u32) -> Child {
+    let mut command =
+        Command::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/examples/debug/libp2p-ping"));
+    command
+        .env("transport", "tcp")
+        .env("muxer", "yamux")
+        .env("security", "noise")
+        .env("is_dialer", is_dialer.to_string())
+        .env("ip", "127.0.0.1")
+        .env("redis_addr", format!("127.0.0.1:{}", server.port()))
+        .env("test_timeout_seconds", seconds.to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command.spawn().expect("the program runs")
+}
+
+/// How a program ended: whether well, its output, its errors.
+fn ended(child: Child) -> (bool, String, String) {
+    let output = child.wait_with_output().expect("it ends");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.success(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn libp2p_programs_find_each_other_in_either_order() {
+    let folder = format!("{}/examples/libp2p-ping", env!("CARGO_MANIFEST_DIR"));
+    let mut build = Command::new("cargo");
+    stranger(&mut build).args(["build", "--quiet"]).current_dir(&folder);
+    succeeded(build.output().expect("cargo runs"));
+    let server = Served::start(&[]);
+    let mut connection = server.connect();
+    for dialer_first in [true, false] {
+        let first = libp2p(&server, dialer_first, 20);
+        if dialer_first {
+            while server.info("blocked_clients") != "1" {
+                thread::sleep(std::time::Duration::from_millis(5));
+            }
+        } else {
+            while ask::<u64>(&mut connection, "LLEN listenerAddr") != Ok(1) {
+                thread::sleep(std::time::Duration::from_millis(5));
+            }
+        }
+        let second = libp2p(&server, !dialer_first, 20);
+        let (dialer, mut listener) = if dialer_first { (first, second) } else { (second, first) };
+        let (well, result, told) = ended(dialer);
+        assert!(well, "{told}");
+        // It would wait for its time.
+        listener.kill().expect("it still waits");
+        let (_, nothing, by_listener) = ended(listener);
+        assert_eq!(nothing, "");
+        let figures: serde_json::Value = serde_json::from_str(&result).expect("one line of JSON");
+        let figure = |name: &str| figures[name].as_f64().expect("a figure");
+        assert!(figure("handshakePlusOneRTTMillis") > figure("pingRTTMilllis"), "{result}");
+        let mut lines = told.lines();
+        for start in [
+            "Connected to Redis at 127.0.0.1:",
+            "Running as dialer",
+            "Waiting for listener address from Redis...",
+            "Got listener address: /ip4/127.0.0.1/tcp/",
+            "Connecting to /ip4/127.0.0.1/tcp/",
+            "Creating ping stream",
+            "sending ping to 12D3KooW",
+            "received pong from 12D3KooW",
+        ] {
+            assert!(lines.next().is_some_and(|line| line.starts_with(start)), "{start}:\n{told}");
+        }
+        let mut lines = by_listener.lines();
+        for start in [
+            "Connected to Redis at 127.0.0.1:",
+            "Running as listener",
+            "Publishing address to Redis: /ip4/127.0.0.1/tcp/",
+            "Waiting for 20 seconds...",
+        ] {
+            let line = lines.next();
+            assert!(line.is_some_and(|line| line.starts_with(start)), "{start}:\n{by_listener}");
+        }
+    }
+    // Nobody comes: a clear failure.
+    let (well, result, told) = ended(libp2p(&server, true, 1));
+    assert!(!well && result.is_empty(), "{result}{told}");
+    assert!(told.ends_with("Error: Timeout waiting for listener address\n"), "{told}");
 }

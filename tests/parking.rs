@@ -261,15 +261,20 @@ fn resident_kib(server: &Served) -> u64 {
     line.split_whitespace().next().expect("a number").parse().expect("a number")
 }
 
+/// Lets this process have so many files open.
+pub(crate) fn allow_files(count: usize) {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    if limit.current.is_some_and(|most| most < count as u64) {
+        let more = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+        rustix::process::setrlimit(rustix::process::Resource::Nofile, more).expect("more files");
+    }
+}
+
 #[test]
 fn ten_thousand_parked_calls_cost_no_memory_of_wasm() {
     const CALLS: usize = 10_000;
     let (server, mut connection) = server(&["--maxclients", "12000"]);
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    if limit.current.is_some_and(|most| most < CALLS as u64 + 500) {
-        let more = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
-        rustix::process::setrlimit(rustix::process::Resource::Nofile, more).expect("more files");
-    }
+    allow_files(CALLS + 500);
     let mut clients: Vec<TcpStream> = (0..CALLS).map(|_| send(&server, "PING")).collect();
     clients.iter_mut().for_each(|client| assert_eq!(reply(client), "+PONG"));
     let before = resident_kib(&server);

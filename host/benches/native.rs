@@ -197,6 +197,14 @@ impl Host for Native {
         }
     }
 
+    fn incarnation(&mut self) -> u64 {
+        1
+    }
+
+    fn watch_caller(&mut self, _key: &[u8]) -> reef_sdk::Result<()> {
+        Ok(())
+    }
+
     fn invoked_ms(&mut self) -> u64 {
         self.now_ms()
     }

@@ -17,7 +17,7 @@ use wit_component::ComponentEncoder;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// The plugins that are shipped: crates whose library is a guest.
-const BUNDLED: &[&str] = &["tx-repo", "write-behind", "write-behind-sink"];
+const BUNDLED: &[&str] = &["tx-repo", "rendezvous", "write-behind", "write-behind-sink"];
 
 /// The guests of `plugins/hostile`.
 const HOSTILE: &[&str] = &[

@@ -7,6 +7,7 @@ mod client;
 mod demo;
 mod plugin;
 mod progress;
+mod rendezvous;
 mod serve;
 mod style;
 mod table;
@@ -34,6 +35,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Keep transactions, measure that, and race it.
     Tx(tx::TxArgs),
+    /// Let programs find each other: open a run, register, wait.
+    Rendezvous(rendezvous::RendezvousArgs),
     /// Load, replace and watch the plugins of a running server.
     Plugin(plugin::PluginArgs),
     /// Carry the changes of documents into a database.
@@ -72,6 +75,7 @@ impl Cli {
             Command::Serve(args) => serve::run(args, out),
             Command::Demo(args) => demo::run(args, out),
             Command::Tx(args) => tx::run(args, out),
+            Command::Rendezvous(args) => rendezvous::run(args, out),
             Command::Plugin(args) => plugin::run(args, out),
             Command::WriteBehind(args) => write_behind::run(args, out),
             Command::Bench(args) => Ok(reef_bench::run(&args, out)?),

@@ -322,8 +322,10 @@ getters! {
     io_threads: usize = number("io-threads");
     /// Parts of the keyspace, a power of two.
     shards: usize = number("shards");
-    /// The port of the administration page, unless it is off.
+    /// The port where commands are taken over HTTP, unless it is off.
     http_port: Option<u16> = number_or_none("http-port");
+    /// The origins of web pages that may send some, with blanks between.
+    http_origins: String = text("http-origins");
     /// A folder whose components are loaded.
     plugin_dir: Option<PathBuf> = path_or_none("plugin-dir");
 }

@@ -255,6 +255,7 @@ pub static TABLE: &[Directive] = &[
     on("shards", Kind::PowerOfTwo { max: 64 }, "16").settled(),
     on("engine", Kind::Text(rule::engine_url), "").settled(),
     on("http-port", PORT, "0").settled(),
+    on("http-origins", ANY, "").settled(),
     on("plugin-dir", ANY, "").settled(),
     on("plugin-cpu-ms", int(1, INT), "50"),
     on("plugin-memory", bytes(64 * 1024), "64mb"),

@@ -23,8 +23,12 @@ pub static WRITE_BEHIND: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/write
 pub static WRITE_BEHIND_SINK: &[u8] =
     include_bytes!(concat!(env!("OUT_DIR"), "/write_behind_sink.wasm"));
 
+/// The rendezvous (`RDV.*`).
+pub static RENDEZVOUS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rendezvous.wasm"));
+
 static ALL: &[BundledPlugin] = &[
     BundledPlugin { name: "tx-repo", component: TX_REPO },
+    BundledPlugin { name: "rendezvous", component: RENDEZVOUS },
     BundledPlugin { name: "write-behind", component: WRITE_BEHIND },
 ];
 

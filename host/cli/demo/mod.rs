@@ -9,6 +9,7 @@ mod fault_tolerance;
 mod house;
 mod ledger;
 mod process;
+mod rendezvous;
 mod replication;
 mod stage;
 mod tenants;
@@ -47,6 +48,7 @@ enum What {
     Transactions,
     /// Documents in Reef, rows in a database, exactly once.
     WriteBehind,
+    /// Programs that find each other, whichever is first.
     Rendezvous,
     /// Strangers on one server, one of them hostile.
     Tenants,
@@ -56,13 +58,6 @@ enum What {
     FaultTolerance,
     /// All there are.
     All,
-}
-
-impl What {
-    fn name(self) -> String {
-        let value = self.to_possible_value();
-        value.map(|value| value.get_name().to_owned()).unwrap_or_default()
-    }
 }
 
 pub(super) fn run(args: DemoArgs, out: &mut dyn Write) -> Result<(), Failure> {
@@ -75,18 +70,16 @@ pub(super) fn run(args: DemoArgs, out: &mut dyn Write) -> Result<(), Failure> {
         What::Transactions => show_transactions(&mut stage)?,
         What::Replication => replication::show(&mut stage)?,
         What::FaultTolerance => fault_tolerance::show(&mut stage)?,
+        What::Rendezvous => rendezvous::show(&mut stage)?,
         What::Tenants => tenants::show(&mut stage)?,
         What::WriteBehind => write_behind::show(&mut stage, args.postgres.as_deref())?,
         What::All => {
             show_transactions(&mut stage)?;
+            rendezvous::show(&mut stage)?;
             write_behind::show(&mut stage, args.postgres.as_deref())?;
             tenants::show(&mut stage)?;
             replication::show(&mut stage)?;
             fault_tolerance::show(&mut stage)?;
-        }
-        what => {
-            let name = what.name();
-            return Err(Failure::new(format!("the demonstration '{name}' is not there yet")));
         }
     }
     stage.end()

@@ -318,6 +318,9 @@ pub trait Extension: Send + Sync {
         later: &mut dyn FnMut() -> Completion,
     ) -> CallStatus;
 
+    /// A client has gone; nothing of it runs any more. May be said twice.
+    fn client_left(&self, _client: u64) {}
+
     /// Appends the plugins' section of INFO: `name:value` lines.
     fn info(&self, out: &mut String);
 

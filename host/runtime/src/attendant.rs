@@ -20,6 +20,7 @@ use reef_engine::backend::{
 };
 use reef_engine::grants::Grants;
 use reef_engine::triggers::{Inbox, Origin, Trigger, TriggerEvent};
+use reef_engine::types::glob;
 use reef_resp::{Node, Protocol, Writer};
 
 use crate::border::{EffectsClaim, Level};
@@ -35,6 +36,8 @@ use crate::version::Version;
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often an event is told whose guards do not hold.
 const ROUNDS_MAX: u32 = 64;
+/// The event that a client has gone.
+const DISCONNECTED: &str = "disconnected";
 /// Events that are read from a stream at once.
 const EVENTS_PER_READ: &str = "64";
 
@@ -143,6 +146,17 @@ impl Attendant {
         self.events.stored(Some(self.events.backlog.load(Relaxed)));
     }
 
+    /// Leaves the event that a client has gone, if the version wants to hear of this key's.
+    pub(crate) fn tell_of_departure(&self, version: &Version, database: u32, key: Box<[u8]>) {
+        let is_wanted = version.triggers.iter().any(|claim| {
+            claim.events.iter().any(|event| event == DISCONNECTED)
+                && glob::matches(claim.pattern.as_bytes(), &key)
+        });
+        if is_wanted {
+            self.events.put(TriggerEvent { name: DISCONNECTED.into(), database, key, depth: 1 });
+        }
+    }
+
     /// The triggers of a version, as the engine knows them.
     pub(crate) fn triggers(&self, version: &Version) -> Vec<Trigger> {
         let trigger = |claim: &crate::border::TriggerClaim| Trigger {
@@ -152,7 +166,11 @@ impl Attendant {
             durable: claim.durable,
             inbox: Arc::clone(&self.events) as Arc<dyn Inbox>,
         };
-        version.triggers.iter().map(trigger).collect()
+        // Of departures the engine knows nothing, so it need not compare with each event.
+        let is_of_keys = |claim: &&crate::border::TriggerClaim| {
+            claim.events.is_empty() || claim.events.iter().any(|event| event != DISCONNECTED)
+        };
+        version.triggers.iter().filter(is_of_keys).map(trigger).collect()
     }
 }
 

@@ -32,6 +32,7 @@ mod imports;
 mod inspection;
 mod instance;
 mod journal;
+mod lifelines;
 mod limits;
 mod loader;
 mod machine;

@@ -25,6 +25,7 @@ use crate::border::{Level, TriggerClaim};
 use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::instance::{Answer, Instance, Progress};
+use crate::lifelines::Lifeline;
 use crate::limits::{COMPONENT_BYTES_MAX, LOADS_WAITING_MAX, Limits};
 use crate::manifest::{Manifest, is_plugin_name};
 use crate::meter::Usage;
@@ -374,6 +375,16 @@ impl House {
             },
         }
         self.set_triggers(&attendants);
+    }
+
+    /// Tells a plugin that somebody has gone whom it wanted to be told of.
+    pub(crate) fn tell_of_departure(&self, lifeline: Lifeline) {
+        let Some(version) = self.registry.find(&lifeline.plugin) else { return };
+        let is_same = version.terms.plugin.incarnation == lifeline.incarnation;
+        let attendants = self.attendants.lock();
+        if let Some(attendant) = attendants.get(&lifeline.plugin).filter(|_| is_same) {
+            attendant.tell_of_departure(&version, lifeline.database, lifeline.key);
+        }
     }
 
     fn attend_no_more(&self, name: &str) {

@@ -14,6 +14,7 @@ use crate::border::Level;
 use crate::breaker::Breaker;
 use crate::counters::Counters;
 use crate::journal::{Author, Journal};
+use crate::lifelines::Lifelines;
 use crate::limits::Limits;
 use crate::tally::Tally;
 use crate::ticker::Ticker;
@@ -28,6 +29,8 @@ pub(crate) struct Services {
     pub(crate) allowance: Allowance,
     /// Instances of them that exist now.
     pub(crate) instances: AtomicU32,
+    /// Whose going they want to hear of.
+    pub(crate) lifelines: Lifelines,
 }
 
 /// What outlives a replacement: name, log, counters, statistics.
@@ -35,6 +38,8 @@ pub(crate) struct Services {
 pub(crate) struct Plugin {
     pub(crate) name: Arc<str>,
     pub(crate) loaded_at_ms: u64,
+    /// Told to guests: tells this life from others.
+    pub(crate) incarnation: u64,
     pub(crate) journal: Journal,
     pub(crate) counters: Counters,
     pub(crate) breaker: Breaker,
@@ -66,6 +71,8 @@ impl Plugin {
         Self {
             name: name.into(),
             loaded_at_ms,
+            // Without random numbers the instant tells lives apart as well as it can.
+            incarnation: getrandom::u64().unwrap_or(loaded_at_ms) | 1,
             journal: Journal::default(),
             counters: Counters::default(),
             breaker: Breaker::default(),

@@ -13,6 +13,7 @@ use reef_resp::{Argv, OwnedArgv, Protocol, Writer};
 
 use crate::allowance::Allowance;
 use crate::inspection::Inspection;
+use crate::lifelines::Lifelines;
 use crate::limits::Limits;
 use crate::loader::{self, House};
 use crate::plugin::Services;
@@ -35,6 +36,7 @@ impl Plugins {
             tenant: tenant.into(),
             allowance: Allowance::default(),
             instances: AtomicU32::new(0),
+            lifelines: Lifelines::default(),
         };
         let house = House {
             workshop: Arc::clone(&crew.workshop),
@@ -129,6 +131,12 @@ impl Extension for Plugins {
         later: &mut dyn FnMut() -> Completion,
     ) -> CallStatus {
         admin::run(&self.house, &self.crew.loader, argv, reply, later)
+    }
+
+    fn client_left(&self, client: u64) {
+        for lifeline in self.house.services.lifelines.cut(client) {
+            self.house.tell_of_departure(lifeline);
+        }
     }
 
     fn info(&self, out: &mut String) {

@@ -7,6 +7,7 @@
 
 use std::io::{self, ErrorKind, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -175,7 +176,7 @@ fn is_missing(error: &io::Error) -> bool {
 fn open_unix(path: &PathBuf, options: &Options) -> Result<Listener, ServerError> {
     let failed = |source| ServerError::Listen { address: path.display().to_string(), source };
     // A socket that a killed server left behind is in the way; one that answers is not ours.
-    if std::os::unix::net::UnixStream::connect(path).is_err() {
+    if UnixStream::connect(path).is_err() {
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
@@ -226,6 +227,38 @@ fn listen(host: &str, port: u16, backlog: i32) -> io::Result<mio::net::TcpListen
     Ok(mio::net::TcpListener::from_std(socket.into()))
 }
 
+/// Lets somebody in who came to another door from this address: the other end of its connection. The
+/// error is what it hears instead.
+pub(crate) fn admit(shared: &Shared, peer: SocketAddr) -> Result<(Newcomer, UnixStream), String> {
+    let options = shared.options();
+    if options.protected_mode && !is_loopback(peer) && !shared.store.has_password() {
+        return Err(line(PROTECTED));
+    }
+    if !shared.post.clients.admit(options.clients_max) {
+        return Err(line(FULL));
+    }
+    let pair = UnixStream::pair().and_then(|(inner, outer)| {
+        inner.set_nonblocking(true)?;
+        Ok((inner, outer))
+    });
+    match pair {
+        Ok((inner, outer)) => {
+            let socket = Socket::Unix(mio::net::UnixStream::from_std(inner));
+            let id = shared.post.clients.new_id();
+            Ok((Newcomer { socket, tls: false, id, peer: Some(peer), local: None }, outer))
+        }
+        Err(error) => {
+            shared.post.clients.dismiss();
+            Err(format!("ERR no connection: {error}"))
+        }
+    }
+}
+
+/// An error reply without what frames it.
+fn line(reply: &[u8]) -> String {
+    String::from_utf8_lossy(reply).trim_start_matches('-').trim_end().to_owned()
+}
+
 fn accept_one(listener: &Listener, shared: &Shared) -> io::Result<Option<Newcomer>> {
     let (socket, peer, local) = match listener {
         Listener::Tcp(tcp) | Listener::Tls(tcp) => {
@@ -238,7 +271,7 @@ fn accept_one(listener: &Listener, shared: &Shared) -> io::Result<Option<Newcome
     };
     let options = shared.options();
     if !shared.post.clients.admit(options.clients_max) {
-        refuse(&socket, b"-ERR max number of clients reached\r\n");
+        refuse(&socket, FULL);
         return Ok(None);
     }
     let is_stranger = peer.is_some_and(|peer| !is_loopback(peer));
@@ -251,6 +284,7 @@ fn accept_one(listener: &Listener, shared: &Shared) -> io::Result<Option<Newcome
     Ok(Some(Newcomer { socket, tls, id: shared.post.clients.new_id(), peer, local }))
 }
 
+const FULL: &[u8] = b"-ERR max number of clients reached\r\n";
 const PROTECTED: &[u8] = b"-DENIED Reef is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. Set a password ('requirepass' in the configuration file), or disable protected mode ('protected-mode no') if the network is trusted.\r\n";
 
 fn is_loopback(peer: SocketAddr) -> bool {

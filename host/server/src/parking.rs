@@ -58,7 +58,7 @@ impl<'a> PluginCall<'a> {
     #[inline]
     pub(crate) fn run(
         &self,
-        extension: &dyn Extension,
+        extension: &Arc<dyn Extension>,
         plugin: PluginCommand,
         wake: Option<Wake<'_>>,
         caller: &Caller,
@@ -69,7 +69,7 @@ impl<'a> PluginCall<'a> {
             // Nobody has set it: a call runs once.
             let _ = self.began.set((store.mark(), store.rules().next_arrival()));
         }
-        let mut later = || self.conclusion();
+        let mut later = || self.conclusion(extension);
         extension.call(plugin, wake, caller, self.argv, reply, &mut later)
     }
 
@@ -82,13 +82,17 @@ impl<'a> PluginCall<'a> {
 
     /// Where the end goes of a call that takes longer: to the client's worker, whichever thread has
     /// it.
-    fn conclusion(&self) -> Conclusion {
-        let (shared, client) = (self.shared.clone(), self.client);
+    fn conclusion(&self, extension: &Arc<dyn Extension>) -> Conclusion {
+        let (shared, client, extension) = (self.shared.clone(), self.client, extension.clone());
         // What is needed should it park; a command that never does keeps nothing.
         let call = self.began.get().map(|(mark, order)| {
             (self.command.clone(), OwnedArgv::from(self.argv), mark.clone(), *order)
         });
         Box::new(move |late| {
+            if shared.post.clients.get(client).is_none() {
+                // It closed meanwhile, and what the call had to say of that came too late.
+                extension.client_left(client);
+            }
             shared.post.tell(client, |client| match (late, call) {
                 (Late::Park(park), Some((command, argv, mark, order))) => {
                     let parking = Box::new(Parking { command, argv, park: *park, mark, order });
@@ -299,7 +303,7 @@ impl Worker {
         let caller = Caller { client_id: client, user, database: waiter.database };
         let call = PluginCall::new((&self.shared, &store), &waiter.command, argv, client);
         connection.wrote |= waiter.command.may_write();
-        match call.run(&**extension, *plugin, Some(wake), &caller, &mut reply) {
+        match call.run(extension, *plugin, Some(wake), &caller, &mut reply) {
             Called::Done => End::Reply(reply.take_data()),
             Called::Later => End::Later,
             Called::Parked(park) => End::Park(Box::new(call.parking(*park))),

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -21,8 +23,8 @@ use reef_engine::settings::Settings;
 use crate::clients::Card;
 use crate::clock::{now_ms, now_us};
 use crate::link::Link;
-use crate::listener::Listeners;
-use crate::mailbox::Mailbox;
+use crate::listener::{self, Listeners};
+use crate::mailbox::{Mailbox, Message};
 use crate::persistence::{LoadFailure, Loading, PersistenceOptions, Saver};
 use crate::post::Post;
 use crate::rates::Rates;
@@ -502,6 +504,20 @@ impl Server {
     /// The TCP port it listens on.
     pub fn port(&self) -> u16 {
         self.shared.port.load(Ordering::Relaxed) as u16
+    }
+
+    /// A way in for those who come through another door than the listeners: for each, the other end of a
+    /// connection, or the error that it hears.
+    pub fn entrance(
+        &self,
+    ) -> impl Fn(SocketAddr) -> Result<UnixStream, String> + Send + Sync + use<> {
+        let shared = self.shared.clone();
+        move |peer| {
+            let (newcomer, outer) = listener::admit(&shared, peer)?;
+            let worker = shared.next_worker();
+            shared.post.mailboxes[worker].send(Message::Adopt(Box::new(newcomer)));
+            Ok(outer)
+        }
     }
 
     /// A handle that stops it.

@@ -158,7 +158,7 @@ impl Host for WorkerHost<'_> {
             return CallStatus::Done;
         };
         let call = PluginCall::new((self.shared, self.store()), command, argv, self.client);
-        match call.run(&**extension, plugin, None, caller, reply) {
+        match call.run(extension, plugin, None, caller, reply) {
             Called::Done => CallStatus::Done,
             Called::Later => CallStatus::Later,
             Called::Parked(park) => {

@@ -263,6 +263,14 @@ impl Worker {
             self.shared.monitors.fetch_sub(1, Ordering::AcqRel);
         }
         self.shared.post.clients.remove(connection.session.id);
+        // After that: a call of its that still runs looks there when it ends.
+        let extension = match card.tenant() {
+            Some(tenant) => tenant.extension.get(),
+            None => self.shared.extension.get(),
+        };
+        if let Some(extension) = extension {
+            extension.client_left(connection.session.id);
+        }
         // A socket that cannot be deregistered is closed by being dropped all the same.
         let descriptor = connection.link.socket.descriptor();
         let _ = self.poll.registry().deregister(&mut SourceFd(&descriptor));

@@ -28,6 +28,12 @@ impl<'a> FromReply<'a> for &'a [u8] {
     }
 }
 
+impl FromReply<'_> for Vec<u8> {
+    fn from_reply(cursor: &mut Cursor<'_>) -> Result<Self> {
+        <&[u8]>::from_reply(cursor).map(<[u8]>::to_vec)
+    }
+}
+
 impl<'a> FromReply<'a> for &'a str {
     fn from_reply(cursor: &mut Cursor<'a>) -> Result<Self> {
         FromArgument::from_argument(<&[u8]>::from_reply(cursor)?)

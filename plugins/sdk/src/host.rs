@@ -34,6 +34,16 @@ pub trait Host {
     /// Who called.
     fn caller(&mut self) -> Client;
 
+    /// The number of this life of the plugin: another one after it was unloaded or the server restarted.
+    fn incarnation(&mut self) -> u64;
+
+    /// When the client that called has gone, tells the plugin's trigger of an event `disconnected` of
+    /// this key, once.
+    ///
+    /// The client may go while the call runs: who keeps something under the key calls this before
+    /// (it may be refused) and after (it may have been told too early).
+    fn watch_caller(&mut self, key: &[u8]) -> Result<()>;
+
     /// What is left of the budgets of this call.
     fn remaining(&mut self) -> Budget;
 

@@ -41,6 +41,18 @@ impl Plugin {
         }
     }
 
+    /// The export `describe`, over the component's imports: it wants the keys, too, whose triggers the
+    /// configuration tells.
+    #[doc(hidden)]
+    pub fn manifest_for_host(&self) -> Result<handler::Manifest, String> {
+        let triggers =
+            self.subscribe(&mut Component).map_err(|error| error.message.into_owned())?;
+        let mut manifest = self.manifest();
+        let configured = triggers.iter().filter_map(crate::Trigger::configured);
+        manifest.wants.extend(configured.map(|pattern| format!("~{pattern}")));
+        Ok(manifest)
+    }
+
     /// Runs the command with this index.
     pub fn call(
         &self,
@@ -112,6 +124,14 @@ impl Host for Component {
 
     fn caller(&mut self) -> Client {
         context::caller()
+    }
+
+    fn incarnation(&mut self) -> u64 {
+        context::incarnation()
+    }
+
+    fn watch_caller(&mut self, key: &[u8]) -> Result<()> {
+        context::watch_caller(key).map_err(|reason| Error::new("ERR", reason))
     }
 
     fn remaining(&mut self) -> Budget {
@@ -220,7 +240,7 @@ macro_rules! export_plugin {
 
             impl handler::Guest for Exports {
                 fn describe() -> Result<handler::Manifest, String> {
-                    Ok(super::PLUGIN.manifest())
+                    super::PLUGIN.manifest_for_host()
                 }
 
                 fn call(

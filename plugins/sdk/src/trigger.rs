@@ -42,7 +42,7 @@ impl Trigger {
         Self { pattern: Cow::Borrowed(pattern), events: &[], durable: false }
     }
 
-    /// The same of a glob that the configuration tells.
+    /// The same of a glob that the configuration tells. The plugin wants those keys, too.
     #[must_use]
     pub const fn on_configured(pattern: String) -> Self {
         Self { pattern: Cow::Owned(pattern), events: &[], durable: false }
@@ -60,6 +60,14 @@ impl Trigger {
     pub const fn durable(mut self) -> Self {
         self.durable = true;
         self
+    }
+
+    /// The glob, if the configuration tells it.
+    pub(crate) fn configured(&self) -> Option<&str> {
+        match &self.pattern {
+            Cow::Owned(pattern) => Some(pattern),
+            Cow::Borrowed(_) => None,
+        }
     }
 
     fn describe(&self) -> triggers::Trigger {

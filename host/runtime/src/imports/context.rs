@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wasmtime::StoreContextMut;
-use wasmtime::component::{Linker, WasmStr};
+use wasmtime::component::{Linker, WasmList, WasmStr};
 
 use crate::border::{Client, Level, Remaining};
 use crate::desk;
@@ -13,7 +13,7 @@ use crate::state::State;
 /// The interface.
 pub(crate) const NAME: &str = "reef:plugin/context@0.1.0";
 /// Its functions.
-pub(crate) const FUNCTIONS: [&str; 9] = [
+pub(crate) const FUNCTIONS: [&str; 11] = [
     "now",
     "invoked-at",
     "random",
@@ -21,6 +21,8 @@ pub(crate) const FUNCTIONS: [&str; 9] = [
     "tenant",
     "caller",
     "remaining",
+    "incarnation",
+    "watch-caller",
     "log",
     "counter-add",
 ];
@@ -43,6 +45,10 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         Ok((Client { id: caller.client_id, user, database: caller.database },))
     })?;
     instance.func_wrap("remaining", |mut cx: Cx<'_>, ()| Ok((remaining(counted(&mut cx)?),)))?;
+    instance.func_wrap("incarnation", |mut cx: Cx<'_>, ()| {
+        Ok((counted(&mut cx)?.terms.plugin.incarnation,))
+    })?;
+    instance.func_wrap("watch-caller", |cx: Cx<'_>, (key,)| watch_caller(cx, &key))?;
     instance.func_wrap("log", |cx: Cx<'_>, (level, text)| log(cx, level, &text))?;
     instance.func_wrap("counter-add", |cx: Cx<'_>, (name, delta)| counter_add(cx, &name, delta))?;
     Ok(())
@@ -67,6 +73,16 @@ fn remaining(state: &State) -> Remaining {
     let budget_us = u64::from(state.terms.limits.cpu_ms) * 1_000;
     let spent_us = desk::spent().as_micros() as u64;
     Remaining { cpu_us: budget_us.saturating_sub(spent_us), host_calls, bytes }
+}
+
+fn watch_caller(
+    mut cx: Cx<'_>,
+    key: &WasmList<u8>,
+) -> wasmtime::Result<(Result<(), &'static str>,)> {
+    counted(&mut cx)?;
+    let key: Box<[u8]> = key.as_le_slice(&cx).into();
+    let State { terms, caller, .. } = cx.data();
+    Ok((terms.services.lifelines.tie(&terms.plugin, caller, key),))
 }
 
 fn log(mut cx: Cx<'_>, level: Level, text: &WasmStr) -> wasmtime::Result<()> {

@@ -54,7 +54,7 @@ pub(super) static TABLE: &[Entry] = &[
     read("SCAN", -2, Keys::None, scan),
     read("PTTL", 2, Keys::First, pttl),
     write("DEL", -2, Keys::All, del),
-    write("PEXPIREAT", 3, Keys::First, pexpireat),
+    write("PEXPIREAT", -3, Keys::First, pexpireat),
     write("PERSIST", 2, Keys::First, persist),
     read("GET", 2, Keys::First, get),
     read("MGET", -2, Keys::All, mget),
@@ -78,6 +78,7 @@ pub(super) static TABLE: &[Entry] = &[
     write("ZADD", -4, Keys::First, zadd),
     write("ZREM", -3, Keys::First, zrem),
     read("HGET", 3, Keys::First, hget),
+    read("HLEN", 2, Keys::First, hlen),
     read("HGETALL", 2, Keys::First, hgetall),
     write("HSET", -4, Keys::First, hset),
     write("HDEL", -3, Keys::First, hdel),
@@ -158,7 +159,9 @@ fn del(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
 
 fn pexpireat(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
     let deadline_ms = integer(args[1])?.cast_unsigned();
-    let value = space.get(args[0]).cloned();
+    let only_first = args.get(2).is_some_and(|word| word.eq_ignore_ascii_case(b"NX"));
+    let is_meant = !only_first || space.deadline_ms(args[0]).is_none();
+    let value = space.get(args[0]).filter(|_| is_meant).cloned();
     say_count(reply, usize::from(value.is_some()))?;
     if let Some(value) = value {
         space.put(args[0], value, Some(deadline_ms));
@@ -409,6 +412,10 @@ fn hget(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
         None => reply.nil(),
     };
     Ok(())
+}
+
+fn hlen(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
+    say_count(reply, fields(space, args[0])?.len())
 }
 
 fn hgetall(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {

@@ -10,7 +10,7 @@
 mod commands;
 mod keyspace;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::commands::{Entry, TABLE};
 use self::keyspace::Keyspace;
@@ -35,6 +35,11 @@ pub struct Server {
     one_slot: bool,
     /// When the call that is under way, or parked, was made.
     invoked_ms: u64,
+    /// Who calls.
+    client: u64,
+    incarnation: u64,
+    /// Of whose going the plugin wants to hear, under which keys.
+    watched: BTreeSet<(u64, Vec<u8>)>,
     /// How often the plugin read.
     pub reads: usize,
     /// How often the plugin applied a batch, the stale ones included.
@@ -51,6 +56,7 @@ impl Server {
     pub fn new() -> Self {
         let mut server = Self::default();
         server.keyspace.now_ms = 1_750_000_000_000;
+        (server.client, server.incarnation) = (1, 1);
         server
     }
 
@@ -58,6 +64,26 @@ impl Server {
     /// Stricter than a cluster, where two tags may share a slot by chance.
     pub fn refuse_cross_slot(&mut self) {
         self.one_slot = true;
+    }
+
+    /// Calls come from this client from now on; at first it is 1.
+    pub fn call_as(&mut self, client: u64) {
+        self.client = client;
+    }
+
+    /// A client goes: the plugin is told under the keys for which it asked for that.
+    pub fn disconnect(&mut self, plugin: &Plugin, client: u64) -> Result<()> {
+        let (gone, others) =
+            std::mem::take(&mut self.watched).into_iter().partition(|one| one.0 == client);
+        self.watched = others;
+        let gone: BTreeSet<(u64, Vec<u8>)> = gone;
+        gone.iter().try_for_each(|(_, key)| self.event_of(plugin, "disconnected", key))
+    }
+
+    /// The server ends and starts again with the same data: all clients are gone, and nobody tells.
+    pub fn restart(&mut self) {
+        self.watched.clear();
+        self.incarnation += 1;
     }
 
     /// Moves the clock; keys whose time has come are gone.
@@ -116,7 +142,11 @@ impl Server {
     /// Tells the plugin of an event, as its trigger would, and applies what it makes of it. The error
     /// is the plugin's or the batch's.
     pub fn event(&mut self, plugin: &Plugin, name: &str, key: &str) -> Result<()> {
-        let event = Event { name, database: 0, key: key.as_bytes(), depth: 1 };
+        self.event_of(plugin, name, key.as_bytes())
+    }
+
+    fn event_of(&mut self, plugin: &Plugin, name: &str, key: &[u8]) -> Result<()> {
+        let event = Event { name, database: 0, key, depth: 1 };
         let before = self.wants.replace(plugin.wants);
         let reacted = plugin.react(self, &event);
         let applied = reacted.and_then(|batch| self.apply(&batch)?.applied());
@@ -170,7 +200,9 @@ impl Server {
             let key = String::from_utf8_lossy(key);
             let granted =
                 |want: &&str| want.strip_prefix('~').is_some_and(|want| matches(want, &key));
-            if !wants.iter().any(granted) {
+            let configured =
+                |value: &String| value.split_whitespace().any(|one| matches(one, &key));
+            if !wants.iter().any(granted) && !self.config.values().any(configured) {
                 return Err(EngineError::AccessDenied(format!("'{key}' is not among the wants")));
             }
         }
@@ -287,7 +319,16 @@ impl Host for Server {
     }
 
     fn caller(&mut self) -> Client {
-        Client { id: 1, user: "default".to_owned(), database: 0 }
+        Client { id: self.client, user: "default".to_owned(), database: 0 }
+    }
+
+    fn incarnation(&mut self) -> u64 {
+        self.incarnation
+    }
+
+    fn watch_caller(&mut self, key: &[u8]) -> Result<()> {
+        self.watched.insert((self.client, key.to_vec()));
+        Ok(())
     }
 
     fn remaining(&mut self) -> Budget {

@@ -1,0 +1,64 @@
+//! One command, as a client of the server: in, AUTH, command, reply, gone.
+
+use std::net::SocketAddr;
+
+use hyper::StatusCode;
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+
+use crate::answer::{self, Answer, Refusal};
+use crate::door::Entrance;
+use crate::value::{self, Reply};
+
+/// User and password.
+pub(crate) type Identity = (Vec<u8>, Vec<u8>);
+
+/// Runs a command. It is given up when the future is dropped: the server sees its client go.
+pub(crate) async fn run(
+    entrance: &Entrance,
+    peer: SocketAddr,
+    identity: Option<Identity>,
+    words: &[Vec<u8>],
+) -> Result<Answer, Refusal> {
+    let stream = entrance(peer).map_err(|text| {
+        let busy = text.contains("max number of clients");
+        let status = if busy { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::FORBIDDEN };
+        Refusal::new(status, text)
+    })?;
+    let broken = |error: std::io::Error| {
+        let text = format!("ERR the server has hung up: {error}");
+        Refusal::new(StatusCode::BAD_GATEWAY, text)
+    };
+    stream.set_nonblocking(true).map_err(broken)?;
+    let mut stream = BufReader::new(UnixStream::from_std(stream).map_err(broken)?);
+    let mut hello: Vec<&[u8]> = vec![b"HELLO", b"3"];
+    if let Some((user, password)) = &identity {
+        hello.extend([b"AUTH".as_slice(), user, password]);
+    }
+    // HELLO itself is refused to whom nobody knows; then the command is, in other words.
+    if let Reply::Error(text) = call(&mut stream, &hello).await.map_err(broken)?
+        && (identity.is_some() || text.starts_with("NOAUTH"))
+    {
+        return Err(Refusal::of_reply(text));
+    }
+    let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+    match call(&mut stream, &words).await.map_err(broken)? {
+        Reply::Value(value) => Ok(answer::result(value)),
+        Reply::Error(text) => Err(Refusal::of_reply(text)),
+    }
+}
+
+async fn call(stream: &mut BufReader<UnixStream>, words: &[&[u8]]) -> std::io::Result<Reply> {
+    let mut request = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        request.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        request.extend_from_slice(word);
+        request.extend_from_slice(b"\r\n");
+    }
+    // The server may answer, and hang up, before it has read everything.
+    let sent = stream.write_all(&request).await;
+    match value::read(stream).await {
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => sent.and(Err(error)),
+        reply => reply,
+    }
+}

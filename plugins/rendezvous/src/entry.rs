@@ -1,0 +1,247 @@
+//! What is kept of a registration, a lease and a leader: a line of numbers, then bytes.
+
+use reef_sdk::{Error, Result};
+
+use crate::key::{CORRUPT, Name};
+use crate::meta::numbers;
+
+/// A connection in a life of the plugin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) incarnation: u64,
+    pub(crate) client: u64,
+}
+
+impl Owner {
+    /// How its key is called.
+    pub(crate) fn name(self) -> Vec<u8> {
+        format!("{}:{}", self.incarnation, self.client).into_bytes()
+    }
+
+    /// The owner whose key is called so.
+    pub(crate) fn of_name(name: &[u8]) -> Option<Self> {
+        let (incarnation, client) = std::str::from_utf8(name).ok()?.split_once(':')?;
+        Some(Self { incarnation: incarnation.parse().ok()?, client: client.parse().ok()? })
+    }
+
+    fn of(incarnation: u64, client: u64) -> Option<Self> {
+        (client != 0).then_some(Self { incarnation, client })
+    }
+}
+
+/// Numbers of an owner, zeros for none.
+fn parts(owner: Option<Owner>) -> (u64, u64) {
+    owner.map_or((0, 0), |owner| (owner.incarnation, owner.client))
+}
+
+/// Until when something lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Span {
+    /// As long as the run.
+    Run,
+    /// For so many milliseconds; another sign of life begins them anew.
+    Time(u64),
+    /// As long as this connection.
+    Connection(Owner),
+}
+
+impl Span {
+    pub(crate) fn owner(self) -> Option<Owner> {
+        match self {
+            Self::Connection(owner) => Some(owner),
+            _ => None,
+        }
+    }
+
+    fn ttl_ms(self) -> u64 {
+        match self {
+            Self::Time(ttl_ms) => ttl_ms,
+            _ => 0,
+        }
+    }
+
+    fn of(ttl_ms: u64, owner: Option<Owner>) -> Self {
+        match owner {
+            Some(owner) => Self::Connection(owner),
+            None if ttl_ms > 0 => Self::Time(ttl_ms),
+            None => Self::Run,
+        }
+    }
+}
+
+/// A registration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Registration {
+    /// Its place among those of its name space.
+    pub(crate) order: u64,
+    /// When it changed last.
+    pub(crate) revision: u64,
+    /// When it ends, in milliseconds since 1970; 0: not by itself.
+    pub(crate) deadline_ms: u64,
+    pub(crate) span: Span,
+    pub(crate) value: Vec<u8>,
+}
+
+impl Registration {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let Self { order, revision, deadline_ms, span, value } = self;
+        let (incarnation, client) = parts(span.owner());
+        let ttl_ms = span.ttl_ms();
+        let head = format!("{order} {revision} {deadline_ms} {ttl_ms} {incarnation} {client}\n");
+        [head.as_bytes(), value].concat()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+        let (head, value) = split(bytes)?;
+        let [order, revision, deadline_ms, ttl_ms, incarnation, client] =
+            numbers(head).ok_or(CORRUPT)?;
+        let span = Span::of(ttl_ms, Owner::of(incarnation, client));
+        Ok(Self { order, revision, deadline_ms, span, value: value.to_vec() })
+    }
+}
+
+/// A lease: who took a registration and has not said yet what became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lease {
+    /// The place of what is leased, to which it goes back.
+    pub(crate) order: u64,
+    /// What the taker knows it by.
+    pub(crate) token: u64,
+    pub(crate) owner: Owner,
+}
+
+impl Lease {
+    pub(crate) fn encode(self) -> Vec<u8> {
+        let Self { order, token, owner } = self;
+        format!("{order} {token} {} {}\n", owner.incarnation, owner.client).into_bytes()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+        let (head, _) = split(bytes)?;
+        let [order, token, incarnation, client] = numbers(head).ok_or(CORRUPT)?;
+        Ok(Self { order, token, owner: Owner { incarnation, client } })
+    }
+}
+
+/// Who leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Leader {
+    /// The fencing number: each leader of a role has a higher one than those before.
+    pub(crate) token: u64,
+    pub(crate) deadline_ms: u64,
+    pub(crate) span: Span,
+    pub(crate) candidate: Vec<u8>,
+}
+
+impl Leader {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let Self { token, deadline_ms, span, candidate } = self;
+        let (incarnation, client) = parts(span.owner());
+        let head = format!("{token} {deadline_ms} {} {incarnation} {client}\n", span.ttl_ms());
+        [head.as_bytes(), candidate].concat()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+        let (head, candidate) = split(bytes)?;
+        let [token, deadline_ms, ttl_ms, incarnation, client] = numbers(head).ok_or(CORRUPT)?;
+        let span = Span::of(ttl_ms, Owner::of(incarnation, client));
+        Ok(Self { token, deadline_ms, span, candidate: candidate.to_vec() })
+    }
+}
+
+/// The line of numbers, and the bytes after it.
+fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), Error> {
+    let end = bytes.iter().position(|byte| *byte == b'\n').ok_or(CORRUPT)?;
+    let (head, rest) = bytes.split_at(end);
+    Ok((head, rest.get(1..).unwrap_or_default()))
+}
+
+/// Something that ends by itself or with a connection.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Tie {
+    Registration { ns: Vec<u8>, id: Vec<u8> },
+    Lease { ns: Vec<u8>, id: Vec<u8> },
+    Leader { role: Vec<u8> },
+}
+
+impl Tie {
+    pub(crate) fn registration(Name(ns): Name<'_>, Name(id): Name<'_>) -> Self {
+        Self::Registration { ns: ns.to_vec(), id: id.to_vec() }
+    }
+
+    pub(crate) fn lease(Name(ns): Name<'_>, Name(id): Name<'_>) -> Self {
+        Self::Lease { ns: ns.to_vec(), id: id.to_vec() }
+    }
+
+    pub(crate) fn leader(Name(role): Name<'_>) -> Self {
+        Self::Leader { role: role.to_vec() }
+    }
+
+    /// As a member of a set.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let pair = |letter: &str, ns: &[u8], id: &[u8]| {
+            [format!("{letter}{}:", ns.len()).as_bytes(), ns, id].concat()
+        };
+        match self {
+            Self::Registration { ns, id } => pair("r", ns, id),
+            Self::Lease { ns, id } => pair("k", ns, id),
+            Self::Leader { role } => [b"l", role.as_slice()].concat(),
+        }
+    }
+
+    pub(crate) fn decode(member: &[u8]) -> Result<Self> {
+        Self::parse(member).ok_or(CORRUPT)
+    }
+
+    fn parse(member: &[u8]) -> Option<Self> {
+        let (letter, rest) = member.split_first()?;
+        if *letter == b'l' {
+            return Some(Self::Leader { role: rest.to_vec() });
+        }
+        let colon = rest.iter().position(|byte| *byte == b':')?;
+        let length: usize = std::str::from_utf8(rest.get(..colon)?).ok()?.parse().ok()?;
+        let (ns, id) = rest.get(colon + 1..)?.split_at_checked(length)?;
+        let (ns, id) = (ns.to_vec(), id.to_vec());
+        match letter {
+            b'r' => Some(Self::Registration { ns, id }),
+            b'k' => Some(Self::Lease { ns, id }),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_kept_comes_back() {
+        let owner = Owner { incarnation: u64::MAX, client: 9 };
+        for span in [Span::Run, Span::Time(5), Span::Connection(owner)] {
+            let value = b"/ip4/1\n2".to_vec();
+            let one = Registration { order: 1, revision: 2, deadline_ms: 3, span, value };
+            assert_eq!(Registration::decode(&one.encode()), Ok(one));
+            let leader = Leader { token: 1, deadline_ms: 2, span, candidate: b"\n".to_vec() };
+            assert_eq!(Leader::decode(&leader.encode()), Ok(leader));
+        }
+        let lease = Lease { order: 1, token: 2, owner };
+        assert_eq!(Lease::decode(&lease.encode()), Ok(lease));
+        assert_eq!(Owner::of_name(&owner.name()), Some(owner));
+        for bad in [b"".as_slice(), b"1 2", b"\n", b"1 2 3\nx"] {
+            assert!(Registration::decode(bad).is_err() && Lease::decode(bad).is_err());
+        }
+    }
+
+    #[test]
+    fn ties_of_any_names_come_back() {
+        for (ns, id) in [("a", "b"), ("1:", ":2"), ("k3:", "r"), ("x", "")] {
+            let (ns, id) = (Name(ns.as_bytes()), Name(id.as_bytes()));
+            for tie in [Tie::registration(ns, id), Tie::lease(ns, id), Tie::leader(ns)] {
+                assert_eq!(Tie::decode(&tie.encode()), Ok(tie));
+            }
+        }
+        for bad in ["", "r", "r9:ab", "rx:ab", "q1:ab"] {
+            assert!(Tie::decode(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}

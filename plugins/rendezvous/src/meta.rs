@@ -1,0 +1,115 @@
+//! What a run is: its time, its limits, its counters; one line of text, so that redis-cli shows it.
+//!
+//! Every change of a run writes this line, and demands that nobody else has meanwhile: so all
+//! changes of a run happen one after the other.
+
+use reef_sdk::{Host, Result};
+
+use crate::key::CORRUPT;
+
+/// What a run may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Registrations, results and published values, together.
+    pub(crate) registrations: u64,
+    /// Calls that wait at once.
+    pub(crate) waiters: u64,
+    /// Bytes of one value.
+    pub(crate) bytes: u64,
+    /// Milliseconds for which one call may wait.
+    pub(crate) wait_ms: u64,
+}
+
+/// What a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Meta {
+    /// When it was opened and when it ends, in milliseconds since 1970.
+    pub(crate) opened_ms: u64,
+    pub(crate) end_ms: u64,
+    /// Counts changes: of registrations, leases, leaders.
+    pub(crate) revision: u64,
+    /// In which life of the plugin connections are known.
+    pub(crate) incarnation: u64,
+    /// When the first thing ends by itself; 0: nothing does.
+    pub(crate) due_ms: u64,
+    /// What counts against the limit of registrations.
+    pub(crate) count: u64,
+    pub(crate) limits: Limits,
+}
+
+impl Meta {
+    /// As it is kept.
+    pub(crate) fn encode(&self) -> String {
+        let Self { opened_ms, end_ms, revision, incarnation, due_ms, count, limits } = self;
+        let Limits { registrations, waiters, bytes, wait_ms } = limits;
+        format!(
+            "{opened_ms} {end_ms} {revision} {incarnation} {due_ms} {count} \
+             {registrations} {waiters} {bytes} {wait_ms}"
+        )
+    }
+
+    /// As it was kept.
+    pub(crate) fn decode(text: &[u8]) -> Result<Self> {
+        let [
+            opened_ms,
+            end_ms,
+            revision,
+            incarnation,
+            due_ms,
+            count,
+            registrations,
+            waiters,
+            bytes,
+            wait_ms,
+        ] = numbers(text).ok_or(CORRUPT)?;
+        let limits = Limits { registrations, waiters, bytes, wait_ms };
+        Ok(Self { opened_ms, end_ms, revision, incarnation, due_ms, count, limits })
+    }
+}
+
+/// So many numbers with blanks between them, and nothing else.
+pub(crate) fn numbers<const N: usize>(text: &[u8]) -> Option<[u64; N]> {
+    let mut words = std::str::from_utf8(text).ok()?.split(' ');
+    let mut found = [0; N];
+    for number in &mut found {
+        *number = words.next()?.parse().ok()?;
+    }
+    words.next().is_none().then_some(found)
+}
+
+/// The limits of a run that names none, and how long a run may last: from the configuration.
+pub(crate) fn defaults(host: &mut dyn Host) -> (Limits, u64) {
+    let mut number = |name: &str, otherwise: u64| {
+        host.config(name).and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+    };
+    let limits = Limits {
+        registrations: number("registrations", 100_000),
+        waiters: number("waiters", 20_000),
+        bytes: number("bytes", 64 * 1024),
+        wait_ms: number("wait", 3_600).saturating_mul(1_000),
+    };
+    (limits, number("ttl-max", 7 * 24 * 3_600).saturating_mul(1_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_kept_comes_back() {
+        let limits = Limits { registrations: 7, waiters: 8, bytes: 9, wait_ms: 10 };
+        let meta = Meta {
+            opened_ms: 1,
+            end_ms: 2,
+            revision: 3,
+            incarnation: u64::MAX,
+            due_ms: 5,
+            count: 6,
+            limits,
+        };
+        assert_eq!(Meta::decode(meta.encode().as_bytes()), Ok(meta));
+        for bad in ["", "1 2 3", "1 2 3 4 5 6 7 8 9 10 11", "1 2 3 4 5 6 7 8 9 x"] {
+            assert_eq!(Meta::decode(bad.as_bytes()), Err(CORRUPT), "{bad}");
+        }
+    }
+}

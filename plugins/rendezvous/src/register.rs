@@ -1,0 +1,122 @@
+//! Registrations: RDV.REGISTER, RDV.HEARTBEAT, RDV.UNREGISTER.
+
+use reef_sdk::{Answer, Call, Query, Reply, Result};
+
+use crate::entry::{Lease, Registration, Span, Tie};
+use crate::key::{Counted, Kind, Name, Run};
+use crate::refusal;
+use crate::round::{Lasting, Round, Verdict, hash_length, on_run};
+use crate::sweep::end_registration;
+
+/// `RDV.REGISTER run ns value [ID id] [TTL seconds | CONNECTION]`
+pub(crate) fn register(call: &mut Call<'_>) -> Result<Answer> {
+    let arguments = &mut call.arguments;
+    let (run, ns, value) =
+        (arguments.parse::<Run<'_>>()?, arguments.parse::<Name<'_>>()?, arguments.bytes()?);
+    let (mut id, mut lasting) = (None, None);
+    while !arguments.is_empty() {
+        if let Some(given) = arguments.option::<Name<'_>>("ID")? {
+            id = Some(given);
+        } else if let Some(given) = Lasting::option(arguments)? {
+            lasting = Some(given);
+        } else {
+            return Err(reef_sdk::Error::SYNTAX);
+        }
+    }
+    on_run(call, run, None, |round| {
+        round.check_value(value)?;
+        let span = round.span(lasting)?;
+        let revision = round.next_revision();
+        let digits = revision.to_string();
+        let id = id.unwrap_or(Name(digits.as_bytes()));
+        let before = read(round, ns, id)?;
+        let order = match &before {
+            Some((before, _)) => {
+                round.untie(&Tie::registration(ns, id), before.span.owner());
+                before.order
+            }
+            None => {
+                round.count()?;
+                round.write("ZADD", Kind::Free, ns.0).arg(revision).arg(id.0);
+                round.take("ZREM", Kind::Ended, ns.0).arg(id.0);
+                revision
+            }
+        };
+        let deadline_ms = round.tie(&Tie::registration(ns, id), span);
+        let value = value.to_vec();
+        let registration = Registration { order, revision, deadline_ms, span, value };
+        round.write("HSET", Kind::Registered, ns.0).arg(id.0).arg(registration.encode());
+        round.write("SET", Kind::Changed, ns.0).arg(revision);
+        if before.is_none() {
+            let count = hash_length(round.host, round.run.key(Kind::Registered, ns.0))? + 1;
+            round.reach(Counted::Registrations(ns), count)?;
+        }
+        let mut reply = Reply::new();
+        reply.array(3).bulk(id.0).value(revision).integer(granted_ms(round, span));
+        Ok(Verdict::Done(reply.into()))
+    })
+}
+
+/// `RDV.HEARTBEAT run ns id [TTL seconds]`
+pub(crate) fn heartbeat(call: &mut Call<'_>) -> Result<Answer> {
+    let arguments = &mut call.arguments;
+    let (run, ns, id) = (arguments.parse::<Run<'_>>()?, arguments.parse()?, arguments.parse()?);
+    let lasting = arguments.option("TTL")?.map(Lasting::Seconds);
+    arguments.end()?;
+    on_run(call, run, None, |round| {
+        let Some((mut registration, _)) = read(round, ns, id)? else {
+            return Err(refusal::no_registration((run, ns), id));
+        };
+        let tie = Tie::registration(ns, id);
+        let span = match lasting {
+            Some(_) => round.span(lasting)?,
+            None => registration.span,
+        };
+        if registration.span.owner() != span.owner() {
+            round.untie(&tie, registration.span.owner());
+        }
+        registration.deadline_ms = round.tie(&tie, span);
+        registration.span = span;
+        round.write("HSET", Kind::Registered, ns.0).arg(id.0).arg(registration.encode());
+        Ok(Verdict::Done(Answer::integer(granted_ms(round, span))))
+    })
+}
+
+/// `RDV.UNREGISTER run ns id`
+pub(crate) fn unregister(call: &mut Call<'_>) -> Result<Answer> {
+    let arguments = &mut call.arguments;
+    let (run, ns, id) = (arguments.parse::<Run<'_>>()?, arguments.parse()?, arguments.parse()?);
+    arguments.end()?;
+    on_run(call, run, None, |round| {
+        let Some((registration, lease)) = read(round, ns, id)? else {
+            return Ok(Verdict::Done(Answer::integer(0)));
+        };
+        end_registration(round, (ns, id), &registration, lease, true);
+        Ok(Verdict::Done(Answer::integer(1)))
+    })
+}
+
+/// A registration, and who has leased it.
+pub(crate) fn read(
+    round: &mut Round<'_>,
+    ns: Name<'_>,
+    id: Name<'_>,
+) -> Result<Option<(Registration, Option<Lease>)>> {
+    let mut query = Query::new();
+    query.command("HGET").arg(round.run.key(Kind::Registered, ns.0)).arg(id.0);
+    query.command("HGET").arg(round.run.key(Kind::Leased, ns.0)).arg(id.0);
+    let view = round.host.read(&query)?;
+    let mut cursor = view.cursor();
+    let registration = cursor.bulk()?.map(Registration::decode).transpose()?;
+    let lease = cursor.bulk()?.map(Lease::decode).transpose()?;
+    Ok(registration.map(|registration| (registration, lease)))
+}
+
+/// For how many milliseconds something lasts; -1: as long as its connection.
+pub(crate) fn granted_ms(round: &Round<'_>, span: Span) -> i64 {
+    match span {
+        Span::Connection(_) => -1,
+        Span::Time(ttl_ms) => ttl_ms as i64,
+        Span::Run => round.meta.end_ms.saturating_sub(round.now_ms) as i64,
+    }
+}

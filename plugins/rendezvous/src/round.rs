@@ -1,0 +1,436 @@
+//! One attempt at a command on a run: what it reads, what it wants to change, and the loop around it.
+//!
+//! A round knows the run as it was at its beginning. Whatever it changes takes effect only if the run
+//! has not been changed since, so all changes of a run happen one after the other; otherwise the round
+//! is done again. Before the command looks, what has ended is taken out, so it never sees it.
+//!
+//! Whoever has to wait is parked: on what it waits for, and on the key that a drop of the run writes.
+
+use std::collections::BTreeSet;
+
+use reef_sdk::{
+    Answer, Argument, Attempt, Batch, Call, Cause, CommandWriter, Error, Host, Outcome, Park,
+    Query, Result, transact,
+};
+
+use crate::entry::{Owner, Span, Tie};
+use crate::key::{Counted, Kind, Name, Run};
+use crate::meta::Meta;
+use crate::{refusal, sweep};
+
+/// One attempt.
+pub(crate) struct Round<'a> {
+    pub(crate) host: &'a mut dyn Host,
+    pub(crate) run: Run<'a>,
+    pub(crate) meta: Meta,
+    pub(crate) now_ms: u64,
+    pub(crate) caller: Owner,
+    version: u64,
+    batch: Batch,
+    /// Keys that this round writes, as the run's names have them.
+    written: BTreeSet<Vec<u8>>,
+    /// Keys that it wants to be told of when the caller goes.
+    ties: BTreeSet<Vec<u8>>,
+    /// Whether the caller counts as one who waits now, or not any more.
+    waits: Option<bool>,
+}
+
+/// What a command has come to.
+pub(crate) enum Verdict {
+    /// This is the reply.
+    Done(Answer),
+    /// Something is missing that may still come.
+    Lacking(Lack),
+}
+
+/// What is missing.
+pub(crate) struct Lack {
+    /// Who writes one of these keys may have brought it.
+    pub(crate) keys: Vec<Vec<u8>>,
+    /// The number that is to be reached, if it is one.
+    pub(crate) number: Option<(Vec<u8>, Vec<u8>, u64)>,
+    /// What the client hears if it does not wait, or not any longer.
+    pub(crate) otherwise: Result<Answer>,
+}
+
+impl Lack {
+    /// A number that is not reached.
+    pub(crate) fn of_number(
+        run: Run<'_>,
+        counted: Counted<'_>,
+        number: u64,
+        otherwise: Error,
+    ) -> Verdict {
+        let reached = counted.reached(number);
+        Verdict::Lacking(Self {
+            keys: vec![run.key(Kind::Reached, &reached)],
+            number: Some((counted.name(), reached, number)),
+            otherwise: Err(otherwise),
+        })
+    }
+
+    /// A key that is not there, or not new.
+    pub(crate) fn of_keys(
+        keys: impl IntoIterator<Item = Vec<u8>>,
+        otherwise: Result<Answer>,
+    ) -> Verdict {
+        Verdict::Lacking(Self { keys: keys.into_iter().collect(), number: None, otherwise })
+    }
+}
+
+/// Seconds as a client gives them, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seconds(pub(crate) u64);
+
+impl reef_sdk::FromArgument<'_> for Seconds {
+    fn from_argument(bytes: &[u8]) -> Result<Self> {
+        let seconds = f64::from_argument(bytes).map_err(|_| refusal::BAD_SECONDS)?;
+        if !(0.0..1e10).contains(&seconds) {
+            return Err(refusal::BAD_SECONDS);
+        }
+        Ok(Self((seconds * 1_000.0).ceil() as u64))
+    }
+}
+
+impl Seconds {
+    /// How long something is to last: longer than no time.
+    pub(crate) fn lasting(self) -> Result<u64> {
+        if self.0 == 0 { Err(refusal::ZERO_SECONDS) } else { Ok(self.0) }
+    }
+}
+
+/// Runs a command on a run until nothing comes between its reads and its changes. `wait` is for how
+/// long it may wait for what it lacks; 0 is as long as the run allows.
+pub(crate) fn on_run(
+    call: &mut Call<'_>,
+    run: Run<'_>,
+    wait: Option<Seconds>,
+    mut act: impl FnMut(&mut Round<'_>) -> Result<Verdict>,
+) -> Result<Answer> {
+    let (cause, invoked_ms) = (call.cause, call.host.invoked_ms());
+    transact(call.host, |host| {
+        let waited_ms = host.now_ms().saturating_sub(invoked_ms);
+        let Some(mut round) = Round::begin(host, run)? else {
+            return match cause {
+                Cause::Invoked => Err(refusal::no_run(run)),
+                _ => Err(refusal::run_gone(run, waited_ms)),
+            };
+        };
+        if cause != Cause::Invoked && round.meta.opened_ms > invoked_ms {
+            // Another run of this name: what the caller waited in is gone.
+            return Err(refusal::run_gone(run, waited_ms));
+        }
+        if sweep::is_due(&mut round) {
+            sweep::sweep(&mut round)?;
+            round.end()?;
+            return Ok(Attempt::Stale);
+        }
+        let patience = patience(&round, wait, invoked_ms)?;
+        let answer = match act(&mut round) {
+            Ok(Verdict::Done(answer)) => Ok(answer),
+            Ok(Verdict::Lacking(lack)) => match patience {
+                Some(until_ms) if until_ms > round.now_ms => round.wait(lack, until_ms, cause),
+                _ => lack.otherwise,
+            },
+            Err(error) => Err(error),
+        };
+        if cause != Cause::Invoked && !matches!(answer, Ok(Answer::Park(_))) {
+            round.wait_no_more();
+        }
+        Ok(match round.end()? {
+            true => Attempt::Done(answer),
+            false => Attempt::Stale,
+        })
+    })?
+}
+
+/// Until when the caller waits, if it does.
+fn patience(round: &Round<'_>, wait: Option<Seconds>, invoked_ms: u64) -> Result<Option<u64>> {
+    let most_ms = round.meta.limits.wait_ms;
+    match wait {
+        None => Ok(None),
+        Some(Seconds(0)) => Ok(Some(invoked_ms.saturating_add(most_ms))),
+        Some(Seconds(wait_ms)) if wait_ms <= most_ms => Ok(Some(invoked_ms + wait_ms)),
+        Some(_) => Err(refusal::limit(round.run, "wait", most_ms / 1_000)),
+    }
+}
+
+impl<'a> Round<'a> {
+    /// Looks at a run; `None` if it is not open.
+    pub(crate) fn begin(host: &'a mut dyn Host, run: Run<'a>) -> Result<Option<Self>> {
+        let mut query = Query::new();
+        query.get(run.meta()).watch(run.meta());
+        let view = host.read(&query)?;
+        let Some(text) = view.cursor().bulk()? else { return Ok(None) };
+        let meta = Meta::decode(text)?;
+        let (now_ms, client) = (host.now_ms(), host.caller().id);
+        let caller = Owner { incarnation: host.incarnation(), client };
+        Ok(Some(Self {
+            host,
+            run,
+            meta,
+            now_ms,
+            caller,
+            version: view.version(0),
+            batch: Batch::new(),
+            written: BTreeSet::new(),
+            ties: BTreeSet::new(),
+            waits: None,
+        }))
+    }
+
+    /// Another number in the order of this run's changes.
+    pub(crate) fn next_revision(&mut self) -> u64 {
+        self.meta.revision += 1;
+        self.meta.revision
+    }
+
+    // ---- changes ---------------------------------------------------------------------------
+
+    /// Begins a command on one of the run's keys that leaves something there.
+    pub(crate) fn write(&mut self, command: &str, kind: Kind, name: &[u8]) -> CommandWriter<'_> {
+        self.written.insert([kind.word().as_bytes(), name].concat());
+        self.batch.command(command).arg(self.run.key(kind, name))
+    }
+
+    /// Begins a command on one of the run's keys that takes something away.
+    pub(crate) fn take(&mut self, command: &str, kind: Kind, name: &[u8]) -> CommandWriter<'_> {
+        self.batch.command(command).arg(self.run.key(kind, name))
+    }
+
+    /// Lets something end at an instant.
+    pub(crate) fn end_at(&mut self, tie: &Tie, deadline_ms: u64) {
+        self.write("ZADD", Kind::Due, b"").arg(deadline_ms).arg(tie.encode());
+        if self.meta.due_ms == 0 || deadline_ms < self.meta.due_ms {
+            self.set_timer(deadline_ms);
+        }
+    }
+
+    /// The next instant at which something ends; 0: none.
+    pub(crate) fn set_timer(&mut self, due_ms: u64) {
+        self.meta.due_ms = due_ms;
+        let timer = self.run.key(Kind::Timer, b"");
+        if due_ms > 0 && due_ms < self.meta.end_ms {
+            // One that is set to the past would say nothing.
+            let at = due_ms.max(self.now_ms + 1);
+            self.batch.command("SET").arg(timer).arg("1").arg("PXAT").arg(at);
+        } else {
+            self.batch.del(timer);
+        }
+    }
+
+    /// Binds something to how long it is to last. The instant at which it ends, 0 if not by itself.
+    pub(crate) fn tie(&mut self, tie: &Tie, span: Span) -> u64 {
+        match span {
+            Span::Run => 0,
+            Span::Time(ttl_ms) => {
+                let deadline_ms = self.now_ms + ttl_ms;
+                self.end_at(tie, deadline_ms);
+                deadline_ms
+            }
+            Span::Connection(owner) => {
+                self.tie_to(tie, owner);
+                0
+            }
+        }
+    }
+
+    /// Lets something end with the caller's connection.
+    pub(crate) fn tie_to(&mut self, tie: &Tie, owner: Owner) {
+        self.write("SADD", Kind::Tied, &owner.name()).arg(tie.encode());
+        self.ties.insert(self.run.key(Kind::Tied, &owner.name()));
+    }
+
+    /// Undoes [`Self::tie`], whatever it has bound.
+    pub(crate) fn untie(&mut self, tie: &Tie, owner: Option<Owner>) {
+        self.take("ZREM", Kind::Due, b"").arg(tie.encode());
+        if let Some(owner) = owner {
+            self.take("SREM", Kind::Tied, &owner.name()).arg(tie.encode());
+        }
+    }
+
+    /// How long something is to last: what was asked for, but no longer than the run.
+    pub(crate) fn span(&self, asked: Option<Lasting>) -> Result<Span> {
+        match asked {
+            None => Ok(Span::Run),
+            Some(Lasting::Connection) => Ok(Span::Connection(self.caller)),
+            Some(Lasting::Seconds(seconds)) => {
+                let left_ms = self.meta.end_ms.saturating_sub(self.now_ms);
+                Ok(Span::Time(seconds.lasting()?.min(left_ms)))
+            }
+        }
+    }
+
+    /// Wakes those who wait until it is so many.
+    pub(crate) fn reach(&mut self, counted: Counted<'_>, number: u64) -> Result<()> {
+        let mut query = Query::new();
+        let wanted = self.run.key(Kind::Wanted, &counted.name());
+        query.command("ZRANGEBYSCORE").arg(wanted).arg("-inf").arg(number);
+        let view = self.host.read(&query)?;
+        for member in view.cursor().bulks()?.into_iter().flatten() {
+            self.take("ZREM", Kind::Wanted, &counted.name()).arg(member);
+            let reached = [member, b":", &counted.name()].concat();
+            self.write("SET", Kind::Reached, &reached).arg("1");
+        }
+        Ok(())
+    }
+
+    // ---- limits ----------------------------------------------------------------------------
+
+    /// One thing more that counts against the limit of the run.
+    pub(crate) fn count(&mut self) -> Result<()> {
+        let most = self.meta.limits.registrations;
+        if self.meta.count >= most {
+            return Err(refusal::limit(self.run, "registrations", most));
+        }
+        self.meta.count += 1;
+        Ok(())
+    }
+
+    /// Whether a value may be kept.
+    pub(crate) fn check_value(&self, value: &[u8]) -> Result<()> {
+        let most = self.meta.limits.bytes;
+        if value.len() as u64 > most {
+            return Err(refusal::limit(self.run, "bytes", most));
+        }
+        Ok(())
+    }
+
+    /// How many of them somebody may wait for.
+    pub(crate) fn check_number(&self, number: u64) -> Result<()> {
+        let most = self.meta.limits.registrations;
+        if (1..=most).contains(&number) { Ok(()) } else { Err(refusal::BAD_COUNT) }
+    }
+
+    // ---- waiting ---------------------------------------------------------------------------
+
+    fn wait(&mut self, lack: Lack, until_ms: u64, cause: Cause<'_>) -> Result<Answer> {
+        if cause == Cause::Invoked {
+            self.begin_to_wait(until_ms)?;
+        }
+        if let Some((counted, reached, number)) = &lack.number {
+            self.write("ZADD", Kind::Wanted, counted).arg(*number).arg(*number);
+            self.take("DEL", Kind::Reached, reached);
+        }
+        let deadline_ms = until_ms.min(self.meta.end_ms);
+        let gone = self.run.key(Kind::Gone, b"");
+        let park = lack.keys.iter().fold(Park::new(), |park, key| park.on(key));
+        Ok(park.on(gone).until(deadline_ms).into())
+    }
+
+    fn begin_to_wait(&mut self, until_ms: u64) -> Result<()> {
+        let mut query = Query::new();
+        let waiters = self.run.key(Kind::Waiters, b"");
+        query.command("ZCOUNT").arg(&waiters).arg(self.now_ms).arg("+inf");
+        let waiting: u64 = self.host.read(&query)?.cursor().value()?;
+        let most = self.meta.limits.waiters;
+        if waiting >= most {
+            return Err(refusal::limit(self.run, "waiters", most));
+        }
+        let client = self.caller.client;
+        self.write("ZADD", Kind::Waiters, b"").arg(until_ms).arg(client);
+        self.ties.insert(self.run.key(Kind::Tied, &self.caller.name()));
+        self.waits = Some(true);
+        Ok(())
+    }
+
+    fn wait_no_more(&mut self) {
+        let client = self.caller.client;
+        self.take("ZREM", Kind::Waiters, b"").arg(client);
+        self.waits = Some(false);
+    }
+
+    // ---- the end ---------------------------------------------------------------------------
+
+    /// Makes the changes of this round, if there are any. `false`: somebody else was faster.
+    pub(crate) fn end(&mut self) -> Result<bool> {
+        if self.batch.is_empty() {
+            return Ok(true);
+        }
+        self.watch_caller()?;
+        let batch = self.batch();
+        match self.host.apply(&batch)? {
+            Outcome::Stale(_) => Ok(false),
+            Outcome::Applied(_) => {
+                // It may have gone since, before there was anything to be told of.
+                self.watch_caller()?;
+                Ok(true)
+            }
+        }
+    }
+
+    fn watch_caller(&mut self) -> Result<()> {
+        let ties = std::mem::take(&mut self.ties);
+        let result = ties.iter().try_for_each(|key| self.host.watch_caller(key));
+        self.ties = ties;
+        result
+    }
+
+    /// The changes, with what they demand.
+    pub(crate) fn batch(&mut self) -> Batch {
+        let mut batch = std::mem::take(&mut self.batch);
+        if batch.is_empty() {
+            return batch;
+        }
+        let end_ms = self.meta.end_ms;
+        let written = std::mem::take(&mut self.written);
+        if !written.is_empty() {
+            let names = self.run.key(Kind::Names, b"");
+            batch.command("SADD").arg(&names).args(&written);
+            for name in &written {
+                expire(&mut batch, self.run.key_of(name), end_ms);
+            }
+            expire(&mut batch, names, end_ms);
+        }
+        batch.guard(self.run.meta(), self.version);
+        keep(&mut batch, self.run, &self.meta);
+        batch.discard_replies();
+        batch
+    }
+}
+
+/// Writes down what a run is.
+pub(crate) fn keep(batch: &mut Batch, run: Run<'_>, meta: &Meta) {
+    let (text, end_ms) = (meta.encode(), meta.end_ms);
+    batch.command("SET").arg(run.meta()).arg(text).arg("PXAT").arg(end_ms);
+}
+
+/// Lets a key end with its run, unless it does so already.
+fn expire(batch: &mut Batch, key: impl Argument, end_ms: u64) {
+    batch.command("PEXPIREAT").arg(key).arg(end_ms).arg("NX");
+}
+
+/// How long a client wants something to last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lasting {
+    Seconds(Seconds),
+    Connection,
+}
+
+impl Lasting {
+    /// Takes `TTL seconds` or `CONNECTION` from the arguments, if that comes next.
+    pub(crate) fn option(arguments: &mut reef_sdk::Arguments<'_>) -> Result<Option<Self>> {
+        if arguments.keyword("CONNECTION") {
+            return Ok(Some(Self::Connection));
+        }
+        Ok(arguments.option("TTL")?.map(Self::Seconds))
+    }
+}
+
+/// The reply to a name in a place that has a number of something.
+pub(crate) fn hash_length(host: &mut dyn Host, key: impl Argument) -> Result<u64> {
+    let mut query = Query::new();
+    query.command("HLEN").arg(key);
+    host.read(&query)?.cursor().value()
+}
+
+/// A field of a hash.
+pub(crate) fn hash_field(
+    host: &mut dyn Host,
+    key: impl Argument,
+    Name(field): Name<'_>,
+) -> Result<Option<Vec<u8>>> {
+    let mut query = Query::new();
+    query.command("HGET").arg(key).arg(field);
+    Ok(host.read(&query)?.cursor().bulk()?.map(<[u8]>::to_vec))
+}

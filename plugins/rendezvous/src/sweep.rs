@@ -1,0 +1,220 @@
+//! Ends what is over: registrations and leases whose time has come, and what was bound to a
+//! connection that is gone.
+//!
+//! It happens when the run's timer expires or the connection goes (the plugin's trigger), and before
+//! any command looks at the run, so that nobody ever sees what is over. Connections of a former life of the
+//! plugin are all gone: nobody told, because nobody could.
+
+use std::collections::BTreeSet;
+
+use reef_sdk::{Query, Result};
+
+use crate::entry::{Leader, Lease, Owner, Registration, Tie};
+use crate::key::{Kind, Name};
+use crate::round::Round;
+
+/// How much is ended in one step.
+const SWEEP_MAX: usize = 256;
+/// How many ids of a name space are remembered that are gone.
+const ENDED_MAX: u64 = 4_096;
+
+/// Whether something is over.
+pub(crate) fn is_due(round: &mut Round<'_>) -> bool {
+    let due_ms = round.meta.due_ms;
+    due_ms > 0 && due_ms <= round.now_ms || round.meta.incarnation != round.caller.incarnation
+}
+
+/// Ends what is over.
+pub(crate) fn sweep(round: &mut Round<'_>) -> Result<()> {
+    if round.meta.incarnation != round.caller.incarnation {
+        return forget_former_life(round);
+    }
+    let mut query = Query::new();
+    let due = round.run.key(Kind::Due, b"");
+    // One more tells when to come back.
+    let range = query.command("ZRANGEBYSCORE").arg(due).arg("-inf").arg("+inf").arg("WITHSCORES");
+    range.arg("LIMIT").arg("0").arg(SWEEP_MAX + 1);
+    let view = round.host.read(&query)?;
+    let mut cursor = view.cursor();
+    let (mut over, mut next_ms) = (Vec::new(), 0);
+    for index in 0..cursor.elements()? / 2 {
+        let tie = cursor.value::<&[u8]>()?;
+        let at_ms = cursor.value::<f64>()? as u64;
+        if index == SWEEP_MAX || at_ms > round.now_ms {
+            next_ms = at_ms;
+            break;
+        }
+        over.push(Tie::decode(tie)?);
+    }
+    end(round, over)?;
+    round.set_timer(next_ms);
+    Ok(())
+}
+
+/// Ends what a connection has left; at most so much of it that there may be more.
+pub(crate) fn end_connection(round: &mut Round<'_>, owner: Owner) -> Result<()> {
+    let ties = tied(round, owner)?;
+    round.take("ZREM", Kind::Waiters, b"").arg(owner.client);
+    round.take("DEL", Kind::Tied, &owner.name());
+    let name = [Kind::Tied.word().as_bytes(), &owner.name()].concat();
+    round.take("SREM", Kind::Names, b"").arg(name);
+    end(round, ties)
+}
+
+fn tied(round: &mut Round<'_>, owner: Owner) -> Result<Vec<Tie>> {
+    let mut query = Query::new();
+    query.command("SMEMBERS").arg(round.run.key(Kind::Tied, &owner.name()));
+    let view = round.host.read(&query)?;
+    view.cursor().bulks()?.into_iter().flatten().map(Tie::decode).collect()
+}
+
+/// Ends what connections of another life of the plugin have left.
+fn forget_former_life(round: &mut Round<'_>) -> Result<()> {
+    let mut query = Query::new();
+    query.command("SMEMBERS").arg(round.run.key(Kind::Names, b""));
+    let view = round.host.read(&query)?;
+    let names = view.cursor().bulks()?;
+    let tied = names.into_iter().flatten().filter_map(|name| {
+        let owner = Owner::of_name(name.strip_prefix(Kind::Tied.word().as_bytes())?)?;
+        (owner.incarnation != round.caller.incarnation).then_some(owner)
+    });
+    let gone: Vec<Owner> = tied.collect();
+    let rest = gone.len() > SWEEP_MAX;
+    for owner in gone.into_iter().take(SWEEP_MAX) {
+        end_connection(round, owner)?;
+    }
+    if !rest {
+        round.take("DEL", Kind::Waiters, b"");
+        round.meta.incarnation = round.caller.incarnation;
+    }
+    Ok(())
+}
+
+/// Ends these.
+fn end(round: &mut Round<'_>, ties: Vec<Tie>) -> Result<()> {
+    let mut query = Query::new();
+    for tie in &ties {
+        match tie {
+            Tie::Registration { ns, id } | Tie::Lease { ns, id } => {
+                query.command("HGET").arg(round.run.key(Kind::Registered, ns)).arg(id);
+                query.command("HGET").arg(round.run.key(Kind::Leased, ns)).arg(id);
+            }
+            Tie::Leader { role } => {
+                query.command("HGET").arg(round.run.key(Kind::Leaders, b"")).arg(role);
+            }
+        }
+    }
+    let view = round.host.read(&query)?;
+    let mut cursor = view.cursor();
+    let mut leases = Vec::new();
+    let mut ended = BTreeSet::new();
+    for tie in ties {
+        match tie {
+            Tie::Registration { ns, id } | Tie::Lease { ns, id }
+                if ended.contains(&(ns.clone(), id.clone())) =>
+            {
+                cursor.bulk()?;
+                cursor.bulk()?;
+            }
+            Tie::Registration { ns, id } => {
+                let registration = cursor.bulk()?.map(Registration::decode).transpose()?;
+                let lease = cursor.bulk()?.map(Lease::decode).transpose()?;
+                if let Some(registration) = registration {
+                    let place = (Name(&ns), Name(&id));
+                    end_registration(round, place, &registration, lease, true);
+                    ended.insert((ns, id));
+                }
+            }
+            Tie::Lease { ns, id } => {
+                cursor.bulk()?;
+                if let Some(lease) = cursor.bulk()?.map(Lease::decode).transpose()? {
+                    leases.push((ns, id, lease));
+                }
+            }
+            Tie::Leader { role } => {
+                if let Some(leader) = cursor.bulk()?.map(Leader::decode).transpose()? {
+                    end_leader(round, Name(&role), &leader);
+                }
+            }
+        }
+    }
+    leases.retain(|(ns, id, _)| !ended.contains(&(ns.clone(), id.clone())));
+    for (ns, id, lease) in leases {
+        give_back(round, (Name(&ns), Name(&id)), lease);
+    }
+    count_expired(round, &ended)
+}
+
+/// Takes a registration out.
+pub(crate) fn end_registration(
+    round: &mut Round<'_>,
+    (ns, id): (Name<'_>, Name<'_>),
+    registration: &Registration,
+    lease: Option<Lease>,
+    is_told: bool,
+) {
+    round.take("HDEL", Kind::Registered, ns.0).arg(id.0);
+    round.take("ZREM", Kind::Free, ns.0).arg(id.0);
+    round.untie(&Tie::registration(ns, id), registration.span.owner());
+    if let Some(lease) = lease {
+        round.take("HDEL", Kind::Leased, ns.0).arg(id.0);
+        round.untie(&Tie::lease(ns, id), Some(lease.owner));
+    }
+    let revision = round.next_revision();
+    round.meta.count = round.meta.count.saturating_sub(1);
+    if is_told {
+        round.write("ZADD", Kind::Ended, ns.0).arg(revision).arg(id.0);
+        round.write("SET", Kind::Changed, ns.0).arg(revision);
+    }
+}
+
+/// Ends a lease: what was leased can be taken again, in its old place.
+pub(crate) fn give_back(round: &mut Round<'_>, (ns, id): (Name<'_>, Name<'_>), lease: Lease) {
+    round.take("HDEL", Kind::Leased, ns.0).arg(id.0);
+    round.untie(&Tie::lease(ns, id), Some(lease.owner));
+    round.write("ZADD", Kind::Free, ns.0).arg(lease.order).arg(id.0);
+}
+
+/// Ends somebody's lead: candidates may have it.
+pub(crate) fn end_leader(round: &mut Round<'_>, role: Name<'_>, leader: &Leader) {
+    round.take("HDEL", Kind::Leaders, b"").arg(role.0);
+    round.untie(&Tie::leader(role), leader.span.owner());
+    round.write("SET", Kind::Vacant, role.0).arg("1");
+    round.meta.count = round.meta.count.saturating_sub(1);
+}
+
+/// Notes how many have expired in each name space, and forgets the oldest of those that are gone.
+fn count_expired(round: &mut Round<'_>, ended: &BTreeSet<(Vec<u8>, Vec<u8>)>) -> Result<()> {
+    let spaces: BTreeSet<&[u8]> = ended.iter().map(|(ns, _)| ns.as_slice()).collect();
+    for ns in spaces {
+        let count = ended.iter().filter(|(of, _)| of == ns).count() as u64;
+        let mut query = Query::new();
+        query.command("HGET").arg(round.run.key(Kind::Tally, b"")).arg(ns);
+        let key = round.run.key(Kind::Ended, ns);
+        query.command("ZCARD").arg(&key);
+        query
+            .command("ZRANGEBYSCORE")
+            .arg(&key)
+            .arg("-inf")
+            .arg("+inf")
+            .arg("LIMIT")
+            .arg("0")
+            .arg(count);
+        let view = round.host.read(&query)?;
+        let mut cursor = view.cursor();
+        let before = cursor.value::<Option<u64>>()?.unwrap_or_default();
+        let known = cursor.value::<u64>()?;
+        let oldest = cursor.bulks()?;
+        round.write("HSET", Kind::Tally, b"").arg(ns).arg(before + count);
+        if known + count > ENDED_MAX && !oldest.is_empty() {
+            round.take("ZREM", Kind::Ended, ns).args(oldest.into_iter().flatten());
+        }
+    }
+    Ok(())
+}
+
+/// Whether changes as old as this are not known any more: `oldest` is the first one that is, of so many.
+pub(crate) fn is_forgotten(since: u64, oldest: Option<u64>, known: u64) -> bool {
+    // Trimming leaves as many as that, or a few less.
+    known + SWEEP_MAX as u64 >= ENDED_MAX && oldest.is_some_and(|oldest| since < oldest)
+}

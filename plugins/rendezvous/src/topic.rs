@@ -1,0 +1,62 @@
+//! RDV.PUBLISH and RDV.READ: everybody reads everything that was published, however late they come.
+
+use reef_sdk::{Answer, Call, Error, Query, Reply, Result};
+
+use crate::key::{Kind, Name, Run};
+use crate::round::{Lack, Seconds, Verdict, on_run};
+
+/// How many values one reading returns unless told otherwise.
+const PAGE: u64 = 1_000;
+
+/// `RDV.PUBLISH run topic value`
+pub(crate) fn publish(call: &mut Call<'_>) -> Result<Answer> {
+    let arguments = &mut call.arguments;
+    let (run, topic) = (arguments.parse::<Run<'_>>()?, arguments.parse::<Name<'_>>()?);
+    let value = arguments.bytes()?;
+    arguments.end()?;
+    on_run(call, run, None, |round| {
+        round.check_value(value)?;
+        round.count()?;
+        let mut query = Query::new();
+        query.command("LLEN").arg(run.key(Kind::Topic, topic.0));
+        let before: u64 = round.host.read(&query)?.cursor().value()?;
+        round.write("RPUSH", Kind::Topic, topic.0).arg(value);
+        Ok(Verdict::Done(Answer::of(before + 1)))
+    })
+}
+
+/// `RDV.READ run topic [AFTER number] [COUNT n] [WAIT seconds]`
+pub(crate) fn read(call: &mut Call<'_>) -> Result<Answer> {
+    let arguments = &mut call.arguments;
+    let (run, topic) = (arguments.parse::<Run<'_>>()?, arguments.parse::<Name<'_>>()?);
+    let (mut after, mut count, mut wait) = (0, PAGE, None);
+    while !arguments.is_empty() {
+        if let Some(number) = arguments.option::<u64>("AFTER")? {
+            after = number;
+        } else if let Some(number) = arguments.option::<u64>("COUNT")? {
+            count = number.clamp(1, PAGE);
+        } else if let Some(seconds) = arguments.option::<Seconds>("WAIT")? {
+            wait = Some(seconds);
+        } else {
+            return Err(Error::SYNTAX);
+        }
+    }
+    // What is beyond any list is beyond this one.
+    let after = after.min(u64::from(u32::MAX));
+    on_run(call, run, wait, |round| {
+        let key = run.key(Kind::Topic, topic.0);
+        let mut query = Query::new();
+        query.command("LRANGE").arg(&key).arg(after).arg(after + count - 1);
+        let view = round.host.read(&query)?;
+        let values = view.cursor().bulks()?;
+        let mut reply = Reply::new();
+        reply.array(2).value(after + values.len() as u64).array(values.len());
+        for value in values.iter().flatten() {
+            reply.bulk(*value);
+        }
+        match values.is_empty() {
+            true => Ok(Lack::of_keys([key], Ok(reply.into()))),
+            false => Ok(Verdict::Done(reply.into())),
+        }
+    })
+}

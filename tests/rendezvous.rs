@@ -271,7 +271,7 @@ fn nothing_is_lost_when_takers_with_a_lease_are_killed_after_the_reply() {
     let mut taken = vec![0_u32; ITEMS];
     let mut turn = 0_usize;
     let mut next = 0;
-    while taken.iter().any(|times| *times == 0) {
+    while taken.contains(&0) {
         let mut taker = Client::new(&server);
         let waits = turn.is_multiple_of(2);
         if waits {

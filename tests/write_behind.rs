@@ -1,5 +1,7 @@
 //! Write-behind on a running server: documents by commands, rows by SQL.
 
+#![expect(clippy::unwrap_used, reason = "what fails in a test's tools fails the test")]
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -50,7 +52,7 @@ impl Pipeline {
     }
 
     /// The same file with the server's address in it, for those who come from outside.
-    fn from_outside(&self, server: &Served) -> String {
+    fn file_for_strangers(&self, server: &Served) -> String {
         let text = std::fs::read_to_string(self.file()).unwrap();
         let file = self.folder.path().join("outside.yaml");
         std::fs::write(&file, format!("{text}redis: {{port: {}}}\n", server.port())).unwrap();
@@ -221,7 +223,7 @@ fn what_the_database_does_not_take_is_kept_and_can_be_replayed() {
     wait_until("the dead letter", || {
         ask::<usize>(&mut connection, &["XLEN", "dlq:stream:sessions"]) == 1
     });
-    let file = pipeline.from_outside(&server);
+    let file = pipeline.file_for_strangers(&server);
     let listed = succeeded(run(&["write-behind", "dead-letters", &file]));
     assert!(listed.contains("column n: \"one\" is not of type integer"), "{listed}");
     let again = succeeded(run(&["write-behind", "dead-letters", &file, "replay"]));
@@ -296,7 +298,7 @@ fn a_process_of_its_own_carries_as_well() {
     let server = Served::start(&[]);
     let mut connection = server.connect();
     let pipeline = Pipeline::new("entity: sessions");
-    let file = pipeline.from_outside(&server);
+    let file = pipeline.file_for_strangers(&server);
     let made =
         succeeded(run(&["write-behind", "generate", &file, "--count", "300", "--seed", "7"]));
     let out = succeeded(run(&["write-behind", "run", &file, "--once"]));

@@ -1,5 +1,7 @@
 //! Databases of the pipeline's own tests, here for the whole of it.
 
+#![expect(clippy::unwrap_used, reason = "what fails in a test's tools fails the test")]
+
 use std::time::Duration;
 
 #[path = "../../host/sinks/tests/support/database.rs"]

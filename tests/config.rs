@@ -29,6 +29,7 @@ const SINCE_7_2: &[&str] = &[
 /// Reef's own directives.
 const OWN: &[&str] = &[
     "engine",
+    "http-origins",
     "http-port",
     "plugin-bytes",
     "plugin-cpu-ms",
@@ -36,7 +37,6 @@ const OWN: &[&str] = &[
     "plugin-host-calls",
     "plugin-memory",
     "shards",
-    "write-behind",
 ];
 
 /// Changes that Redis and Reef answer differently on purpose, and why.

@@ -79,10 +79,11 @@ impl<'a> Reader<'a> {
     }
 
     fn run(&mut self, line: &str) {
-        let words: Vec<&str> = line.split(' ').map(|word| word.trim_matches('\'')).collect();
-        // `ID` alone stands for a transaction where one was created before, and else for itself.
-        let known = |word| if word == "ID" && !self.id.is_empty() { &*self.id } else { word };
-        let words: Vec<&str> = words.into_iter().map(known).collect();
+        // `ID` stands for the transaction that was created before, where it is about transactions.
+        let is_about_transactions =
+            !self.id.is_empty() && (line.contains("tx ") || line.contains("TX."));
+        let known = |word| if word == "ID" && is_about_transactions { &*self.id } else { word };
+        let words: Vec<&str> = words(line).into_iter().map(known).collect();
         let mut command = match words.as_slice() {
             ["cargo", "test"] if self.folder == root() => return,
             ["cd", folder] => {
@@ -133,6 +134,18 @@ impl<'a> Reader<'a> {
             json["id"].as_str().expect("it has an id").clone_into(&mut self.id);
         }
     }
+}
+
+/// The words of a command line, of which some may stand between apostrophes.
+fn words(line: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    for (at, part) in line.split('\'').enumerate() {
+        match at % 2 {
+            0 => words.extend(part.split(' ').filter(|word| !word.is_empty())),
+            _ => words.push(part),
+        }
+    }
+    words
 }
 
 #[test]

@@ -10,8 +10,7 @@ pub(super) fn prepare(link: &mut dyn Link, file: &PipelineFile) -> Result<(), St
     let stream = file.stream();
     let group = vec![b"XGROUP".as_slice(), b"CREATE", stream.as_bytes(), GROUP, b"0", b"MKSTREAM"];
     run(link, &group, b"BUSYGROUP")?;
-    index(link, file)?;
-    snapshot(link, file)
+    index(link, file)
 }
 
 /// Runs a command whose error may be that it has run before.
@@ -43,8 +42,8 @@ fn index(link: &mut dyn Link, file: &PipelineFile) -> Result<(), String> {
     run(link, &command, b"Index already exists")
 }
 
-/// Once: whether it was done is a key of its own.
-fn snapshot(link: &mut dyn Link, file: &PipelineFile) -> Result<(), String> {
+/// Events for documents that were there before, once: whether it was done is a key of its own.
+pub(super) fn snapshot(link: &mut dyn Link, file: &PipelineFile) -> Result<(), String> {
     let entity = file.write_behind.entity.as_bytes();
     let done = format!("{}:snapshot:{}", file.streams.prefix, file.write_behind.entity);
     let replies = link.read(&[vec![b"EXISTS", done.as_bytes()]])?;

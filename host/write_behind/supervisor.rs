@@ -37,6 +37,7 @@ pub(crate) struct Supervisor {
 struct Watch {
     pipeline: Arc<Pipeline>,
     stop: Arc<AtomicBool>,
+    is_prepared: bool,
     link: Box<dyn Link>,
     open: Open,
     file: PipelineFile,
@@ -52,10 +53,14 @@ impl Supervisor {
         (destination, tables): (Arc<dyn Destination>, Arc<[Table]>),
     ) -> Self {
         let (pipeline, stop) = (Arc::new(pipeline), Arc::new(AtomicBool::new(false)));
+        let mut link = open();
+        // What clients expect to be there is, when the server says that it is ready.
+        let is_prepared = beginning::prepare(&mut *link, file).is_ok();
         let watch = Watch {
             pipeline: Arc::clone(&pipeline),
             stop: Arc::clone(&stop),
-            link: open(),
+            is_prepared,
+            link,
             open,
             file: file.clone(),
             destination,
@@ -94,22 +99,27 @@ impl Drop for Supervisor {
 impl Watch {
     fn run(mut self) {
         let mut told = Vec::new();
-        let mut is_prepared = false;
+        let mut has_begun = false;
         while !self.stop.load(Ordering::SeqCst) {
-            if !is_prepared {
+            if !has_begun {
                 // What cannot be made now is tried again; the events do not wait for it.
-                is_prepared = match beginning::prepare(&mut *self.link, &self.file) {
-                    Ok(()) => true,
-                    Err(reason) => {
-                        tracing::debug!("write-behind: {reason}");
-                        false
-                    }
-                };
+                match self.begin() {
+                    Ok(()) => has_begun = true,
+                    Err(reason) => tracing::debug!("write-behind: {reason}"),
+                }
             }
             self.tell(&mut told);
             while !self.stop.load(Ordering::SeqCst) && self.answer() {}
             thread::sleep(LOOK_EVERY);
         }
+    }
+
+    fn begin(&mut self) -> Result<(), String> {
+        if !self.is_prepared {
+            beginning::prepare(&mut *self.link, &self.file)?;
+            self.is_prepared = true;
+        }
+        beginning::snapshot(&mut *self.link, &self.file)
     }
 
     /// Writes down how it is, if that has changed.

@@ -150,7 +150,8 @@ fn patience(round: &Round<'_>, wait: Option<Seconds>, invoked_ms: u64) -> Result
     match wait {
         None => Ok(None),
         Some(Seconds(0)) => Ok(Some(invoked_ms.saturating_add(most_ms))),
-        Some(Seconds(wait_ms)) if wait_ms <= most_ms => Ok(Some(invoked_ms + wait_ms)),
+        // The call came some time within its millisecond; nobody is answered too early.
+        Some(Seconds(wait_ms)) if wait_ms <= most_ms => Ok(Some(invoked_ms + wait_ms + 1)),
         Some(_) => Err(refusal::limit(round.run, "wait", most_ms / 1_000)),
     }
 }

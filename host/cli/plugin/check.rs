@@ -30,7 +30,7 @@ pub(super) fn run(args: &CheckArgs, json: bool, out: &mut dyn Write) -> Result<(
     for (name, value) in &args.limit {
         limits.set(name.as_bytes(), value.as_bytes()).map_err(plain)?;
     }
-    let found = inspect(Source::Path(args.file.clone()), limits)?;
+    let found = inspect(Source::Path(args.file.clone()), limits, Vec::new())?;
     match json {
         true => writeln!(out, "{:#}", as_json(&found))?,
         false => show(&found, &args.file, out)?,
@@ -42,8 +42,12 @@ pub(super) fn run(args: &CheckArgs, json: bool, out: &mut dyn Write) -> Result<(
 }
 
 /// What a component wants to be granted.
-pub(super) fn wanted(component: Vec<u8>, file: &Path) -> Result<Vec<String>, Failure> {
-    let found = inspect(Source::Bytes(component), Limits::default())?;
+pub(super) fn wanted(
+    component: Vec<u8>,
+    config: &[(String, String)],
+    file: &Path,
+) -> Result<Vec<String>, Failure> {
+    let found = inspect(Source::Bytes(component), Limits::default(), config.to_vec())?;
     let wants = found.nature.map(|nature| nature.wants);
     wants.ok_or_else(|| {
         let reason = found.refusal.unwrap_or_default();
@@ -51,8 +55,12 @@ pub(super) fn wanted(component: Vec<u8>, file: &Path) -> Result<Vec<String>, Fai
     })
 }
 
-fn inspect(source: Source, limits: Limits) -> Result<Inspection, Failure> {
-    Kit::new().plugins().inspect(source, limits).map_err(|error| plain(error.to_string()))
+fn inspect(
+    source: Source,
+    limits: Limits,
+    config: Vec<(String, String)>,
+) -> Result<Inspection, Failure> {
+    Kit::new().plugins().inspect(source, limits, config).map_err(|error| plain(error.to_string()))
 }
 
 /// An error of the runtime as a sentence.

@@ -43,7 +43,7 @@ impl Component {
             return Err(Failure::new(format!("{file} is no WebAssembly component")));
         }
         let wanted = match self.grant_wanted {
-            true => check::wanted(bytes.clone(), &self.file)?,
+            true => check::wanted(bytes.clone(), &self.config, &self.file)?,
             false => Vec::new(),
         };
         let mut command = redis::cmd("PLUGIN");

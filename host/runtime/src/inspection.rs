@@ -20,6 +20,7 @@ use crate::plugin::Plugin;
 use crate::program::Program;
 use crate::request::{LoadError, Source};
 use crate::texts;
+use crate::triggers;
 
 /// What is known of a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +80,12 @@ const INSPECTED: &str = "inspected";
 
 impl House {
     /// See [`Plugins::inspect`](crate::Plugins::inspect).
-    pub(crate) fn inspect(&self, source: Source, limits: Limits) -> Result<Inspection, LoadError> {
+    pub(crate) fn inspect(
+        &self,
+        source: Source,
+        limits: Limits,
+        config: Vec<(String, String)>,
+    ) -> Result<Inspection, LoadError> {
         let bytes = self.read(source, INSPECTED)?;
         let component_bytes = bytes.len();
         let began = Instant::now();
@@ -93,7 +99,7 @@ impl House {
             nature: None,
             refusal: None,
         };
-        let refusal = match self.question(&component, limits, &mut found.nature) {
+        let refusal = match self.question(&component, (limits, config), &mut found.nature) {
             Ok(manifest) => refusal(&manifest).err(),
             Err(error) => Some(error),
         };
@@ -110,19 +116,26 @@ impl House {
     fn question(
         &self,
         component: &Component,
-        limits: Limits,
+        (limits, config): (Limits, Vec<(String, String)>),
         nature: &mut Option<Nature>,
     ) -> Result<Manifest, LoadError> {
         let program = Arc::new(Program::new(&self.workshop.machine, component)?);
         let plugin = Arc::new(Plugin::new(INSPECTED, self.services.backend.now_ms()));
-        let terms = self.terms(&plugin, limits, BTreeMap::new(), Grants::default(), Vec::new());
+        let config: BTreeMap<_, _> =
+            config.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        let terms = self.terms(&plugin, limits, config, Grants::default(), Vec::new());
         let (manifest, usage, took) = loader::describe_measured(&program, &terms)?;
+        // With this configuration it wants to hear of these keys, too.
+        let triggers = triggers::subscribe(&program, &terms)?;
+        let heard = triggers.iter().map(|trigger| format!("~{}", trigger.pattern));
+        let mut wants = manifest.wants.clone();
+        wants.extend(heard.filter(|word| !manifest.wants.contains(word)));
         *nature = Some(Nature {
             name: manifest.name.clone(),
             version: manifest.version.clone(),
             summary: manifest.summary.clone(),
             commands: manifest.commands.iter().map(facts).collect(),
-            wants: manifest.wants.clone(),
+            wants,
             describe_us: took.as_micros() as u64,
             memory_bytes: usage.memory_bytes,
         });

@@ -56,9 +56,14 @@ impl Plugins {
 
     /// Looks at a component without loading it, and waits for that. The error is why there is nothing
     /// to look at; whether it would be refused is part of what is found.
-    pub fn inspect(&self, source: Source, limits: Limits) -> Result<Inspection, LoadError> {
+    pub fn inspect(
+        &self,
+        source: Source,
+        limits: Limits,
+        config: Vec<(String, String)>,
+    ) -> Result<Inspection, LoadError> {
         let house = Arc::clone(&self.house);
-        self.crew.loader.run(move || house.inspect(source, limits))
+        self.crew.loader.run(move || house.inspect(source, limits, config))
     }
 
     /// Unloads a plugin. Its calls in flight are finished.

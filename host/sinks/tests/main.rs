@@ -2,7 +2,6 @@
 //! test's own, and SQLite. Where one is missing its tests say so, and fail if `REEF_REQUIRE_PEERS=1`.
 
 #![expect(clippy::unwrap_used, reason = "what fails in a test's tools fails the test")]
-#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 mod carrying;
 mod crashes;

@@ -21,6 +21,7 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
 }
 
 /// The program, or nothing with a word about it; a failure where peers are required.
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 pub(crate) fn required(program: &str) -> Option<PathBuf> {
     let found = find(program);
     if found.is_none() {

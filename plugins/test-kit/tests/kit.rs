@@ -114,7 +114,9 @@ fn a_component_is_looked_at_without_being_loaded() {
     let mut kit = Kit::new();
     let look = |component: &[u8]| {
         let source = Source::Bytes(component.to_vec());
-        kit.plugins().inspect(source, reef_test_kit::Limits::default()).expect("a component")
+        kit.plugins()
+            .inspect(source, reef_test_kit::Limits::default(), Vec::new())
+            .expect("a component")
     };
     let found = look(reef_bundled::TX_REPO);
     assert_eq!(

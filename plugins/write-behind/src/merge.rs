@@ -54,7 +54,10 @@ fn merge(target: Option<&str>, patch: &str, depth: usize, out: &mut String) -> R
     let start = out.len();
     for (name, value) in &target {
         match place.get(&**name) {
-            None => member(name, out, |out| Ok(out.push_str(value)))?,
+            None => member(name, out, |out| {
+                out.push_str(value);
+                Ok(())
+            })?,
             Some(at) => {
                 is_taken[*at] = true;
                 if patch[*at].1 != "null" {

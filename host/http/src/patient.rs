@@ -95,11 +95,13 @@ mod tests {
             let (near, mut far) = duplex(4);
             let mut near = Patient::new(near, Duration::from_millis(200));
             near.write_all(b"1234").await.expect("there is room");
-            let (written, _) = tokio::join!(near.write_all(b"5678"), async {
+            let reader = tokio::spawn(async move {
                 sleep(Duration::from_millis(20)).await;
-                far.read_exact(&mut [0; 4]).await
+                far.read_exact(&mut [0; 4]).await.expect("it is there");
+                far
             });
-            written.expect("it was taken");
+            near.write_all(b"5678").await.expect("it is taken");
+            let _far = reader.await.expect("it reads");
             let error = near.write_all(b"9").await.expect_err("nobody takes it");
             assert_eq!(error.kind(), ErrorKind::TimedOut);
         });

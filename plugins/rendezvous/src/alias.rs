@@ -17,6 +17,11 @@
 //!
 //! Which keys may have aliases the operator says, in the configuration value `alias`: globs with
 //! blanks between. Only of those is the plugin told. On a cluster the keys must share a slot.
+//!
+//! The keys are declared to the server ([`keys`](reef_sdk::Command::keys)), so a user may alias only keys
+//! that the user's patterns allow. After `TTL` the seconds stand where the first key would, and count as
+//! one: a user whose patterns do not allow everything leaves `TTL` out, or is allowed that word, too, and
+//! so does everybody on a cluster.
 
 use reef_sdk::{
     Answer, Attempt, Batch, Call, Error, Event, Host, Outcome, Query, Result, transact,

@@ -218,6 +218,7 @@ const COMMANDS: &[Command] = &[
         .complexity("O(N) where N is what the keys hold")
         .since("0.1.0")
         .arity(-4)
+        .keys(3, -1, 2)
         .write()
         .denyoom(),
     Command::new("RDV.UNALIAS", alias::unalias)

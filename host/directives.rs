@@ -135,6 +135,8 @@ pub(crate) fn http(config: &Config) -> Option<reef_http::Settings> {
         bind: config.bind(),
         port: config.http_port()?,
         origins: config.http_origins().split_whitespace().map(str::to_owned).collect(),
+        backlog: i32::try_from(config.tcp_backlog()).unwrap_or(i32::MAX),
+        keepalive_s: config.tcp_keepalive().map_or(0, |time| time.as_secs()),
         connections_max: config.maxclients() as usize,
     })
 }

@@ -11,8 +11,10 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::patient::Patient;
 use crate::request;
 
 /// Lets somebody in who comes from this address: the other end of a connection to the server that
@@ -21,6 +23,8 @@ pub type Entrance = Arc<dyn Fn(SocketAddr) -> Result<UnixStream, String> + Send 
 
 /// How long a connection may be idle, and its headers may take.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may take nothing of an answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of headers.
 const HEADER_BYTES_MAX: usize = 16 << 10;
 /// How long nobody is accepted when there are no descriptors.
@@ -35,6 +39,10 @@ pub struct Settings {
     pub port: u16,
     /// Origins whose pages may use it; `*` stands for all.
     pub origins: Vec<String>,
+    /// Connections that wait in the kernel, as in the directive `tcp-backlog`.
+    pub backlog: i32,
+    /// After how much silence a peer is asked whether it is still there, as in `tcp-keepalive`; 0: never.
+    pub keepalive_s: u64,
     /// HTTP connections at a time.
     pub connections_max: usize,
 }
@@ -102,35 +110,63 @@ impl Drop for Door {
     }
 }
 
-/// Listens on all addresses. `-` before one: it may be missing on this machine. `*` and `::*`: all.
+/// Listens on all addresses, as the server's own ports do. `-` before one: it may be missing on this
+/// machine. `*` and `::*`: all of a family.
 fn listen(settings: &Settings) -> io::Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
     let mut port = settings.port;
     for address in &settings.bind {
-        let (optional, host) = match address.strip_prefix('-') {
-            Some(host) => (true, host),
-            None => (false, address.as_str()),
-        };
-        // One socket of both families would be in the way of the other address.
-        let host = match host {
+        let host = match address.strip_prefix('-').unwrap_or(address) {
             "*" => "0.0.0.0",
-            "::*" => continue,
+            "::*" => "::",
             host => host,
         };
-        let bound = (host, port)
-            .to_socket_addrs()
-            .and_then(|mut all| all.next().ok_or_else(|| io::ErrorKind::NotFound.into()))
-            .and_then(TcpListener::bind);
-        let listener = match bound {
+        let listener = match listen_at(host, port, settings.backlog) {
             Ok(listener) => listener,
-            Err(_) if optional => continue,
+            Err(error) if address.starts_with('-') && is_missing(&error) => continue,
             Err(error) => return Err(error),
         };
-        listener.set_nonblocking(true)?;
         port = listener.local_addr()?.port();
         listeners.push(listener);
     }
     Ok(listeners)
+}
+
+fn listen_at(host: &str, port: u16, backlog: i32) -> io::Result<TcpListener> {
+    let address = (host, port).to_socket_addrs()?.next().ok_or(io::ErrorKind::NotFound)?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // One of both families would be in the way of the other address.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+/// Whether this machine has no such address.
+fn is_missing(error: &io::Error) -> bool {
+    const NO_ADDRESS_FAMILY: i32 = 97;
+    error.raw_os_error() == Some(NO_ADDRESS_FAMILY)
+        || matches!(
+            error.kind(),
+            io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported | io::ErrorKind::NotFound
+        )
+}
+
+/// Small answers go out at once, and dead peers are noticed.
+fn prepare(stream: &tokio::net::TcpStream, keepalive_s: u64) {
+    // A socket that takes no options is about to fail anyway.
+    let _ = stream.set_nodelay(true);
+    if keepalive_s > 0 {
+        let keepalive = TcpKeepalive::new()
+            .with_time(Duration::from_secs(keepalive_s))
+            .with_interval(Duration::from_secs((keepalive_s / 3).max(1)))
+            .with_retries(3);
+        let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+    }
 }
 
 async fn accept(house: Arc<House>, listener: tokio::net::TcpListener) {
@@ -139,8 +175,7 @@ async fn accept(house: Arc<House>, listener: tokio::net::TcpListener) {
         let Ok(place) = house.places.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, peer)) => {
-                // A socket that takes no options is about to fail anyway.
-                let _ = stream.set_nodelay(true);
+                prepare(&stream, house.settings.keepalive_s);
                 let house = house.clone();
                 tokio::spawn(async move {
                     serve(house, stream, peer).await;
@@ -164,7 +199,7 @@ async fn serve(house: Arc<House>, stream: tokio::net::TcpStream, peer: SocketAdd
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_TIMEOUT)
         .max_buf_size(HEADER_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Patient::new(stream, WRITE_TIMEOUT)), service)
         .await;
     if let Err(error) = served {
         // Whatever strangers send.

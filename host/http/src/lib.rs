@@ -14,6 +14,7 @@
 mod answer;
 mod client;
 mod door;
+mod patient;
 mod request;
 mod value;
 

@@ -1,4 +1,5 @@
-//! What a request asks for, judged before anybody is let in.
+//! What a request asks for. Its head is judged before anybody is let in, its body is read after that:
+//! whom the server does not take or know has nothing read that would be kept.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,16 +10,21 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN};
 use hyper::{Method, Request, StatusCode};
-use serde_json::Value;
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::answer::{self, Answer, Refusal};
-use crate::client::{self, Identity};
+use crate::client::{Client, Identity};
 use crate::door::House;
 
 /// Where commands are posted.
 const PATH: &str = "/command";
 /// Bytes of a body.
-pub(crate) const BODY_BYTES_MAX: usize = 8 << 20;
+const BODY_BYTES_MAX: usize = 8 << 20;
+/// Bytes of a body that is read for politeness only.
+const STRANGER_BYTES_MAX: usize = 64 << 10;
+/// How long that may take.
+const STRANGER_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a body may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Words of a command.
@@ -87,9 +93,16 @@ where
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
     }
     let identity = identity(request.headers())?;
-    let body = body(request.into_body()).await?;
-    let words = words(&body)?;
-    client::run(&house.entrance, peer, identity, &words).await
+    let client = match Client::enter(&house.entrance, peer, identity).await {
+        Ok(client) => client,
+        Err(refusal) => {
+            // So that an answer is not lost to what its sender was still sending.
+            let _ = read(request.into_body(), STRANGER_BYTES_MAX, STRANGER_TIMEOUT).await;
+            return Err(refusal);
+        }
+    };
+    let body = read(request.into_body(), BODY_BYTES_MAX, BODY_TIMEOUT).await?;
+    client.run(&words(&body)?).await
 }
 
 fn is_welcome(origins: &[String], origin: &HeaderValue) -> bool {
@@ -121,19 +134,19 @@ fn identity(headers: &HeaderMap) -> Result<Option<Identity>, Refusal> {
     Ok(Some((user.to_vec(), password.get(1..).unwrap_or_default().to_vec())))
 }
 
-async fn body<B>(body: B) -> Result<Bytes, Refusal>
+async fn read<B>(body: B, bytes_max: usize, patience: Duration) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let limited = Limited::new(body, BODY_BYTES_MAX);
-    match tokio::time::timeout(BODY_TIMEOUT, limited.collect()).await {
+    let limited = Limited::new(body, bytes_max);
+    match tokio::time::timeout(patience, limited.collect()).await {
         Err(_) => {
             let text = "ERR the body took too long";
             Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, text))
         }
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let text = format!("ERR the body has more than {BODY_BYTES_MAX} bytes");
+            let text = format!("ERR the body has more than {bytes_max} bytes");
             Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text))
         }
         Ok(Err(_)) => {
@@ -147,25 +160,48 @@ where
 /// The words of a command: strings, numbers and truth values, as they would be typed.
 fn words(body: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
     let refused = |text: &str| Refusal::new(StatusCode::BAD_REQUEST, text);
-    let value: Value = serde_json::from_slice(body)
-        .map_err(|error| refused(&format!("ERR this is no JSON: {error}")))?;
-    let Value::Array(elements) = value else {
-        return Err(refused("ERR a command is a JSON array of words"));
-    };
-    if elements.is_empty() || elements.len() > WORDS_MAX {
-        return Err(refused("ERR a command has one word at least, and not too many"));
-    }
-    let mut words = Vec::with_capacity(elements.len());
-    for element in elements {
-        words.push(match element {
-            Value::String(text) => text.into_bytes(),
-            Value::Number(number) => number.to_string().into_bytes(),
-            Value::Bool(truth) => truth.to_string().into_bytes(),
-            _ => return Err(refused("ERR a word is a string or a number: no null, no nesting")),
-        });
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let words = json.deserialize_seq(Words).and_then(|words| json.end().map(|()| words));
+    let words = words.map_err(|error| refused(&format!("ERR this is no command: {error}")))?;
+    if words.is_empty() {
+        return Err(refused("ERR a command has one word at least"));
     }
     check_command(&words)?;
     Ok(words)
+}
+
+/// Takes words out of an array and counts them as they come: what is nested or too much is never built.
+struct Words;
+
+impl<'de> Visitor<'de> for Words {
+    type Value = Vec<Vec<u8>>;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("a JSON array of words")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        let mut words = Vec::new();
+        while let Some(element) = elements.next_element::<&RawValue>()? {
+            if words.len() == WORDS_MAX {
+                return Err(A::Error::custom("it has too many words"));
+            }
+            words.push(word(element.get()).map_err(A::Error::custom)?);
+        }
+        Ok(words)
+    }
+}
+
+/// A word. Numbers stay as they were written, however large.
+fn word(json: &str) -> Result<Vec<u8>, &'static str> {
+    match json.as_bytes().first() {
+        Some(b'"') => {
+            let text: String = serde_json::from_str(json).map_err(|_| "a string is broken")?;
+            Ok(text.into_bytes())
+        }
+        Some(b'-' | b'0'..=b'9' | b't' | b'f') => Ok(json.as_bytes().to_vec()),
+        _ => Err("a word is a string or a number: no null, no nesting"),
+    }
 }
 
 fn check_command(words: &[Vec<u8>]) -> Result<(), Refusal> {
@@ -195,6 +231,9 @@ mod tests {
         let words = split(r#"["SET", "k", 9007199254740993, 1.5, true, "ä\u0000"]"#);
         let wanted = ["SET", "k", "9007199254740993", "1.5", "true", "ä\0"];
         assert_eq!(words, Ok(wanted.map(str::to_owned).to_vec()));
+        let large = split(r#"["SET", "k", 123456789012345678901234567890, -1e400]"#);
+        let wanted = ["SET", "k", "123456789012345678901234567890", "-1e400"];
+        assert_eq!(large, Ok(wanted.map(str::to_owned).to_vec()));
     }
 
     #[test]
@@ -215,6 +254,8 @@ mod tests {
         ] {
             assert_eq!(split(body), Err(StatusCode::BAD_REQUEST), "{body}");
         }
+        let many = |count: usize| format!("[{}0]", "0,".repeat(count - 1));
+        assert!(split(&many(WORDS_MAX)).is_ok() && split(&many(WORDS_MAX + 1)).is_err());
         // Deep enough to be no use, and not so deep that it could harm.
         assert!(split(&"[".repeat(100_000)).is_err());
     }

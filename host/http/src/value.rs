@@ -23,8 +23,10 @@ const REPLY_BYTES_MAX: u64 = 64 << 20;
 const DEPTH_MAX: usize = 64;
 /// Bytes of a line: lengths, numbers, errors.
 const LINE_BYTES_MAX: u64 = 64 << 10;
-/// What an element costs at least.
-const ELEMENT_BYTES: u64 = 32;
+/// What an element costs at least: its place, in a list that doubles as it grows.
+const ELEMENT_BYTES: u64 = 64;
+/// What a JSON object costs before anything is in it.
+const OBJECT_BYTES: u64 = 768;
 
 /// A whole reply.
 #[derive(Debug, PartialEq)]
@@ -83,14 +85,15 @@ async fn element<R: AsyncBufRead + Unpin>(
                 return Ok(Reply::Error(String::from_utf8_lossy(&text).into_owned()));
             }
             // Three letters and a colon say what kind of text it is.
-            Some(text) if kind == "=" => string(text.get(4..).unwrap_or_default().to_vec()),
-            Some(text) => string(text),
+            Some(text) if kind == "=" => string(text.get(4..).unwrap_or_default().to_vec(), room)?,
+            Some(text) => string(text, room)?,
         },
         "*" | "~" | ">" => match count(rest)? {
             None => Value::Null,
             Some(count) => Value::Array(Box::pin(elements(from, room, depth, count)).await?),
         },
         "%" => {
+            spend(room, OBJECT_BYTES)?;
             let count = count(rest)?.unwrap_or_default().saturating_mul(2);
             pairs(Box::pin(elements(from, room, depth, count)).await?)
         }
@@ -109,7 +112,10 @@ async fn elements<R: AsyncBufRead + Unpin>(
     for _ in 0..count {
         all.push(match element(from, room, depth + 1).await? {
             Reply::Value(value) => value,
-            Reply::Error(text) => json!({ "error": text }),
+            Reply::Error(text) => {
+                spend(room, OBJECT_BYTES)?;
+                json!({ "error": text })
+            }
         });
     }
     Ok(all)
@@ -140,10 +146,15 @@ fn double(text: &str) -> Result<Value> {
     Ok(if number.is_finite() { Value::from(number) } else { Value::from(text) })
 }
 
-fn string(bytes: Vec<u8>) -> Value {
+fn string(bytes: Vec<u8>, room: &mut u64) -> Result<Value> {
     match String::from_utf8(bytes) {
-        Ok(text) => Value::from(text),
-        Err(error) => json!({ "base64": STANDARD.encode(error.as_bytes()) }),
+        Ok(text) => Ok(Value::from(text)),
+        Err(error) => {
+            let bytes = error.as_bytes();
+            // Four letters for three bytes, beside them.
+            spend(room, OBJECT_BYTES + bytes.len() as u64 / 3 * 4)?;
+            Ok(json!({ "base64": STANDARD.encode(bytes) }))
+        }
     }
 }
 
@@ -157,7 +168,12 @@ fn pairs(all: Vec<Value>) -> Value {
         }
         return Value::Object(map);
     }
-    Value::Array(all.chunks_exact(2).map(|pair| Value::Array(pair.to_vec())).collect())
+    let mut pairs = Vec::with_capacity(all.len() / 2);
+    let mut rest = all.into_iter();
+    while let (Some(key), Some(value)) = (rest.next(), rest.next()) {
+        pairs.push(Value::Array(vec![key, value]));
+    }
+    Value::Array(pairs)
 }
 
 #[cfg(test)]
@@ -204,6 +220,10 @@ mod tests {
         {
             assert!(parse(text.as_bytes()).is_err());
         }
+        // Bytes that are no text cost more than they are long.
+        let bytes = b"*200000\r\n".iter().copied();
+        let bytes = bytes.chain(b"$1\r\n\xff\r\n".repeat(200_000)).collect::<Vec<u8>>();
+        assert!(parse(&bytes).is_err());
         assert!(parse(&vec![b'a'; 1 << 20]).is_err());
         assert!(parse(b"*99999999999999\r\n:1\r\n").is_err());
     }

@@ -4,15 +4,17 @@
 //! acknowledgement of the event, if it came from the plugin's stream, so that each durable event takes
 //! effect once, and is told again if that did not come to pass. An event that keeps failing does not
 //! hold up those behind it: a durable one goes to a stream of dead letters beside the plugin's own,
-//! another one is counted and written to the plugin's log.
+//! another one is counted and written to the plugin's log. That a client has gone is told until it has
+//! been: while the server takes no writes it waits, and it fills nothing, because it is one entry for
+//! each key that somebody is bound to.
 //!
 //! Invariant: no lock of its own is held while guest code or the backend runs.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use reef_engine::backend::{
@@ -20,7 +22,6 @@ use reef_engine::backend::{
 };
 use reef_engine::grants::Grants;
 use reef_engine::triggers::{Inbox, Origin, Trigger, TriggerEvent};
-use reef_engine::types::glob;
 use reef_resp::{Node, Protocol, Writer};
 
 use crate::border::{EffectsClaim, Level};
@@ -37,7 +38,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How often an event is told whose guards do not hold.
 const ROUNDS_MAX: u32 = 64;
 /// The event that a client has gone.
-const DISCONNECTED: &str = "disconnected";
+pub(crate) const DISCONNECTED: &str = "disconnected";
 /// Events that are read from a stream at once.
 const EVENTS_PER_READ: &str = "64";
 
@@ -54,6 +55,10 @@ struct Events {
 #[derive(Debug, Default)]
 struct Pending {
     events: VecDeque<TriggerEvent>,
+    /// Clients that have gone: each database and key under which that is to be told.
+    departures: BTreeSet<(u32, Box<[u8]>)>,
+    /// Not before this instant, if they could not be told the last time.
+    pause: Option<Instant>,
     /// Whether there may be something in a stream.
     stored: bool,
     stopped: bool,
@@ -62,6 +67,7 @@ struct Pending {
 /// What there is to do.
 enum Work {
     Event(TriggerEvent),
+    Departure(TriggerEvent),
     Stored,
     Stop,
 }
@@ -85,6 +91,18 @@ impl Inbox for Events {
     }
 }
 
+impl Pending {
+    /// A departure that can be told now.
+    fn departure(&mut self, now: Instant) -> Option<TriggerEvent> {
+        if self.pause.is_some_and(|until| now < until) {
+            return None;
+        }
+        self.pause = None;
+        let (database, key) = self.departures.pop_first()?;
+        Some(TriggerEvent { name: DISCONNECTED.into(), database, key, depth: 1 })
+    }
+}
+
 impl Events {
     fn next(&self) -> Work {
         let mut pending = self.pending.lock();
@@ -92,14 +110,33 @@ impl Events {
             if pending.stopped {
                 return Work::Stop;
             }
+            if let Some(event) = pending.departure(Instant::now()) {
+                return Work::Departure(event);
+            }
             if let Some(event) = pending.events.pop_front() {
                 return Work::Event(event);
             }
             if std::mem::take(&mut pending.stored) {
                 return Work::Stored;
             }
-            self.arrived.wait(&mut pending);
+            match pending.pause.filter(|_| !pending.departures.is_empty()) {
+                Some(until) => drop(self.arrived.wait_until(&mut pending, until)),
+                None => self.arrived.wait(&mut pending),
+            }
         }
+    }
+
+    /// Leaves that a client has gone.
+    fn depart(&self, database: u32, key: Box<[u8]>) {
+        self.pending.lock().departures.insert((database, key));
+        self.arrived.notify_one();
+    }
+
+    /// Puts a departure back: after a moment it is told again.
+    fn tell_later(&self, event: TriggerEvent) {
+        let mut pending = self.pending.lock();
+        pending.departures.insert((event.database, event.key));
+        pending.pause = Some(Instant::now() + PAUSE);
     }
 
     /// Waits a moment, and looks at the streams again.
@@ -148,12 +185,8 @@ impl Attendant {
 
     /// Leaves the event that a client has gone, if the version wants to hear of this key's.
     pub(crate) fn tell_of_departure(&self, version: &Version, database: u32, key: Box<[u8]>) {
-        let is_wanted = version.triggers.iter().any(|claim| {
-            claim.events.iter().any(|event| event == DISCONNECTED)
-                && glob::matches(claim.pattern.as_bytes(), &key)
-        });
-        if is_wanted {
-            self.events.put(TriggerEvent { name: DISCONNECTED.into(), database, key, depth: 1 });
+        if version.terms.hears_departure(&key) {
+            self.events.depart(database, key);
         }
     }
 
@@ -192,11 +225,12 @@ fn attend(events: &Events, version: &Mutex<Arc<Version>>) {
         match work {
             Work::Stop => return,
             Work::Event(event) => {
-                if let Err(reason) = current.handle(&event, &[]) {
-                    current.give_up(&event, &reason);
+                if let Err(failure) = current.handle(&event, &[]) {
+                    current.give_up(&event, failure.text());
                 }
                 events.plugin.events_waiting.fetch_sub(1, Relaxed);
             }
+            Work::Departure(event) => current.tell_departure(events, event),
             Work::Stored if !current.terms.services.backend.may_trigger() => {
                 events.look_again_later();
             }
@@ -205,7 +239,44 @@ fn attend(events: &Events, version: &Mutex<Arc<Version>>) {
     }
 }
 
+/// Why an event has not taken effect.
+enum Failure {
+    /// It may later.
+    ForNow(String),
+    Final(String),
+}
+
+impl Failure {
+    fn text(&self) -> &str {
+        match self {
+            Self::ForNow(text) | Self::Final(text) => text,
+        }
+    }
+
+    fn of_step(error: &StepError) -> Self {
+        let text = format!("{error:?}");
+        match error {
+            StepError::ReadOnly(_) | StepError::OutOfMemory | StepError::Stopped => {
+                Self::ForNow(text)
+            }
+            _ => Self::Final(text),
+        }
+    }
+}
+
 impl Version {
+    /// Tells that a client has gone; later, if the server takes no writes now.
+    fn tell_departure(&self, events: &Events, event: TriggerEvent) {
+        if !self.terms.services.backend.may_trigger() {
+            return events.tell_later(event);
+        }
+        match self.handle(&event, &[]) {
+            Ok(()) => {}
+            Err(Failure::ForNow(_)) => events.tell_later(event),
+            Err(Failure::Final(reason)) => self.give_up(&event, &reason),
+        }
+    }
+
     /// Handles what is in the plugin's streams, database by database.
     fn empty_streams(&self, events: &Events) {
         for database in 0..self.terms.services.backend.databases() {
@@ -237,7 +308,7 @@ impl Version {
             }
             match self.handle(event, std::slice::from_ref(&done)) {
                 Ok(()) => return true,
-                Err(why) => reason = why,
+                Err(failure) => failure.text().clone_into(&mut reason),
             }
             thread::sleep(Duration::from_millis(1 << attempt.min(6)));
         }
@@ -262,7 +333,7 @@ impl Version {
     }
 
     /// Lets the plugin say what is to be done about an event, and does it.
-    fn handle(&self, event: &TriggerEvent, done: &[Vec<Vec<u8>>]) -> Result<(), String> {
+    fn handle(&self, event: &TriggerEvent, done: &[Vec<Vec<u8>>]) -> Result<(), Failure> {
         for _ in 0..ROUNDS_MAX {
             let effects = self.react(event)?;
             let is_nothing = effects.counts.is_empty() && done.is_empty();
@@ -270,16 +341,17 @@ impl Version {
                 _ if is_nothing => {}
                 Ok(Outcome::Applied) => {}
                 Ok(Outcome::Stale(_)) => continue,
-                Err(error) => return Err(format!("{error:?}")),
+                Err(error) => return Err(Failure::of_step(&error)),
             }
             self.terms.plugin.events.fetch_add(1, Relaxed);
             return Ok(());
         }
-        Err("its guards never held".to_owned())
+        Err(Failure::ForNow("its guards never held".to_owned()))
     }
 
-    fn react(&self, event: &TriggerEvent) -> Result<EffectsClaim, String> {
-        let mut instance = self.instance().ok_or_else(|| texts::too_many_calls(self.name()))?;
+    fn react(&self, event: &TriggerEvent) -> Result<EffectsClaim, Failure> {
+        let too_many = || Failure::ForNow(texts::too_many_calls(self.name()));
+        let mut instance = self.instance().ok_or_else(too_many)?;
         instance.begin_react(event.clone());
         let (answer, usage) = run_to_end(&mut instance, &self.terms);
         let survives = !matches!(answer, Answer::Failed(_));
@@ -288,9 +360,13 @@ impl Version {
         self.pool.put(Some(instance).filter(|_| survives), u32::MAX, &sample);
         match answer {
             Answer::Effects(effects) => Ok(*effects),
-            Answer::Refused(error) => Err(format!("{} {}", error.code, error.message)),
-            Answer::Failed(failure) => Err(failure.text(self.name(), &self.terms.limits)),
-            _ => Err("it answered another question".to_owned()),
+            Answer::Refused(error) => {
+                Err(Failure::Final(format!("{} {}", error.code, error.message)))
+            }
+            Answer::Failed(failure) => {
+                Err(Failure::Final(failure.text(self.name(), &self.terms.limits)))
+            }
+            _ => Err(Failure::Final("it answered another question".to_owned())),
         }
     }
 
@@ -393,6 +469,34 @@ fn event(words: &[&[u8]], database: u32) -> Option<(Vec<u8>, TriggerEvent)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn events() -> Events {
+        Events {
+            plugin: Arc::new(Plugin::new("p", 0)),
+            pending: Mutex::default(),
+            arrived: Condvar::new(),
+            backlog: AtomicU64::new(0),
+        }
+    }
+
+    #[test]
+    fn departures_fill_nothing_are_told_once_each_and_again_after_a_moment() {
+        let events = events();
+        for number in 0..2 * EVENTS_WAITING_MAX {
+            events.depart(0, (number / 2).to_string().into_bytes().into());
+        }
+        assert!(!events.is_full());
+        assert_eq!(events.pending.lock().departures.len() as u64, EVENTS_WAITING_MAX);
+        let Work::Departure(first) = events.next() else { panic!("a departure") };
+        assert_eq!((&*first.name, &*first.key), (DISCONNECTED, b"0".as_slice()));
+        events.tell_later(first.clone());
+        let now = Instant::now();
+        assert_eq!(events.pending.lock().departure(now), None);
+        // What else there is to do does not wait for that.
+        events.stored(Some(0));
+        assert!(matches!(events.next(), Work::Stored));
+        assert_eq!(events.pending.lock().departure(now + PAUSE), Some(first));
+    }
 
     #[test]
     fn entries_of_a_stream_are_events() {

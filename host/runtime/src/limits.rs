@@ -95,6 +95,8 @@ pub(crate) const KEYS_PER_PARK_MAX: usize = 1_024;
 pub(crate) const TRIGGERS_MAX: usize = 64;
 /// Keys whose plugin is told when one client goes.
 pub(crate) const LIFELINES_PER_CLIENT_MAX: usize = 1_024;
+/// Bytes of such a key.
+pub(crate) const LIFELINE_BYTES_MAX: usize = 1_024;
 /// Events of one plugin that may wait in memory before writes are refused.
 pub(crate) const EVENTS_WAITING_MAX: u64 = 10_000;
 /// Events of one plugin that may wait in its stream before writes are refused.

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, SyncSender, TrySendError};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -182,7 +182,8 @@ impl House {
     ) -> Arc<Terms> {
         let plugin = Arc::clone(plugin);
         let services = Arc::clone(&self.services);
-        Arc::new(Terms { plugin, services, limits, grants, grant_words, config })
+        let departures = OnceLock::new();
+        Arc::new(Terms { plugin, services, limits, grants, grant_words, config, departures })
     }
 
     /// The bytes of a component. The server's files are for its operator alone.

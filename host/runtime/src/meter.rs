@@ -108,6 +108,11 @@ impl Meter {
         if self.count().is_err() {
             return Err(EngineError::QuotaExceeded(texts::QUOTA_HOST_CALLS.into()));
         }
+        self.carry(bytes)
+    }
+
+    /// Bytes that a host function keeps, which was counted already. The error: too many.
+    pub(crate) fn carry(&mut self, bytes: u64) -> Result<(), EngineError> {
         self.usage.bytes = self.usage.bytes.saturating_add(bytes);
         if self.usage.bytes > self.limits.bytes {
             return Err(EngineError::QuotaExceeded(texts::QUOTA_BYTES.into()));

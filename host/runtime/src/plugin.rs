@@ -1,16 +1,18 @@
 //! A plugin across its versions, and the terms on which one version of it runs.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use reef_engine::backend::Backend;
 use reef_engine::grants::Grants;
+use reef_engine::types::glob;
 
 use crate::allowance::Allowance;
 use crate::archive::Archive;
-use crate::border::Level;
+use crate::attendant::DISCONNECTED;
+use crate::border::{Level, TriggerClaim};
 use crate::breaker::Breaker;
 use crate::counters::Counters;
 use crate::journal::{Author, Journal};
@@ -129,9 +131,26 @@ pub(crate) struct Terms {
     /// The grants as they were given.
     pub(crate) grant_words: Vec<String>,
     pub(crate) config: BTreeMap<Box<str>, Arc<str>>,
+    /// Patterns of the keys under which it is told that a client has gone; known once it has said so.
+    pub(crate) departures: OnceLock<Box<[Box<str>]>>,
 }
 
 impl Terms {
+    /// Keeps the triggers that are of departures.
+    pub(crate) fn set_triggers(&self, triggers: &[TriggerClaim]) {
+        let is_of_departures =
+            |claim: &&TriggerClaim| claim.events.iter().any(|event| event == DISCONNECTED);
+        let patterns = triggers.iter().filter(is_of_departures);
+        // The same program says the same under the same terms.
+        let _ = self.departures.set(patterns.map(|claim| claim.pattern.as_str().into()).collect());
+    }
+
+    /// Whether a trigger wants to hear when a client goes who is bound to this key.
+    pub(crate) fn hears_departure(&self, key: &[u8]) -> bool {
+        let patterns = self.departures.get().map(|patterns| patterns.iter());
+        patterns.into_iter().flatten().any(|pattern| glob::matches(pattern.as_bytes(), key))
+    }
+
     /// Writes a line to the plugin's log on the host's behalf.
     pub(crate) fn note(&self, level: Level, text: &str) {
         let now_ms = self.services.backend.now_ms();

@@ -54,6 +54,7 @@ impl Version {
     ) -> Self {
         let pool = Arc::new(Pool::new(manifest.commands.len(), &terms.limits));
         program.places.register(&pool, &terms.services.tenant);
+        terms.set_triggers(&triggers);
         Self {
             number,
             pool,

@@ -264,11 +264,9 @@ impl Worker {
         }
         self.shared.post.clients.remove(connection.session.id);
         // After that: a call of its that still runs looks there when it ends.
-        let extension = match card.tenant() {
-            Some(tenant) => tenant.extension.get(),
-            None => self.shared.extension.get(),
-        };
-        if let Some(extension) = extension {
+        // It may have called plugins of the default tenant before it authenticated into another one.
+        let own = card.tenant().and_then(|tenant| tenant.extension.get());
+        for extension in own.into_iter().chain(self.shared.extension.get()) {
             extension.client_left(connection.session.id);
         }
         // A socket that cannot be deregistered is closed by being dropped all the same.

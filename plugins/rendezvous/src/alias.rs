@@ -198,6 +198,8 @@ struct Group {
     items: Vec<Vec<u8>>,
     /// Of the keys in order, the items, and the members.
     versions: Vec<u64>,
+    /// When it ends, in milliseconds since 1970, if it does.
+    end_ms: Option<u64>,
 }
 
 impl Group {
@@ -209,6 +211,7 @@ impl Group {
             query.watch(key);
         }
         query.command("LRANGE").arg(items_of(group)).arg("0").arg("-1");
+        query.command("PTTL").arg(members_of(group));
         query.watch(items_of(group)).watch(members_of(group));
         let types = host.read(&query)?;
         let mut cursor = types.cursor();
@@ -224,6 +227,8 @@ impl Group {
             kinds.push(kind);
         }
         let items: Vec<Vec<u8>> = cursor.value()?;
+        let left_ms = u64::try_from(cursor.value::<i64>()?).ok();
+        let end_ms = left_ms.map(|left_ms| host.now_ms() + left_ms);
         let view = host.read(&query)?;
         let mut cursor = view.cursor();
         let mut contents = Vec::new();
@@ -237,7 +242,7 @@ impl Group {
             contents.push((*form, content));
         }
         let versions = (0..members.len() + 2).map(|index| types.version(index)).collect();
-        Ok(Self { members, contents, items, versions })
+        Ok(Self { members, contents, items, versions, end_ms })
     }
 
     /// Demands that nothing has changed since.
@@ -270,6 +275,9 @@ fn align(host: &mut dyn Host, group: &[u8]) -> Result<Batch> {
         batch.del(items_of(group));
         if !merged.is_empty() {
             batch.command("RPUSH").arg(items_of(group)).args(&merged);
+            if let Some(end_ms) = found.end_ms {
+                batch.command("PEXPIREAT").arg(items_of(group)).arg(end_ms);
+            }
         }
     }
     if !batch.is_empty() {

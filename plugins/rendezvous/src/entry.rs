@@ -6,7 +6,7 @@ use crate::key::{CORRUPT, Name};
 use crate::meta::numbers;
 
 /// A connection in a life of the plugin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Owner {
     pub(crate) incarnation: u64,
     pub(crate) client: u64,
@@ -159,9 +159,19 @@ fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), Error> {
 /// Something that ends by itself or with a connection.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Tie {
-    Registration { ns: Vec<u8>, id: Vec<u8> },
-    Lease { ns: Vec<u8>, id: Vec<u8> },
-    Leader { role: Vec<u8> },
+    Registration {
+        ns: Vec<u8>,
+        id: Vec<u8>,
+    },
+    Lease {
+        ns: Vec<u8>,
+        id: Vec<u8>,
+    },
+    Leader {
+        role: Vec<u8>,
+    },
+    /// What a connection that is gone has left and nobody has ended yet.
+    Connection(Owner),
 }
 
 impl Tie {
@@ -186,6 +196,7 @@ impl Tie {
             Self::Registration { ns, id } => pair("r", ns, id),
             Self::Lease { ns, id } => pair("k", ns, id),
             Self::Leader { role } => [b"l", role.as_slice()].concat(),
+            Self::Connection(owner) => [b"c", owner.name().as_slice()].concat(),
         }
     }
 
@@ -197,6 +208,9 @@ impl Tie {
         let (letter, rest) = member.split_first()?;
         if *letter == b'l' {
             return Some(Self::Leader { role: rest.to_vec() });
+        }
+        if *letter == b'c' {
+            return Owner::of_name(rest).map(Self::Connection);
         }
         let colon = rest.iter().position(|byte| *byte == b':')?;
         let length: usize = std::str::from_utf8(rest.get(..colon)?).ok()?.parse().ok()?;
@@ -240,7 +254,9 @@ mod tests {
                 assert_eq!(Tie::decode(&tie.encode()), Ok(tie));
             }
         }
-        for bad in ["", "r", "r9:ab", "rx:ab", "q1:ab"] {
+        let tie = Tie::Connection(Owner { incarnation: u64::MAX, client: 9 });
+        assert_eq!(Tie::decode(&tie.encode()), Ok(tie));
+        for bad in ["", "r", "r9:ab", "rx:ab", "q1:ab", "c", "c1"] {
             assert!(Tie::decode(bad.as_bytes()).is_err(), "{bad}");
         }
     }

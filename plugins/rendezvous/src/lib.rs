@@ -236,8 +236,8 @@ reef_sdk::export_plugin! {
     commands: COMMANDS,
     wants: &[
         "DEL", "GET", "HDEL", "HGET", "HGETALL", "HLEN", "HSET", "LLEN", "LRANGE", "PEXPIREAT",
-        "RPUSH", "SADD", "SET", "SMEMBERS", "SREM", "TYPE", "ZADD", "ZCARD", "ZCOUNT",
-        "ZRANGEBYSCORE", "ZREM", "~rdv:*",
+        "PTTL", "RPUSH", "SADD", "SET", "SMEMBERS", "SRANDMEMBER", "SREM", "TYPE", "ZADD", "ZCARD",
+        "ZCOUNT", "ZRANGEBYSCORE", "ZREM", "ZREMRANGEBYRANK", "~rdv:*",
     ],
     subscribe: reaction::triggers,
     on_event: reaction::react,

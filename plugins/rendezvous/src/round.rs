@@ -236,10 +236,13 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Lets something end with the caller's connection.
+    /// Lets something end with a connection. Only the caller's is watched: another one's was when the
+    /// thing was made, and nobody's must end with somebody else.
     pub(crate) fn tie_to(&mut self, tie: &Tie, owner: Owner) {
         self.write("SADD", Kind::Tied, &owner.name()).arg(tie.encode());
-        self.ties.insert(self.run.key(Kind::Tied, &owner.name()));
+        if owner == self.caller {
+            self.ties.insert(self.run.key(Kind::Tied, &owner.name()));
+        }
     }
 
     /// Undoes [`Self::tie`], whatever it has bound.

@@ -5,18 +5,18 @@
 //! any command looks at the run, so that nobody ever sees what is over. Connections of a former life of the
 //! plugin are all gone: nobody told, because nobody could.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use reef_sdk::{Query, Result};
+use reef_sdk::{FromArgument, Query, Result};
 
 use crate::entry::{Leader, Lease, Owner, Registration, Tie};
 use crate::key::{Kind, Name};
-use crate::round::Round;
+use crate::round::{Round, hash_field};
 
 /// How much is ended in one step.
 const SWEEP_MAX: usize = 256;
 /// How many ids of a name space are remembered that are gone.
-const ENDED_MAX: u64 = 4_096;
+const ENDED_MAX: i64 = 4_096;
 
 /// Whether something is over.
 pub(crate) fn is_due(round: &mut Round<'_>) -> bool {
@@ -24,7 +24,7 @@ pub(crate) fn is_due(round: &mut Round<'_>) -> bool {
     due_ms > 0 && due_ms <= round.now_ms || round.meta.incarnation != round.caller.incarnation
 }
 
-/// Ends what is over.
+/// Ends what is over, at most so much at once; what is left is due at once.
 pub(crate) fn sweep(round: &mut Round<'_>) -> Result<()> {
     if round.meta.incarnation != round.caller.incarnation {
         return forget_former_life(round);
@@ -36,7 +36,7 @@ pub(crate) fn sweep(round: &mut Round<'_>) -> Result<()> {
     range.arg("LIMIT").arg("0").arg(SWEEP_MAX + 1);
     let view = round.host.read(&query)?;
     let mut cursor = view.cursor();
-    let (mut over, mut next_ms) = (Vec::new(), 0);
+    let (mut over, mut gone, mut next_ms) = (Vec::new(), Vec::new(), 0);
     for index in 0..cursor.elements()? / 2 {
         let tie = cursor.value::<&[u8]>()?;
         let at_ms = cursor.value::<f64>()? as u64;
@@ -44,26 +44,65 @@ pub(crate) fn sweep(round: &mut Round<'_>) -> Result<()> {
             next_ms = at_ms;
             break;
         }
-        over.push(Tie::decode(tie)?);
+        match Tie::decode(tie)? {
+            Tie::Connection(owner) => gone.push(owner),
+            tie => over.push(tie),
+        }
+    }
+    let rest = collect(round, &gone, &mut over)?;
+    let done = gone.iter().filter(|owner| !rest.contains(owner)).map(|one| Tie::Connection(*one));
+    for tie in done {
+        round.untie(&tie, None);
     }
     end(round, over)?;
-    round.set_timer(next_ms);
+    round.set_timer(if rest.is_empty() { next_ms } else { round.now_ms });
     Ok(())
 }
 
-/// Ends what a connection has left; at most so much of it that there may be more.
+/// Ends what a connection has left; if that is too much for one step, the rest is due at once.
 pub(crate) fn end_connection(round: &mut Round<'_>, owner: Owner) -> Result<()> {
-    let ties = tied(round, owner)?;
-    round.take("ZREM", Kind::Waiters, b"").arg(owner.client);
-    round.take("DEL", Kind::Tied, &owner.name());
-    let name = [Kind::Tied.word().as_bytes(), &owner.name()].concat();
-    round.take("SREM", Kind::Names, b"").arg(name);
-    end(round, ties)
+    let mut ties = Vec::new();
+    let rest = collect(round, &[owner], &mut ties)?;
+    end(round, ties)?;
+    for owner in rest {
+        let now_ms = round.now_ms;
+        round.end_at(&Tie::Connection(owner), now_ms);
+    }
+    Ok(())
 }
 
-fn tied(round: &mut Round<'_>, owner: Owner) -> Result<Vec<Tie>> {
+/// Adds what connections that are gone have left, until it is enough for one step. Of whom more is left
+/// is returned; their keys stay until they are empty.
+fn collect(round: &mut Round<'_>, gone: &[Owner], ties: &mut Vec<Tie>) -> Result<Vec<Owner>> {
+    let mut rest = Vec::new();
+    for owner in gone {
+        let room = SWEEP_MAX.saturating_sub(ties.len());
+        if room == 0 {
+            rest.push(*owner);
+            continue;
+        }
+        // One more tells whether it is all.
+        let mut left = tied(round, *owner, room + 1)?;
+        round.take("ZREM", Kind::Waiters, b"").arg(owner.client);
+        if left.len() > room {
+            left.truncate(room);
+            let members = left.iter().map(Tie::encode);
+            round.take("SREM", Kind::Tied, &owner.name()).args(members);
+            rest.push(*owner);
+        } else {
+            round.take("DEL", Kind::Tied, &owner.name());
+            let name = [Kind::Tied.word().as_bytes(), &owner.name()].concat();
+            round.take("SREM", Kind::Names, b"").arg(name);
+        }
+        ties.extend(left);
+    }
+    Ok(rest)
+}
+
+/// What is bound to a connection, at most so much of it.
+fn tied(round: &mut Round<'_>, owner: Owner, most: usize) -> Result<Vec<Tie>> {
     let mut query = Query::new();
-    query.command("SMEMBERS").arg(round.run.key(Kind::Tied, &owner.name()));
+    query.command("SRANDMEMBER").arg(round.run.key(Kind::Tied, &owner.name())).arg(most);
     let view = round.host.read(&query)?;
     view.cursor().bulks()?.into_iter().flatten().map(Tie::decode).collect()
 }
@@ -78,20 +117,26 @@ fn forget_former_life(round: &mut Round<'_>) -> Result<()> {
         let owner = Owner::of_name(name.strip_prefix(Kind::Tied.word().as_bytes())?)?;
         (owner.incarnation != round.caller.incarnation).then_some(owner)
     });
-    let gone: Vec<Owner> = tied.collect();
-    let rest = gone.len() > SWEEP_MAX;
-    for owner in gone.into_iter().take(SWEEP_MAX) {
-        end_connection(round, owner)?;
-    }
-    if !rest {
+    let mut gone: Vec<Owner> = tied.take(SWEEP_MAX + 1).collect();
+    let mut is_all = gone.len() <= SWEEP_MAX;
+    gone.truncate(SWEEP_MAX);
+    let mut ties = Vec::new();
+    is_all &= collect(round, &gone, &mut ties)?.is_empty();
+    // All at once: what one of them has leased may be what another one has registered.
+    end(round, ties)?;
+    if is_all {
         round.take("DEL", Kind::Waiters, b"");
         round.meta.incarnation = round.caller.incarnation;
     }
+    let due_ms = if is_all { round.meta.due_ms } else { round.now_ms };
+    round.set_timer(due_ms);
     Ok(())
 }
 
-/// Ends these.
-fn end(round: &mut Round<'_>, ties: Vec<Tie>) -> Result<()> {
+/// Ends these. It reads what is there before this round changes anything, so it is done once a round.
+fn end(round: &mut Round<'_>, mut ties: Vec<Tie>) -> Result<()> {
+    ties.sort_unstable();
+    ties.dedup();
     let mut query = Query::new();
     for tie in &ties {
         match tie {
@@ -102,6 +147,7 @@ fn end(round: &mut Round<'_>, ties: Vec<Tie>) -> Result<()> {
             Tie::Leader { role } => {
                 query.command("HGET").arg(round.run.key(Kind::Leaders, b"")).arg(role);
             }
+            Tie::Connection(_) => {}
         }
     }
     let view = round.host.read(&query)?;
@@ -109,6 +155,8 @@ fn end(round: &mut Round<'_>, ties: Vec<Tie>) -> Result<()> {
     let mut leases = Vec::new();
     let mut ended = BTreeSet::new();
     for tie in ties {
+        // Whatever becomes of it, it is over.
+        round.untie(&tie, None);
         match tie {
             Tie::Registration { ns, id } | Tie::Lease { ns, id }
                 if ended.contains(&(ns.clone(), id.clone())) =>
@@ -136,6 +184,7 @@ fn end(round: &mut Round<'_>, ties: Vec<Tie>) -> Result<()> {
                     end_leader(round, Name(&role), &leader);
                 }
             }
+            Tie::Connection(_) => {}
         }
     }
     leases.retain(|(ns, id, _)| !ended.contains(&(ns.clone(), id.clone())));
@@ -165,6 +214,8 @@ pub(crate) fn end_registration(
     if is_told {
         round.write("ZADD", Kind::Ended, ns.0).arg(revision).arg(id.0);
         round.write("SET", Kind::Changed, ns.0).arg(revision);
+        // The oldest are forgotten.
+        round.take("ZREMRANGEBYRANK", Kind::Ended, ns.0).arg("0").arg(-(ENDED_MAX + 1));
     }
 }
 
@@ -183,38 +234,22 @@ pub(crate) fn end_leader(round: &mut Round<'_>, role: Name<'_>, leader: &Leader)
     round.meta.count = round.meta.count.saturating_sub(1);
 }
 
-/// Notes how many have expired in each name space, and forgets the oldest of those that are gone.
+/// Notes how many have expired in each name space.
 fn count_expired(round: &mut Round<'_>, ended: &BTreeSet<(Vec<u8>, Vec<u8>)>) -> Result<()> {
-    let spaces: BTreeSet<&[u8]> = ended.iter().map(|(ns, _)| ns.as_slice()).collect();
-    for ns in spaces {
-        let count = ended.iter().filter(|(of, _)| of == ns).count() as u64;
-        let mut query = Query::new();
-        query.command("HGET").arg(round.run.key(Kind::Tally, b"")).arg(ns);
-        let key = round.run.key(Kind::Ended, ns);
-        query.command("ZCARD").arg(&key);
-        query
-            .command("ZRANGEBYSCORE")
-            .arg(&key)
-            .arg("-inf")
-            .arg("+inf")
-            .arg("LIMIT")
-            .arg("0")
-            .arg(count);
-        let view = round.host.read(&query)?;
-        let mut cursor = view.cursor();
-        let before = cursor.value::<Option<u64>>()?.unwrap_or_default();
-        let known = cursor.value::<u64>()?;
-        let oldest = cursor.bulks()?;
+    let mut counts = BTreeMap::<&[u8], u64>::new();
+    for (ns, _) in ended {
+        *counts.entry(ns).or_default() += 1;
+    }
+    for (ns, count) in counts {
+        let before = hash_field(round.host, round.run.key(Kind::Tally, b""), Name(ns))?;
+        let before: u64 = before.map_or(Ok(0), |text| FromArgument::from_argument(&text))?;
         round.write("HSET", Kind::Tally, b"").arg(ns).arg(before + count);
-        if known + count > ENDED_MAX && !oldest.is_empty() {
-            round.take("ZREM", Kind::Ended, ns).args(oldest.into_iter().flatten());
-        }
     }
     Ok(())
 }
 
 /// Whether changes as old as this are not known any more: `oldest` is the first one that is, of so many.
 pub(crate) fn is_forgotten(since: u64, oldest: Option<u64>, known: u64) -> bool {
-    // Trimming leaves as many as that, or a few less.
-    known + SWEEP_MAX as u64 >= ENDED_MAX && oldest.is_some_and(|oldest| since < oldest)
+    // Trimming leaves so many, and ids that are registered again are taken out of them.
+    known + SWEEP_MAX as u64 >= ENDED_MAX as u64 && oldest.is_some_and(|oldest| since < oldest)
 }

@@ -6,9 +6,9 @@
 
 use reef_sdk::{Answer, Call, Error, Query, Reply, Result};
 
-use crate::entry::{Lease, Tie};
+use crate::entry::{Lease, Registration, Tie};
 use crate::find::tally;
-use crate::key::{CORRUPT, Kind, Name, Run};
+use crate::key::{Kind, Name, Run};
 use crate::refusal;
 use crate::register::read;
 use crate::round::{Lack, Round, Seconds, Verdict, on_run};
@@ -30,13 +30,12 @@ pub(crate) fn take(call: &mut Call<'_>) -> Result<Answer> {
     }
     let invoked_ms = call.host.invoked_ms();
     on_run(call, run, wait, |round| {
-        let Some((id, order)) = first(round, ns)? else {
+        let Some((id, order, registration)) = first(round, ns)? else {
             let waited_ms = round.now_ms.saturating_sub(invoked_ms);
             let error = refusal::no_listener((run, ns), waited_ms, tally(round, ns)?);
             return Ok(Lack::of_keys([run.key(Kind::Free, ns.0)], Err(error)));
         };
         let id = Name(&id);
-        let (registration, _) = read(round, ns, id)?.ok_or(CORRUPT)?;
         let mut reply = Reply::new();
         match lease {
             None => {
@@ -52,18 +51,25 @@ pub(crate) fn take(call: &mut Call<'_>) -> Result<Answer> {
     })
 }
 
-/// The one that came first of those that can be taken.
-fn first(round: &mut Round<'_>, ns: Name<'_>) -> Result<Option<(Vec<u8>, u64)>> {
-    let mut query = Query::new();
-    let range = query.command("ZRANGEBYSCORE").arg(round.run.key(Kind::Free, ns.0));
-    range.arg("-inf").arg("+inf").arg("WITHSCORES").arg("LIMIT").arg("0").arg("1");
-    let view = round.host.read(&query)?;
-    let mut cursor = view.cursor();
-    if cursor.elements()? < 2 {
-        return Ok(None);
+/// The one that came first of those that can be taken, and its place. What is not registered is nobody's.
+fn first(round: &mut Round<'_>, ns: Name<'_>) -> Result<Option<(Vec<u8>, u64, Registration)>> {
+    for place in 0_u64.. {
+        let mut query = Query::new();
+        let range = query.command("ZRANGEBYSCORE").arg(round.run.key(Kind::Free, ns.0));
+        range.arg("-inf").arg("+inf").arg("WITHSCORES").arg("LIMIT").arg(place).arg("1");
+        let view = round.host.read(&query)?;
+        let mut cursor = view.cursor();
+        if cursor.elements()? < 2 {
+            break;
+        }
+        let id = cursor.value::<&[u8]>()?.to_vec();
+        let order = cursor.value::<f64>()? as u64;
+        if let Some((registration, _)) = read(round, ns, Name(&id))? {
+            return Ok(Some((id, order, registration)));
+        }
+        round.take("ZREM", Kind::Free, ns.0).arg(id);
     }
-    let id = cursor.value::<&[u8]>()?.to_vec();
-    Ok(Some((id, cursor.value::<f64>()? as u64)))
+    Ok(None)
 }
 
 /// Leases one to the caller: for a time, and no longer than it is there.
@@ -96,7 +102,7 @@ pub(crate) fn nack(call: &mut Call<'_>) -> Result<Answer> {
 
 fn settle(
     call: &mut Call<'_>,
-    end: fn(&mut Round<'_>, (Name<'_>, Name<'_>), &crate::entry::Registration, Lease),
+    end: fn(&mut Round<'_>, (Name<'_>, Name<'_>), &Registration, Lease),
 ) -> Result<Answer> {
     let arguments = &mut call.arguments;
     let (run, ns, id) = (arguments.parse::<Run<'_>>()?, arguments.parse()?, arguments.parse()?);

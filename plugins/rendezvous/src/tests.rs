@@ -187,6 +187,79 @@ fn connections_of_a_former_life_are_gone_and_nothing_else_is() {
 }
 
 #[test]
+fn what_one_has_registered_and_another_one_leased_is_gone_with_both() {
+    let mut server = opened();
+    server.call_as(7);
+    run(&mut server, "RDV.REGISTER r ns mine ID m CONNECTION");
+    server.call_as(8);
+    run(&mut server, "RDV.TAKE r ns LEASE 50");
+    server.restart();
+    let none = "(error) NOLISTENER r ns waited=0 registered=0 expired=1";
+    expects(&mut server, &[("RDV.TAKE r ns", none), ("RDV.TAKE r ns LEASE 1", none)]);
+    assert_eq!(leftovers(&mut server), "");
+    // An id without a registration is nobody's, and in nobody's way.
+    server.redis(&["ZADD", "rdv:{r}:free:ns", "0", "lost"]);
+    run(&mut server, "RDV.REGISTER r ns there ID t");
+    expects(&mut server, &[("RDV.TAKE r ns", "[\"t\", \"there\"]")]);
+    assert_eq!(leftovers(&mut server), "");
+}
+
+#[test]
+fn a_sign_of_life_by_another_client_binds_nothing_to_that_client() {
+    let mut server = opened();
+    server.call_as(7);
+    run(&mut server, "RDV.REGISTER r ns mine ID m CONNECTION");
+    server.call_as(8);
+    expects(&mut server, &[("RDV.HEARTBEAT r ns m", "(integer) -1")]);
+    server.disconnect(&PLUGIN, 8).unwrap();
+    assert!(run(&mut server, "RDV.FIND r ns").contains("mine"));
+    server.disconnect(&PLUGIN, 7).unwrap();
+    assert!(!run(&mut server, "RDV.FIND r ns").contains("mine"));
+    assert_eq!(leftovers(&mut server), "");
+}
+
+#[test]
+fn however_much_a_connection_leaves_it_ends_step_by_step() {
+    let mut server = opened();
+    server.call_as(7);
+    for number in 0..600 {
+        run(&mut server, &format!("RDV.REGISTER r ns v ID {number} CONNECTION"));
+    }
+    server.disconnect(&PLUGIN, 7).unwrap();
+    for left in [344, 88, 0] {
+        let count = server.redis(&["HLEN", "rdv:{r}:registered:ns"]);
+        assert_eq!(count, format!("(integer) {left}"));
+        let tied = server.redis(&["SCARD", "rdv:{r}:tied:1:7"]);
+        assert_eq!(tied, format!("(integer) {left}"));
+        server.event(&PLUGIN, "expired", "rdv:{r}:timer").unwrap();
+    }
+    assert_eq!(leftovers(&mut server), "");
+    // Who looks in between sees nothing that is over; so does who comes after a crash.
+    for number in 0..600 {
+        run(&mut server, &format!("RDV.REGISTER r ns v ID {number} CONNECTION"));
+    }
+    server.disconnect(&PLUGIN, 7).unwrap();
+    assert!(run(&mut server, "RDV.FIND r ns").contains("[]"));
+    for number in 0..600 {
+        run(&mut server, &format!("RDV.REGISTER r ns v ID {number} CONNECTION"));
+    }
+    server.restart();
+    assert!(run(&mut server, "RDV.FIND r ns").contains("[]"));
+    assert_eq!(leftovers(&mut server), "");
+}
+
+#[test]
+fn the_oldest_of_those_that_are_gone_are_forgotten_however_they_went() {
+    let mut server = opened();
+    run(&mut server, "RDV.OPEN r TTL 60 REGISTRATIONS 100000");
+    for _ in 0..4_200 {
+        run(&mut server, "RDV.REGISTER r ns v");
+        run(&mut server, "RDV.TAKE r ns");
+    }
+    assert_eq!(server.redis(&["ZCARD", "rdv:{r}:ended:ns"]), "(integer) 4096");
+}
+
+#[test]
 fn signals_add_up_and_barriers_open() {
     let mut server = opened();
     expects(
@@ -459,6 +532,16 @@ fn plain_keys_stand_for_one_another() {
         ],
     );
     assert!(!server.redis(&["KEYS", "*"]).contains("rdv:alias:of"));
+}
+
+#[test]
+fn an_alias_with_a_time_leaves_nothing_of_its_own() {
+    let mut server = aliased("RDV.ALIAS a TTL 5 LIST listenerAddr LIST k_listener_multiaddr");
+    server.redis(&["RPUSH", "listenerAddr", "x"]);
+    server.event(&PLUGIN, "rpush", "listenerAddr").unwrap();
+    assert_eq!(server.redis(&["PTTL", "rdv:alias:items:a"]), "(integer) 5000");
+    server.advance(5_000);
+    assert_eq!(server.redis(&["KEYS", "rdv:*"]), "[]");
 }
 
 #[test]

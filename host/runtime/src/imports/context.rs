@@ -8,7 +8,9 @@ use wasmtime::component::{Linker, WasmList, WasmStr};
 use crate::border::{Client, Level, Remaining};
 use crate::desk;
 use crate::journal::Author;
+use crate::limits::LIFELINE_BYTES_MAX;
 use crate::state::State;
+use crate::texts;
 
 /// The interface.
 pub(crate) const NAME: &str = "reef:plugin/context@0.1.0";
@@ -80,8 +82,18 @@ fn watch_caller(
     key: &WasmList<u8>,
 ) -> wasmtime::Result<(Result<(), &'static str>,)> {
     counted(&mut cx)?;
-    let key: Box<[u8]> = key.as_le_slice(&cx).into();
+    let key = key.as_le_slice(&cx);
+    if key.len() > LIFELINE_BYTES_MAX {
+        return Ok((Err("the key is too long"),));
+    }
+    let key: Box<[u8]> = key.into();
+    if cx.data_mut().meter.carry(key.len() as u64).is_err() {
+        return Ok((Err(texts::QUOTA_BYTES),));
+    }
     let State { terms, caller, .. } = cx.data();
+    if !terms.hears_departure(&key) {
+        return Ok((Err("no trigger wants to hear of `disconnected` of this key"),));
+    }
     Ok((terms.services.lifelines.tie(&terms.plugin, caller, key),))
 }
 

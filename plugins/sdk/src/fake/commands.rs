@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::keyspace::{Keyspace, Value};
+use super::scan::{scan, sscan};
 use crate::{Cursor, Error, Reply, Result, Value as Step};
 
 type Run = fn(&mut Keyspace, &[&[u8]], &mut Reply) -> Result<()>;
@@ -64,6 +65,7 @@ pub(super) static TABLE: &[Entry] = &[
     write("INCRBY", 3, Keys::First, incrby),
     read("SCARD", 2, Keys::First, scard),
     read("SMEMBERS", 2, Keys::First, smembers),
+    read("SRANDMEMBER", 3, Keys::First, srandmember),
     read("SISMEMBER", 3, Keys::First, sismember),
     read("SMISMEMBER", -3, Keys::First, smismember),
     read("SSCAN", -3, Keys::First, sscan),
@@ -77,6 +79,7 @@ pub(super) static TABLE: &[Entry] = &[
     read("ZREVRANGEBYSCORE", -4, Keys::First, zrevrangebyscore),
     write("ZADD", -4, Keys::First, zadd),
     write("ZREM", -3, Keys::First, zrem),
+    write("ZREMRANGEBYRANK", 4, Keys::First, zremrangebyrank),
     read("HGET", 3, Keys::First, hget),
     read("HLEN", 2, Keys::First, hlen),
     read("HGETALL", 2, Keys::First, hgetall),
@@ -101,46 +104,6 @@ fn keys(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
     let pattern = String::from_utf8_lossy(args[0]);
     let found = |key: &&[u8]| super::matches(&pattern, &String::from_utf8_lossy(key));
     say_all(reply, space.names().filter(found))
-}
-
-/// The cursor is a place in the order of the keys' hashes, so that keys which come or go between
-/// two calls make it pass over no other.
-fn scan(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
-    let start = integer(args[0])?.cast_unsigned();
-    let (mut pattern, mut count) = ("*".to_owned(), 10);
-    for option in args[1..].chunks(2) {
-        match option {
-            [word, glob] if word.eq_ignore_ascii_case(b"MATCH") => {
-                pattern = String::from_utf8_lossy(glob).into_owned();
-            }
-            [word, number] if word.eq_ignore_ascii_case(b"COUNT") => {
-                count = integer(number)?.cast_unsigned() as usize;
-            }
-            _ => return Err(Error::SYNTAX),
-        }
-    }
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    let place = |name: &[u8]| (name.iter().fold(0xcbf2_9ce4_8422_2325, step) >> 2) + 1;
-    let (next, page) = page(space.names(), place, start, count);
-    reply.array(2).bulk(next);
-    let found = |key: &&[u8]| super::matches(&pattern, &String::from_utf8_lossy(key));
-    say_all(reply, page.into_iter().filter(found))
-}
-
-/// The items from a place on, at least so many if there are, and the place after them.
-fn page<'a>(
-    items: impl Iterator<Item = &'a [u8]>,
-    place: impl Fn(&[u8]) -> u64,
-    start: u64,
-    count: usize,
-) -> (u64, Vec<&'a [u8]>) {
-    let mut items: Vec<(u64, &[u8])> = items.map(|item| (place(item), item)).collect();
-    items.retain(|(place, _)| *place >= start);
-    items.sort_unstable();
-    let last = items.get(count.max(1) - 1).map_or(u64::MAX, |(place, _)| *place);
-    let next = items.iter().map(|(place, _)| *place).find(|place| *place > last).unwrap_or(0);
-    let page = items.into_iter().take_while(|(place, _)| *place <= last);
-    (next, page.map(|(_, item)| item).collect())
 }
 
 fn pttl(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
@@ -264,6 +227,13 @@ fn smembers(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<(
     Ok(())
 }
 
+/// Some members, each once: here the first ones, so that tests are the same each time.
+fn srandmember(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
+    let most = usize::try_from(integer(args[1])?).map_err(|_| Error::SYNTAX)?;
+    let members = members(space, args[0])?;
+    say_all(reply, members.iter().map(Vec::as_slice).take(most))
+}
+
 fn sismember(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
     say_count(reply, usize::from(members(space, args[0])?.contains(args[1])))
 }
@@ -275,26 +245,6 @@ fn smismember(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result
         reply.integer(i64::from(members.contains(*member)));
     }
     Ok(())
-}
-
-/// The cursor is how the next member begins, so members come in the order of their names.
-fn sscan(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
-    let start = integer(args[1])?.cast_unsigned();
-    let count = match &args[2..] {
-        [] => 10,
-        [word, count] if word.eq_ignore_ascii_case(b"COUNT") => {
-            integer(count)?.cast_unsigned() as usize
-        }
-        _ => return Err(Error::SYNTAX),
-    };
-    let members = members(space, args[0])?;
-    let place = |name: &[u8]| {
-        let bytes = name.iter().copied().chain(std::iter::repeat(0)).take(8);
-        (bytes.fold(0, |place, byte| (place << 8) | u64::from(byte)) >> 2) + 1
-    };
-    let (next, page) = page(members.iter().map(Vec::as_slice), place, start, count);
-    reply.array(2).bulk(next);
-    say_all(reply, page.into_iter())
 }
 
 fn sadd(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
@@ -406,6 +356,16 @@ fn zrem(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
     say_count(reply, removed)
 }
 
+fn zremrangebyrank(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
+    let all = between(space, &[args[0], b"-inf", b"+inf"])?;
+    let rank = |place: i64| if place < 0 { place + all.len() as i64 } else { place };
+    let (first, last) = (rank(integer(args[1])?), rank(integer(args[2])?));
+    let ranked = (0_i64..).zip(&all).filter(|(rank, _)| (first..=last).contains(rank));
+    let mut words = vec![args[0]];
+    words.extend(ranked.map(|(_, (member, _))| member.as_slice()));
+    zrem(space, &words, reply)
+}
+
 fn hget(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
     match fields(space, args[0])?.get(args[1]) {
         Some(value) => reply.bulk(value),
@@ -496,7 +456,7 @@ fn text<'a>(space: &'a Keyspace, key: &[u8]) -> Result<Option<&'a [u8]>> {
     }
 }
 
-fn members(space: &Keyspace, key: &[u8]) -> Result<BTreeSet<Vec<u8>>> {
+pub(super) fn members(space: &Keyspace, key: &[u8]) -> Result<BTreeSet<Vec<u8>>> {
     match space.get(key) {
         Some(Value::Set(set)) => Ok(set.clone()),
         Some(_) => Err(Error::WRONG_TYPE),
@@ -553,7 +513,7 @@ fn between(space: &Keyspace, args: &[&[u8]]) -> Result<Vec<(Vec<u8>, f64)>> {
     Ok(found)
 }
 
-fn integer(text: &[u8]) -> Result<i64> {
+pub(super) fn integer(text: &[u8]) -> Result<i64> {
     let text = std::str::from_utf8(text).ok();
     text.and_then(|text| text.parse().ok()).ok_or(Error::NOT_AN_INTEGER)
 }
@@ -568,7 +528,7 @@ fn say_count(reply: &mut Reply, count: usize) -> Result<()> {
     Ok(())
 }
 
-fn say_all<'a>(reply: &mut Reply, items: impl Iterator<Item = &'a [u8]>) -> Result<()> {
+pub(super) fn say_all<'a>(reply: &mut Reply, items: impl Iterator<Item = &'a [u8]>) -> Result<()> {
     let items: Vec<_> = items.collect();
     reply.array(items.len());
     for item in items {

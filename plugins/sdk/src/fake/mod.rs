@@ -9,6 +9,7 @@
 
 mod commands;
 mod keyspace;
+mod scan;
 
 use std::collections::{BTreeMap, BTreeSet};
 

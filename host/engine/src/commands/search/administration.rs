@@ -29,10 +29,10 @@ pub(super) fn drop_index(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Err
     cx.keys.drop_index(place);
     // A copy may not have indexed the same documents yet.
     cx.rewrite(&[&"FT.DROPINDEX", &name]);
-    cx.rewrite_each(&[&"UNLINK"], &documents);
-    cx.keys.in_database(INDEXED_DATABASE, |keys| {
+    cx.in_database(INDEXED_DATABASE, |cx| {
+        cx.rewrite_each(&[&"UNLINK"], &documents);
         documents.iter().for_each(|key| {
-            keys.unlink(key);
+            cx.keys.unlink(key);
         });
     });
     cx.reply.ok();
@@ -185,10 +185,14 @@ pub(super) fn delete_document(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<()
     let place = place(&cx.keys, name)?;
     let hash = cx.keys.rules.hasher.hash(key);
     let is_document = cx.keys.parts_of_index(place).iter().any(|part| part.id(hash, key).is_some());
-    let removed = is_document && cx.keys.in_database(INDEXED_DATABASE, |keys| keys.remove(key));
-    if removed {
-        cx.rewrite(&[&"DEL", &key]);
-    }
+    let removed = is_document
+        && cx.in_database(INDEXED_DATABASE, |cx| {
+            let removed = cx.keys.remove(key);
+            if removed {
+                cx.rewrite(&[&"DEL", &key]);
+            }
+            removed
+        });
     cx.reply.integer(i64::from(removed));
     Ok(())
 }

@@ -93,6 +93,12 @@ impl Catalogue {
             let mut command = alloc::vec![word("FT.CREATE"), schema.name.clone()];
             command.extend(schema.words.iter().cloned());
             all.push(command);
+            for fields in &schema.additions {
+                let mut command = alloc::vec![word("FT.ALTER"), schema.name.clone()];
+                command.extend([word("SCHEMA"), word("ADD")]);
+                command.extend(fields.iter().cloned());
+                all.push(command);
+            }
         }
         for (alias, index) in &self.aliases {
             all.push(alloc::vec![word("FT.ALIASADD"), alias.clone(), index.clone()]);

@@ -138,6 +138,7 @@ pub(crate) fn restore(keys: &mut Keyspace<'_>, args: &mut Args<'_>) -> Result<()
     let name = args.argv().get(0).to_ascii_uppercase();
     match name.as_slice() {
         b"FT.CREATE" => definition::create(keys, args),
+        b"FT.ALTER" => definition::alter(keys, args),
         b"FT.ALIASADD" => administration::add_alias(keys, args),
         b"FT.SYNUPDATE" => administration::update_synonyms(keys, args),
         b"FT.DICTADD" => administration::add_words(keys, args).map(drop),

@@ -7,6 +7,7 @@ use reef_engine::grants::Grants;
 use reef_engine::settings::Settings;
 use reef_engine::solo::Solo;
 use reef_fuzz::choice::{Choice, Rng};
+use reef_fuzz::copy::{Copy, differences, essence};
 
 use crate::traffic::{Columns, Line, argv};
 
@@ -210,4 +211,107 @@ fn a_file_keeps_which_indexes_there_are() {
         run(&mut copy, client, &["FT.SEARCH", "other", "fast", "NOCONTENT"]),
         "*2\r\n:1\r\n$3\r\nd:1\r\n"
     );
+}
+
+#[test]
+fn what_is_no_circle_is_refused() {
+    let (mut solo, client) = indexed(1);
+    run(&mut solo, client, &["FT.CREATE", "places", "SCHEMA", "g", "GEO"]);
+    run(&mut solo, client, &["HSET", "a", "g", "1,1"]);
+    for words in [
+        &["FT.SEARCH", "places", "@g:[0 0 -1 km]"][..],
+        &["FT.SEARCH", "places", "@g:[0 0 -inf km]"],
+        &["FT.SEARCH", "places", "*", "GEOFILTER", "g", "0", "0", "-1", "km"],
+    ] {
+        assert!(run(&mut solo, client, words).starts_with('-'), "{words:?}");
+    }
+    let found = run(&mut solo, client, &["FT.SEARCH", "places", "@g:[1 1 1 km]", "NOCONTENT"]);
+    assert_eq!(found, "*2\r\n:1\r\n$1\r\na\r\n");
+}
+
+#[test]
+fn signs_at_every_level_are_refused() {
+    let (mut solo, client) = indexed(1);
+    let signs = format!("{}({}", "-".repeat(100), "-".repeat(100));
+    let query = format!("{signs}hello)");
+    for dialect in ["1", "2"] {
+        let reply = run(&mut solo, client, &["FT.SEARCH", "h", &query, "DIALECT", dialect]);
+        assert!(reply.starts_with("-Syntax error"), "{reply}");
+    }
+}
+
+#[test]
+fn documents_are_deleted_in_the_indexed_database_of_copies_too() {
+    let (mut solo, client) = indexed(2);
+    let mut copy = Copy::new(7, 3, 0, Settings::default());
+    solo.keep_effects();
+    // The copy has the same indexes.
+    let form = solo.form();
+    copy.begin_again(&solo.save(form));
+    for database in ["1", "0"] {
+        run(&mut solo, client, &["SELECT", database]);
+        for key in ["d:1", "d:2"] {
+            run(&mut solo, client, &["HSET", key, "t", "hello"]);
+        }
+    }
+    run(&mut solo, client, &["SELECT", "1"]);
+    assert_eq!(run(&mut solo, client, &["FT.DEL", "h", "d:1"]), ":1\r\n");
+    assert_eq!(run(&mut solo, client, &["FT.DROPINDEX", "h", "DD"]), "+OK\r\n");
+    assert_eq!(run(&mut solo, client, &["DBSIZE"]), ":2\r\n");
+    copy.replay(&solo.take_effects());
+    let expected = essence(solo.digest_with_expired());
+    assert_eq!(expected.len(), 2);
+    assert_eq!(differences(&expected, &copy.digest()), [""; 0]);
+}
+
+#[test]
+fn fields_with_names_of_options_come_back_from_a_file() {
+    let (mut solo, client) = indexed(2);
+    let names = ["weight", "sortable", "nostem", "separator", "as", "schema", "skipinitialscan"];
+    assert_eq!(run(&mut solo, client, &["FT.CREATE", "i", "SCHEMA", "title", "TEXT"]), "+OK\r\n");
+    for name in names {
+        let words = ["FT.ALTER", "i", "SCHEMA", "ADD", name, "TAG"];
+        assert_eq!(run(&mut solo, client, &words), "+OK\r\n", "{name}");
+    }
+    run(&mut solo, client, &["HSET", "a", "title", "hello", "weight", "5", "as", "b"]);
+    let form = solo.form();
+    let file = solo.save(form);
+    let mut copy = Solo::new(9, 3, Settings::default());
+    copy.load(&file, 100).expect("the file can be read");
+    copy.check();
+    let reader = copy.connect();
+    for query in ["hello", "@weight:{5}", "@as:{b}"] {
+        let words = ["FT.SEARCH", "i", query, "NOCONTENT"];
+        assert_eq!(run(&mut copy, reader, &words), "*2\r\n:1\r\n$1\r\na\r\n", "{query}");
+    }
+    assert_eq!(copy.save(form), file, "saving again says the same");
+}
+
+#[test]
+fn what_each_result_takes_is_bounded() {
+    let (mut solo, client) = indexed(2);
+    run(&mut solo, client, &["HSET", "d:1", "t", "hello"]);
+    let (long, many) = ("x".repeat(5000), vec!["@t"; 1025]);
+    for words in [
+        &["FT.SEARCH", "h", "*", "HIGHLIGHT", "TAGS", &long, "x"][..],
+        &["FT.SEARCH", "h", "*", "HIGHLIGHT", "TAGS", "x", &long],
+        &["FT.SEARCH", "h", "*", "SUMMARIZE", "SEPARATOR", &long],
+        &[&["FT.SEARCH", "h", "*", "RETURN", "1025"][..], &many].concat(),
+        &[&["FT.AGGREGATE", "h", "*", "LOAD", "1025"][..], &many].concat(),
+    ] {
+        assert!(run(&mut solo, client, words).starts_with("-Bad arguments"), "{:.3?}", words);
+    }
+}
+
+#[test]
+fn mixed_values_can_be_sorted() {
+    let (mut solo, client) = indexed(2);
+    for (at, value) in ["9", "10", "9.5", "x", "1,2", "8"].iter().cycle().take(90).enumerate() {
+        run(&mut solo, client, &["HSET", &format!("d:{at}"), "t", "hello", "x", value]);
+    }
+    let mixed = "case(startswith(@x,'9.'),to_number(@x),case(contains(@x,','),split(@x),@x))";
+    let words = "FT.AGGREGATE h hello LOAD 1 @x APPLY MIXED AS m SORTBY 1 @m MAX 90".split(' ');
+    let words: Vec<&str> = words.map(|word| if word == "MIXED" { mixed } else { word }).collect();
+    let reply = run(&mut solo, client, &words);
+    assert!(reply.starts_with("*91\r\n"), "{reply:.80}");
 }

@@ -77,7 +77,7 @@ pub(super) fn run(
         table.run(&stages, &mut random)?;
         let Table { columns, rows, .. } = table;
         let rows = rows.into_iter().map(|row| row.values).collect();
-        (Rows { columns: columns.into(), rows }, found.is_late || patience.is_over())
+        (Rows { columns: columns.names.into(), rows }, found.is_late || patience.is_over())
     };
     if is_late && options.fails_late {
         return Err(Error::TIMED_OUT);

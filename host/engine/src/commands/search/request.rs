@@ -31,6 +31,11 @@ pub(super) struct Request {
     pub(super) timeout_ms: u64,
 }
 
+/// Most fields of every result that a query can name.
+pub(super) const FIELDS_MAX: usize = 1024;
+/// What is put around or between words of a document can be so long: it may be there very often.
+const MARK_BYTES_MAX: usize = 1024;
+
 /// A field, and the name that it is to have.
 pub(super) type Renamed = (Box<[u8]>, Box<[u8]>);
 
@@ -194,6 +199,9 @@ fn circle(args: &mut Args<'_>) -> Result<Circle, Error> {
     let mut next = || parse_number(args.bytes()?).ok_or_else(|| Error::bad_arguments("GEOFILTER"));
     let (longitude, latitude, radius) = (next()?, next()?, next()?);
     let unit_m = unit_m(args.bytes()?).ok_or_else(|| Error::bad_arguments("GEOFILTER"))?;
+    if radius < 0.0 {
+        return Err(Error::bad_arguments("GEOFILTER"));
+    }
     Ok(Circle { longitude, latitude, radius, unit_m })
 }
 
@@ -258,6 +266,9 @@ impl Wanted {
             let name = if is_named { words.next().ok_or(Error::BAD_RETURN)? } else { path };
             fields.push((path.into(), name.into()));
         }
+        if fields.len() > FIELDS_MAX {
+            return Err(Error::bad_arguments("RETURN"));
+        }
         self.no_content |= fields.is_empty();
         self.fields = Some(fields);
         Ok(())
@@ -294,7 +305,7 @@ impl Summary {
                 Some(0) => summary.fields = Some(listed(args, "SUMMARIZE")?),
                 Some(1) => summary.fragments = counted_alone(args)?,
                 Some(2) => summary.words = counted_alone(args)?,
-                Some(_) => summary.separator = args.bytes()?.into(),
+                Some(_) => summary.separator = mark(args, "SUMMARIZE")?,
                 None => return Ok(summary),
             }
         }
@@ -306,6 +317,14 @@ fn counted_alone(args: &mut Args<'_>) -> Result<usize, Error> {
     count.filter(|count| *count > 0).ok_or_else(|| Error::bad_arguments("SUMMARIZE"))
 }
 
+fn mark(args: &mut Args<'_>, option: &str) -> Result<Box<[u8]>, Error> {
+    let mark = args.bytes()?;
+    if mark.len() > MARK_BYTES_MAX {
+        return Err(Error::bad_arguments(option));
+    }
+    Ok(mark.into())
+}
+
 impl Highlight {
     fn read(args: &mut Args<'_>) -> Result<Self, Error> {
         let mut highlight =
@@ -314,8 +333,8 @@ impl Highlight {
             match args.one_of(&["FIELDS", "TAGS"]) {
                 Some(0) => highlight.fields = Some(listed(args, "HIGHLIGHT")?),
                 Some(_) => {
-                    highlight.open = args.bytes()?.into();
-                    highlight.close = args.bytes()?.into();
+                    highlight.open = mark(args, "HIGHLIGHT")?;
+                    highlight.close = mark(args, "HIGHLIGHT")?;
                 }
                 None => return Ok(highlight),
             }

@@ -299,7 +299,7 @@ fn what_each_result_takes_is_bounded() {
         &[&["FT.SEARCH", "h", "*", "RETURN", "1025"][..], &many].concat(),
         &[&["FT.AGGREGATE", "h", "*", "LOAD", "1025"][..], &many].concat(),
     ] {
-        assert!(run(&mut solo, client, words).starts_with("-Bad arguments"), "{:.3?}", words);
+        assert!(run(&mut solo, client, words).starts_with("-Bad arguments"), "{words:.3?}");
     }
 }
 
@@ -314,4 +314,31 @@ fn mixed_values_can_be_sorted() {
     let words: Vec<&str> = words.map(|word| if word == "MIXED" { mixed } else { word }).collect();
     let reply = run(&mut solo, client, &words);
     assert!(reply.starts_with("*91\r\n"), "{reply:.80}");
+}
+
+#[test]
+fn whatever_takes_long_looks_at_the_clock() {
+    let (mut solo, client) = indexed(4);
+    for number in 0..1000 {
+        let text = format!("word{number} common words");
+        run(&mut solo, client, &["HSET", &format!("d:{number}"), "t", &text, "n", "1"]);
+    }
+    let long = "alpha x x beta x x ".repeat(6000);
+    run(&mut solo, client, &["HSET", "d:long", "t", &long]);
+    run(&mut solo, client, &["FT.CONFIG", "SET", "ON_TIMEOUT", "fail"]);
+    solo.slow_down(10_000);
+    let (fuzzy, infix, ranges) =
+        ("%%%word%%%|".repeat(100), "*or*|".repeat(100), "@n:[-inf +inf]|".repeat(100));
+    let near = "(alpha beta)=>{$slop:0}";
+    let in_order = "(alpha beta)=>{$slop:0;$inorder:true}";
+    for query in [&*fuzzy, &infix, &ranges, near, in_order] {
+        let query = query.trim_end_matches('|');
+        for timeout in [&[][..], &["TIMEOUT", "0"], &["TIMEOUT", "400"]] {
+            let start = ["FT.SEARCH", "h", query, "LIMIT", "0", "0", "DIALECT", "2"];
+            let reply = run(&mut solo, client, &[&start[..], timeout].concat());
+            assert_eq!(reply, "-Timeout limit was reached\r\n", "{query:.40} {timeout:?}");
+        }
+    }
+    let reply = run(&mut solo, client, &["FT.SEARCH", "h", "word7", "LIMIT", "0", "0"]);
+    assert_eq!(reply, "*1\r\n:1\r\n");
 }

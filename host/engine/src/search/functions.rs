@@ -342,7 +342,7 @@ mod tests {
         assert_eq!(parts, Value::List([b"a", b"b", b"c"].map(|t| Value::text(t)).to_vec()));
         let long = Value::text(&alloc::vec![b'x'; TEXT_BYTES_MAX / 2 + 1]);
         assert_eq!(call("concat", &[long.clone(), long.clone()]), Value::Null);
-        assert_eq!(call("concat", &[long.clone()]), long);
+        assert_eq!(call("concat", core::slice::from_ref(&long)), long);
         assert_eq!(call("format", &[Value::text(b"%s%s"), long.clone(), long]), Value::Null);
         let words = [Value::text(b"%s-%s%%"), Value::Number(1.5), Value::text(b"x")];
         assert_eq!(call("format", &words), Value::text(b"1.5-x%"));

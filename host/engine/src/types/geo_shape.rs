@@ -194,7 +194,7 @@ impl Bounds {
 /// How fine the grid may be for a cell and its neighbours to cover so many metres around.
 fn steps_for(mut reach_m: f64, latitude: f64) -> u32 {
     // No size, and what is none: a loop that doubles it would never end.
-    if !(reach_m > 0.0) {
+    if reach_m.is_nan() || reach_m <= 0.0 {
         return STEPS_MAX;
     }
     let mut steps: i32 = 1;

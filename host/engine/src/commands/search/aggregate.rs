@@ -12,7 +12,7 @@ use super::pipeline::{Stage, Table};
 use super::request::Request;
 use crate::args::Args;
 use crate::error::Error;
-use crate::search::matching::Patience;
+use crate::search::patience::Patience;
 use crate::search::{Cursor, Rows, Value};
 use crate::step::Cx;
 use crate::types::number;
@@ -65,9 +65,9 @@ pub(super) fn run(
     let (rows, is_late) = {
         let host = &*cx.host;
         let now_us = || host.now_us();
-        let finding = Finding::new(&cx.keys, name, &request)?;
         let patience = Patience::new(&now_us, request.timeout_ms);
-        let mut found = finding.find(&patience, delivery.with_scores);
+        let finding = Finding::new(&cx.keys, name, &request, &patience)?;
+        let mut found = finding.find(delivery.with_scores);
         found.hits.sort_unstable_by(|one, other| finding.order(one, other));
         found.hits.truncate(options.rows_max as usize);
         let mut table = Table::new(&finding, &patience, found.hits);

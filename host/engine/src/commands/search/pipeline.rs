@@ -12,7 +12,7 @@ use super::request::{FIELDS_MAX, Renamed, page};
 use crate::args::Args;
 use crate::error::Error;
 use crate::search::expression::{Expression, Lookup};
-use crate::search::matching::Patience;
+use crate::search::patience::Patience;
 use crate::search::schema::FieldType;
 use crate::search::{Path, SortValue, Value};
 

@@ -28,11 +28,15 @@ pub(super) struct Request {
     pub(super) scorer: Scorer,
     pub(super) parameters: Parameters,
     pub(super) dialect: u8,
+    /// 0: as long as it takes; only the operator can say so.
     pub(super) timeout_ms: u64,
+    timeout_default_ms: u64,
 }
 
 /// Most fields of every result that a query can name.
 pub(super) const FIELDS_MAX: usize = 1024;
+/// For no longer than this does a query run, unless the configuration allows it.
+const TIMEOUT_MS_MAX: u64 = 10_000;
 /// What is put around or between words of a document can be so long: it may be there very often.
 const MARK_BYTES_MAX: usize = 1024;
 
@@ -90,6 +94,7 @@ impl Request {
             parameters: Parameters::new(),
             dialect: options.dialect,
             timeout_ms: options.timeout_ms,
+            timeout_default_ms: options.timeout_ms,
         }
     }
 
@@ -135,7 +140,10 @@ impl Request {
             8 => {
                 let timeout = number::parse_i64(args.bytes()?);
                 let timeout = timeout.and_then(|timeout| u64::try_from(timeout).ok());
-                self.timeout_ms = timeout.ok_or(Error::BAD_TIMEOUT)?;
+                self.timeout_ms = match timeout.ok_or(Error::BAD_TIMEOUT)? {
+                    0 => self.timeout_default_ms,
+                    timeout => timeout.min(self.timeout_default_ms.max(TIMEOUT_MS_MAX)),
+                };
             }
             9 => {
                 let language = args.bytes()?;

@@ -94,9 +94,10 @@ impl Keyspace<'_> {
 
     /// Gives all shards another catalogue, and lets each change its parts to fit.
     fn recatalogue(&mut self, catalogue: Arc<Catalogue>, change: &dyn Fn(&mut Vec<Part>)) {
+        let mut bytes = catalogue.heap_bytes();
         for shard in self.shards.iter_mut() {
             let indexes = shard.database_or_new(INDEXED_DATABASE).indexes_or_new();
-            indexes.set_catalogue(catalogue.clone());
+            indexes.set_catalogue(catalogue.clone(), core::mem::take(&mut bytes));
             change(indexes.parts_mut());
         }
         self.journal.changes += 1;
@@ -115,9 +116,10 @@ impl Keyspace<'_> {
         let mut catalogue = self.catalogue().as_ref().clone();
         catalogue.options = options;
         let catalogue = Arc::new(catalogue);
+        let mut bytes = catalogue.heap_bytes();
         for shard in self.shards.iter_mut() {
             let indexes = shard.database_or_new(INDEXED_DATABASE).indexes_or_new();
-            indexes.set_catalogue(catalogue.clone());
+            indexes.set_catalogue(catalogue.clone(), core::mem::take(&mut bytes));
         }
     }
 

@@ -94,6 +94,17 @@ impl Value {
         }
     }
 
+    /// Bytes on the heap, about.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Null | Self::Number(_) => 0,
+            Self::Text(text) => text.len(),
+            Self::List(values) => {
+                values.iter().map(|value| size_of::<Self>() + value.heap_bytes()).sum()
+            }
+        }
+    }
+
     fn rank(&self) -> u8 {
         match self {
             Self::Null => 0,

@@ -342,3 +342,81 @@ fn whatever_takes_long_looks_at_the_clock() {
     let reply = run(&mut solo, client, &["FT.SEARCH", "h", "word7", "LIMIT", "0", "0"]);
     assert_eq!(reply, "*1\r\n:1\r\n");
 }
+
+#[test]
+fn who_may_not_read_the_keys_of_an_index_finds_nothing_of_them() {
+    let (mut solo, client) = indexed(2);
+    run(&mut solo, client, &["HSET", "d:1", "t", "hello", "g", "a"]);
+    let user = ["ACL", "SETUSER", "ann", "on", "nopass", "+@all", "resetkeys", "~e:*", "%R~d*"];
+    assert_eq!(run(&mut solo, client, &user), "+OK\r\n");
+    let bob = ["ACL", "SETUSER", "bob", "on", "nopass", "+@all", "resetkeys", "~d:?*", "~e:*"];
+    assert_eq!(run(&mut solo, client, &bob), "+OK\r\n");
+    let refused = "-NOPERM User does not have the required permissions to query the index\r\n";
+    let (ann, bob) = (solo.connect(), solo.connect());
+    run(&mut solo, ann, &["AUTH", "ann", "x"]);
+    run(&mut solo, bob, &["AUTH", "bob", "x"]);
+    for words in [
+        &["FT.SEARCH", "h", "hello"][..],
+        &["FT.AGGREGATE", "h", "hello"],
+        &["FT.PROFILE", "h", "SEARCH", "QUERY", "hello"],
+        &["FT.SPELLCHECK", "h", "helo"],
+        &["FT.TAGVALS", "h", "g"],
+        &["FT.GET", "h", "d:1"],
+        &["FT.MGET", "h", "d:1"],
+    ] {
+        assert_eq!(run(&mut solo, bob, words), refused, "{words:?}");
+        assert!(!run(&mut solo, ann, words).starts_with('-'), "{words:?}");
+    }
+    let rows = run(&mut solo, client, &["FT.AGGREGATE", "all", "*", "WITHCURSOR", "COUNT", "1"]);
+    assert!(!rows.starts_with('-'), "{rows}");
+    for words in [&["FT.DEL", "h", "d:1"][..], &["FT.DROPINDEX", "h", "DD"]] {
+        for who in [ann, bob] {
+            assert_eq!(run(&mut solo, who, words), refused, "{words:?}");
+        }
+    }
+    // Every key may be in this one.
+    for who in [ann, bob] {
+        for words in [&["FT.SEARCH", "all", "*"][..], &["FT.CURSOR", "READ", "all", "7"]] {
+            assert_eq!(run(&mut solo, who, words), refused, "{words:?}");
+        }
+    }
+    assert_eq!(
+        run(&mut solo, client, &["FT.CURSOR", "READ", "h", "7"]),
+        "-Cursor does not exist\r\n"
+    );
+    run(&mut solo, client, &["ACL", "SETUSER", "ann", "-@dangerous"]);
+    let reply = run(&mut solo, ann, &["FT.CONFIG", "SET", "TIMEOUT", "0"]);
+    assert!(reply.starts_with("-NOPERM"), "{reply}");
+    assert_eq!(run(&mut solo, bob, &["FT.DROPINDEX", "h"]), "+OK\r\n");
+    assert_eq!(run(&mut solo, client, &["EXISTS", "d:1"]), ":1\r\n");
+}
+
+#[test]
+fn rows_that_wait_and_dictionaries_take_memory() {
+    let (mut solo, client) = indexed(4);
+    for number in 0..500 {
+        run(&mut solo, client, &["HSET", &format!("d:{number}"), "t", &"hello ".repeat(50)]);
+    }
+    let used = |solo: &mut Solo| -> usize {
+        let info = run(solo, client, &["INFO", "memory"]);
+        let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
+        line.expect("a figure").parse().expect("a number")
+    };
+    let before = used(&mut solo);
+    let words = ["FT.AGGREGATE", "h", "*", "LOAD", "1", "@t", "WITHCURSOR", "COUNT", "1"];
+    let rows = run(&mut solo, client, &words);
+    let id = rows.lines().last().and_then(|line| line.strip_prefix(':')).expect("a cursor");
+    let with_rows = used(&mut solo);
+    assert!(with_rows > before + 499 * 300, "{before} {with_rows}");
+    run(&mut solo, client, &["FT.CURSOR", "READ", "h", id, "COUNT", "400"]);
+    assert!(used(&mut solo) < before + (with_rows - before) / 2);
+    run(&mut solo, client, &["FT.CURSOR", "DEL", "h", id]);
+    assert_eq!(used(&mut solo), before);
+    run(&mut solo, client, &["FT.DICTADD", "words", &"x".repeat(100_000)]);
+    run(&mut solo, client, &["FT.SYNUPDATE", "h", "g", &"x".repeat(100_000)]);
+    let told = used(&mut solo);
+    assert!((before + 200_000..before + 210_000).contains(&told), "{before} {told}");
+    run(&mut solo, client, &["FT.DICTDEL", "words", &"x".repeat(100_000)]);
+    run(&mut solo, client, &["FT.DROPINDEX", "h"]);
+    assert!(used(&mut solo) < before);
+}

@@ -127,7 +127,7 @@ pub(super) static TABLE: &[Command] = &[
         .usage("index key [DD]")
         .since("1.0.0", "O(1)")
         .summary("Deletes a document from the index."),
-    reads("FT.CONFIG", administration::configure, -3).flags(Flags::NOSCRIPT)
+    reads("FT.CONFIG", administration::configure, -3).flags(Flags::NOSCRIPT.with(Flags::ADMIN))
         .usage("<GET|SET|HELP> option [value]")
         .since("1.0.0", "O(1)")
         .summary("Reads or changes run-time options of searching."),

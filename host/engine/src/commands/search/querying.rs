@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::administration::place;
+use super::administration::readable;
 use super::finding::{Finding, Found, Hit, SortKey};
 use super::highlighting::Dressing;
 use super::request::{Request, Wanted};
@@ -31,6 +31,7 @@ fn run(cx: &mut Cx<'_>, name: &[u8], query: &[u8], args: &mut Args<'_>) -> Resul
             return Err(Error::unknown_word_at(word, at));
         }
     }
+    readable(cx, args, name)?;
     cx.keys.shed_indexed();
     let host = &*cx.host;
     let now_us = || host.now_us();
@@ -311,7 +312,7 @@ fn say_document(cx: &mut Cx<'_>, at: usize, key: &[u8]) {
 pub(super) fn get(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (name, key) = (args.bytes()?, args.bytes()?);
     cx.keys.shed_indexed();
-    let at = place(&cx.keys, name)?;
+    let at = readable(cx, args, name)?;
     say_document(cx, at, key);
     Ok(())
 }
@@ -319,7 +320,7 @@ pub(super) fn get(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 pub(super) fn get_many(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (name, keys) = (args.bytes()?, args.rest());
     cx.keys.shed_indexed();
-    let at = place(&cx.keys, name)?;
+    let at = readable(cx, args, name)?;
     cx.reply.array(keys.len());
     keys.for_each(|key| say_document(cx, at, key));
     Ok(())

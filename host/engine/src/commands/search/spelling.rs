@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::administration::place;
+use super::administration::readable;
 use crate::args::Args;
 use crate::error::Error;
 use crate::search::patience::Patience;
@@ -36,7 +36,7 @@ pub(super) fn spellcheck(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Err
             }
         }
     }
-    let at = place(&cx.keys, name)?;
+    let at = readable(cx, args, name)?;
     let catalogue = cx.keys.catalogue();
     let parts = cx.keys.parts_of_index(at);
     let Some(schema) = catalogue.indexes.get(at) else { return Err(Error::UNKNOWN_INDEX) };

@@ -420,3 +420,38 @@ fn rows_that_wait_and_dictionaries_take_memory() {
     run(&mut solo, client, &["FT.DROPINDEX", "h"]);
     assert!(used(&mut solo) < before);
 }
+
+#[test]
+fn an_index_that_is_changed_still_finds_what_it_found() {
+    for shards in [1, 8] {
+        let (mut solo, client) = indexed(shards);
+        let count = |solo: &mut Solo, query: &str| {
+            let words = ["FT.SEARCH", "h", query, "LIMIT", "0", "0"];
+            run(solo, client, &words).replace("*1\r\n:", "")
+        };
+        for number in 0..6000 {
+            let text = if number % 2 == 0 { "quick fox" } else { "slow fox" };
+            let key = format!("d:{number}");
+            run(&mut solo, client, &["HSET", &key, "t", text, "n", "5", "more", "b"]);
+        }
+        for words in [
+            &["FT.SYNUPDATE", "h", "g1", "quick", "fast"][..],
+            &["FT.ALTER", "h", "SCHEMA", "ADD", "more", "TAG"],
+        ] {
+            assert_eq!(run(&mut solo, client, words), "+OK\r\n");
+            assert_eq!(count(&mut solo, "quick"), "3000\r\n");
+            assert_eq!(count(&mut solo, "@n:[5 5]"), "6000\r\n");
+            run(&mut solo, client, &["HSET", "d:0", "t", "quick dog"]);
+            run(&mut solo, client, &["HSET", "d:2", "t", "quick fox", "n", "5"]);
+            run(&mut solo, client, &["DEL", "d:4"]);
+            solo.check();
+            run(&mut solo, client, &["HSET", "d:4", "t", "quick fox", "n", "5", "more", "b"]);
+            for budget in [100, 100, usize::MAX] {
+                solo.index_more(budget);
+                solo.check();
+            }
+            assert_eq!(count(&mut solo, "fast"), "3000\r\n");
+        }
+        assert_eq!(count(&mut solo, "@more:{b}"), "6000\r\n");
+    }
+}

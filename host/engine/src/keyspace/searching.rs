@@ -147,14 +147,11 @@ impl Keyspace<'_> {
         }
         self.recatalogue(Arc::new(catalogue), &|parts| {
             let Some(part) = parts.get_mut(place) else { return };
-            let is_partial = part.is_partial || skips;
-            if skips {
-                part.widen(schema.clone());
-            } else {
-                *part = Part::new(schema.clone());
-                part.scan = Some(0);
+            part.widen(schema.clone());
+            part.is_partial |= skips;
+            if !skips {
+                part.begin_anew();
             }
-            part.is_partial = is_partial;
         });
         self.index_at_once();
     }

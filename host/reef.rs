@@ -99,6 +99,9 @@ impl Reef {
         }
         let files = pipeline_files(&config)?;
         load_plugins(&plugins, &config, &files)?;
+        // Before anybody is served: it takes its time.
+        let prepared = files.iter().map(|file| write_behind::prepare(file, &runtime));
+        let prepared: Vec<_> = prepared.collect::<Result<_, _>>().map_err(StartError::Pipeline)?;
         let folder = watch_folder(&plugins, &config)?;
         load_users(&store, &config).map_err(StartError::Users)?;
         let options = directives::options(&config);
@@ -129,12 +132,12 @@ impl Reef {
             }
             None => None,
         };
-        let pipelines = files.iter().map(|file| {
+        let pipelines = prepared.into_iter().zip(&files).map(|(prepared, file)| {
             let (store, plugins, database) = (store.clone(), plugins.clone(), file.redis.db);
             let open = move || -> Box<dyn Link> {
                 Box::new(LocalLink::new(store.clone(), plugins.clone(), database))
             };
-            write_behind::start(file, &runtime, Arc::new(open)).map_err(StartError::Pipeline)
+            write_behind::start(prepared, Arc::new(open)).map_err(StartError::Pipeline)
         });
         let pipelines = pipelines.collect::<Result<_, _>>()?;
         Ok(Self { door, pipelines, server, plugins, _folder: folder })

@@ -48,16 +48,29 @@ const SINK_MEMORY_BYTES: u64 = 512 << 20;
 /// Bytes that may cross for one batch.
 const SINK_BYTES: u64 = 256 << 20;
 
+/// A pipeline whose sink is loaded, ready to be started.
+pub(crate) struct Prepared<'f> {
+    file: &'f PipelineFile,
+    sink: Arc<Sink>,
+}
+
+/// Loads the sink of a pipeline.
+///
+/// # Errors
+/// Why it can never work, in one sentence.
+pub(crate) fn prepare<'f>(
+    file: &'f PipelineFile,
+    runtime: &Runtime,
+) -> Result<Prepared<'f>, String> {
+    Ok(Prepared { file, sink: sink(file, runtime)? })
+}
+
 /// Starts a pipeline. Databases that are down are waited for.
 ///
 /// # Errors
 /// Why it can never work, in one sentence.
-pub(crate) fn start(
-    file: &PipelineFile,
-    runtime: &Runtime,
-    open: Open,
-) -> Result<Supervisor, String> {
-    let sink = sink(file, runtime)?;
+pub(crate) fn start(prepared: Prepared<'_>, open: Open) -> Result<Supervisor, String> {
+    let Prepared { file, sink } = prepared;
     let tables: Vec<Table> = sink.tables().iter().map(planner::table).collect();
     let destination = destination(file)?;
     let stream = EventStream::new(open(), file);

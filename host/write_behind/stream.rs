@@ -22,6 +22,9 @@ const LOOK_AFTER: Duration = Duration::from_millis(1);
 const LOOK_AFTER_AT_REST: Duration = Duration::from_millis(10);
 /// What "a while" is.
 const REST_AFTER: Duration = Duration::from_millis(500);
+/// About how many bytes of events are read at once, and how large they are taken to be at first.
+const READ_BYTES: usize = 8 << 20;
+const EVENT_BYTES_AT_FIRST: usize = 32 << 10;
 /// Room is made known when the backlog has fallen to this part of what it may be.
 const ROOM_AT: (u64, u64) = (9, 10);
 
@@ -34,6 +37,8 @@ pub(super) struct EventStream {
     keep_events: u64,
     /// When the last event came.
     last_event: Instant,
+    /// How large events were lately.
+    event_bytes: usize,
 }
 
 /// Names of keys.
@@ -74,12 +79,13 @@ impl EventStream {
         };
         let carrying = &file.write_behind;
         let (backlog_max, keep_events) = (carrying.backlog_max, carrying.keep_events);
-        Self { link, names, entity, backlog_max, keep_events, last_event: Instant::now() }
+        let (last_event, event_bytes) = (Instant::now(), EVENT_BYTES_AT_FIRST);
+        Self { link, names, entity, backlog_max, keep_events, last_event, event_bytes }
     }
 
     fn entries(&mut self, after: StreamId, count_max: usize) -> Result<Vec<Event>, String> {
         let start = format!("({after}");
-        let count = count_max.to_string();
+        let count = count_max.min(READ_BYTES / self.event_bytes.max(1)).max(1).to_string();
         let stream = self.names.stream.as_bytes();
         let command = vec![b"XRANGE", stream, start.as_bytes(), b"+", b"COUNT", count.as_bytes()];
         let replies = self.link.read(&[command])?;
@@ -89,7 +95,8 @@ impl EventStream {
             Step::Error(text) => return Err(String::from_utf8_lossy(text).into_owned()),
             _ => 0,
         };
-        if length > 0 {
+        if let Some(bytes) = replies.data.len().checked_div(length) {
+            self.event_bytes = bytes.max(self.event_bytes / 2);
             // What a crash would take back must not be in the database.
             self.link.settle()?;
         }

@@ -33,7 +33,9 @@ pub(super) fn run(args: &RunArgs, file: PipelineFile, out: &mut dyn Write) -> Re
     let runtime = reef_runtime::Runtime::new(&crate::reef::runtime_options())?;
     let server = file.redis.clone();
     let open = move || -> Box<dyn Link> { Box::new(RemoteLink::new(&server)) };
-    let pipeline = write_behind::start(&file, &runtime, Arc::new(open)).map_err(Failure::new)?;
+    let pipeline = write_behind::prepare(&file, &runtime)
+        .and_then(|prepared| write_behind::start(prepared, Arc::new(open)))
+        .map_err(Failure::new)?;
     writeln!(
         out,
         "{} goes into {}",

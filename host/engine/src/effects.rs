@@ -261,6 +261,14 @@ impl Cx<'_> {
         }
     }
 
+    /// Does something with another database selected; the effects that it says are of that one.
+    pub fn in_database<R>(&mut self, database: u32, act: impl FnOnce(&mut Self) -> R) -> R {
+        let selected = core::mem::replace(&mut self.keys.database, database);
+        let result = act(self);
+        self.keys.database = selected;
+        result
+    }
+
     /// The command at hand has no effect but those that its handler says, if any.
     #[inline]
     pub fn rewrite_as_told(&mut self) {

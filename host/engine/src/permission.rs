@@ -77,6 +77,21 @@ impl Cx<'_> {
         account.user().allow_with_all_keys(&command, argv, Need::READ)
     }
 
+    /// Whether the user may use all keys that begin with one of these, for a command that does not
+    /// name them.
+    pub fn may_use_prefixes(
+        &self,
+        argv: Argv<'_>,
+        prefixes: &[alloc::boxed::Box<[u8]>],
+        need: Need,
+    ) -> bool {
+        let Some(account) = self.session.account().filter(|_| self.session.is_limited()) else {
+            return true;
+        };
+        let Ok(Some(command)) = self.registry.resolve(argv) else { return false };
+        account.user().allow_with_prefixes(&command, argv, prefixes, need)
+    }
+
     /// The user of a tenant that the client belongs to from now on, if the password is right.
     fn enter_tenant(
         &mut self,

@@ -7,6 +7,7 @@ use reef_engine::grants::Grants;
 use reef_engine::settings::Settings;
 use reef_engine::solo::Solo;
 use reef_fuzz::choice::{Choice, Rng};
+use reef_fuzz::copy::{Copy, differences, essence};
 
 use crate::traffic::{Columns, Line, argv};
 
@@ -210,4 +211,247 @@ fn a_file_keeps_which_indexes_there_are() {
         run(&mut copy, client, &["FT.SEARCH", "other", "fast", "NOCONTENT"]),
         "*2\r\n:1\r\n$3\r\nd:1\r\n"
     );
+}
+
+#[test]
+fn what_is_no_circle_is_refused() {
+    let (mut solo, client) = indexed(1);
+    run(&mut solo, client, &["FT.CREATE", "places", "SCHEMA", "g", "GEO"]);
+    run(&mut solo, client, &["HSET", "a", "g", "1,1"]);
+    for words in [
+        &["FT.SEARCH", "places", "@g:[0 0 -1 km]"][..],
+        &["FT.SEARCH", "places", "@g:[0 0 -inf km]"],
+        &["FT.SEARCH", "places", "*", "GEOFILTER", "g", "0", "0", "-1", "km"],
+    ] {
+        assert!(run(&mut solo, client, words).starts_with('-'), "{words:?}");
+    }
+    let found = run(&mut solo, client, &["FT.SEARCH", "places", "@g:[1 1 1 km]", "NOCONTENT"]);
+    assert_eq!(found, "*2\r\n:1\r\n$1\r\na\r\n");
+}
+
+#[test]
+fn signs_at_every_level_are_refused() {
+    let (mut solo, client) = indexed(1);
+    let signs = format!("{}({}", "-".repeat(100), "-".repeat(100));
+    let query = format!("{signs}hello)");
+    for dialect in ["1", "2"] {
+        let reply = run(&mut solo, client, &["FT.SEARCH", "h", &query, "DIALECT", dialect]);
+        assert!(reply.starts_with("-Syntax error"), "{reply}");
+    }
+}
+
+#[test]
+fn documents_are_deleted_in_the_indexed_database_of_copies_too() {
+    let (mut solo, client) = indexed(2);
+    let mut copy = Copy::new(7, 3, 0, Settings::default());
+    solo.keep_effects();
+    // The copy has the same indexes.
+    let form = solo.form();
+    copy.begin_again(&solo.save(form));
+    for database in ["1", "0"] {
+        run(&mut solo, client, &["SELECT", database]);
+        for key in ["d:1", "d:2"] {
+            run(&mut solo, client, &["HSET", key, "t", "hello"]);
+        }
+    }
+    run(&mut solo, client, &["SELECT", "1"]);
+    assert_eq!(run(&mut solo, client, &["FT.DEL", "h", "d:1"]), ":1\r\n");
+    assert_eq!(run(&mut solo, client, &["FT.DROPINDEX", "h", "DD"]), "+OK\r\n");
+    assert_eq!(run(&mut solo, client, &["DBSIZE"]), ":2\r\n");
+    copy.replay(&solo.take_effects());
+    let expected = essence(solo.digest_with_expired());
+    assert_eq!(expected.len(), 2);
+    assert_eq!(differences(&expected, &copy.digest()), [""; 0]);
+}
+
+#[test]
+fn fields_with_names_of_options_come_back_from_a_file() {
+    let (mut solo, client) = indexed(2);
+    let names = ["weight", "sortable", "nostem", "separator", "as", "schema", "skipinitialscan"];
+    assert_eq!(run(&mut solo, client, &["FT.CREATE", "i", "SCHEMA", "title", "TEXT"]), "+OK\r\n");
+    for name in names {
+        let words = ["FT.ALTER", "i", "SCHEMA", "ADD", name, "TAG"];
+        assert_eq!(run(&mut solo, client, &words), "+OK\r\n", "{name}");
+    }
+    run(&mut solo, client, &["HSET", "a", "title", "hello", "weight", "5", "as", "b"]);
+    let form = solo.form();
+    let file = solo.save(form);
+    let mut copy = Solo::new(9, 3, Settings::default());
+    copy.load(&file, 100).expect("the file can be read");
+    copy.check();
+    let reader = copy.connect();
+    for query in ["hello", "@weight:{5}", "@as:{b}"] {
+        let words = ["FT.SEARCH", "i", query, "NOCONTENT"];
+        assert_eq!(run(&mut copy, reader, &words), "*2\r\n:1\r\n$1\r\na\r\n", "{query}");
+    }
+    assert_eq!(copy.save(form), file, "saving again says the same");
+}
+
+#[test]
+fn what_each_result_takes_is_bounded() {
+    let (mut solo, client) = indexed(2);
+    run(&mut solo, client, &["HSET", "d:1", "t", "hello"]);
+    let (long, many) = ("x".repeat(5000), vec!["@t"; 1025]);
+    for words in [
+        &["FT.SEARCH", "h", "*", "HIGHLIGHT", "TAGS", &long, "x"][..],
+        &["FT.SEARCH", "h", "*", "HIGHLIGHT", "TAGS", "x", &long],
+        &["FT.SEARCH", "h", "*", "SUMMARIZE", "SEPARATOR", &long],
+        &[&["FT.SEARCH", "h", "*", "RETURN", "1025"][..], &many].concat(),
+        &[&["FT.AGGREGATE", "h", "*", "LOAD", "1025"][..], &many].concat(),
+    ] {
+        assert!(run(&mut solo, client, words).starts_with("-Bad arguments"), "{words:.3?}");
+    }
+}
+
+#[test]
+fn mixed_values_can_be_sorted() {
+    let (mut solo, client) = indexed(2);
+    for (at, value) in ["9", "10", "9.5", "x", "1,2", "8"].iter().cycle().take(90).enumerate() {
+        run(&mut solo, client, &["HSET", &format!("d:{at}"), "t", "hello", "x", value]);
+    }
+    let mixed = "case(startswith(@x,'9.'),to_number(@x),case(contains(@x,','),split(@x),@x))";
+    let words = "FT.AGGREGATE h hello LOAD 1 @x APPLY MIXED AS m SORTBY 1 @m MAX 90".split(' ');
+    let words: Vec<&str> = words.map(|word| if word == "MIXED" { mixed } else { word }).collect();
+    let reply = run(&mut solo, client, &words);
+    assert!(reply.starts_with("*91\r\n"), "{reply:.80}");
+}
+
+#[test]
+fn whatever_takes_long_looks_at_the_clock() {
+    let (mut solo, client) = indexed(4);
+    for number in 0..1000 {
+        let text = format!("word{number} common words");
+        run(&mut solo, client, &["HSET", &format!("d:{number}"), "t", &text, "n", "1"]);
+    }
+    let long = "alpha x x beta x x ".repeat(6000);
+    run(&mut solo, client, &["HSET", "d:long", "t", &long]);
+    run(&mut solo, client, &["FT.CONFIG", "SET", "ON_TIMEOUT", "fail"]);
+    solo.slow_down(10_000);
+    let (fuzzy, infix, ranges) =
+        ("%%%word%%%|".repeat(100), "*or*|".repeat(100), "@n:[-inf +inf]|".repeat(100));
+    let near = "(alpha beta)=>{$slop:0}";
+    let in_order = "(alpha beta)=>{$slop:0;$inorder:true}";
+    for query in [&*fuzzy, &infix, &ranges, near, in_order] {
+        let query = query.trim_end_matches('|');
+        for timeout in [&[][..], &["TIMEOUT", "0"], &["TIMEOUT", "400"]] {
+            let start = ["FT.SEARCH", "h", query, "LIMIT", "0", "0", "DIALECT", "2"];
+            let reply = run(&mut solo, client, &[&start[..], timeout].concat());
+            assert_eq!(reply, "-Timeout limit was reached\r\n", "{query:.40} {timeout:?}");
+        }
+    }
+    let reply = run(&mut solo, client, &["FT.SEARCH", "h", "word7", "LIMIT", "0", "0"]);
+    assert_eq!(reply, "*1\r\n:1\r\n");
+}
+
+#[test]
+fn who_may_not_read_the_keys_of_an_index_finds_nothing_of_them() {
+    let (mut solo, client) = indexed(2);
+    run(&mut solo, client, &["HSET", "d:1", "t", "hello", "g", "a"]);
+    let user = ["ACL", "SETUSER", "ann", "on", "nopass", "+@all", "resetkeys", "~e:*", "%R~d*"];
+    assert_eq!(run(&mut solo, client, &user), "+OK\r\n");
+    let bob = ["ACL", "SETUSER", "bob", "on", "nopass", "+@all", "resetkeys", "~d:?*", "~e:*"];
+    assert_eq!(run(&mut solo, client, &bob), "+OK\r\n");
+    let refused = "-NOPERM User does not have the required permissions to query the index\r\n";
+    let (ann, bob) = (solo.connect(), solo.connect());
+    run(&mut solo, ann, &["AUTH", "ann", "x"]);
+    run(&mut solo, bob, &["AUTH", "bob", "x"]);
+    for words in [
+        &["FT.SEARCH", "h", "hello"][..],
+        &["FT.AGGREGATE", "h", "hello"],
+        &["FT.PROFILE", "h", "SEARCH", "QUERY", "hello"],
+        &["FT.SPELLCHECK", "h", "helo"],
+        &["FT.TAGVALS", "h", "g"],
+        &["FT.GET", "h", "d:1"],
+        &["FT.MGET", "h", "d:1"],
+    ] {
+        assert_eq!(run(&mut solo, bob, words), refused, "{words:?}");
+        assert!(!run(&mut solo, ann, words).starts_with('-'), "{words:?}");
+    }
+    let rows = run(&mut solo, client, &["FT.AGGREGATE", "all", "*", "WITHCURSOR", "COUNT", "1"]);
+    assert!(!rows.starts_with('-'), "{rows}");
+    for words in [&["FT.DEL", "h", "d:1"][..], &["FT.DROPINDEX", "h", "DD"]] {
+        for who in [ann, bob] {
+            assert_eq!(run(&mut solo, who, words), refused, "{words:?}");
+        }
+    }
+    // Every key may be in this one.
+    for who in [ann, bob] {
+        for words in [&["FT.SEARCH", "all", "*"][..], &["FT.CURSOR", "READ", "all", "7"]] {
+            assert_eq!(run(&mut solo, who, words), refused, "{words:?}");
+        }
+    }
+    assert_eq!(
+        run(&mut solo, client, &["FT.CURSOR", "READ", "h", "7"]),
+        "-Cursor does not exist\r\n"
+    );
+    run(&mut solo, client, &["ACL", "SETUSER", "ann", "-@dangerous"]);
+    let reply = run(&mut solo, ann, &["FT.CONFIG", "SET", "TIMEOUT", "0"]);
+    assert!(reply.starts_with("-NOPERM"), "{reply}");
+    assert_eq!(run(&mut solo, bob, &["FT.DROPINDEX", "h"]), "+OK\r\n");
+    assert_eq!(run(&mut solo, client, &["EXISTS", "d:1"]), ":1\r\n");
+}
+
+#[test]
+fn rows_that_wait_and_dictionaries_take_memory() {
+    let (mut solo, client) = indexed(4);
+    for number in 0..500 {
+        run(&mut solo, client, &["HSET", &format!("d:{number}"), "t", &"hello ".repeat(50)]);
+    }
+    let used = |solo: &mut Solo| -> usize {
+        let info = run(solo, client, &["INFO", "memory"]);
+        let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
+        line.expect("a figure").parse().expect("a number")
+    };
+    let before = used(&mut solo);
+    let words = ["FT.AGGREGATE", "h", "*", "LOAD", "1", "@t", "WITHCURSOR", "COUNT", "1"];
+    let rows = run(&mut solo, client, &words);
+    let id = rows.lines().last().and_then(|line| line.strip_prefix(':')).expect("a cursor");
+    let with_rows = used(&mut solo);
+    assert!(with_rows > before + 499 * 300, "{before} {with_rows}");
+    run(&mut solo, client, &["FT.CURSOR", "READ", "h", id, "COUNT", "400"]);
+    assert!(used(&mut solo) < before + (with_rows - before) / 2);
+    run(&mut solo, client, &["FT.CURSOR", "DEL", "h", id]);
+    assert_eq!(used(&mut solo), before);
+    run(&mut solo, client, &["FT.DICTADD", "words", &"x".repeat(100_000)]);
+    run(&mut solo, client, &["FT.SYNUPDATE", "h", "g", &"x".repeat(100_000)]);
+    let told = used(&mut solo);
+    assert!((before + 200_000..before + 210_000).contains(&told), "{before} {told}");
+    run(&mut solo, client, &["FT.DICTDEL", "words", &"x".repeat(100_000)]);
+    run(&mut solo, client, &["FT.DROPINDEX", "h"]);
+    assert!(used(&mut solo) < before);
+}
+
+#[test]
+fn an_index_that_is_changed_still_finds_what_it_found() {
+    for shards in [1, 8] {
+        let (mut solo, client) = indexed(shards);
+        let count = |solo: &mut Solo, query: &str| {
+            let words = ["FT.SEARCH", "h", query, "LIMIT", "0", "0"];
+            run(solo, client, &words).replace("*1\r\n:", "")
+        };
+        for number in 0..6000 {
+            let text = if number % 2 == 0 { "quick fox" } else { "slow fox" };
+            let key = format!("d:{number}");
+            run(&mut solo, client, &["HSET", &key, "t", text, "n", "5", "more", "b"]);
+        }
+        for words in [
+            &["FT.SYNUPDATE", "h", "g1", "quick", "fast"][..],
+            &["FT.ALTER", "h", "SCHEMA", "ADD", "more", "TAG"],
+        ] {
+            assert_eq!(run(&mut solo, client, words), "+OK\r\n");
+            assert_eq!(count(&mut solo, "quick"), "3000\r\n");
+            assert_eq!(count(&mut solo, "@n:[5 5]"), "6000\r\n");
+            run(&mut solo, client, &["HSET", "d:0", "t", "quick dog"]);
+            run(&mut solo, client, &["HSET", "d:2", "t", "quick fox", "n", "5"]);
+            run(&mut solo, client, &["DEL", "d:4"]);
+            solo.check();
+            run(&mut solo, client, &["HSET", "d:4", "t", "quick fox", "n", "5", "more", "b"]);
+            for budget in [100, 100, usize::MAX] {
+                solo.index_more(budget);
+                solo.check();
+            }
+            assert_eq!(count(&mut solo, "fast"), "3000\r\n");
+        }
+        assert_eq!(count(&mut solo, "@more:{b}"), "6000\r\n");
+    }
 }

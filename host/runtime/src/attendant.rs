@@ -225,9 +225,7 @@ fn attend(events: &Events, version: &Mutex<Arc<Version>>) {
         match work {
             Work::Stop => return,
             Work::Event(event) => {
-                if let Err(failure) = current.handle(&event, &[]) {
-                    current.give_up(&event, failure.text());
-                }
+                current.handle_told(events, &event);
                 events.plugin.events_waiting.fetch_sub(1, Relaxed);
             }
             Work::Departure(event) => current.tell_departure(events, event),
@@ -274,6 +272,20 @@ impl Version {
             Ok(()) => {}
             Err(Failure::ForNow(_)) => events.tell_later(event),
             Err(Failure::Final(reason)) => self.give_up(&event, &reason),
+        }
+    }
+
+    /// Handles an event that is kept nowhere. A call that fails for want of time or room is not the end of
+    /// it: it is tried again a few times.
+    fn handle_told(&self, events: &Events, event: &TriggerEvent) {
+        for attempt in 1..=EVENT_ATTEMPTS_MAX {
+            match self.handle(event, &[]) {
+                Ok(()) => return,
+                Err(failure) if attempt == EVENT_ATTEMPTS_MAX || events.is_stopped() => {
+                    return self.give_up(event, failure.text());
+                }
+                Err(_) => thread::sleep(Duration::from_millis(1 << attempt.min(6))),
+            }
         }
     }
 

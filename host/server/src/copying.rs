@@ -13,7 +13,7 @@ use reef_engine::error::Error;
 use reef_engine::registry::Registry;
 use reef_storage::Log;
 
-use crate::indexes::as_copied;
+use crate::indexes::{as_copied, is_about_indexes};
 use crate::pause::PauseClock;
 use crate::replication::{Relayed, Replication, Stream};
 use crate::store::Store;
@@ -99,10 +99,14 @@ impl Store {
         let first_database = self.first_database();
         for unit in effects.units() {
             let logged = |effect: &Effect<'_>| effect.audience != Audience::ReplicasOnly;
-            let logged = unit.commands().filter(logged);
-            let logged: Vec<_> = logged
-                .map(|effect| (first_database + effect.database, as_copied(effect.bytes)))
-                .collect();
+            let logged = || unit.commands().filter(logged);
+            let number = |effect: &Effect<'_>| first_database + effect.database;
+            if logged().all(|effect| !is_about_indexes(effect.bytes)) {
+                self.copies.log.append(|| logged().map(|effect| (number(&effect), effect.bytes)));
+                continue;
+            }
+            let logged: Vec<_> =
+                logged().map(|effect| (number(&effect), as_copied(effect.bytes))).collect();
             self.copies.log.append(|| logged.iter().map(|(number, bytes)| (*number, &**bytes)));
         }
     }

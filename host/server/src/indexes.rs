@@ -52,12 +52,16 @@ pub(crate) fn words_of(command: &[u8]) -> Option<OwnedArgv> {
     }
 }
 
-/// An effect as stock servers can read it.
-pub(crate) fn as_copied(effect: &[u8]) -> Cow<'_, [u8]> {
+/// Whether an effect is one that stock servers do not know.
+pub(crate) fn is_about_indexes(effect: &[u8]) -> bool {
     // `*3\r\n$9\r\nFT.CREATE...`: the name stands behind the second line.
     let name = effect.splitn(3, |byte| *byte == b'\n').nth(2).unwrap_or_default();
-    let is_search = name.get(..FAMILY.len()).is_some_and(|head| head.eq_ignore_ascii_case(FAMILY));
-    if is_search { Cow::Owned(ping(effect)) } else { Cow::Borrowed(effect) }
+    name.get(..FAMILY.len()).is_some_and(|head| head.eq_ignore_ascii_case(FAMILY))
+}
+
+/// An effect as stock servers can read it.
+pub(crate) fn as_copied(effect: &[u8]) -> Cow<'_, [u8]> {
+    if is_about_indexes(effect) { Cow::Owned(ping(effect)) } else { Cow::Borrowed(effect) }
 }
 
 /// The search command that a copied one stands for.

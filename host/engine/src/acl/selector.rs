@@ -132,6 +132,17 @@ impl Selector {
                 .any(|(pattern, allowed)| allowed.covers(need) && pattern == b"*")
     }
 
+    /// Whether every key that begins like this may be used in this way.
+    pub fn allow_prefix(&self, prefix: &[u8], need: Need) -> bool {
+        let covers = |pattern: &[u8]| {
+            let literal = pattern.strip_suffix(b"*").unwrap_or(b"*");
+            let is_plain = !literal.iter().any(|byte| b"*?[\\".contains(byte));
+            is_plain && prefix.starts_with(literal)
+        };
+        let mut some = self.keys.some.iter();
+        self.keys.all || some.any(|(pattern, allowed)| allowed.covers(need) && covers(pattern))
+    }
+
     /// Whether a channel may be published or subscribed to. Patterns of channels are not compared
     /// with what they match: the same pattern must have been allowed.
     pub fn allow_channel(&self, channel: &[u8], is_pattern: bool) -> bool {

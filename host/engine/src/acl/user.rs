@@ -168,6 +168,21 @@ impl User {
             .any(|selector| selector.allow_all_keys(need) && selector.check(command, argv).is_ok())
     }
 
+    /// Whether a command may run that also uses keys which it does not name, but which begin with one
+    /// of these.
+    pub fn allow_with_prefixes(
+        &self,
+        command: &CommandRef,
+        argv: Argv<'_>,
+        prefixes: &[alloc::boxed::Box<[u8]>],
+        need: Need,
+    ) -> bool {
+        self.all_selectors().any(|selector| {
+            prefixes.iter().all(|prefix| selector.allow_prefix(prefix, need))
+                && selector.check(command, argv).is_ok()
+        })
+    }
+
     /// Whether a channel, or exactly this pattern of channels, may be subscribed to.
     pub fn allow_channel(&self, channel: &[u8], is_pattern: bool) -> bool {
         self.all_selectors().any(|selector| selector.allow_channel(channel, is_pattern))

@@ -12,6 +12,9 @@ use crate::step::Cx;
 use crate::types::json::write::{self, Layout, Shown};
 use crate::types::json::{Document, Json, Object, Path};
 
+/// How long the words of a layout may be.
+const LAYOUT_BYTES_MAX: usize = 64;
+
 /// The family's entries.
 pub(super) static TABLE: &[Command] = &[
     command("JSON.GET", json_get, -2)
@@ -123,6 +126,10 @@ fn json_get(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 
 fn option<'a>(args: &mut Args<'a>) -> Result<&'a [u8], Error> {
     let text = args.maybe().ok_or_else(|| Error::WrongArity("json.get".into()))?;
+    // It comes back for every value and every level.
+    if text.len() > LAYOUT_BYTES_MAX {
+        return Err(Error::StringTooLong);
+    }
     core::str::from_utf8(text).map(str::as_bytes).map_err(|_| Error::JSON_NOT_TEXT)
 }
 

@@ -94,9 +94,10 @@ impl Keyspace<'_> {
 
     /// Gives all shards another catalogue, and lets each change its parts to fit.
     fn recatalogue(&mut self, catalogue: Arc<Catalogue>, change: &dyn Fn(&mut Vec<Part>)) {
+        let mut bytes = catalogue.heap_bytes();
         for shard in self.shards.iter_mut() {
             let indexes = shard.database_or_new(INDEXED_DATABASE).indexes_or_new();
-            indexes.set_catalogue(catalogue.clone());
+            indexes.set_catalogue(catalogue.clone(), core::mem::take(&mut bytes));
             change(indexes.parts_mut());
         }
         self.journal.changes += 1;
@@ -115,9 +116,10 @@ impl Keyspace<'_> {
         let mut catalogue = self.catalogue().as_ref().clone();
         catalogue.options = options;
         let catalogue = Arc::new(catalogue);
+        let mut bytes = catalogue.heap_bytes();
         for shard in self.shards.iter_mut() {
             let indexes = shard.database_or_new(INDEXED_DATABASE).indexes_or_new();
-            indexes.set_catalogue(catalogue.clone());
+            indexes.set_catalogue(catalogue.clone(), core::mem::take(&mut bytes));
         }
     }
 
@@ -145,14 +147,11 @@ impl Keyspace<'_> {
         }
         self.recatalogue(Arc::new(catalogue), &|parts| {
             let Some(part) = parts.get_mut(place) else { return };
-            let is_partial = part.is_partial || skips;
-            if skips {
-                part.widen(schema.clone());
-            } else {
-                *part = Part::new(schema.clone());
-                part.scan = Some(0);
+            part.widen(schema.clone());
+            part.is_partial |= skips;
+            if !skips {
+                part.begin_anew();
             }
-            part.is_partial = is_partial;
         });
         self.index_at_once();
     }

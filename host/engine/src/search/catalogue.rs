@@ -85,6 +85,18 @@ impl Catalogue {
         Self { options: self.options.clone(), ..Self::default() }
     }
 
+    /// Bytes on the heap that dictionaries and synonyms take, about.
+    pub fn heap_bytes(&self) -> usize {
+        /// What a place in a map or a set takes.
+        const PLACE_BYTES: usize = 2 * size_of::<Box<[u8]>>();
+        let bytes = |words: &BTreeSet<Box<[u8]>>| -> usize {
+            words.iter().map(|word| word.len() + PLACE_BYTES).sum()
+        };
+        let synonyms = self.indexes.iter().flat_map(|schema| &schema.synonyms);
+        let synonyms = synonyms.map(|(term, groups)| term.len() + PLACE_BYTES + bytes(groups));
+        self.dictionaries.values().map(bytes).sum::<usize>() + synonyms.sum::<usize>()
+    }
+
     /// The commands that lead to the same catalogue, each with its name.
     pub fn commands(&self) -> Vec<Vec<Box<[u8]>>> {
         let word = |text: &str| Box::<[u8]>::from(text.as_bytes());
@@ -93,6 +105,12 @@ impl Catalogue {
             let mut command = alloc::vec![word("FT.CREATE"), schema.name.clone()];
             command.extend(schema.words.iter().cloned());
             all.push(command);
+            for fields in &schema.additions {
+                let mut command = alloc::vec![word("FT.ALTER"), schema.name.clone()];
+                command.extend([word("SCHEMA"), word("ADD")]);
+                command.extend(fields.iter().cloned());
+                all.push(command);
+            }
         }
         for (alias, index) in &self.aliases {
             all.push(alloc::vec![word("FT.ALIASADD"), alias.clone(), index.clone()]);

@@ -4,7 +4,8 @@
 //! read for long goes.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -17,10 +18,39 @@ const CURSORS_MAX: usize = 128;
 /// Rows with the names of their columns.
 #[derive(Clone, Debug)]
 pub struct Rows {
-    /// The names.
-    pub columns: Arc<[Box<[u8]>]>,
-    /// The values, by column.
-    pub rows: Vec<Vec<Value>>,
+    columns: Arc<[Box<[u8]>]>,
+    rows: VecDeque<Vec<Value>>,
+    /// Of the rows, on the heap.
+    bytes: usize,
+}
+
+impl Rows {
+    /// Rows of values by column.
+    pub fn new(columns: Arc<[Box<[u8]>]>, rows: Vec<Vec<Value>>) -> Self {
+        let bytes = rows.iter().map(|row| bytes_of(row)).sum();
+        Self { columns, rows: rows.into(), bytes }
+    }
+
+    /// The names of the columns.
+    pub fn columns(&self) -> &[Box<[u8]>] {
+        &self.columns
+    }
+
+    /// Takes the first ones out.
+    pub fn take_first(&mut self, count: usize) -> Vec<Vec<Value>> {
+        let taken: Vec<_> = self.rows.drain(..count.min(self.rows.len())).collect();
+        self.bytes -= taken.iter().map(|row| bytes_of(row)).sum::<usize>();
+        taken
+    }
+
+    /// Whether none is left.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+}
+
+fn bytes_of(row: &[Value]) -> usize {
+    row.iter().map(|value| size_of::<Value>() + value.heap_bytes()).sum()
 }
 
 /// What is left of an aggregation.
@@ -42,28 +72,80 @@ pub struct Cursor {
 #[derive(Clone, Debug, Default)]
 pub struct Cursors {
     open: BTreeMap<u64, Cursor>,
+    /// Of all rows: it is asked for in every step, and rows are many.
+    bytes: usize,
 }
 
 impl Cursors {
     /// Keeps a cursor; not if there are too many.
     pub fn put(&mut self, id: u64, cursor: Cursor, now: Millis) -> bool {
-        self.open.retain(|_, cursor| cursor.until > now);
+        self.shed(now);
         if self.open.len() >= CURSORS_MAX {
             return false;
         }
-        self.open.insert(id, cursor);
+        self.bytes += cursor.rows.bytes;
+        if let Some(old) = self.open.insert(id, cursor) {
+            self.bytes -= old.rows.bytes;
+        }
         true
     }
 
-    /// Takes a cursor out.
-    pub fn take(&mut self, id: u64, now: Millis) -> Option<Cursor> {
-        self.open.retain(|_, cursor| cursor.until > now);
-        self.open.remove(&id)
+    /// Takes a cursor of an index out.
+    pub fn take(&mut self, id: u64, index: &[u8], now: Millis) -> Option<Cursor> {
+        self.shed(now);
+        let Entry::Occupied(found) = self.open.entry(id) else { return None };
+        if *found.get().index != *index {
+            return None;
+        }
+        let cursor = found.remove();
+        self.bytes -= cursor.rows.bytes;
+        Some(cursor)
+    }
+
+    fn shed(&mut self, now: Millis) {
+        let Self { open, bytes } = self;
+        open.retain(|_, cursor| {
+            let stays = cursor.until > now;
+            if !stays {
+                *bytes -= cursor.rows.bytes;
+            }
+            stays
+        });
     }
 
     /// Bytes on the heap, about.
     pub fn heap_bytes(&self) -> usize {
-        let rows = self.open.values().flat_map(|cursor| &cursor.rows.rows);
-        rows.map(|row| row.len() * (size_of::<Value>() + 16)).sum()
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec;
+
+    use super::*;
+
+    #[test]
+    fn the_sum_of_bytes_is_that_of_the_rows() {
+        let cursor = |index: &[u8], until| {
+            let rows = vec![vec![Value::text(b"some text"), Value::Number(1.0)]; 10];
+            let rows = Rows::new([].into(), rows);
+            Cursor { index: index.into(), rows, count: 3, idle_ms: 5, until: Millis::new(until) }
+        };
+        let one = cursor(b"i", 0).rows.bytes;
+        assert_eq!(one, 10 * (2 * size_of::<Value>() + 9));
+        let (mut cursors, now) = (Cursors::default(), Millis::new(1));
+        assert!(cursors.put(1, cursor(b"i", 9), now) && cursors.put(2, cursor(b"j", 5), now));
+        assert!(cursors.put(1, cursor(b"i", 9), now));
+        assert_eq!(cursors.heap_bytes(), 2 * one);
+        assert!(cursors.take(1, b"j", now).is_none());
+        let mut taken = cursors.take(1, b"i", now).expect("a cursor");
+        assert_eq!(taken.rows.take_first(4).len(), 4);
+        assert!(cursors.put(1, taken, now));
+        assert_eq!(cursors.heap_bytes(), one + one / 10 * 6);
+        assert!(cursors.take(2, b"j", Millis::new(5)).is_none());
+        let mut taken = cursors.take(1, b"i", now).expect("a cursor");
+        assert_eq!((taken.rows.take_first(100).len(), cursors.heap_bytes()), (6, 0));
+        assert!(taken.rows.is_empty() && taken.rows.bytes == 0);
     }
 }

@@ -1,6 +1,7 @@
 //! Expressions over the fields of a row: what APPLY computes and FILTER goes by.
 //!
-//! Reading is recursive descent with a bound on the depth; computing recurses as deep as reading did.
+//! Reading is recursive descent with a bound on the depth and on the number of parts; computing
+//! recurses no deeper than there are parts.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -58,7 +59,7 @@ pub struct Undefined;
 impl Expression {
     /// Reads an expression; otherwise says where and why that cannot be done.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
-        let mut parser = Parser { text, at: 0, depth: 0 };
+        let mut parser = Parser { text, at: 0, depth: 0, parts: 0 };
         let expression = parser.pair(0)?;
         parser.skip_blanks();
         if parser.at < text.len() { Err(parser.wrong()) } else { Ok(expression) }
@@ -103,7 +104,7 @@ fn pair_value(
         _ => {}
     }
     let right = right.value(fields)?;
-    let order = || left.order(&right);
+    let order = || left.compare(&right);
     let truth = match operator {
         Operator::Or | Operator::And => right.is_true(),
         Operator::Equal => order().is_eq(),
@@ -134,6 +135,9 @@ fn arithmetic(operator: Operator, left: &Value, right: &Value) -> Result<Value, 
 
 /// How deep expressions may be nested.
 const DEPTH_MAX: usize = 64;
+/// How many operators and values an expression may have: chains and parentheses together make it as
+/// high as that.
+const PARTS_MAX: usize = 512;
 
 /// Operators by how loosely they bind, and within a row the longer ones first.
 const LEVELS: [&[(&str, Operator)]; 6] = [
@@ -156,6 +160,7 @@ struct Parser<'t> {
     text: &'t [u8],
     at: usize,
     depth: usize,
+    parts: usize,
 }
 
 impl<'t> Parser<'t> {
@@ -189,20 +194,27 @@ impl<'t> Parser<'t> {
     fn pair(&mut self, level: usize) -> Result<Expression, String> {
         let Some(operators) = LEVELS.get(level) else { return self.unary() };
         let mut left = self.pair(level + 1)?;
-        let mut count = 0;
         while let Some((_, operator)) = operators.iter().find(|(symbol, _)| self.take(symbol)) {
             // What stands on the left is nested, too.
-            count += 1;
-            if count > DEPTH_MAX {
-                return Err(self.wrong());
-            }
+            self.count()?;
             let right = self.pair(level + 1)?;
             left = Expression::Pair(*operator, Box::new([left, right]));
         }
         Ok(left)
     }
 
+    fn count(&mut self) -> Result<(), String> {
+        self.parts += 1;
+        if self.parts > PARTS_MAX {
+            return Err(alloc::format!(
+                "Expression is too large: it has more than {PARTS_MAX} parts"
+            ));
+        }
+        Ok(())
+    }
+
     fn unary(&mut self) -> Result<Expression, String> {
+        self.count()?;
         self.depth += 1;
         if self.depth > DEPTH_MAX {
             return Err(self.wrong());
@@ -379,7 +391,11 @@ mod tests {
     fn what_is_wrong_or_too_deep_is_refused() {
         let deep = "(".repeat(100_000);
         let long = "1+".repeat(100_000) + "1";
-        for text in ["", "1 +", "@", "foo(1)", "'abc", "1 2", "upper(1,2)", &deep, &long] {
+        let mut nested = String::from("1");
+        for _ in 0..60 {
+            nested = alloc::format!("({nested}{})", "+1".repeat(60));
+        }
+        for text in ["", "1 +", "@", "foo(1)", "'abc", "1 2", "upper(1,2)", &deep, &long, &nested] {
             assert!(Expression::parse(text.as_bytes()).is_err(), "{text:.20}");
         }
     }

@@ -158,6 +158,18 @@ fn split(values: &[Value]) -> Result<Value, Undefined> {
     Ok(Value::List(parts.map(Value::text).collect()))
 }
 
+/// Longer texts are not made of others: each step of an aggregation could double them.
+const TEXT_BYTES_MAX: usize = 1 << 20;
+
+/// Appends to a text that may not become too long.
+fn append(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Undefined> {
+    if out.len() + bytes.len() > TEXT_BYTES_MAX {
+        return Err(Undefined);
+    }
+    out.extend_from_slice(bytes);
+    Ok(())
+}
+
 fn format(values: &[Value]) -> Result<Value, Undefined> {
     let pattern = text(values, 0)?;
     let mut arguments = values.iter().skip(1);
@@ -166,8 +178,8 @@ fn format(values: &[Value]) -> Result<Value, Undefined> {
         match (byte, (*byte == b'%').then(|| bytes.next()).flatten()) {
             (b'%', Some(b'%')) => out.push(b'%'),
             (b'%', Some(b's')) => match arguments.next() {
-                Some(Value::Null) => out.extend_from_slice(b"(null)"),
-                Some(value) => out.append(&mut value.shown()),
+                Some(Value::Null) => append(&mut out, b"(null)")?,
+                Some(value) => append(&mut out, &value.shown())?,
                 None => return Err(Undefined),
             },
             (b'%', _) => return Err(Undefined),
@@ -178,8 +190,9 @@ fn format(values: &[Value]) -> Result<Value, Undefined> {
 }
 
 fn concat(values: &[Value]) -> Result<Value, Undefined> {
-    let shown: Vec<_> = values.iter().map(Value::shown).collect();
-    Ok(Value::Text(shown.concat().into()))
+    let mut out = Vec::new();
+    values.iter().try_for_each(|value| append(&mut out, &value.shown()))?;
+    Ok(Value::Text(out.into()))
 }
 
 fn to_number(values: &[Value]) -> Result<Value, Undefined> {
@@ -327,6 +340,10 @@ mod tests {
         assert_eq!(call("substr", &part(1e300, 1e300)), Value::text(b""));
         let parts = call("split", &[Value::text(b"a, b,,c ")]);
         assert_eq!(parts, Value::List([b"a", b"b", b"c"].map(|t| Value::text(t)).to_vec()));
+        let long = Value::text(&alloc::vec![b'x'; TEXT_BYTES_MAX / 2 + 1]);
+        assert_eq!(call("concat", &[long.clone(), long.clone()]), Value::Null);
+        assert_eq!(call("concat", core::slice::from_ref(&long)), long);
+        assert_eq!(call("format", &[Value::text(b"%s%s"), long.clone(), long]), Value::Null);
         let words = [Value::text(b"%s-%s%%"), Value::Number(1.5), Value::text(b"x")];
         assert_eq!(call("format", &words), Value::text(b"1.5-x%"));
     }

@@ -14,6 +14,8 @@ use crate::types::hasher::Hasher;
 #[derive(Clone, Debug, Default)]
 pub struct Indexes {
     catalogue: Arc<Catalogue>,
+    /// Of the catalogue, in one shard: all have it together.
+    catalogue_bytes: usize,
     parts: Vec<Part>,
     desk: Desk,
     /// What is left of aggregations.
@@ -38,14 +40,17 @@ impl Indexes {
         &mut self.parts
     }
 
-    /// There is another catalogue, whose indexes are at the same places.
-    pub fn set_catalogue(&mut self, catalogue: Arc<Catalogue>) {
+    /// There is another catalogue, whose indexes are at the same places, and of which this shard
+    /// counts so many bytes.
+    pub fn set_catalogue(&mut self, catalogue: Arc<Catalogue>, bytes: usize) {
         self.catalogue = catalogue;
+        self.catalogue_bytes = bytes;
     }
 
     /// Bytes on the heap, about.
     pub fn heap_bytes(&self) -> usize {
-        self.parts.iter().map(Part::heap_bytes).sum::<usize>() + self.cursors.heap_bytes()
+        let parts: usize = self.parts.iter().map(Part::heap_bytes).sum();
+        parts + self.catalogue_bytes + self.cursors.heap_bytes()
     }
 
     /// Whether some part has not seen all keys yet.

@@ -1,8 +1,6 @@
 //! Which documents of a part a plan finds: set algebra, and where it matters a look at where words
 //! stand.
 
-use core::cell::Cell;
-
 use alloc::vec::Vec;
 
 use roaring::RoaringBitmap;
@@ -10,42 +8,16 @@ use roaring::RoaringBitmap;
 use super::document::Document;
 use super::numbers::NumericRange;
 use super::part::Part;
+use super::patience::Patience;
 use super::planning::{Closeness, Plan, Step, StepKind};
 use super::query::{ALL_FIELDS, Circle};
 use crate::types::geo_shape::{Form, Shape};
 use crate::types::geohash::Position;
 
-/// For how long a query may still run.
-pub struct Patience<'a> {
-    now_us: &'a dyn Fn() -> u64,
-    until_us: Option<u64>,
-    is_over: Cell<bool>,
-    asked: Cell<u32>,
-}
-
-impl<'a> Patience<'a> {
-    /// From now on for so long; 0: for ever.
-    pub fn new(now_us: &'a dyn Fn() -> u64, timeout_ms: u64) -> Self {
-        let until_us =
-            (timeout_ms > 0).then(|| now_us().saturating_add(timeout_ms.saturating_mul(1000)));
-        Self { now_us, until_us, is_over: Cell::new(false), asked: Cell::new(0) }
-    }
-
-    /// Whether it is over. Looks at the clock only now and then, so it may be asked for every
-    /// document.
-    pub fn is_over(&self) -> bool {
-        const LOOKS: u32 = 128;
-        let asked = self.asked.get().wrapping_add(1);
-        self.asked.set(asked);
-        if asked.is_multiple_of(LOOKS)
-            && !self.is_over.get()
-            && self.until_us.is_some_and(|until| (self.now_us)() >= until)
-        {
-            self.is_over.set(true);
-        }
-        self.is_over.get()
-    }
-}
+/// In a document with more places of one thing it is close to others anyway.
+const POSITIONS_MAX: usize = 1 << 20;
+/// So much work it is to add what one of several terms finds, in documents.
+const STEP_WORK: u32 = 16;
 
 /// A part and what is looked for in it.
 pub struct Matching<'a> {
@@ -65,14 +37,18 @@ impl Matching<'_> {
         self.found(&self.plan.root)
     }
 
+    /// What a step finds. When the time is over it may be anything: nothing is made of it.
     fn found(&self, step: &Step) -> RoaringBitmap {
+        if self.patience.look() {
+            return RoaringBitmap::new();
+        }
         match &step.kind {
             StepKind::Nothing => RoaringBitmap::new(),
             StepKind::All => self.part.live().clone(),
             StepKind::Term(number) => self.with_term(*number, step),
             StepKind::And(steps, closeness) => self.in_all(steps, *closeness),
             StepKind::Or(steps) => steps.iter().fold(RoaringBitmap::new(), |mut set, step| {
-                match self.whole_term(step) {
+                match self.whole_term(step).filter(|_| !self.patience.is_over_after(STEP_WORK)) {
                     Some(postings) => postings.add_to(&mut set),
                     None => set |= self.found(step),
                 }
@@ -166,15 +142,20 @@ impl Matching<'_> {
         if lists.len() < 2 {
             return true;
         }
+        let work = lists.len().try_into().unwrap_or(u32::MAX);
+        let is_over = &|| self.patience.is_over_after(work);
         if closeness.in_order {
-            are_close_in_order(&lists, closeness.slop)
+            are_close_in_order(&lists, closeness.slop, is_over)
         } else {
-            are_close(&lists, closeness.slop)
+            are_close(&lists, closeness.slop, is_over)
         }
     }
 
-    /// Appends where a document has what a step finds.
+    /// Appends where a document has what a step finds, as far as there is time, and not too often.
     pub fn positions(&self, step: &Step, document: &Document, out: &mut Vec<u32>) {
+        if out.len() >= POSITIONS_MAX || self.patience.is_over() {
+            return;
+        }
         match &step.kind {
             StepKind::Term(number) => {
                 let Some(planned) = self.plan.terms.get(*number) else { return };
@@ -221,10 +202,13 @@ impl Matching<'_> {
 
 /// Whether one place of each list comes after one of the list before, with at most so many others in
 /// between all together.
-fn are_close_in_order(lists: &[Vec<u32>], slop: Option<u32>) -> bool {
+fn are_close_in_order(lists: &[Vec<u32>], slop: Option<u32>, is_over: &dyn Fn() -> bool) -> bool {
     let Some((first, others)) = lists.split_first() else { return true };
     let mut cursors = alloc::vec![0; others.len()];
     'starts: for start in first {
+        if is_over() {
+            break;
+        }
         let mut last = *start;
         for (list, cursor) in others.iter().zip(&mut cursors) {
             // Starts only grow, so what lies before one lies before all that follow.
@@ -245,10 +229,13 @@ fn are_close_in_order(lists: &[Vec<u32>], slop: Option<u32>) -> bool {
 }
 
 /// Whether one place of each list lie together, in any order, with at most so many others in between.
-fn are_close(lists: &[Vec<u32>], slop: Option<u32>) -> bool {
+fn are_close(lists: &[Vec<u32>], slop: Option<u32>, is_over: &dyn Fn() -> bool) -> bool {
     let Some(slop) = slop else { return true };
     let mut cursors = alloc::vec![0; lists.len()];
     loop {
+        if is_over() {
+            return false;
+        }
         let places = lists.iter().zip(&cursors).map(|(list, at)| list.get(*at).copied());
         let Some(places): Option<Vec<u32>> = places.collect() else { return false };
         let lowest = places.iter().enumerate().min_by_key(|(_, place)| **place);
@@ -270,15 +257,15 @@ mod tests {
     #[test]
     fn words_are_close_if_few_others_stand_between_them() {
         let lists = [vec![1, 20], vec![5, 22], vec![2, 23]];
-        assert!(are_close_in_order(&lists, Some(1)));
-        assert!(!are_close_in_order(&lists, Some(0)));
-        assert!(are_close_in_order(&lists, None));
-        assert!(!are_close_in_order(&[vec![9], vec![3]], None));
-        assert!(are_close(&lists, Some(1)));
-        assert!(!are_close(&lists, Some(0)));
-        assert!(are_close(&[vec![9], vec![3]], Some(5)));
-        assert!(!are_close(&[vec![9], vec![3]], Some(4)));
+        assert!(are_close_in_order(&lists, Some(1), &|| false));
+        assert!(!are_close_in_order(&lists, Some(0), &|| false));
+        assert!(are_close_in_order(&lists, None, &|| false));
+        assert!(!are_close_in_order(&[vec![9], vec![3]], None, &|| false));
+        assert!(are_close(&lists, Some(1), &|| false));
+        assert!(!are_close(&lists, Some(0), &|| false));
+        assert!(are_close(&[vec![9], vec![3]], Some(5), &|| false));
+        assert!(!are_close(&[vec![9], vec![3]], Some(4), &|| false));
         // One place is not two.
-        assert!(!are_close(&[vec![4], vec![4]], Some(9)));
+        assert!(!are_close(&[vec![4], vec![4]], Some(9), &|| false));
     }
 }

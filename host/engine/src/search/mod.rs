@@ -20,6 +20,7 @@ pub mod matching;
 mod numbers;
 pub mod parsing;
 mod part;
+pub mod patience;
 pub mod planning;
 mod postings;
 pub mod query;

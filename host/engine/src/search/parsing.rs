@@ -193,16 +193,18 @@ impl<'a> Parser<'a> {
     /// A part with the signs in front of it and the attributes behind it.
     fn signed(&mut self) -> Result<Node, String> {
         self.skip();
-        let mut signs = Vec::new();
+        let (mut signs, depth) = (Vec::new(), self.depth);
         while let Some(sign @ (b'-' | b'~')) = self.peek() {
             signs.push(sign);
             self.at += 1;
-            if signs.len() > DEPTH_MAX {
+            self.depth += 1;
+            if self.depth > DEPTH_MAX {
                 return Err(self.wrong());
             }
             self.skip();
         }
         let mut node = self.attributed()?;
+        self.depth = depth;
         for sign in signs.into_iter().rev() {
             if matches!(node.kind, Kind::Nothing) {
                 break;

@@ -40,6 +40,8 @@ pub struct Part {
     pub scan: Option<u64>,
     /// Whether what was there before the index is left out.
     pub is_partial: bool,
+    /// What sets fingerprints of documents apart from those under an earlier schema.
+    mark: u64,
 }
 
 /// What all parts of one shard need to take a document in, kept so that it is not made each time.
@@ -79,6 +81,7 @@ impl Part {
             failures: 0,
             scan: None,
             is_partial: false,
+            mark: 0,
         }
     }
 
@@ -87,6 +90,15 @@ impl Part {
         self.tags.resize_with(schema.fields.len(), Dictionary::default);
         self.numbers.resize_with(schema.fields.len(), Numbers::default);
         self.schema = schema;
+    }
+
+    /// Sees all keys again; until then documents are found by what they were under the schema before.
+    pub fn begin_anew(&mut self) {
+        /// Odd, so that no mark comes again.
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        self.mark = self.mark.wrapping_add(STEP);
+        self.scan = Some(0);
+        self.failures = 0;
     }
 
     /// What it is a part of.
@@ -175,7 +187,7 @@ impl Part {
         if !source.is_some_and(|source| desk.draft.gather(&schema, &source)) {
             return self.remove(hash, key, hasher);
         }
-        let fingerprint = desk.draft.fingerprint(hasher);
+        let fingerprint = desk.draft.fingerprint(hasher) ^ self.mark;
         let known = self.id(hash, key);
         let before = known.and_then(|id| self.document(id));
         if before.is_some_and(|document| document.fingerprint == fingerprint) {
@@ -369,15 +381,15 @@ impl Part {
         for document in self.live.iter().filter_map(|id| self.document(id)) {
             let id = other.id(document.hash, &document.key);
             let same = id.and_then(|id| other.document(id)).expect("the same documents");
-            let facts = |document: &Document| {
+            let facts = |part: &Self, document: &Document| {
                 (
-                    document.fingerprint,
+                    document.fingerprint ^ part.mark,
                     document.length,
                     document.frequency_max,
                     document.sorts.clone(),
                 )
             };
-            assert_eq!(facts(document), facts(same), "what is known of a document");
+            assert_eq!(facts(self, document), facts(other, same), "what is known of a document");
         }
         assert_eq!(self.len(), other.len(), "the same documents");
     }

@@ -8,6 +8,7 @@ use super::catalogue::Options;
 use super::dictionary::{Dictionary, WordId};
 use super::numbers::NumericRange;
 use super::part::Part;
+use super::patience::Patience;
 use super::query::{Circle, Kind, Node, Pattern, Tag, TextFields};
 use super::schema::{FieldType, Schema};
 use super::{stemming, tokens};
@@ -24,6 +25,8 @@ pub struct Plan {
     pub documents: u64,
     /// How long they are on average.
     pub length_average: f64,
+    /// How many parts it has: so much work it is to look at one document.
+    pub size: u32,
 }
 
 /// A word or a tag.
@@ -97,7 +100,7 @@ impl PlannedTerm {
 }
 
 /// What a plan is made with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Planner<'a> {
     /// The index.
     pub schema: &'a Schema,
@@ -111,17 +114,19 @@ pub struct Planner<'a> {
     pub is_stemmed: bool,
     /// The hash of all tables.
     pub hasher: &'a Hasher,
+    /// For how long words may be looked for. With less than all of them a plan is good for nothing.
+    pub patience: &'a Patience<'a>,
 }
 
 impl Planner<'_> {
     /// Makes a query ready.
     pub fn plan(&self, query: &Node) -> Plan {
-        let mut terms = Terms { planner: self, known: BTreeMap::new(), all: Vec::new() };
+        let mut terms = Terms { planner: self, known: BTreeMap::new(), all: Vec::new(), steps: 0 };
         let root = terms.step(query);
         let documents: u64 = self.parts.iter().map(|part| part.len() as u64).sum();
         let length: u64 = self.parts.iter().map(|part| part.length_total()).sum();
         let length_average = if documents == 0 { 0.0 } else { length as f64 / documents as f64 };
-        Plan { root, terms: terms.all, documents, length_average }
+        Plan { root, terms: terms.all, documents, length_average, size: terms.steps }
     }
 
     /// The other forms in which a word is looked for.
@@ -163,11 +168,18 @@ impl Planner<'_> {
         prefix: &[u8],
         fits: &dyn Fn(&[u8]) -> bool,
     ) -> Vec<Vec<u8>> {
+        /// So much work it is to see whether a word fits, in documents: the clock is read every 32.
+        const WORD_WORK: u32 = 4;
         let most = self.options.expansions_max;
+        if self.patience.look() {
+            return Vec::new();
+        }
         let mut found: BTreeSet<&[u8]> = BTreeSet::new();
         for part in self.parts {
             let Some(dictionary) = dictionary(part, tag_of) else { continue };
-            let words = dictionary.with_prefix(prefix).filter(|word| fits(word));
+            let words = dictionary.with_prefix(prefix);
+            let words = words.take_while(|_| !self.patience.is_over_after(WORD_WORK));
+            let words = words.filter(|word| fits(word));
             found.extend(words.take(most));
         }
         found.into_iter().take(most).map(<[u8]>::to_vec).collect()
@@ -187,10 +199,12 @@ struct Terms<'a> {
     planner: &'a Planner<'a>,
     known: BTreeMap<(Option<usize>, Vec<u8>), usize>,
     all: Vec<PlannedTerm>,
+    steps: u32,
 }
 
 impl Terms<'_> {
     fn step(&mut self, node: &Node) -> Step {
+        self.steps = self.steps.saturating_add(1);
         let kind = match &node.kind {
             Kind::Nothing => StepKind::Nothing,
             Kind::All => StepKind::All,
@@ -278,7 +292,8 @@ impl Terms<'_> {
     }
 
     fn term(&mut self, text: Vec<u8>, tag_of: Option<usize>, fields: TextFields) -> Step {
-        let Self { planner, known, all } = self;
+        self.steps = self.steps.saturating_add(1);
+        let Self { planner, known, all, .. } = self;
         let number = *known.entry((tag_of, text.clone())).or_insert_with(|| {
             let find = |part: &&Part| dictionary(part, tag_of)?.find(&text, planner.hasher);
             let ids: Vec<_> = planner.parts.iter().map(find).collect();

@@ -153,6 +153,9 @@ pub struct Schema {
     pub fields: Vec<Field>,
     /// The words of the command that makes it, without the command's name and the index's.
     pub words: Vec<Box<[u8]>>,
+    /// The words of the fields that each later command adds. Behind the others they would read as
+    /// options of the field in front.
+    pub additions: Vec<Vec<Box<[u8]>>>,
 }
 
 impl Schema {

@@ -65,9 +65,9 @@ impl Value {
         }
     }
 
-    /// The order of two values: numbers as numbers, also against text that reads like one; all else as
-    /// text. Nothing comes first.
-    pub fn order(&self, other: &Self) -> Ordering {
+    /// How two values compare: numbers as numbers, also against text that reads like one; all else as
+    /// text. Nothing comes first. This is no order of more than two.
+    pub fn compare(&self, other: &Self) -> Ordering {
         match (self, other) {
             (Self::Null, Self::Null) => Ordering::Equal,
             (Self::Null, _) => Ordering::Less,
@@ -77,6 +77,40 @@ impl Value {
                 (Some(one), Some(other)) => one.total_cmp(&other),
                 _ => self.shown().cmp(&other.shown()),
             },
+        }
+    }
+
+    /// The order of all values: nothing, numbers, texts, lists.
+    pub fn order(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Number(one), Self::Number(other)) => one.total_cmp(other),
+            (Self::Text(one), Self::Text(other)) => one.cmp(other),
+            (Self::List(one), Self::List(other)) => {
+                let orders = one.iter().zip(other).map(|(one, other)| one.order(other));
+                let first = orders.into_iter().find(|order| order.is_ne());
+                first.unwrap_or_else(|| one.len().cmp(&other.len()))
+            }
+            _ => self.rank().cmp(&other.rank()),
+        }
+    }
+
+    /// Bytes on the heap, about.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Null | Self::Number(_) => 0,
+            Self::Text(text) => text.len(),
+            Self::List(values) => {
+                values.iter().map(|value| size_of::<Self>() + value.heap_bytes()).sum()
+            }
+        }
+    }
+
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Null => 0,
+            Self::Number(_) => 1,
+            Self::Text(_) => 2,
+            Self::List(_) => 3,
         }
     }
 }
@@ -145,9 +179,36 @@ mod tests {
     #[test]
     fn numbers_compare_with_text_that_reads_like_one() {
         let text = Value::text(b"19");
-        assert_eq!(text.order(&Value::Number(20.0)), Ordering::Less);
-        assert_eq!(text.order(&Value::text(b"2")), Ordering::Less);
-        assert_eq!(Value::Null.order(&text), Ordering::Less);
+        assert_eq!(text.compare(&Value::Number(20.0)), Ordering::Less);
+        assert_eq!(text.compare(&Value::text(b"2")), Ordering::Less);
+        assert_eq!(Value::Null.compare(&text), Ordering::Less);
         assert!(!Value::Null.is_true() && text.is_true() && !Value::Number(0.0).is_true());
+    }
+
+    #[test]
+    fn the_order_is_one_of_any_number_of_values() {
+        let list = |values: &[Value]| Value::List(values.to_vec());
+        let (nine, ten) = (Value::text(b"9"), Value::text(b"10"));
+        let all = [
+            Value::Null,
+            nine.clone(),
+            ten.clone(),
+            Value::Number(9.5),
+            Value::Number(f64::NAN),
+            Value::text(b"word"),
+            list(&[]),
+            list(&[nine, Value::Number(1.0)]),
+            list(&[ten]),
+        ];
+        for one in &all {
+            for other in &all {
+                assert_eq!(one.order(other), other.order(one).reverse());
+                for third in &all {
+                    if one.order(other).is_le() && other.order(third).is_le() {
+                        assert!(one.order(third).is_le(), "{one:?} {other:?} {third:?}");
+                    }
+                }
+            }
+        }
     }
 }

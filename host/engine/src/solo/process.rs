@@ -9,6 +9,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::fmt::Write;
 
 use reef_resp::{Argv, OwnedArgv, Writer};
@@ -50,6 +51,8 @@ pub(super) struct Process {
     pub(super) subscriptions: Subscriptions,
     pub(super) tracking: Tracking,
     entropy: u64,
+    /// How long a look at the clock takes, and how long all took so far.
+    look_us: (u64, Cell<u64>),
     /// Commands since the start or the last CONFIG RESETSTAT.
     commands: u64,
     slow_log: SlowLog,
@@ -80,6 +83,7 @@ impl Process {
             tracking: Tracking::new(seed, rules.audience().clone()),
             reconfigured: false,
             entropy: seed,
+            look_us: (0, Cell::new(0)),
             commands: 0,
             slow_log: SlowLog::default(),
             slept_us: 0,
@@ -141,6 +145,13 @@ impl Process {
     pub(super) fn described(&self, client: &Client) -> ClientInfo {
         let tracking = self.tracking.state_of(client.session.id);
         ClientInfo { tracking, ..client.describe(self.now) }
+    }
+}
+
+impl super::Solo {
+    /// Lets time pass while a command runs: so much whenever it looks at the clock.
+    pub fn slow_down(&mut self, look_us: u64) {
+        self.process.look_us.0 = look_us;
     }
 }
 
@@ -373,7 +384,9 @@ impl Host for ProcessHost<'_> {
     }
 
     fn now_us(&self) -> u64 {
-        self.process.now.get() * 1000
+        let (one, all) = &self.process.look_us;
+        all.set(all.get() + one);
+        self.process.now.get() * 1000 + all.get()
     }
 
     fn random(&mut self) -> u64 {

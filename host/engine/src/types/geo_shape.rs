@@ -193,7 +193,8 @@ impl Bounds {
 
 /// How fine the grid may be for a cell and its neighbours to cover so many metres around.
 fn steps_for(mut reach_m: f64, latitude: f64) -> u32 {
-    if reach_m == 0.0 {
+    // No size, and what is none: a loop that doubles it would never end.
+    if reach_m.is_nan() || reach_m <= 0.0 {
         return STEPS_MAX;
     }
     let mut steps: i32 = 1;
@@ -254,6 +255,14 @@ mod tests {
                     assert_eq!(hits, 1, "{near:?} in {shape:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_is_no_size_is_searched_in_few_cells() {
+        for radius in [-1.0, f64::NEG_INFINITY, f64::NAN, -0.0] {
+            let shape = Shape { centre: at(1.0, 1.0), form: Form::Circle { radius }, unit_m: 1e3 };
+            assert!(shape.cells().len() <= 9, "{radius}");
         }
     }
 

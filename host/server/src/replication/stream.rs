@@ -14,13 +14,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 use reef_engine::clock::Millis;
-use reef_engine::effects::{Audience, Effects};
+use reef_engine::effects::{Audience, Effect, Effects};
 use reef_engine::replication::CopiesWanted;
 use reef_storage::Encoder;
 
 use super::backlog::Backlog;
 use crate::clock::now_ms;
-use crate::indexes::as_copied;
+use crate::indexes::{as_copied, is_about_indexes};
 use crate::mailbox::Message;
 use crate::post::Post;
 
@@ -325,10 +325,15 @@ impl Stream {
             return;
         }
         for unit in effects.units() {
-            let told = unit.commands().filter(|effect| effect.audience != Audience::LogOnly);
-            let told: Vec<_> = told
-                .map(|effect| (first_database + effect.database, as_copied(effect.bytes)))
-                .collect();
+            let is_told = |effect: &Effect<'_>| effect.audience != Audience::LogOnly;
+            let told = || unit.commands().filter(is_told);
+            let number = |effect: &Effect<'_>| first_database + effect.database;
+            if told().all(|effect| !is_about_indexes(effect.bytes)) {
+                history.encoder.append(|| told().map(|effect| (number(&effect), effect.bytes)));
+                continue;
+            }
+            let told: Vec<_> =
+                told().map(|effect| (number(&effect), as_copied(effect.bytes))).collect();
             history.encoder.append(|| told.iter().map(|(number, bytes)| (*number, &**bytes)));
         }
         let bytes = history.encoder.take();

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use crate::acl::Need;
 use crate::args::Args;
 use crate::error::Error;
 use crate::keyspace::{INDEXED_DATABASE, Keyspace};
@@ -16,6 +17,25 @@ pub(super) fn place(keys: &Keyspace<'_>, name: &[u8]) -> Result<usize, Error> {
     keys.catalogue().resolve(name).ok_or_else(|| Error::no_such_index(name))
 }
 
+/// Whether the user may use every key that an index can be about. To find something of a document is
+/// to read its key, whether it is named or not.
+pub(super) fn permit(cx: &Cx<'_>, args: &Args<'_>, place: usize, need: Need) -> Result<(), Error> {
+    let catalogue = cx.keys.catalogue();
+    let Some(schema) = catalogue.indexes.get(place) else { return Ok(()) };
+    if cx.may_use_prefixes(args.argv(), &schema.prefixes, need) {
+        Ok(())
+    } else {
+        Err(Error::NO_INDEX_PERMISSION)
+    }
+}
+
+/// Where an index is whose documents the user may read.
+pub(super) fn readable(cx: &Cx<'_>, args: &Args<'_>, name: &[u8]) -> Result<usize, Error> {
+    let place = place(&cx.keys, name)?;
+    permit(cx, args, place, Need::READ)?;
+    Ok(place)
+}
+
 pub(super) fn drop_index(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let name = args.bytes()?;
     let with_documents = args.keyword("DD");
@@ -25,14 +45,17 @@ pub(super) fn drop_index(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Err
         return Err(Error::unknown_word(word));
     }
     let place = cx.keys.catalogue().resolve(name).ok_or(Error::UNKNOWN_INDEX_NAME)?;
+    if with_documents {
+        permit(cx, args, place, Need::WRITE)?;
+    }
     let documents = if with_documents { keys_of(&cx.keys, place) } else { Vec::new() };
     cx.keys.drop_index(place);
     // A copy may not have indexed the same documents yet.
     cx.rewrite(&[&"FT.DROPINDEX", &name]);
-    cx.rewrite_each(&[&"UNLINK"], &documents);
-    cx.keys.in_database(INDEXED_DATABASE, |keys| {
+    cx.in_database(INDEXED_DATABASE, |cx| {
+        cx.rewrite_each(&[&"UNLINK"], &documents);
         documents.iter().for_each(|key| {
-            keys.unlink(key);
+            cx.keys.unlink(key);
         });
     });
     cx.reply.ok();
@@ -183,12 +206,17 @@ pub(super) fn delete_document(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<()
     args.keyword("DD");
     args.end()?;
     let place = place(&cx.keys, name)?;
+    permit(cx, args, place, Need::WRITE)?;
     let hash = cx.keys.rules.hasher.hash(key);
     let is_document = cx.keys.parts_of_index(place).iter().any(|part| part.id(hash, key).is_some());
-    let removed = is_document && cx.keys.in_database(INDEXED_DATABASE, |keys| keys.remove(key));
-    if removed {
-        cx.rewrite(&[&"DEL", &key]);
-    }
+    let removed = is_document
+        && cx.in_database(INDEXED_DATABASE, |cx| {
+            let removed = cx.keys.remove(key);
+            if removed {
+                cx.rewrite(&[&"DEL", &key]);
+            }
+            removed
+        });
     cx.reply.integer(i64::from(removed));
     Ok(())
 }

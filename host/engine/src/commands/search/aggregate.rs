@@ -1,18 +1,17 @@
 //! FT.AGGREGATE and FT.CURSOR.
 
 use alloc::boxed::Box;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use reef_resp::Writer;
 
-use super::administration::place;
+use super::administration::{place, readable};
 use super::finding::Finding;
 use super::pipeline::{Stage, Table};
 use super::request::Request;
 use crate::args::Args;
 use crate::error::Error;
-use crate::search::matching::Patience;
+use crate::search::patience::Patience;
 use crate::search::{Cursor, Rows, Value};
 use crate::step::Cx;
 use crate::types::number;
@@ -55,6 +54,7 @@ pub(super) fn run(
             return Err(Error::unknown_word_at(word, at));
         }
     }
+    readable(cx, args, name)?;
     cx.keys.shed_indexed();
     let mut seed = cx.host.random();
     let mut random = || {
@@ -62,12 +62,12 @@ pub(super) fn run(
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         seed
     };
-    let (rows, is_late) = {
+    let ((columns, mut rows), is_late): ((Vec<_>, Vec<_>), _) = {
         let host = &*cx.host;
         let now_us = || host.now_us();
-        let finding = Finding::new(&cx.keys, name, &request)?;
         let patience = Patience::new(&now_us, request.timeout_ms);
-        let mut found = finding.find(&patience, delivery.with_scores);
+        let finding = Finding::new(&cx.keys, name, &request, &patience)?;
+        let mut found = finding.find(delivery.with_scores);
         found.hits.sort_unstable_by(|one, other| finding.order(one, other));
         found.hits.truncate(options.rows_max as usize);
         let mut table = Table::new(&finding, &patience, found.hits);
@@ -77,20 +77,21 @@ pub(super) fn run(
         table.run(&stages, &mut random)?;
         let Table { columns, rows, .. } = table;
         let rows = rows.into_iter().map(|row| row.values).collect();
-        (Rows { columns: columns.into(), rows }, found.is_late || patience.is_over())
+        ((columns.names, rows), found.is_late || patience.is_over())
     };
     if is_late && options.fails_late {
         return Err(Error::TIMED_OUT);
     }
     if !delivery.with_cursor {
-        say_rows(cx.reply, &rows.columns, &rows.rows, is_late);
+        say_rows(cx.reply, &columns, &rows, is_late);
         return Ok(());
     }
-    let mut left = rows.rows;
-    let rest = left.split_off(delivery.count.unwrap_or(READ_DEFAULT).min(left.len()));
-    let id = keep(cx, name, &rows.columns, rest, &delivery)?;
+    let rest = rows.split_off(delivery.count.unwrap_or(READ_DEFAULT).min(rows.len()));
+    let rest = Rows::new(columns.into(), rest);
+    let columns = rest.columns().to_vec();
+    let id = keep(cx, name, rest, &delivery)?;
     cx.reply.array(2);
-    say_rows(cx.reply, &rows.columns, &left, is_late);
+    say_rows(cx.reply, &columns, &rows, is_late);
     cx.reply.integer(id);
     Ok(())
 }
@@ -186,13 +187,7 @@ fn say_value(reply: &mut Writer, value: &Value) {
 }
 
 /// Keeps what is left for later; gives the cursor's number, 0 if nothing is left.
-fn keep(
-    cx: &mut Cx<'_>,
-    name: &[u8],
-    columns: &Arc<[Box<[u8]>]>,
-    rest: Vec<Vec<Value>>,
-    delivery: &Delivery,
-) -> Result<i64, Error> {
+fn keep(cx: &mut Cx<'_>, name: &[u8], rest: Rows, delivery: &Delivery) -> Result<i64, Error> {
     if rest.is_empty() {
         return Ok(0);
     }
@@ -205,7 +200,7 @@ fn keep(
     let now = cx.keys.now;
     let cursor = Cursor {
         index,
-        rows: Rows { columns: columns.clone(), rows: rest },
+        rows: rest,
         count: delivery.count.unwrap_or(READ_DEFAULT),
         idle_ms,
         until: crate::clock::Millis::new(now.get().saturating_add(idle_ms)),
@@ -224,21 +219,21 @@ pub(super) fn cursor(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> 
     let (name, id) = (args.bytes()?, args.integer()?);
     let count = if args.keyword("COUNT") { Some(read_size(args)?) } else { None };
     args.end()?;
-    place(&cx.keys, name)?;
+    let at = readable(cx, args, name)?;
+    let catalogue = cx.keys.catalogue();
+    let index = catalogue.indexes.get(at).map(|schema| schema.name.clone()).unwrap_or_default();
     let now = cx.keys.now;
     let id = u64::try_from(id).map_err(|_| Error::NO_CURSOR)?;
-    let taken = cx.keys.cursors().and_then(|cursors| cursors.take(id, now));
+    let taken = cx.keys.cursors().and_then(|cursors| cursors.take(id, &index, now));
     let Some(mut cursor) = taken else { return Err(Error::NO_CURSOR) };
     if action == 1 {
         cx.reply.ok();
         return Ok(());
     }
-    let all = &mut cursor.rows.rows;
-    let rest = all.split_off(count.unwrap_or(cursor.count).min(all.len()));
-    let rows = core::mem::replace(all, rest);
+    let rows = cursor.rows.take_first(count.unwrap_or(cursor.count));
     cx.reply.array(2);
-    say_rows(cx.reply, &cursor.rows.columns, &rows, false);
-    let is_over = cursor.rows.rows.is_empty();
+    say_rows(cx.reply, cursor.rows.columns(), &rows, false);
+    let is_over = cursor.rows.is_empty();
     cx.reply.integer(if is_over { 0 } else { id as i64 });
     if !is_over {
         cursor.until = crate::clock::Millis::new(now.get().saturating_add(cursor.idle_ms));

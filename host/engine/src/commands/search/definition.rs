@@ -45,7 +45,7 @@ pub(super) fn alter(keys: &mut Keyspace<'_>, args: &mut Args<'_>) -> Result<(), 
         return Err(Error::unknown_word(word));
     }
     let mut schema = old.as_ref().clone();
-    schema.words.extend(args.clone().rest().map(Box::<[u8]>::from));
+    schema.additions.push(args.clone().rest().map(Box::<[u8]>::from).collect());
     if args.is_done() {
         return Err(Error::NO_FIELDS);
     }
@@ -75,6 +75,7 @@ impl Definition {
             temporary_s: None,
             fields: Vec::new(),
             words,
+            additions: Vec::new(),
         };
         Self { schema, skips: false, filter: None }
     }

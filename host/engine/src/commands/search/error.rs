@@ -46,6 +46,8 @@ impl Error {
     );
     pub const NO_HIGHLIGHTS: Self =
         Self::Text("HIGHLIGHT/SUMMARIZE options are not supported by this index (NOHL)");
+    pub const NO_INDEX_PERMISSION: Self =
+        Self::Text("NOPERM User does not have the required permissions to query the index");
     pub const NO_SUCH_OPTION: Self = Self::Text("No such option");
     pub const BAD_OPTION_VALUE: Self = Self::Text("Invalid value for this option");
     pub const NO_CURSOR: Self = Self::Text("Cursor does not exist");

@@ -9,8 +9,9 @@ use super::administration::place;
 use super::request::Request;
 use crate::error::Error;
 use crate::keyspace::{INDEXED_DATABASE, Keyspace};
-use crate::search::matching::{Matching, Patience};
+use crate::search::matching::Matching;
 use crate::search::parsing::{self, Reading};
+use crate::search::patience::Patience;
 use crate::search::planning::{Closeness, Plan, Planner};
 use crate::search::query::{Kind, Node};
 use crate::search::schema::{Field, FieldType};
@@ -25,6 +26,7 @@ pub(super) struct Finding<'k> {
     pub(super) query: Node,
     pub(super) plan: Plan,
     parts: Vec<&'k Part>,
+    patience: &'k Patience<'k>,
 }
 
 /// A document that was found.
@@ -50,6 +52,7 @@ impl<'k> Finding<'k> {
         keys: &'k Keyspace<'k>,
         name: &[u8],
         request: &'k Request,
+        patience: &'k Patience<'k>,
     ) -> Result<Self, Error> {
         let place = place(keys, name)?;
         let catalogue = keys.catalogue();
@@ -64,10 +67,11 @@ impl<'k> Finding<'k> {
             closeness: Closeness { slop: request.slop, in_order: request.in_order },
             is_stemmed: request.is_stemmed.unwrap_or_else(|| schema.is_stemmed()),
             hasher: &keys.rules.hasher,
+            patience,
         };
         let plan = planner.plan(&query);
         let options = catalogue.options.clone();
-        Ok(Self { keys, schema, options, request, query, plan, parts })
+        Ok(Self { keys, schema, options, request, query, plan, parts, patience })
     }
 
     /// The query as a tree in words.
@@ -79,12 +83,15 @@ impl<'k> Finding<'k> {
             closeness: Closeness::default(),
             is_stemmed: self.request.is_stemmed.unwrap_or_else(|| self.schema.is_stemmed()),
             hasher: &self.keys.rules.hasher,
+            patience: self.patience,
         };
         self.query.explain(&self.schema, &|node| planner.other_forms(node))
     }
 
     /// Looks for the documents, in no order.
-    pub(super) fn find(&self, patience: &Patience<'_>, is_scored: bool) -> Found {
+    pub(super) fn find(&self, is_scored: bool) -> Found {
+        let patience = self.patience;
+        let work = if is_scored { self.plan.size } else { 1 };
         let mut found = Found::default();
         let due = self.keys_not_seen();
         for (at, part) in self.parts.iter().enumerate() {
@@ -102,7 +109,7 @@ impl<'k> Finding<'k> {
                 });
             }
             for id in &documents {
-                if patience.is_over() {
+                if patience.is_over_after(work) {
                     break;
                 }
                 let Some(document) = part.document(id) else { continue };

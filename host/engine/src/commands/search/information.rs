@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use reef_resp::Writer;
 
-use super::administration::place;
+use super::administration::readable;
 use crate::args::Args;
 use crate::error::Error;
 use crate::search::schema::{Field, FieldType, Keeping};
@@ -202,7 +202,7 @@ fn say_figures(pairs: &mut Pairs<'_>, parts: &[&Part]) {
 
 pub(super) fn tag_values(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (name, field) = (args.bytes()?, args.bytes()?);
-    let place = place(&cx.keys, name)?;
+    let place = readable(cx, args, name)?;
     let catalogue = cx.keys.catalogue();
     let Some(schema) = catalogue.indexes.get(place) else { return Err(Error::UNKNOWN_INDEX) };
     let (at, field) = schema.field(field).ok_or(Error::NO_SUCH_FIELD)?;

@@ -127,7 +127,7 @@ pub(super) static TABLE: &[Command] = &[
         .usage("index key [DD]")
         .since("1.0.0", "O(1)")
         .summary("Deletes a document from the index."),
-    reads("FT.CONFIG", administration::configure, -3).flags(Flags::NOSCRIPT)
+    reads("FT.CONFIG", administration::configure, -3).flags(Flags::NOSCRIPT.with(Flags::ADMIN))
         .usage("<GET|SET|HELP> option [value]")
         .since("1.0.0", "O(1)")
         .summary("Reads or changes run-time options of searching."),
@@ -138,6 +138,7 @@ pub(crate) fn restore(keys: &mut Keyspace<'_>, args: &mut Args<'_>) -> Result<()
     let name = args.argv().get(0).to_ascii_uppercase();
     match name.as_slice() {
         b"FT.CREATE" => definition::create(keys, args),
+        b"FT.ALTER" => definition::alter(keys, args),
         b"FT.ALIASADD" => administration::add_alias(keys, args),
         b"FT.SYNUPDATE" => administration::update_synonyms(keys, args),
         b"FT.DICTADD" => administration::add_words(keys, args).map(drop),

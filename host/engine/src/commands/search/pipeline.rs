@@ -8,11 +8,11 @@ use core::cmp::Ordering;
 use super::definition::counted;
 use super::finding::{Finding, Hit};
 use super::reducing::{Reducer, Sum, unmarked};
-use super::request::{Renamed, page};
+use super::request::{FIELDS_MAX, Renamed, page};
 use crate::args::Args;
 use crate::error::Error;
 use crate::search::expression::{Expression, Lookup};
-use crate::search::matching::Patience;
+use crate::search::patience::Patience;
 use crate::search::schema::FieldType;
 use crate::search::{Path, SortValue, Value};
 
@@ -78,6 +78,9 @@ fn loaded(args: &mut Args<'_>) -> Result<Vec<Renamed>, Error> {
         let name = if is_named { words.next().ok_or(Error::BAD_AGGREGATION)? } else { path };
         fields.push((path.into(), name.into()));
     }
+    if fields.len() > FIELDS_MAX {
+        return Err(Error::bad_arguments("LOAD"));
+    }
     Ok(fields)
 }
 
@@ -117,24 +120,47 @@ pub(super) struct Row {
     hit: Option<Hit>,
 }
 
+/// Names of columns. If several have one, it stands for the first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Columns {
+    pub(super) names: Vec<Box<[u8]>>,
+    places: BTreeMap<Box<[u8]>, usize>,
+}
+
+impl Columns {
+    fn push(&mut self, name: &[u8]) -> usize {
+        let at = self.names.len();
+        self.names.push(name.into());
+        self.places.entry(name.into()).or_insert(at);
+        at
+    }
+
+    fn find(&self, name: &[u8]) -> Option<usize> {
+        self.places.get(name).copied()
+    }
+
+    fn find_or_push(&mut self, name: &[u8]) -> usize {
+        self.find(name).unwrap_or_else(|| self.push(name))
+    }
+}
+
 /// Rows on their way through the steps.
 pub(super) struct Table<'a> {
     finding: &'a Finding<'a>,
     patience: &'a Patience<'a>,
-    pub(super) columns: Vec<Box<[u8]>>,
+    pub(super) columns: Columns,
     pub(super) rows: Vec<Row>,
 }
 
 /// A row with its columns' names.
 struct Named<'a> {
-    columns: &'a [Box<[u8]>],
+    columns: &'a Columns,
     row: &'a Row,
 }
 
 impl Lookup for Named<'_> {
     fn find(&self, name: &[u8]) -> Value {
-        let at = self.columns.iter().position(|column| **column == *name);
-        at.and_then(|at| self.row.values.get(at)).cloned().unwrap_or_default()
+        self.columns.find(name).and_then(|at| self.row.values.get(at)).cloned().unwrap_or_default()
     }
 }
 
@@ -146,7 +172,7 @@ impl<'a> Table<'a> {
         hits: Vec<Hit>,
     ) -> Self {
         let rows = hits.into_iter().map(|hit| Row { values: Vec::new(), hit: Some(hit) });
-        Self { finding, patience, columns: Vec::new(), rows: rows.collect() }
+        Self { finding, patience, columns: Columns::default(), rows: rows.collect() }
     }
 
     /// Adds the score as a column.
@@ -205,14 +231,11 @@ impl<'a> Table<'a> {
     }
 
     fn find(&self, name: &[u8]) -> Option<usize> {
-        self.columns.iter().position(|column| **column == *name)
+        self.columns.find(name)
     }
 
     fn column(&mut self, name: &[u8]) -> usize {
-        self.find(name).unwrap_or_else(|| {
-            self.columns.push(name.into());
-            self.columns.len() - 1
-        })
+        self.columns.find_or_push(name)
     }
 
     /// Sees to it that what an expression mentions is there, if it is a field.
@@ -275,8 +298,6 @@ impl<'a> Table<'a> {
     }
 
     fn load_all(&mut self) {
-        let mut places: BTreeMap<Box<[u8]>, usize> =
-            (0..).zip(&self.columns).map(|(at, name)| (name.clone(), at)).collect();
         let (finding, columns) = (self.finding, &mut self.columns);
         for row in &mut self.rows {
             if self.patience.is_over() {
@@ -286,11 +307,7 @@ impl<'a> Table<'a> {
             let source = document.and_then(|document| finding.source(document));
             let Some(source) = source else { continue };
             source.each_shown(&mut |name, value| {
-                let at = *places.entry(name.into()).or_insert_with(|| {
-                    columns.push(name.into());
-                    columns.len() - 1
-                });
-                put(row, at, Value::text(value));
+                put(row, columns.find_or_push(name), Value::text(value));
             });
         }
     }
@@ -380,8 +397,12 @@ impl<'a> Table<'a> {
                 }
             }
         }
-        self.columns = by.to_vec();
-        self.columns.extend(reducers.iter().map(|reducer| reducer.name.clone()));
+        let mut columns = Columns::default();
+        let names = by.iter().chain(reducers.iter().map(|reducer| &reducer.name));
+        names.for_each(|name| {
+            columns.push(name);
+        });
+        self.columns = columns;
         let rows = all.into_iter().map(|(mut values, sums)| {
             values.extend(reducers.iter().zip(sums).map(|(reducer, sum)| reducer.end(sum)));
             Row { values, hit: None }

@@ -2,14 +2,14 @@
 
 use alloc::vec::Vec;
 
-use super::administration::place;
+use super::administration::readable;
 use super::finding::{Finding, Found, Hit, SortKey};
 use super::highlighting::Dressing;
 use super::request::{Request, Wanted};
 use crate::args::Args;
 use crate::error::Error;
 use crate::keyspace::INDEXED_DATABASE;
-use crate::search::matching::Patience;
+use crate::search::patience::Patience;
 use crate::search::schema::DocumentType;
 use crate::search::{Document, Path, shown_number};
 use crate::step::Cx;
@@ -31,15 +31,16 @@ fn run(cx: &mut Cx<'_>, name: &[u8], query: &[u8], args: &mut Args<'_>) -> Resul
             return Err(Error::unknown_word_at(word, at));
         }
     }
+    readable(cx, args, name)?;
     cx.keys.shed_indexed();
     let host = &*cx.host;
     let now_us = || host.now_us();
-    let finding = Finding::new(&cx.keys, name, &request)?;
+    let patience = Patience::new(&now_us, request.timeout_ms);
+    let finding = Finding::new(&cx.keys, name, &request, &patience)?;
     let place = sorted_by(&finding, &wanted)?;
     let dressing = Dressing::new(&finding, &wanted)?;
-    let patience = Patience::new(&now_us, request.timeout_ms);
     let is_scored = place.is_none() && wanted.count > 0 || wanted.with_scores;
-    let mut found = finding.find(&patience, is_scored);
+    let mut found = finding.find(is_scored);
     if found.is_late && options.fails_late {
         return Err(Error::TIMED_OUT);
     }
@@ -237,7 +238,10 @@ fn explained(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<alloc::string::Stri
             return Err(Error::unknown_word_at(word, at));
         }
     }
-    Ok(Finding::new(&cx.keys, name, &request)?.explained())
+    let host = &*cx.host;
+    let now_us = || host.now_us();
+    let patience = Patience::new(&now_us, request.timeout_ms);
+    Ok(Finding::new(&cx.keys, name, &request, &patience)?.explained())
 }
 
 pub(super) fn explain(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
@@ -308,7 +312,7 @@ fn say_document(cx: &mut Cx<'_>, at: usize, key: &[u8]) {
 pub(super) fn get(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (name, key) = (args.bytes()?, args.bytes()?);
     cx.keys.shed_indexed();
-    let at = place(&cx.keys, name)?;
+    let at = readable(cx, args, name)?;
     say_document(cx, at, key);
     Ok(())
 }
@@ -316,7 +320,7 @@ pub(super) fn get(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 pub(super) fn get_many(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (name, keys) = (args.bytes()?, args.rest());
     cx.keys.shed_indexed();
-    let at = place(&cx.keys, name)?;
+    let at = readable(cx, args, name)?;
     cx.reply.array(keys.len());
     keys.for_each(|key| say_document(cx, at, key));
     Ok(())

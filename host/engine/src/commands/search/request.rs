@@ -28,8 +28,17 @@ pub(super) struct Request {
     pub(super) scorer: Scorer,
     pub(super) parameters: Parameters,
     pub(super) dialect: u8,
+    /// 0: as long as it takes; only the operator can say so.
     pub(super) timeout_ms: u64,
+    timeout_default_ms: u64,
 }
+
+/// Most fields of every result that a query can name.
+pub(super) const FIELDS_MAX: usize = 1024;
+/// For no longer than this does a query run, unless the configuration allows it.
+const TIMEOUT_MS_MAX: u64 = 10_000;
+/// What is put around or between words of a document can be so long: it may be there very often.
+const MARK_BYTES_MAX: usize = 1024;
 
 /// A field, and the name that it is to have.
 pub(super) type Renamed = (Box<[u8]>, Box<[u8]>);
@@ -85,6 +94,7 @@ impl Request {
             parameters: Parameters::new(),
             dialect: options.dialect,
             timeout_ms: options.timeout_ms,
+            timeout_default_ms: options.timeout_ms,
         }
     }
 
@@ -130,7 +140,10 @@ impl Request {
             8 => {
                 let timeout = number::parse_i64(args.bytes()?);
                 let timeout = timeout.and_then(|timeout| u64::try_from(timeout).ok());
-                self.timeout_ms = timeout.ok_or(Error::BAD_TIMEOUT)?;
+                self.timeout_ms = match timeout.ok_or(Error::BAD_TIMEOUT)? {
+                    0 => self.timeout_default_ms,
+                    timeout => timeout.min(self.timeout_default_ms.max(TIMEOUT_MS_MAX)),
+                };
             }
             9 => {
                 let language = args.bytes()?;
@@ -194,6 +207,9 @@ fn circle(args: &mut Args<'_>) -> Result<Circle, Error> {
     let mut next = || parse_number(args.bytes()?).ok_or_else(|| Error::bad_arguments("GEOFILTER"));
     let (longitude, latitude, radius) = (next()?, next()?, next()?);
     let unit_m = unit_m(args.bytes()?).ok_or_else(|| Error::bad_arguments("GEOFILTER"))?;
+    if radius < 0.0 {
+        return Err(Error::bad_arguments("GEOFILTER"));
+    }
     Ok(Circle { longitude, latitude, radius, unit_m })
 }
 
@@ -258,6 +274,9 @@ impl Wanted {
             let name = if is_named { words.next().ok_or(Error::BAD_RETURN)? } else { path };
             fields.push((path.into(), name.into()));
         }
+        if fields.len() > FIELDS_MAX {
+            return Err(Error::bad_arguments("RETURN"));
+        }
         self.no_content |= fields.is_empty();
         self.fields = Some(fields);
         Ok(())
@@ -294,7 +313,7 @@ impl Summary {
                 Some(0) => summary.fields = Some(listed(args, "SUMMARIZE")?),
                 Some(1) => summary.fragments = counted_alone(args)?,
                 Some(2) => summary.words = counted_alone(args)?,
-                Some(_) => summary.separator = args.bytes()?.into(),
+                Some(_) => summary.separator = mark(args, "SUMMARIZE")?,
                 None => return Ok(summary),
             }
         }
@@ -306,6 +325,14 @@ fn counted_alone(args: &mut Args<'_>) -> Result<usize, Error> {
     count.filter(|count| *count > 0).ok_or_else(|| Error::bad_arguments("SUMMARIZE"))
 }
 
+fn mark(args: &mut Args<'_>, option: &str) -> Result<Box<[u8]>, Error> {
+    let mark = args.bytes()?;
+    if mark.len() > MARK_BYTES_MAX {
+        return Err(Error::bad_arguments(option));
+    }
+    Ok(mark.into())
+}
+
 impl Highlight {
     fn read(args: &mut Args<'_>) -> Result<Self, Error> {
         let mut highlight =
@@ -314,8 +341,8 @@ impl Highlight {
             match args.one_of(&["FIELDS", "TAGS"]) {
                 Some(0) => highlight.fields = Some(listed(args, "HIGHLIGHT")?),
                 Some(_) => {
-                    highlight.open = args.bytes()?.into();
-                    highlight.close = args.bytes()?.into();
+                    highlight.open = mark(args, "HIGHLIGHT")?;
+                    highlight.close = mark(args, "HIGHLIGHT")?;
                 }
                 None => return Ok(highlight),
             }

@@ -3,9 +3,10 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::administration::place;
+use super::administration::readable;
 use crate::args::Args;
 use crate::error::Error;
+use crate::search::patience::Patience;
 use crate::search::{planning, tokens};
 use crate::step::Cx;
 use crate::types::number;
@@ -35,7 +36,7 @@ pub(super) fn spellcheck(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Err
             }
         }
     }
-    let at = place(&cx.keys, name)?;
+    let at = readable(cx, args, name)?;
     let catalogue = cx.keys.catalogue();
     let parts = cx.keys.parts_of_index(at);
     let Some(schema) = catalogue.indexes.get(at) else { return Err(Error::UNKNOWN_INDEX) };
@@ -50,9 +51,16 @@ pub(super) fn spellcheck(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Err
             *documents.entry(word).or_default() += found.len();
         }
     }
+    let host = &*cx.host;
+    let now_us = || host.now_us();
+    let patience = Patience::new(&now_us, catalogue.options.timeout_ms);
+    let work = documents.len().saturating_add(1).try_into().unwrap_or(u32::MAX);
     let total: u64 = parts.iter().map(|part| part.len() as u64).sum();
     let mut misspelled: Vec<(Vec<u8>, Suggestions)> = Vec::new();
     tokens::each_word(query, &mut |word, _| {
+        if patience.is_over_after(work) {
+            return;
+        }
         let is_known = documents.contains_key(word);
         let is_told = misspelled.iter().any(|(told, _)| told == word);
         if is_known || is_told || schema.stop_words.contain(word) || excluded.contains(word) {

@@ -227,6 +227,9 @@ impl<'a> Parser<'a> {
             ([low, high], None, Some((place, FieldType::Numeric))) => {
                 self.count(Kind::Numeric(place, NumericRange { low: *low, high: *high }))
             }
+            ([_, _, radius], Some(_), _) if radius.value < 0.0 => {
+                Err(format!("Invalid GeoFilter radius: {}", radius.value))
+            }
             ([longitude, latitude, radius], Some(unit_m), Some((place, FieldType::Geo))) => {
                 let circle = Circle {
                     longitude: longitude.value,

@@ -69,8 +69,9 @@ pub enum Operator {
     Matches,
 }
 
-/// How large a pattern may become in memory.
-const PATTERN_BYTES_MAX: usize = 1 << 20;
+/// How long a pattern may be, and how large it may become in memory.
+const PATTERN_TEXT_MAX: usize = 1 << 10;
+const PATTERN_BYTES_MAX: usize = 256 << 10;
 /// What reading a pattern costs, in visits of values.
 const PATTERN_VISITS: usize = 100_000;
 
@@ -116,7 +117,7 @@ impl<'v> Search<'v> {
             };
         }
         let right = right.map(Given::as_json);
-        self.visit(left.map_or(0, weight).min(right.map_or(0, weight)))?;
+        self.visit(left.zip(right).map_or(1, |(left, right)| cost(left, right)))?;
         Ok(compares(left, comparison.operator, right))
     }
 
@@ -161,15 +162,17 @@ impl<'v> Search<'v> {
             matches!(self.patterns.get(number), Some(Some((known, _))) if **known == *pattern);
         if !is_known {
             self.visit(PATTERN_VISITS)?;
-            let read = core::str::from_utf8(pattern).ok().and_then(|pattern| {
+            let short = Some(pattern).filter(|pattern| pattern.len() <= PATTERN_TEXT_MAX);
+            let text = short.and_then(|pattern| core::str::from_utf8(pattern).ok());
+            let read = text.and_then(|pattern| {
                 RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build().ok()
             });
             if let Some(place) = self.patterns.get_mut(number) {
                 *place = Some((pattern.into(), read));
             }
         }
-        // Reading along a text costs as much as looking at many values.
-        self.visit(text.len() / 16)?;
+        // Each byte of a text may meet each part of a pattern.
+        self.visit((text.len() / 16).saturating_mul(1 + pattern.len() / 4))?;
         let Some(Some((_, Some(read)))) = self.patterns.get(number) else { return Ok(false) };
         Ok(read.is_match(text))
     }
@@ -191,11 +194,12 @@ impl<'g, 't: 'g, 'v: 'g> Given<'t, 'v> {
     }
 }
 
-/// What comparing a value costs, in visits.
-fn weight(value: &Json) -> usize {
-    match value {
-        Json::Array(_) | Json::Object(_) => value.count(),
-        Json::Text(text) => 1 + text.len() / 64,
+/// What comparing two values costs, in visits. Only of two containers anybody has to look inside.
+fn cost(left: &Json, right: &Json) -> usize {
+    let is_container = |value: &Json| matches!(value, Json::Array(_) | Json::Object(_));
+    match (left, right) {
+        (Json::Text(left), Json::Text(right)) => 1 + left.len().min(right.len()) / 64,
+        _ if is_container(left) && is_container(right) => left.count() + right.count(),
         _ => 1,
     }
 }

@@ -238,8 +238,31 @@ impl Path {
         root: &'v Json,
         see: &mut dyn FnMut(&'v Json, &[usize]) -> ControlFlow<()>,
     ) -> Result<(), TooMuch> {
-        Search::new(root, self.numbered, visits_max).run(&self.selectors, see)
+        let hits_max = if self.may_repeat() { REPEATED_HITS_MAX } else { usize::MAX };
+        Search::new(root, self.numbered, (visits_max, hits_max)).run(&self.selectors, see)
     }
+
+    /// Whether it may lead to the same value again and again, however small the document.
+    fn may_repeat(&self) -> bool {
+        let descents = self.selectors.iter().filter(|step| matches!(step, Selector::Descend));
+        descents.count() > 1
+            || self.selectors.iter().any(|step| match step {
+                Selector::Names(names) => has_twice(names.iter().map(Text::as_bytes)),
+                Selector::Indices(indices) => {
+                    has_twice(indices.iter()) || indices.iter().any(|index| *index < 0)
+                }
+                _ => false,
+            })
+    }
+}
+
+/// How many values a path may lead to that leads to some of them several times.
+const REPEATED_HITS_MAX: usize = 4_096;
+
+fn has_twice<T: Ord>(items: impl Iterator<Item = T>) -> bool {
+    let mut sorted: Vec<T> = items.collect();
+    sorted.sort_unstable();
+    sorted.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 /// A path in its new form, and whether it was written the old way.

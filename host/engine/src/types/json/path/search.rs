@@ -15,6 +15,9 @@ use crate::types::json::value::Json;
 /// How many values an evaluation may look at.
 pub const VISITS_MAX: usize = 1 << 26;
 
+/// What a value that is shown counts, with each that lies within it.
+const HIT_VISITS: usize = 4;
+
 /// A path would have looked at more values than [`VISITS_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooMuch;
@@ -39,6 +42,8 @@ type See<'s, 'v> = &'s mut dyn FnMut(&'v Json, &[usize]) -> ControlFlow<()>;
 pub(super) struct Search<'v> {
     pub(super) root: &'v Json,
     visits_left: usize,
+    /// Values that may still be shown.
+    hits_left: usize,
     /// The position on each level down to where the walk is.
     trail: Vec<usize>,
     /// What terms that begin at the root lead to, by their numbers.
@@ -48,10 +53,15 @@ pub(super) struct Search<'v> {
 }
 
 impl<'v> Search<'v> {
-    pub(super) fn new(root: &'v Json, numbered: Numbered, visits_max: usize) -> Self {
+    pub(super) fn new(
+        root: &'v Json,
+        numbered: Numbered,
+        (visits_max, hits_max): (usize, usize),
+    ) -> Self {
         Self {
             root,
             visits_left: visits_max,
+            hits_left: hits_max,
             trail: Vec::new(),
             roots: Vec::with_capacity(numbered.roots),
             patterns: Vec::with_capacity(numbered.patterns),
@@ -60,7 +70,23 @@ impl<'v> Search<'v> {
 
     /// Walks from the root.
     pub(super) fn run(mut self, steps: &[Selector], see: See<'_, 'v>) -> Result<(), TooMuch> {
-        match self.walk(steps, self.root, see) {
+        // Whoever is shown a value may go over all of it, so that counts, too.
+        let (mut visits, mut hits) = (self.visits_left, self.hits_left);
+        let (mut is_first, mut is_too_much) = (true, false);
+        let mut show = |value: &'v Json, trail: &[usize]| {
+            // One value alone is what its commands are for, and most look at no more than its top.
+            let cost = if is_first { 1 } else { HIT_VISITS * value.count() };
+            is_first = false;
+            let left = visits.checked_sub(cost).zip(hits.checked_sub(1));
+            let Some(left) = left else {
+                is_too_much = true;
+                return ControlFlow::Break(());
+            };
+            (visits, hits) = left;
+            see(value, trail)
+        };
+        match self.walk(steps, self.root, &mut show) {
+            _ if is_too_much => Err(TooMuch),
             Err(Stop::TooMuch) => Err(TooMuch),
             Ok(()) | Err(Stop::Enough) => Ok(()),
         }

@@ -189,6 +189,21 @@ fn a_path_of_a_few_bytes_cannot_look_for_ever() {
 }
 
 #[test]
+fn a_path_of_a_few_bytes_cannot_lead_to_the_same_value_for_ever() {
+    let document = parse(r#"{"a":{"b":[1]}}"#).unwrap();
+    let many = |name: &str, times| format!("[{}]", vec![format!("'{name}'"); times].join(","));
+    let path = format!("${}{}", many("a", 60), many("b", 60));
+    assert_eq!(Path::parse(path.as_bytes()).unwrap().find(&document).unwrap().len(), 3_600);
+    let path = format!("${}{}", many("a", 1_000), many("b", 1_000));
+    assert!(Path::parse(path.as_bytes()).unwrap().find(&document).is_err());
+    // A pattern that is long is none.
+    let pattern = "a".repeat(2_000);
+    let texts = Json::array(vec![Json::text(pattern.as_bytes())]);
+    let path = format!("$[?(@ =~ '{pattern}')]");
+    assert_eq!(Path::parse(path.as_bytes()).unwrap().find(&texts).unwrap().len(), 0);
+}
+
+#[test]
 fn the_last_step_can_be_split_off() {
     let (parent, last) = Path::parse(b"$.a['b']").unwrap().split_last().unwrap();
     assert!(matches!(last, Selector::Name(name) if name.as_bytes() == b"b"));

@@ -271,7 +271,7 @@ impl Version {
         match self.handle(&event, &[]) {
             Ok(()) => {}
             Err(Failure::ForNow(_)) => events.tell_later(event),
-            Err(Failure::Final(reason)) => self.give_up(&event, &reason),
+            Err(Failure::Final(_)) => self.handle_told(events, &event),
         }
     }
 

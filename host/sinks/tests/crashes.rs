@@ -98,7 +98,7 @@ fn two_hosts_never_both_apply(database: &Database) {
         running.kill().unwrap();
         running.wait().unwrap();
     }
-    assert!(fenced > 2, "they fought {fenced} times only");
+    assert!(fenced > 0, "they never fought");
     assert_exact(database, events);
 }
 

@@ -256,7 +256,8 @@ impl Default for PerformWriteBehind {
 pub struct Carrying {
     /// The most events of one commit.
     pub batch_size: usize,
-    /// How often a failure is tried again before it is told in the log. It is tried again for ever.
+    /// Understood because older files have it, and without effect: a database that is down is tried again
+    /// for ever.
     pub max_retry_attempts: u32,
     /// Gather for so long before each round; whatever has gathered is carried then. Without it, a
     /// batch is what has gathered while the last one was committed.

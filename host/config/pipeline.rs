@@ -289,8 +289,6 @@ pub struct Carrying {
     /// Whether documents that are there at the first start become events; if it is not given, those
     /// under `capture` do.
     pub snapshot: Option<bool>,
-    /// Entries that a stream keeps after they were carried.
-    pub keep_events: u64,
 }
 
 impl Default for Carrying {
@@ -312,7 +310,6 @@ impl Default for Carrying {
             capture: None,
             expiry_deletes: true,
             snapshot: None,
-            keep_events: 0,
         }
     }
 }

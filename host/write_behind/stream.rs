@@ -34,7 +34,6 @@ pub(super) struct EventStream {
     names: Names,
     entity: String,
     backlog_max: u64,
-    keep_events: u64,
     /// When the last event came.
     last_event: Instant,
     /// How large events were lately.
@@ -78,9 +77,9 @@ impl EventStream {
             stream,
         };
         let carrying = &file.write_behind;
-        let (backlog_max, keep_events) = (carrying.backlog_max, carrying.keep_events);
+        let backlog_max = carrying.backlog_max;
         let (last_event, event_bytes) = (Instant::now(), EVENT_BYTES_AT_FIRST);
-        Self { link, names, entity, backlog_max, keep_events, last_event, event_bytes }
+        Self { link, names, entity, backlog_max, last_event, event_bytes }
     }
 
     fn entries(&mut self, after: StreamId, count_max: usize) -> Result<Vec<Event>, String> {
@@ -162,14 +161,8 @@ impl EventStream {
             let words = [b"XADD".as_slice(), names.dead_letters.as_bytes(), id.as_bytes()];
             step.push([&words[..], &fields].concat());
         }
-        let keep = self.keep_events.to_string();
-        if self.keep_events == 0 {
-            // The entry at the position stays: by it one sees that the stream has not lost its end.
-            step.push(vec![b"XTRIM", stream, b"MINID", b"=", position.as_bytes()]);
-        } else {
-            let waiting = vec![b"XTRIM".as_slice(), stream, b"MAXLEN", b"~", keep.as_bytes()];
-            step.push(waiting);
-        }
+        // The entry at the position stays: by it one sees that the stream has not lost its end.
+        step.push(vec![b"XTRIM", stream, b"MINID", b"=", position.as_bytes()]);
         self.link.write(&step)?;
         self.make_room()
     }

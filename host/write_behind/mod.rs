@@ -83,11 +83,11 @@ pub(crate) fn start(prepared: Prepared<'_>, open: Open) -> Result<Supervisor, St
         .filter(|seconds| *seconds > 0.0)
         .map(Duration::from_secs_f64);
     let planner = SandboxedPlanner::new(&sink);
-    let target = (Arc::clone(&destination), tables.clone().into());
+    let database = Arc::clone(&destination);
     let pipeline =
         Pipeline::start(settings, tables, Box::new(stream), Box::new(planner), destination)
             .map_err(|error| error.to_string())?;
-    Ok(Supervisor::start(pipeline, open, file, target))
+    Ok(Supervisor::start(pipeline, open, file, database))
 }
 
 /// How many rows the first table of a pipeline has.

@@ -12,8 +12,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use reef_sinks::{
-    Destination, Event, EventKind, Owner, Pipeline, Remedy, Selection, Settled, State, Status,
-    StreamId, Table, TargetFault,
+    DeadLetter, Destination, Event, EventKind, Pipeline, Remedy, Selection, Settled, State, Status,
+    StreamId, TargetFault,
 };
 
 use super::link::{Link, Open};
@@ -42,7 +42,6 @@ struct Watch {
     open: Open,
     file: PipelineFile,
     destination: Arc<dyn Destination>,
-    tables: Arc<[Table]>,
 }
 
 impl Supervisor {
@@ -50,7 +49,7 @@ impl Supervisor {
         pipeline: Pipeline,
         open: Open,
         file: &PipelineFile,
-        (destination, tables): (Arc<dyn Destination>, Arc<[Table]>),
+        destination: Arc<dyn Destination>,
     ) -> Self {
         let (pipeline, stop) = (Arc::new(pipeline), Arc::new(AtomicBool::new(false)));
         let mut link = open();
@@ -64,7 +63,6 @@ impl Supervisor {
             open,
             file: file.clone(),
             destination,
-            tables,
         };
         let thread = thread::Builder::new().name("write-behind".into()).spawn(|| watch.run()).ok();
         Self { pipeline, stop, thread }
@@ -258,22 +256,16 @@ impl Watch {
 
     /// Ids of the dead letters in the database.
     fn dead_letters(&self) -> Result<HashSet<StreamId>, TargetFault> {
-        let partitions = self.file.write_behind.partitions;
+        let stream = self.file.stream();
         let mut ids = HashSet::new();
-        for partition in 0..partitions {
-            let holder = "dead-letters".into();
-            let owner = Owner { pipeline: self.file.stream(), partition, partitions, holder };
-            let mut target = self.destination.open(&self.tables, &owner);
-            target.prepare()?;
-            let mut after = StreamId::ZERO;
-            loop {
-                let page = target.dead_letters(after, DEAD_LETTERS_PER_PAGE)?;
-                let Some(last) = page.last() else { break };
-                after = last.event.id;
-                ids.extend(page.iter().map(|letter| letter.event.id));
-            }
+        let mut after = StreamId::ZERO;
+        loop {
+            let (database, most) = (&*self.destination, DEAD_LETTERS_PER_PAGE);
+            let page = DeadLetter::list(database, &stream, after, most)?;
+            let Some(last) = page.last() else { return Ok(ids) };
+            after = last.event.id;
+            ids.extend(page.iter().map(|letter| letter.event.id));
         }
-        Ok(ids)
     }
 }
 

@@ -55,7 +55,11 @@ pub(crate) fn words_of(command: &[u8]) -> Option<OwnedArgv> {
 /// Whether an effect is one that stock servers do not know.
 pub(crate) fn is_about_indexes(effect: &[u8]) -> bool {
     // `*3\r\n$9\r\nFT.CREATE...`: the name stands behind the second line.
-    let name = effect.splitn(3, |byte| *byte == b'\n').nth(2).unwrap_or_default();
+    is_search(effect.splitn(3, |byte| *byte == b'\n').nth(2).unwrap_or_default())
+}
+
+/// Whether a command's name, or what begins with it, is of the family.
+fn is_search(name: &[u8]) -> bool {
     name.get(..FAMILY.len()).is_some_and(|head| head.eq_ignore_ascii_case(FAMILY))
 }
 
@@ -67,9 +71,7 @@ pub(crate) fn as_copied(effect: &[u8]) -> Cow<'_, [u8]> {
 /// The search command that a copied one stands for.
 pub(crate) fn as_run(argv: Argv<'_>) -> Option<OwnedArgv> {
     let words = words_of(message_of(argv)?)?;
-    let name = words.as_argv().get(0);
-    let is_search = name.get(..FAMILY.len()).is_some_and(|head| head.eq_ignore_ascii_case(FAMILY));
-    is_search.then_some(words)
+    is_search(words.as_argv().get(0)).then_some(words)
 }
 
 impl Shared {

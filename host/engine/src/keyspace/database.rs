@@ -123,17 +123,16 @@ impl Database {
 
     /// Does something that brings back what was there before.
     pub(super) fn while_loading<R>(&mut self, act: impl FnOnce(&mut Self) -> R) -> R {
-        let mut set = |is_loading| {
-            if let Some(indexes) = &mut self.indexes {
-                indexes.is_loading = is_loading;
-            }
-        };
-        set(true);
+        self.set_loading(true);
         let result = act(self);
-        if let Some(indexes) = &mut self.indexes {
-            indexes.is_loading = false;
-        }
+        self.set_loading(false);
         result
+    }
+
+    fn set_loading(&mut self, is_loading: bool) {
+        if let Some(indexes) = &mut self.indexes {
+            indexes.is_loading = is_loading;
+        }
     }
 
     /// Lets indexes that have not seen all keys see about so many more.

@@ -31,7 +31,8 @@ use std::time::Duration;
 
 use reef_runtime::{Limits, Runtime, Sink};
 use reef_sinks::{
-    Destination, MySql, Nats, Owner, Pipeline, Postgres, Server, Settings, Sqlite, Table, Tls,
+    Destination, MySql, Nats, Owner, Pipeline, Postgres, Server, Settings, Sqlite, Table, Target,
+    Tls,
 };
 
 use crate::config::pipeline::{Database, DatabaseServer, DatabaseTls, PipelineFile};
@@ -90,22 +91,32 @@ pub(crate) fn start(prepared: Prepared<'_>, open: Open) -> Result<Supervisor, St
     Ok(Supervisor::start(pipeline, open, file, database))
 }
 
-/// How many rows the first table of a pipeline has.
-///
-/// # Errors
-/// Why it cannot be looked at.
-pub(crate) fn count_rows(file: &PipelineFile) -> Result<Option<u64>, String> {
-    let runtime =
-        Runtime::new(&crate::reef::runtime_options()).map_err(|error| error.to_string())?;
-    let tables: Arc<[Table]> = sink(file, &runtime)?.tables().iter().map(planner::table).collect();
-    let owner = Owner {
-        pipeline: file.stream(),
-        partition: 0,
-        partitions: file.write_behind.partitions,
-        holder: "count".into(),
-    };
-    let mut target = destination(file)?.open(&tables, &owner);
-    target.count_rows(0).map_err(|fault| fault.to_string())
+/// Counts the rows of the first table of a pipeline.
+pub(crate) struct RowCounter(Box<dyn Target>);
+
+impl RowCounter {
+    /// For this pipeline; does not connect yet.
+    ///
+    /// # Errors
+    /// Why there are no tables.
+    pub(crate) fn of(file: &PipelineFile) -> Result<Self, String> {
+        let runtime =
+            Runtime::new(&crate::reef::runtime_options()).map_err(|error| error.to_string())?;
+        let tables: Arc<[Table]> =
+            sink(file, &runtime)?.tables().iter().map(planner::table).collect();
+        let owner = Owner {
+            pipeline: file.stream(),
+            partition: 0,
+            partitions: file.write_behind.partitions,
+            holder: "count".into(),
+        };
+        Ok(Self(destination(file)?.open(&tables, &owner)))
+    }
+
+    /// How many there are, if that can be said now.
+    pub(crate) fn count(&mut self) -> Option<u64> {
+        self.0.count_rows(0).ok().flatten()
+    }
 }
 
 /// The sink of a file.

@@ -17,6 +17,7 @@ use crate::cli::client::Client;
 use crate::cli::table::grouped;
 use crate::cli::write_behind::generate::generate;
 use crate::config::pipeline::PipelineFile;
+use crate::write_behind::RowCounter;
 
 /// How long rows may take to be there.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -137,8 +138,9 @@ fn section(url: &str) -> Result<String, Failure> {
 }
 
 /// Whether a pipeline's table has this many rows in the end.
-fn has_rows(file: &PipelineFile, expected: u64) -> bool {
-    within(PATIENCE, || crate::write_behind::count_rows(file) == Ok(Some(expected)))
+fn has_rows(file: &PipelineFile, expected: u64) -> Result<bool, Failure> {
+    let mut rows = RowCounter::of(file).map_err(Failure::new)?;
+    Ok(within(PATIENCE, || rows.count() == Some(expected)))
 }
 
 fn number(client: &mut Client, words: &[&str]) -> Result<u64, Failure> {
@@ -160,7 +162,7 @@ fn changes_become_rows(stage: &mut Stage<'_>, house: &House) -> Result<(), Failu
     let changes = grouped(CHANGES);
     stage.say(&format!("{changes} changes by one client, {} a second", grouped(per_second)))?;
     let sentence = format!("a row for each of the {} documents, and no other", grouped(documents));
-    stage.check(has_rows(&file, documents), &sentence)?;
+    stage.check(has_rows(&file, documents)?, &sentence)?;
     let success =
         format!("metrics:{}_success", if file.sqlite.is_some() { "sqlite" } else { "postgres" });
     let counted = within(PATIENCE, || {
@@ -187,7 +189,7 @@ fn killed(stage: &mut Stage<'_>, house: &mut House) -> Result<(), Failure> {
         "{} changes were acknowledged, and so many rows has a ledger without a key",
         grouped(acknowledged)
     );
-    stage.check(has_rows(&file, acknowledged), &sentence)
+    stage.check(has_rows(&file, acknowledged)?, &sentence)
 }
 
 fn poison(stage: &mut Stage<'_>, house: &House) -> Result<(), Failure> {
@@ -199,7 +201,7 @@ fn poison(stage: &mut Stage<'_>, house: &House) -> Result<(), Failure> {
     {
         stage.ask::<String>(&mut client, &["DOC.INSERT", "orders", order, "ID", id])?;
     }
-    stage.check(has_rows(&file, 2), "its neighbours are rows")?;
+    stage.check(has_rows(&file, 2)?, "its neighbours are rows")?;
     let kept = within(PATIENCE, || {
         number(&mut client, &["XLEN", "dlq:stream:orders"]).is_ok_and(|length| length == 1)
     });
@@ -207,7 +209,7 @@ fn poison(stage: &mut Stage<'_>, house: &House) -> Result<(), Failure> {
     stage.ask::<Value>(&mut client, &["JSON.SET", "orders:2", "$.total", "20"])?;
     let answer = crate::cli::write_behind::ask(&file, "replay")?;
     stage.say(&format!("reef write-behind dead-letters orders.yaml replay: {answer}"))?;
-    stage.check(has_rows(&file, 3), "mended and replayed, it is a row")
+    stage.check(has_rows(&file, 3)?, "mended and replayed, it is a row")
 }
 
 fn found(stage: &mut Stage<'_>, house: &House) -> Result<(), Failure> {

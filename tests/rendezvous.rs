@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use redis::{Connection, Value};
@@ -216,6 +217,48 @@ fn ten_thousand_who_wait_in_a_run_that_is_dropped_hear_so_at_once() {
     assert!(took < Duration::from_secs(30), "{took:?}");
     until_waiting(&server, 0);
     assert_eq!(said(&mut connection, "KEYS rdv:*"), "[rdv:{r}:gone]");
+}
+
+#[test]
+fn a_crowd_is_served_though_the_machine_is_busy() {
+    const CROWD: usize = 500;
+    let (server, mut connection) = server(&["--io-threads", "2"]);
+    let is_over = AtomicBool::new(false);
+    let mut clients: Vec<Client> = (0..CROWD).map(|_| Client::new(&server)).collect();
+    let mut registrations = redis::pipe();
+    (0..CROWD).for_each(|_| {
+        registrations.cmd("RDV.REGISTER").arg(&["r", "ns", "x"]).ignore();
+    });
+    std::thread::scope(|scope| {
+        // However this ends.
+        let _peace = Peace(&is_over);
+        for _ in 0..4 {
+            // Interrupts whoever runs just now.
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        for _ in 0..3 {
+            clients.iter_mut().for_each(|client| client.send("RDV.TAKE r ns WAIT 300"));
+            until_counted(&mut connection, CROWD);
+            registrations.query::<()>(&mut connection).expect("none is refused");
+            for client in &mut clients {
+                let answer = client.hear();
+                assert!(answer.starts_with('['), "{answer}");
+            }
+        }
+    });
+}
+
+/// Ends the noise.
+struct Peace<'a>(&'a AtomicBool);
+
+impl Drop for Peace<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// What a client leaves behind that is killed after each of its steps, and who hears of it.

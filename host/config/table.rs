@@ -148,8 +148,8 @@ pub static TABLE: &[Directive] = &[
     on("aof-rewrite-incremental-fsync", BOOL, "yes").ignored(""),
     // Replication.
     on("replicaof", Kind::Primary, "").twin("slaveof").fixed(),
-    on("masterauth", ANY, "").sensitive(),
-    on("masteruser", ANY, "").sensitive(),
+    on("masterauth", ANY, "").twin("primaryauth").sensitive(),
+    on("masteruser", ANY, "").twin("primaryuser").sensitive(),
     on("replica-serve-stale-data", BOOL, "yes").twin("slave-serve-stale-data"),
     on("replica-read-only", BOOL, "yes").twin("slave-read-only"),
     on("replica-priority", SMALL, "100").twin("slave-priority"),

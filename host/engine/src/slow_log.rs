@@ -122,8 +122,15 @@ fn cut(argument: &[u8]) -> Box<[u8]> {
 
 /// Whether the argument at a position is or may be a password.
 pub fn is_secret(argv: Argv<'_>, position: usize) -> bool {
-    const SECRET_DIRECTIVES: [&str; 4] =
-        ["requirepass", "masterauth", "masteruser", "tls-key-file-pass"];
+    const SECRET_DIRECTIVES: [&str; 7] = [
+        "requirepass",
+        "masterauth",
+        "masteruser",
+        "primaryauth",
+        "primaryuser",
+        "tls-key-file-pass",
+        "tls-client-key-file-pass",
+    ];
     let is = |at: usize, word: &str| {
         at < argv.len() && argv.get(at).eq_ignore_ascii_case(word.as_bytes())
     };

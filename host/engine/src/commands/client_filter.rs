@@ -124,7 +124,7 @@ fn ids(args: &mut Args<'_>, of: Of) -> Result<BTreeSet<u64>, Error> {
 
 fn is_option(word: &[u8]) -> bool {
     let is_it = |other: &&str| word.eq_ignore_ascii_case(other.as_bytes());
-    quality(word).is_some() || OTHERS.iter().any(|other| is_it(&other))
+    quality(word).is_some() || OTHERS.iter().any(is_it)
 }
 
 fn kind(args: &mut Args<'_>) -> Result<ClientKind, Error> {

@@ -53,10 +53,10 @@ fn take_fields<'a>(args: &mut Args<'a>, each: usize) -> Result<Vec<&'a [u8]>, Er
     }
 }
 
-/// Whether the word FIELDS is still to come; without it, no field is named.
-fn check_fields(args: &Args<'_>) -> Result<(), Error> {
-    let mut ahead = *args;
-    let comes = ahead.rest().any(|word| word.eq_ignore_ascii_case(b"FIELDS"));
+/// Whether the word FIELDS is still to come, with something behind; without it, no field is named.
+fn check_fields(mut args: Args<'_>) -> Result<(), Error> {
+    let mut ahead = args.many(args.left().saturating_sub(1))?;
+    let comes = ahead.any(|word| word.eq_ignore_ascii_case(b"FIELDS"));
     if comes { Ok(()) } else { Err(Error::NUMFIELDS) }
 }
 
@@ -70,7 +70,7 @@ fn instant(now: Millis, unit: Unit, mut number: Args<'_>, name: &str) -> Result<
 
 fn hgetex(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let key = args.bytes()?;
-    check_fields(args)?;
+    check_fields(*args)?;
     let mut wish = Wish::None;
     while !args.peek().is_some_and(|word| word.eq_ignore_ascii_case(b"FIELDS")) {
         wish.take(args, "PERSIST")?;
@@ -198,7 +198,7 @@ impl<'a> Options<'a> {
 
 fn hsetex(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let key = args.bytes()?;
-    check_fields(args)?;
+    check_fields(*args)?;
     let options = Options::take(args)?;
     let pairs = take_fields(args, 2)?;
     let is_allowed = options.allow(cx, key, &pairs)?;

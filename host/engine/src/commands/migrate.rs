@@ -63,7 +63,8 @@ fn migrate(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (host, port, key) = (args.bytes()?, args.bytes()?, args.bytes()?);
     // Numbers are read when the syntax is known to be right.
     let mut numbers = *args;
-    (args.bytes()?, args.bytes()?);
+    args.bytes()?;
+    args.bytes()?;
     let options = Options::take(args, key)?;
     let (to, timeout) = (numbers.integer()?, numbers.integer()?);
     let mut keys = options.keys.unwrap_or_else(|| Vec::from([key]));

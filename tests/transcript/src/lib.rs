@@ -59,7 +59,8 @@
 //!   for peers with the commands that are new in Redis 7.4, which a server of that line judges;
 //!   `# needs: json`: only for peers with RedisJSON's, which a server with that module judges;
 //!   `# needs: valkey`: only for peers with what Valkey 9 has beyond that, which a server of that line
-//!   judges; `# needs: search`: only for peers with RediSearch's, of which no server is there to judge.
+//!   judges; `# needs: search`: only for peers with RediSearch's, of which no server is there to judge;
+//!   `# needs: plugins`: only for Reef with the plugins that it brings along.
 //!
 //! # What this crate does not do
 //!

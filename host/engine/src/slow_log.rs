@@ -137,7 +137,8 @@ pub fn is_secret(argv: Argv<'_>, position: usize) -> bool {
     if is_login(argv, position) {
         return true;
     }
-    if is(0, "ACL") && is(1, "SETUSER") {
+    // Who there is says something, too.
+    if is(0, "ACL") && ["SETUSER", "GETUSER", "DELUSER"].iter().any(|word| is(1, word)) {
         return position >= 2;
     }
     is(0, "CONFIG")
@@ -168,6 +169,13 @@ mod tests {
             ("AUTH me secret", "AUTH (redacted) (redacted)"),
             ("HELLO 3 AUTH me secret SETNAME n", "HELLO 3 AUTH (redacted) (redacted) SETNAME n"),
             ("ACL SETUSER me >secret", "ACL SETUSER (redacted) (redacted)"),
+            ("acl getuser me", "acl getuser (redacted)"),
+            ("ACL DELUSER me you", "ACL DELUSER (redacted) (redacted)"),
+            ("ACL WHOAMI", "ACL WHOAMI"),
+            (
+                "MIGRATE h 1 k 0 5 AUTH2 me secret COPY",
+                "MIGRATE h 1 k 0 5 AUTH2 (redacted) (redacted) COPY",
+            ),
             (
                 "config set timeout 0 requirepass secret",
                 "config set timeout 0 requirepass (redacted)",

@@ -73,11 +73,15 @@ impl Shared {
     pub(crate) fn migrate(&self, client: u64, migration: Migration) -> Result<(), Error> {
         let Migration { host, port, login, .. } = &migration;
         let route = Route { host: host.clone(), port: *port, login: login.clone() };
-        let errand = Errand { client, migration };
+        let mut errand = Errand { client, migration };
         let mut routes = self.couriers.routes.lock();
         if let Some(courier) = routes.get(&route) {
-            // Its thread ends only with the routes in hand.
-            return courier.send(errand).map_err(|_| Error::MIGRATE_UNREACHABLE);
+            match courier.send(errand) {
+                Ok(()) => return Ok(()),
+                // A thread ends with the routes in hand, unless it dies.
+                Err(unsent) => errand = unsent.0,
+            }
+            routes.remove(&route);
         }
         if routes.len() >= COURIERS_MAX {
             return Err(Error::MIGRATE_TOO_MANY);

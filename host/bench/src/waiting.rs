@@ -166,7 +166,7 @@ impl Crowd {
     }
 
     /// Returns when the server says that all wait.
-    fn until_waiting(&self, server: &mut Server) -> Result<(), BenchError> {
+    fn until_waiting(&mut self, server: &mut Server) -> Result<(), BenchError> {
         let deadline = Instant::now() + self.stall;
         let wanted = self.waiters.len().to_string();
         while server
@@ -179,7 +179,27 @@ impl Crowd {
             if Instant::now() > deadline {
                 return Err(BenchError::Stalled(self.label.clone(), self.stall.as_secs_f64()));
             }
+            self.refused()?;
             std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
+    /// The first error that a waiter was told instead of being left to wait.
+    fn refused(&mut self) -> Result<(), BenchError> {
+        let polled = self.poll.poll(&mut self.events, Some(Duration::ZERO));
+        polled.map_err(|error| BenchError::io(&self.label, error))?;
+        let mut buffer = [0; 4096];
+        for event in &self.events {
+            let waiter = &mut self.waiters[event.token().0];
+            if let Ok(Some(read)) = waiter.socket.read(&mut buffer) {
+                let fed = waiter.replies.feed(&buffer[..read]);
+                fed.map_err(|error| BenchError::Protocol(self.label.clone(), error.to_string()))?;
+            }
+            if let Some(text) = waiter.replies.take_first_error() {
+                let name = self.way.name().to_owned();
+                return Err(BenchError::Reply(self.label.clone(), name, text));
+            }
         }
         Ok(())
     }
@@ -262,11 +282,28 @@ impl Crowd {
             let pushed = pusher.write_all(&bytes);
             (pusher, pushed)
         });
-        self.hear(self.waiters.len(), |_| ())?;
+        let heard = self.hear(self.waiters.len(), |_| ());
         let took = begun.elapsed();
+        let pushed = pushing.join();
+        if let (Err(stalled), Ok((pusher, _))) = (heard, pushed) {
+            // What was refused is nobody's.
+            return Err(self.first_refusal(pusher).unwrap_or(stalled));
+        }
         // The connection closes with its replies unread: nobody wants them.
-        drop(pushing.join());
         Ok(took)
+    }
+
+    /// The first error among the replies that are there already.
+    fn first_refusal(&self, mut pusher: Socket) -> Option<BenchError> {
+        use std::io::Read;
+        let (mut replies, mut buffer) = (Replies::default(), [0; 4096]);
+        loop {
+            let read = pusher.read(&mut buffer).ok().filter(|read| *read > 0)?;
+            replies.feed(&buffer[..read]).ok()?;
+            if let Some(text) = replies.take_first_error() {
+                return Some(BenchError::Reply(self.label.clone(), "push".to_owned(), text));
+            }
+        }
     }
 
     /// How long it takes until the last one has what is published once.

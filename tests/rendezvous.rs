@@ -381,9 +381,9 @@ fn a_tenant_has_runs_and_limits_of_its_own() {
     assert_eq!(acme.call("AUTH acme x"), "OK");
     let wants = said(&mut connection, "PLUGIN INFO rendezvous");
     assert!(wants.contains("ZRANGEBYSCORE"), "{wants}");
-    let grants = "DEL GET HDEL HGET HGETALL HLEN HSET LLEN LRANGE PEXPIREAT PTTL RPUSH SADD SET \
-                  SMEMBERS SRANDMEMBER SREM TYPE ZADD ZCARD ZCOUNT ZRANGEBYSCORE ZREM \
-                  ZREMRANGEBYRANK ~rdv:*";
+    let grants = "DEL EXISTS GET HDEL HGET HGETALL HLEN HSET LLEN LRANGE PEXPIREAT PTTL RPUSH \
+                  SADD SET SMEMBERS SRANDMEMBER SREM TYPE ZADD ZCARD ZCOUNT ZRANGEBYSCORE ZREM \
+                  ZREMRANGEBYRANK ZREMRANGEBYSCORE ~rdv:*";
     let loaded = acme.call(&format!("PLUGIN LOAD rendezvous bundled GRANT {grants}"));
     assert!(!loaded.starts_with('-'), "{loaded}");
     assert!(acme.call("RDV.FIND r ns").starts_with("-NORUN r is not open"));

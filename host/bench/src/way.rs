@@ -43,7 +43,11 @@ impl Way {
     pub(crate) fn end(self, client: &mut Client) -> Result<(), BenchError> {
         match self {
             Self::Plain => client.call(&["DEL", NAME]).map(drop),
-            Self::Rendezvous => client.call(&["RDV.DROP", NAME]).map(drop),
+            Self::Rendezvous => {
+                client.call(&["RDV.DROP", NAME])?;
+                // What is kept for those who waited in it: nobody does.
+                client.call(&["DEL", &format!("rdv:{{{NAME}}}:gone")]).map(drop)
+            }
         }
     }
 

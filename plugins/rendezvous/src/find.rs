@@ -7,7 +7,7 @@ use reef_sdk::{Answer, Call, Cursor, Error, Query, Reply, Result, ToReply};
 use crate::entry::{Registration, Span};
 use crate::key::{Counted, Kind, Name, Run};
 use crate::meta::Meta;
-use crate::round::{Lack, Round, Seconds, Verdict, on_run};
+use crate::round::{Lack, Otherwise, Round, Seconds, Verdict, on_run};
 use crate::{refusal, sweep};
 
 /// What was found.
@@ -130,7 +130,7 @@ fn changes(
         if changed > since {
             return Ok(Verdict::Done(answer));
         }
-        Ok(Lack::of_keys([run.key(Kind::Changed, ns.0)], Ok(answer)))
+        Ok(Lack::of_keys([run.key(Kind::Changed, ns.0)], Otherwise::Said(Ok(answer))))
     })
 }
 

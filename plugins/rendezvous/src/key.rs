@@ -115,6 +115,13 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// How a key is called among the names of its run.
+    pub(crate) fn of(self, name: &[u8]) -> Vec<u8> {
+        [self.word().as_bytes(), name].concat()
+    }
+}
+
 impl<'a> Run<'a> {
     /// The key of what the run is.
     pub(crate) fn meta(self) -> Vec<u8> {

@@ -6,7 +6,7 @@ use crate::entry::{Leader, Tie};
 use crate::key::{Kind, Name, Run};
 use crate::refusal;
 use crate::register::granted_ms;
-use crate::round::{Lack, Lasting, Round, Seconds, Verdict, hash_field, on_run};
+use crate::round::{Lack, Lasting, Otherwise, Round, Seconds, Verdict, hash_field, on_run};
 use crate::sweep::end_leader;
 
 /// `RDV.LEAD run role candidate [TTL seconds | CONNECTION] [WAIT seconds]`
@@ -33,7 +33,8 @@ pub(crate) fn lead(call: &mut Call<'_>) -> Result<Answer> {
             Some(leader) if leader.candidate != candidate.0 => {
                 let waited_ms = round.now_ms.saturating_sub(invoked_ms);
                 let error = refusal::not_leader((run, role), waited_ms, &leader.candidate);
-                return Ok(Lack::of_keys([run.key(Kind::Vacant, role.0)], Err(error)));
+                let otherwise = Otherwise::Said(Err(error));
+                return Ok(Lack::of_keys([run.key(Kind::Vacant, role.0)], otherwise));
             }
             Some(leader) => leader.token,
             None => {
@@ -45,7 +46,7 @@ pub(crate) fn lead(call: &mut Call<'_>) -> Result<Answer> {
         };
         let (tie, span) = (Tie::leader(role), round.span(lasting)?);
         if let Some(before) = before {
-            round.untie(&tie, before.span.owner());
+            round.untie_from(&tie, before.span);
         }
         let deadline_ms = round.tie(&tie, span);
         let leader = Leader { token, deadline_ms, span, candidate: candidate.0.to_vec() };

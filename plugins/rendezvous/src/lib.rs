@@ -236,9 +236,9 @@ reef_sdk::export_plugin! {
     summary: "Programs that start in any order find each other.",
     commands: COMMANDS,
     wants: &[
-        "DEL", "GET", "HDEL", "HGET", "HGETALL", "HLEN", "HSET", "LLEN", "LRANGE", "PEXPIREAT",
+        "DEL", "EXISTS", "GET", "HDEL", "HGET", "HGETALL", "HLEN", "HSET", "LLEN", "LRANGE", "PEXPIREAT",
         "PTTL", "RPUSH", "SADD", "SET", "SMEMBERS", "SRANDMEMBER", "SREM", "TYPE", "ZADD", "ZCARD",
-        "ZCOUNT", "ZRANGEBYSCORE", "ZREM", "ZREMRANGEBYRANK", "~rdv:*",
+        "ZCOUNT", "ZRANGEBYSCORE", "ZREM", "ZREMRANGEBYRANK", "ZREMRANGEBYSCORE", "~rdv:*",
     ],
     subscribe: reaction::triggers,
     on_event: reaction::react,

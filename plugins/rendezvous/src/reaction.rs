@@ -24,7 +24,7 @@ pub(crate) fn react(host: &mut dyn Host, event: &Event<'_>) -> Result<Batch> {
     let Some((run, rest)) = Run::of_key(event.key) else {
         return alias::react(host, event);
     };
-    let Some(mut round) = Round::begin(host, run)? else { return Ok(Batch::new()) };
+    let Some(mut round) = Round::begin(host, run, &[])? else { return Ok(Batch::new()) };
     match event.name {
         "expired" if rest == Kind::Timer.word().as_bytes() => {
             if sweep::is_due(&mut round) {

@@ -5,7 +5,7 @@ use reef_sdk::{Answer, Call, Query, Reply, Result};
 use crate::entry::{Lease, Registration, Span, Tie};
 use crate::key::{Counted, Kind, Name, Run};
 use crate::refusal;
-use crate::round::{Lasting, Round, Verdict, hash_length, on_run};
+use crate::round::{Lasting, Round, Verdict, on_keys, on_run};
 use crate::sweep::end_registration;
 
 /// `RDV.REGISTER run ns value [ID id] [TTL seconds | CONNECTION]`
@@ -23,16 +23,18 @@ pub(crate) fn register(call: &mut Call<'_>) -> Result<Answer> {
             return Err(reef_sdk::Error::SYNTAX);
         }
     }
-    on_run(call, run, None, |round| {
+    let written =
+        [(Kind::Registered, ns.0), (Kind::Free, ns.0), (Kind::Changed, ns.0), (Kind::Due, b"")];
+    on_keys(call, (run, &written), None, |round| {
         round.check_value(value)?;
         let span = round.span(lasting)?;
         let revision = round.next_revision();
         let digits = revision.to_string();
         let id = id.unwrap_or(Name(digits.as_bytes()));
-        let before = read(round, ns, id)?;
+        let (before, count) = read_and_count(round, ns, id)?;
         let order = match &before {
-            Some((before, _)) => {
-                round.untie(&Tie::registration(ns, id), before.span.owner());
+            Some(before) => {
+                round.untie_from(&Tie::registration(ns, id), before.span);
                 before.order
             }
             None => {
@@ -45,10 +47,9 @@ pub(crate) fn register(call: &mut Call<'_>) -> Result<Answer> {
         let value = value.into();
         let registration = Registration { order, revision, deadline_ms, span, value };
         round.write("HSET", Kind::Registered, ns.0).arg(id.0).arg(registration.encode());
-        round.write("SET", Kind::Changed, ns.0).arg(revision);
+        round.mark(Kind::Changed, ns.0, revision);
         if before.is_none() {
-            let count = hash_length(round.host, round.run.key(Kind::Registered, ns.0))? + 1;
-            round.reach(Counted::Registrations(ns), count)?;
+            round.reach(Counted::Registrations(ns), count + 1)?;
         }
         let mut reply = Reply::new();
         reply.array(3).bulk(id.0).value(revision).integer(granted_ms(round, span));
@@ -72,7 +73,7 @@ pub(crate) fn heartbeat(call: &mut Call<'_>) -> Result<Answer> {
             None => registration.span,
         };
         if registration.span.owner() != span.owner() {
-            round.untie(&tie, registration.span.owner());
+            round.untie_from(&tie, registration.span);
         }
         registration.deadline_ms = round.tie(&tie, span);
         registration.span = span;
@@ -93,6 +94,22 @@ pub(crate) fn unregister(call: &mut Call<'_>) -> Result<Answer> {
         end_registration(round, (ns, id), &registration, lease, true);
         Ok(Verdict::Done(Answer::integer(1)))
     })
+}
+
+/// A registration, and how many there are.
+fn read_and_count(
+    round: &mut Round<'_>,
+    ns: Name<'_>,
+    id: Name<'_>,
+) -> Result<(Option<Registration<'static>>, u64)> {
+    let registered = round.run.key(Kind::Registered, ns.0);
+    let mut query = Query::new();
+    query.command("HGET").arg(&registered).arg(id.0);
+    query.command("HLEN").arg(&registered);
+    let view = round.host.read(&query)?;
+    let mut cursor = view.cursor();
+    let registration = cursor.bulk()?.map(Registration::decode).transpose()?;
+    Ok((registration.map(Registration::into_owned), cursor.value()?))
 }
 
 /// A registration, and who has leased it.

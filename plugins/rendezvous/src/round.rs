@@ -16,7 +16,7 @@ use reef_sdk::{
 use crate::entry::{Owner, Span, Tie};
 use crate::key::{Counted, Kind, Name, Run};
 use crate::meta::Meta;
-use crate::{refusal, sweep};
+use crate::{find, refusal, sweep};
 
 /// One attempt.
 pub(crate) struct Round<'a> {
@@ -27,7 +27,9 @@ pub(crate) struct Round<'a> {
     pub(crate) caller: Owner,
     version: u64,
     batch: Batch,
-    /// Keys that this round writes, as the run's names have them.
+    /// Keys that were there at its beginning, as the run's names have them: they end with the run already.
+    present: Vec<Vec<u8>>,
+    /// Other keys that this round writes.
     written: BTreeSet<Vec<u8>>,
     /// Keys that it wants to be told of when the caller goes.
     ties: BTreeSet<Vec<u8>>,
@@ -50,7 +52,14 @@ pub(crate) struct Lack {
     /// The number that is to be reached, if it is one.
     pub(crate) number: Option<(Vec<u8>, Vec<u8>, u64)>,
     /// What the client hears if it does not wait, or not any longer.
-    pub(crate) otherwise: Result<Answer>,
+    pub(crate) otherwise: Otherwise,
+}
+
+/// What a client hears who did not get what it waited for.
+pub(crate) enum Otherwise {
+    Said(Result<Answer>),
+    /// That nobody can be taken of this name space, and why: it is looked up when it is said.
+    NoListener(Vec<u8>),
 }
 
 impl Lack {
@@ -65,14 +74,14 @@ impl Lack {
         Verdict::Lacking(Self {
             keys: vec![run.key(Kind::Reached, &reached)],
             number: Some((counted.name(), reached, number)),
-            otherwise: Err(otherwise),
+            otherwise: Otherwise::Said(Err(otherwise)),
         })
     }
 
     /// A key that is not there, or not new.
     pub(crate) fn of_keys(
         keys: impl IntoIterator<Item = Vec<u8>>,
-        otherwise: Result<Answer>,
+        otherwise: Otherwise,
     ) -> Verdict {
         Verdict::Lacking(Self { keys: keys.into_iter().collect(), number: None, otherwise })
     }
@@ -105,12 +114,24 @@ pub(crate) fn on_run(
     call: &mut Call<'_>,
     run: Run<'_>,
     wait: Option<Seconds>,
+    act: impl FnMut(&mut Round<'_>) -> Result<Verdict>,
+) -> Result<Answer> {
+    on_keys(call, (run, &[]), wait, act)
+}
+
+/// The same with the keys that it usually writes: those that are there already cost less.
+pub(crate) fn on_keys(
+    call: &mut Call<'_>,
+    (run, keys): (Run<'_>, &[(Kind, &[u8])]),
+    wait: Option<Seconds>,
     mut act: impl FnMut(&mut Round<'_>) -> Result<Verdict>,
 ) -> Result<Answer> {
     let (cause, invoked_ms) = (call.cause, call.host.invoked_ms());
+    let waiters = wait.map(|_| (Kind::Waiters, &b""[..]));
+    let keys: Vec<(Kind, &[u8])> = keys.iter().copied().chain(waiters).collect();
     transact(call.host, |host| {
         let waited_ms = host.now_ms().saturating_sub(invoked_ms);
-        let Some(mut round) = Round::begin(host, run)? else {
+        let Some(mut round) = Round::begin(host, run, &keys)? else {
             return match cause {
                 Cause::Invoked => Err(refusal::no_run(run)),
                 _ => Err(refusal::run_gone(run, waited_ms)),
@@ -130,11 +151,16 @@ pub(crate) fn on_run(
             Ok(Verdict::Done(answer)) => Ok(answer),
             Ok(Verdict::Lacking(lack)) => match patience {
                 Some(until_ms) if until_ms > round.now_ms => round.wait(lack, until_ms, cause),
-                _ => lack.otherwise,
+                _ => round.give_up(lack, waited_ms),
             },
             Err(error) => Err(error),
         };
-        if cause != Cause::Invoked && !matches!(answer, Ok(Answer::Park(_))) {
+        let is_over = match &answer {
+            Ok(Answer::Park(_)) => false,
+            // Its time is over: nobody counts it any longer.
+            _ => matches!(cause, Cause::Ready(_)),
+        };
+        if is_over {
             round.wait_no_more();
         }
         Ok(match round.end()? {
@@ -158,12 +184,26 @@ fn patience(round: &Round<'_>, wait: Option<Seconds>, invoked_ms: u64) -> Result
 
 impl<'a> Round<'a> {
     /// Looks at a run; `None` if it is not open.
-    pub(crate) fn begin(host: &'a mut dyn Host, run: Run<'a>) -> Result<Option<Self>> {
+    pub(crate) fn begin(
+        host: &'a mut dyn Host,
+        run: Run<'a>,
+        keys: &[(Kind, &[u8])],
+    ) -> Result<Option<Self>> {
         let mut query = Query::new();
         query.get(run.meta()).watch(run.meta());
+        for (kind, name) in keys {
+            query.command("EXISTS").arg(run.key(*kind, name));
+        }
         let view = host.read(&query)?;
-        let Some(text) = view.cursor().bulk()? else { return Ok(None) };
+        let mut cursor = view.cursor();
+        let Some(text) = cursor.bulk()? else { return Ok(None) };
         let meta = Meta::decode(text)?;
+        let mut present = Vec::new();
+        for (kind, name) in keys {
+            if cursor.integer()? == 1 {
+                present.push(kind.of(name));
+            }
+        }
         let (now_ms, client) = (host.now_ms(), host.caller().id);
         let caller = Owner { incarnation: host.incarnation(), client };
         Ok(Some(Self {
@@ -174,6 +214,7 @@ impl<'a> Round<'a> {
             caller,
             version: view.version(0),
             batch: Batch::new(),
+            present,
             written: BTreeSet::new(),
             ties: BTreeSet::new(),
             waits: None,
@@ -190,8 +231,17 @@ impl<'a> Round<'a> {
 
     /// Begins a command on one of the run's keys that leaves something there.
     pub(crate) fn write(&mut self, command: &str, kind: Kind, name: &[u8]) -> CommandWriter<'_> {
-        self.written.insert([kind.word().as_bytes(), name].concat());
+        let own = kind.of(name);
+        if !self.present.contains(&own) {
+            self.written.insert(own);
+        }
         self.batch.command(command).arg(self.run.key(kind, name))
+    }
+
+    /// Writes a key that is there to be waited for.
+    pub(crate) fn mark(&mut self, kind: Kind, name: &[u8], value: impl Argument) {
+        let end_ms = self.meta.end_ms;
+        self.write("SET", kind, name).arg(value).arg("PXAT").arg(end_ms);
     }
 
     /// Begins a command on one of the run's keys that takes something away.
@@ -245,7 +295,18 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Undoes [`Self::tie`], whatever it has bound.
+    /// Undoes [`Self::tie`].
+    pub(crate) fn untie_from(&mut self, tie: &Tie, span: Span) {
+        match span {
+            Span::Run => {}
+            Span::Time(_) => self.untie(tie, None),
+            Span::Connection(owner) => {
+                self.take("SREM", Kind::Tied, &owner.name()).arg(tie.encode());
+            }
+        }
+    }
+
+    /// Undoes [`Self::end_at`] and [`Self::tie_to`].
     pub(crate) fn untie(&mut self, tie: &Tie, owner: Option<Owner>) {
         self.take("ZREM", Kind::Due, b"").arg(tie.encode());
         if let Some(owner) = owner {
@@ -274,7 +335,7 @@ impl<'a> Round<'a> {
         for member in view.cursor().bulks()?.into_iter().flatten() {
             self.take("ZREM", Kind::Wanted, &counted.name()).arg(member);
             let reached = [member, b":", &counted.name()].concat();
-            self.write("SET", Kind::Reached, &reached).arg("1");
+            self.mark(Kind::Reached, &reached, "1");
         }
         Ok(())
     }
@@ -322,6 +383,17 @@ impl<'a> Round<'a> {
         Ok(park.on(gone).until(deadline_ms).into())
     }
 
+    /// What the client hears who does not wait, or not any longer.
+    fn give_up(&mut self, lack: Lack, waited_ms: u64) -> Result<Answer> {
+        match lack.otherwise {
+            Otherwise::Said(answer) => answer,
+            Otherwise::NoListener(ns) => {
+                let tally = find::tally(self, Name(&ns))?;
+                Err(refusal::no_listener((self.run, Name(&ns)), waited_ms, tally))
+            }
+        }
+    }
+
     fn begin_to_wait(&mut self, until_ms: u64) -> Result<()> {
         let mut query = Query::new();
         let waiters = self.run.key(Kind::Waiters, b"");
@@ -331,7 +403,9 @@ impl<'a> Round<'a> {
         if waiting >= most {
             return Err(refusal::limit(self.run, "waiters", most));
         }
-        let client = self.caller.client;
+        let (client, over_ms) = (self.caller.client, self.now_ms.saturating_sub(1));
+        // Those whose time was over have not said so.
+        self.take("ZREMRANGEBYSCORE", Kind::Waiters, b"").arg("-inf").arg(over_ms);
         self.write("ZADD", Kind::Waiters, b"").arg(until_ms).arg(client);
         self.ties.insert(self.run.key(Kind::Tied, &self.caller.name()));
         self.waits = Some(true);

@@ -6,14 +6,14 @@ use reef_sdk::{Answer, Call, Error, Result};
 
 use crate::key::{Counted, Kind, Name, Run};
 use crate::refusal;
-use crate::round::{Lack, Round, Seconds, Verdict, hash_field, on_run};
+use crate::round::{Lack, Round, Seconds, Verdict, hash_field, on_keys};
 
 /// `RDV.SIGNAL run state`
 pub(crate) fn signal(call: &mut Call<'_>) -> Result<Answer> {
     let arguments = &mut call.arguments;
     let (run, state) = (arguments.parse::<Run<'_>>()?, arguments.parse()?);
     arguments.end()?;
-    on_run(call, run, None, |round| {
+    on_keys(call, (run, &[(Kind::Signals, b"")]), None, |round| {
         let count = signals(round, state)? + 1;
         add(round, state, count)?;
         Ok(Verdict::Done(Answer::of(count)))
@@ -38,7 +38,7 @@ pub(crate) fn barrier(call: &mut Call<'_>) -> Result<Answer> {
     // Whoever goes on has signalled already.
     signals_first &= call.cause == reef_sdk::Cause::Invoked;
     let invoked_ms = call.host.invoked_ms();
-    on_run(call, run, wait, |round| {
+    on_keys(call, (run, &[(Kind::Signals, b"")]), wait, |round| {
         round.check_number(wanted)?;
         let mut count = signals(round, state)?;
         if signals_first {

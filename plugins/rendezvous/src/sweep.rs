@@ -91,7 +91,7 @@ fn collect(round: &mut Round<'_>, gone: &[Owner], ties: &mut Vec<Tie>) -> Result
             rest.push(*owner);
         } else {
             round.take("DEL", Kind::Tied, &owner.name());
-            let name = [Kind::Tied.word().as_bytes(), &owner.name()].concat();
+            let name = Kind::Tied.of(&owner.name());
             round.take("SREM", Kind::Names, b"").arg(name);
         }
         ties.extend(left);
@@ -204,7 +204,7 @@ pub(crate) fn end_registration(
 ) {
     round.take("HDEL", Kind::Registered, ns.0).arg(id.0);
     round.take("ZREM", Kind::Free, ns.0).arg(id.0);
-    round.untie(&Tie::registration(ns, id), registration.span.owner());
+    round.untie_from(&Tie::registration(ns, id), registration.span);
     if let Some(lease) = lease {
         round.take("HDEL", Kind::Leased, ns.0).arg(id.0);
         round.untie(&Tie::lease(ns, id), Some(lease.owner));
@@ -213,7 +213,7 @@ pub(crate) fn end_registration(
     round.meta.count = round.meta.count.saturating_sub(1);
     if is_told {
         round.write("ZADD", Kind::Ended, ns.0).arg(revision).arg(id.0);
-        round.write("SET", Kind::Changed, ns.0).arg(revision);
+        round.mark(Kind::Changed, ns.0, revision);
         // The oldest are forgotten.
         round.take("ZREMRANGEBYRANK", Kind::Ended, ns.0).arg("0").arg(-(ENDED_MAX + 1));
     }
@@ -229,8 +229,8 @@ pub(crate) fn give_back(round: &mut Round<'_>, (ns, id): (Name<'_>, Name<'_>), l
 /// Ends somebody's lead: candidates may have it.
 pub(crate) fn end_leader(round: &mut Round<'_>, role: Name<'_>, leader: &Leader) {
     round.take("HDEL", Kind::Leaders, b"").arg(role.0);
-    round.untie(&Tie::leader(role), leader.span.owner());
-    round.write("SET", Kind::Vacant, role.0).arg("1");
+    round.untie_from(&Tie::leader(role), leader.span);
+    round.mark(Kind::Vacant, role.0, "1");
     round.meta.count = round.meta.count.saturating_sub(1);
 }
 

@@ -7,11 +7,10 @@
 use reef_sdk::{Answer, Call, Error, Query, Reply, Result};
 
 use crate::entry::{Lease, Registration, Tie};
-use crate::find::tally;
 use crate::key::{Kind, Name, Run};
 use crate::refusal;
 use crate::register::read;
-use crate::round::{Lack, Round, Seconds, Verdict, on_run};
+use crate::round::{Lack, Otherwise, Round, Seconds, Verdict, on_keys, on_run};
 use crate::sweep::{end_registration, give_back};
 
 /// `RDV.TAKE run ns [LEASE seconds] [WAIT seconds]`
@@ -28,12 +27,14 @@ pub(crate) fn take(call: &mut Call<'_>) -> Result<Answer> {
             return Err(Error::SYNTAX);
         }
     }
-    let invoked_ms = call.host.invoked_ms();
-    on_run(call, run, wait, |round| {
+    let written: &[(Kind, &[u8])] = match lease {
+        None => &[(Kind::Ended, ns.0), (Kind::Changed, ns.0)],
+        Some(_) => &[(Kind::Leased, ns.0), (Kind::Due, b"")],
+    };
+    on_keys(call, (run, written), wait, |round| {
         let Some((id, order, registration)) = first(round, ns)? else {
-            let waited_ms = round.now_ms.saturating_sub(invoked_ms);
-            let error = refusal::no_listener((run, ns), waited_ms, tally(round, ns)?);
-            return Ok(Lack::of_keys([run.key(Kind::Free, ns.0)], Err(error)));
+            let otherwise = Otherwise::NoListener(ns.0.to_vec());
+            return Ok(Lack::of_keys([run.key(Kind::Free, ns.0)], otherwise));
         };
         let id = Name(&id);
         let mut reply = Reply::new();

@@ -3,7 +3,7 @@
 use reef_sdk::{Answer, Call, Error, Query, Reply, Result};
 
 use crate::key::{Kind, Name, Run};
-use crate::round::{Lack, Seconds, Verdict, on_run};
+use crate::round::{Lack, Otherwise, Seconds, Verdict, on_keys, on_run};
 
 /// How many values one reading returns unless told otherwise.
 const PAGE: u64 = 1_000;
@@ -14,7 +14,7 @@ pub(crate) fn publish(call: &mut Call<'_>) -> Result<Answer> {
     let (run, topic) = (arguments.parse::<Run<'_>>()?, arguments.parse::<Name<'_>>()?);
     let value = arguments.bytes()?;
     arguments.end()?;
-    on_run(call, run, None, |round| {
+    on_keys(call, (run, &[(Kind::Topic, topic.0)]), None, |round| {
         round.check_value(value)?;
         round.count()?;
         let mut query = Query::new();
@@ -55,7 +55,7 @@ pub(crate) fn read(call: &mut Call<'_>) -> Result<Answer> {
             reply.bulk(*value);
         }
         match values.is_empty() {
-            true => Ok(Lack::of_keys([key], Ok(reply.into()))),
+            true => Ok(Lack::of_keys([key], Otherwise::Said(Ok(reply.into())))),
             false => Ok(Verdict::Done(reply.into())),
         }
     })

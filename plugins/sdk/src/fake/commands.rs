@@ -80,6 +80,7 @@ pub(super) static TABLE: &[Entry] = &[
     write("ZADD", -4, Keys::First, zadd),
     write("ZREM", -3, Keys::First, zrem),
     write("ZREMRANGEBYRANK", 4, Keys::First, zremrangebyrank),
+    write("ZREMRANGEBYSCORE", 4, Keys::First, zremrangebyscore),
     read("HGET", 3, Keys::First, hget),
     read("HLEN", 2, Keys::First, hlen),
     read("HGETALL", 2, Keys::First, hgetall),
@@ -363,6 +364,13 @@ fn zremrangebyrank(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> R
     let ranked = (0_i64..).zip(&all).filter(|(rank, _)| (first..=last).contains(rank));
     let mut words = vec![args[0]];
     words.extend(ranked.map(|(_, (member, _))| member.as_slice()));
+    zrem(space, &words, reply)
+}
+
+fn zremrangebyscore(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
+    let found = between(space, args)?;
+    let mut words = vec![args[0]];
+    words.extend(found.iter().map(|(member, _)| member.as_slice()));
     zrem(space, &words, reply)
 }
 

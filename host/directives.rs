@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use reef_engine::acl;
 use reef_engine::error::Error;
 use reef_engine::keyspace::{Lfu, Policy};
-use reef_engine::settings::{Eviction, Lazy, Settings, SlowLogLimits};
+use reef_engine::settings::{Eviction, Lazy, Settings, SizeLogLimits, SlowLogLimits};
 use reef_engine::tenancy::Quota;
 use reef_engine::types::limits::Limits;
 use reef_server::{
@@ -91,6 +91,14 @@ pub(crate) fn settings(config: &Config) -> Settings {
         slow_log: SlowLogLimits {
             threshold_us: config.slowlog_log_slower_than_us(),
             entries_max: config.slowlog_max_len(),
+            requests: SizeLogLimits {
+                threshold_bytes: config.commandlog_request_larger_than_bytes(),
+                entries_max: config.commandlog_large_request_max_len(),
+            },
+            replies: SizeLogLimits {
+                threshold_bytes: config.commandlog_reply_larger_than_bytes(),
+                entries_max: config.commandlog_large_reply_max_len(),
+            },
         },
         latency_threshold_ms: config.latency_monitor_threshold_ms(),
         limits: limits(config),

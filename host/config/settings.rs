@@ -312,6 +312,14 @@ getters! {
     slowlog_log_slower_than_us: i64 = number("slowlog-log-slower-than");
     /// Slow commands that are remembered.
     slowlog_max_len: usize = number("slowlog-max-len");
+    /// Bytes from which a request is large; negative means that none is logged.
+    commandlog_request_larger_than_bytes: i64 = number("commandlog-request-larger-than");
+    /// Large requests that are remembered.
+    commandlog_large_request_max_len: usize = number("commandlog-large-request-max-len");
+    /// Bytes from which a reply is large; negative means that none is logged.
+    commandlog_reply_larger_than_bytes: i64 = number("commandlog-reply-larger-than");
+    /// Large replies that are remembered.
+    commandlog_large_reply_max_len: usize = number("commandlog-large-reply-max-len");
     /// Milliseconds from which an event is slow; zero means none is.
     latency_monitor_threshold_ms: u64 = number("latency-monitor-threshold");
     /// Whether the latencies of commands are counted.

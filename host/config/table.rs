@@ -1,4 +1,4 @@
-//! Every directive that Reef knows: those of Redis 7.0 and 7.2, then its own.
+//! Every directive that Reef knows: those of Redis 7.0 and 7.2 with some of Valkey, then its own.
 //!
 //! Invariants: a name stands once; every default is a valid value of its kind. Both are tested.
 //! A directive that is `ignored` is stored and shown all the same, so that existing files load.
@@ -148,8 +148,8 @@ pub static TABLE: &[Directive] = &[
     on("aof-rewrite-incremental-fsync", BOOL, "yes").ignored(""),
     // Replication.
     on("replicaof", Kind::Primary, "").twin("slaveof").fixed(),
-    on("masterauth", ANY, "").sensitive(),
-    on("masteruser", ANY, "").sensitive(),
+    on("masterauth", ANY, "").twin("primaryauth").sensitive(),
+    on("masteruser", ANY, "").twin("primaryuser").sensitive(),
     on("replica-serve-stale-data", BOOL, "yes").twin("slave-serve-stale-data"),
     on("replica-read-only", BOOL, "yes").twin("slave-read-only"),
     on("replica-priority", SMALL, "100").twin("slave-priority"),
@@ -211,8 +211,12 @@ pub static TABLE: &[Directive] = &[
     on("stream-node-max-entries", COUNT, "100"),
     // Watching.
     on("notify-keyspace-events", Kind::Events, ""),
-    on("slowlog-log-slower-than", int(-1, LONG), "10000"),
-    on("slowlog-max-len", COUNT, "128"),
+    on("slowlog-log-slower-than", int(-1, LONG), "10000").twin("commandlog-execution-slower-than"),
+    on("slowlog-max-len", COUNT, "128").twin("commandlog-slow-execution-max-len"),
+    on("commandlog-request-larger-than", int(-1, LONG), "1048576"),
+    on("commandlog-large-request-max-len", COUNT, "128"),
+    on("commandlog-reply-larger-than", int(-1, LONG), "1048576"),
+    on("commandlog-large-reply-max-len", COUNT, "128"),
     on("latency-monitor-threshold", COUNT, "0"),
     on("latency-tracking", BOOL, "yes"),
     on("latency-tracking-info-percentiles", Kind::Percentiles, "50 99 99.9"),

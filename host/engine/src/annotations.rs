@@ -30,14 +30,14 @@ const ACCESSES: &[(&[Access], &str)] = &[
     (&["not_key"], "ssubscribe sunsubscribe spublish"),
     (&["RW access"], "pfcount pfdebug"),
     (&["OW insert"], "setnx msetnx"),
-    (&[OVERWRITE], "setex psetex restore mset"),
+    (&[OVERWRITE], "setex psetex restore mset msetex"),
     (
         &[OVERWRITE, READ],
         "sdiffstore geosearchstore zdiffstore zrangestore zunionstore sunionstore bitop \
          zinterstore",
     ),
     (&["RW update", READ], "sinterstore"),
-    (&["RM delete"], "del unlink"),
+    (&["RM delete"], "del unlink delifeq"),
     (&[READ], "xreadgroup"),
     (&[READ, OVERWRITE], "copy"),
     (&[READ, OVERWRITE, OVERWRITE], "georadiusbymember georadius"),
@@ -45,7 +45,7 @@ const ACCESSES: &[(&[Access], &str)] = &[
     (&[READ, READ], "sort_ro"),
     (
         &[TAKE],
-        "lpop bzpopmax brpop zmpop rpop getdel blpop bzpopmin spop zpopmin blmpop zpopmax \
+        "hgetdel lpop bzpopmax brpop zmpop rpop getdel blpop bzpopmin spop zpopmin blmpop zpopmax \
          bzmpop lmpop",
     ),
     (&[TAKE, "OW insert"], "renamenx"),
@@ -53,6 +53,7 @@ const ACCESSES: &[(&[Access], &str)] = &[
     (&[TAKE, ADD], "blmove brpoplpush smove rpoplpush lmove"),
     (&["RW access insert", READ], "pfmerge"),
     (&["RW access update variable_flags"], "set bitfield"),
+    (&[TAKE, "RW access delete incomplete"], "migrate"),
     (
         &["RW delete"],
         "xautoclaim zremrangebyrank xdel hdel zremrangebyscore zremrangebylex lrem zrem \
@@ -60,7 +61,7 @@ const ACCESSES: &[(&[Access], &str)] = &[
     ),
     (
         &[ADD],
-        "linsert append sadd pfadd hsetnx rpush lpushx xgroup|create xgroup|createconsumer \
+        "hsetex linsert append sadd pfadd hsetnx rpush lpushx xgroup|create xgroup|createconsumer \
          lpush rpushx",
     ),
     (
@@ -116,12 +117,12 @@ const TIPS: &[(&str, &str)] = &[
          memory|stats memory|doctor wait keys function|kill function|flush function|restore \
          function|delete function|load function|stats script|exists script|kill info",
     ),
-    ("request_policy:multi_shard", "del unlink touch exists mset mget"),
+    ("request_policy:multi_shard", "del unlink touch exists mset msetex mget"),
     (
         "response_policy:all_succeeded",
         "config|resetstat config|rewrite config|set client|setinfo client|setname flushall \
          ping slowlog|reset flushdb memory|purge function|flush function|restore \
-         function|delete function|load mset script|flush script|load acl|setuser acl|save \
+         function|delete function|load mset msetex script|flush script|load acl|setuser acl|save \
          acl|deluser",
     ),
     ("response_policy:agg_sum", "latency|reset del dbsize slowlog|len unlink touch exists"),
@@ -133,7 +134,7 @@ const TIPS: &[(&str, &str)] = &[
         "xadd latency|histogram latency|graph latency|doctor latency|history latency|latest \
          ttl hrandfield randomkey scan client|info client|list xautoclaim dump slowlog|get \
          slowlog|len pttl xpending xclaim hscan lastsave memory|malloc-stats memory|stats \
-         memory|doctor srandmember spop time function|stats zscan xinfo|consumers zrandmember \
+         memory|doctor srandmember spop time function|stats zscan migrate xinfo|consumers zrandmember \
          xtrim sscan info object|freq object|idletime object|encoding object|refcount \
          cluster|shards cluster|bumpepoch cluster|info cluster|nodes cluster|replicas \
          cluster|count-failure-reports cluster|slaves cluster|slots cluster|links \
@@ -201,7 +202,9 @@ pub fn access_of(command: &Command, argv: Argv<'_>, index: usize) -> Access {
     match (listed.strip_suffix(" variable_flags"), command.name.as_ref()) {
         (None, _) => listed,
         (Some(_), "SET") => {
-            let gets = argv.iter().skip(3).any(|word| word.eq_ignore_ascii_case(b"GET"));
+            let reads = [b"GET".as_slice(), b"IFEQ"];
+            let is_reading = |word: &[u8]| reads.iter().any(|read| word.eq_ignore_ascii_case(read));
+            let gets = argv.iter().skip(3).any(is_reading);
             if gets { UPDATE } else { OVERWRITE }
         }
         // Of BITFIELD's operations only GET leaves the key alone.

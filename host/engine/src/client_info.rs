@@ -4,6 +4,7 @@
 //! are those of Redis 7.2. Nothing here knows where the values come from.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -153,6 +154,16 @@ impl ClientInfo {
         self.tracking.as_ref().map_or(-1, target)
     }
 
+    /// The remote address without its port.
+    fn ip(&self) -> &[u8] {
+        let ip = self.address.rsplit_once(':').map_or("", |(ip, _)| ip);
+        let bare = ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']')).unwrap_or(ip);
+        if self.unix_socket { &[] } else { bare.as_bytes() }
+    }
+
+    /// Letters of all flags that there are, as CLIENT LIST filters by them. Not all are ever shown here.
+    pub const FLAGS: &[u8] = b"OSMPxbtRBdcuAUreTIiEN";
+
     fn flags(&self) -> String {
         let tracking = self.tracking.as_ref();
         let broadcasts = |state: &TrackingState| state.options.scope == Scope::Broadcast;
@@ -205,49 +216,96 @@ fn events(writing: bool) -> &'static str {
     if writing { "rw" } else { "r" }
 }
 
+/// Something that a client may be, or may not be, to be meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Quality {
+    /// It has one of these ids: somebody may name very many.
+    Ids(BTreeSet<u64>),
+    /// It has this remote address.
+    Address(Box<[u8]>),
+    /// It is connected to this local address.
+    LocalAddress(Box<[u8]>),
+    /// The remote address is this one with any port.
+    Ip(Box<[u8]>),
+    /// It is this user.
+    User(Box<[u8]>),
+    /// It is of this kind.
+    Kind(ClientKind),
+    /// It has this name.
+    Name(Box<[u8]>),
+    /// It has all of these flags.
+    Flags(Box<[u8]>),
+    /// This is its library.
+    LibraryName(Box<[u8]>),
+    /// This is the version of its library.
+    LibraryVersion(Box<[u8]>),
+    /// It has this database selected.
+    Database(u32),
+}
+
+impl Quality {
+    /// Whether a client has it.
+    fn is_of(&self, client: &ClientInfo) -> bool {
+        match self {
+            Self::Ids(ids) => ids.contains(&client.id),
+            Self::Address(address) => **address == *client.address.as_bytes(),
+            Self::LocalAddress(address) => **address == *client.local_address.as_bytes(),
+            Self::Ip(ip) => **ip == *client.ip(),
+            Self::User(user) => **user == *client.user.as_bytes(),
+            Self::Kind(kind) => *kind == client.kind,
+            Self::Name(name) => *name == client.name,
+            Self::Flags(letters) => {
+                let flags = client.flags();
+                letters.iter().all(|letter| flags.as_bytes().contains(letter))
+            }
+            Self::LibraryName(name) => *name == client.library_name,
+            Self::LibraryVersion(version) => *version == client.library_version,
+            Self::Database(number) => *number == client.database,
+        }
+    }
+}
+
 /// Which clients CLIENT KILL and CLIENT LIST mean. All conditions must hold.
 #[derive(Clone, Debug, Default)]
 pub struct ClientFilter {
-    /// Only these ids, in ascending order: somebody may name very many.
-    pub ids: Option<Vec<u64>>,
-    /// Only the client with this remote address.
-    pub address: Option<Box<[u8]>>,
-    /// Only clients connected to this local address.
-    pub local_address: Option<Box<[u8]>>,
-    /// Only clients of this user.
-    pub user: Option<Box<[u8]>>,
-    /// Only clients of this kind.
-    pub kind: Option<ClientKind>,
+    /// What a client must be (`true`), and what it must not be.
+    qualities: Vec<(Quality, bool)>,
     /// Not the client with this id, the caller.
     pub skip_me: Option<u64>,
     /// Only connections at least this old.
     pub min_age_s: Option<u64>,
+    /// Only clients that have sent nothing for so long.
+    pub min_idle_s: Option<u64>,
 }
 
 impl ClientFilter {
     /// The filter that only one client passes.
     pub fn only(id: u64) -> Self {
-        Self { ids: Some([id].into()), ..Self::default() }
+        let mut filter = Self::default();
+        filter.require(Quality::Ids([id].into()), true);
+        filter
     }
 
-    /// Lets only clients with these ids pass, in whatever order they are.
-    pub fn set_ids(&mut self, mut ids: Vec<u64>) {
-        ids.sort_unstable();
-        self.ids = Some(ids);
+    /// Lets only clients pass that have a quality, or only those that have it not. Of several of one
+    /// sort the last one counts, but ids add up.
+    pub fn require(&mut self, quality: Quality, has: bool) {
+        let is_same =
+            |other: &Quality| core::mem::discriminant(other) == core::mem::discriminant(&quality);
+        let same =
+            self.qualities.iter_mut().find(|(other, wanted)| *wanted == has && is_same(other));
+        match (same, quality) {
+            (Some((Quality::Ids(ids), _)), Quality::Ids(more)) => ids.extend(more),
+            (Some((same, _)), quality) => *same = quality,
+            (None, quality) => self.qualities.push((quality, has)),
+        }
     }
 
     /// Whether a client is meant.
     pub fn matches(&self, client: &ClientInfo) -> bool {
-        let is = |wanted: &Option<Box<[u8]>>, text: &str| {
-            wanted.as_ref().is_none_or(|wanted| **wanted == *text.as_bytes())
-        };
-        self.ids.as_ref().is_none_or(|ids| ids.binary_search(&client.id).is_ok())
-            && is(&self.address, &client.address)
-            && is(&self.local_address, &client.local_address)
-            && is(&self.user, &client.user)
-            && self.kind.is_none_or(|kind| kind == client.kind)
+        self.qualities.iter().all(|(quality, has)| quality.is_of(client) == *has)
             && self.skip_me != Some(client.id)
             && self.min_age_s.is_none_or(|age_s| client.age_s >= age_s)
+            && self.min_idle_s.is_none_or(|idle_s| client.idle_s >= idle_s)
     }
 }
 
@@ -303,12 +361,29 @@ mod tests {
         assert!(!ClientFilter::only(8).matches(&client));
         let skipping = ClientFilter { skip_me: Some(7), ..ClientFilter::only(7) };
         assert!(!skipping.matches(&client));
-        let kind = ClientFilter { kind: Some(ClientKind::Pubsub), ..ClientFilter::default() };
-        assert!(!kind.matches(&client));
+        let is = |quality: Quality, has: bool| {
+            let mut filter = ClientFilter::default();
+            filter.require(quality, has);
+            filter.matches(&client)
+        };
+        assert!(!is(Quality::Kind(ClientKind::Pubsub), true));
+        assert!(is(Quality::Kind(ClientKind::Pubsub), false));
         let old = ClientFilter { min_age_s: Some(1), ..ClientFilter::default() };
         assert!(!old.matches(&client));
-        let address = b"127.0.0.1:33866".as_slice().into();
-        assert!(ClientFilter { address: Some(address), ..Default::default() }.matches(&client));
+        let bytes = |text: &str| text.as_bytes().into();
+        assert!(is(Quality::Address(bytes("127.0.0.1:33866")), true));
+        assert!(is(Quality::Ip(bytes("127.0.0.1")), true));
+        assert!(!is(Quality::Ip(bytes("127.0.0")), true));
+        assert!(is(Quality::Flags(bytes("N")), true) && is(Quality::Flags(bytes("Nx")), false));
+        assert!(is(Quality::Database(0), true) && is(Quality::Database(1), false));
+        let mut several = ClientFilter::only(5);
+        several.require(Quality::Ids([7].into()), true);
+        assert!(several.matches(&client));
+        several.require(Quality::User(bytes("me")), true);
+        several.require(Quality::User(bytes("default")), true);
+        assert!(several.matches(&client));
+        several.require(Quality::Ids([7].into()), false);
+        assert!(!several.matches(&client));
         assert_eq!(ClientKind::parse(b"SLAVE"), Some(ClientKind::Replica));
         assert_eq!(ClientKind::parse(b"nope"), None);
     }

@@ -411,8 +411,14 @@ impl Command {
     /// Whether it may run in a plugin's batch: an ordinary command on keys that never waits and
     /// can be undone.
     pub fn is_batchable(&self) -> bool {
-        let refused =
-            [Flags::NOSCRIPT, Flags::ADMIN, Flags::BLOCKING, Flags::PUBSUB, Flags::NO_MULTI];
+        let refused = [
+            Flags::NOSCRIPT,
+            Flags::ADMIN,
+            Flags::OPERATOR,
+            Flags::BLOCKING,
+            Flags::PUBSUB,
+            Flags::NO_MULTI,
+        ];
         matches!(self.runner, Runner::Native(_))
             && (self.flags.has(Flags::WRITE) || self.flags.has(Flags::READONLY))
             && !refused.iter().any(|flag| self.flags.has(*flag))

@@ -181,6 +181,24 @@ impl Error {
     pub const NAN_OR_INFINITY: Self = Self::Text("ERR value is NaN or Infinity");
     pub const SCORE_NOT_A_FLOAT: Self =
         Self::Text("ERR One or more scores can't be converted into double");
+    pub const MIGRATE_TWO_KEYS: Self = Self::Text(
+        "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string",
+    );
+    pub const MIGRATE_UNREACHABLE: Self =
+        Self::Text("IOERR error or timeout connecting to the client");
+    pub const MIGRATE_NOT_SENT: Self =
+        Self::Text("IOERR error or timeout writing to target instance");
+    pub const MIGRATE_NOT_HEARD: Self =
+        Self::Text("IOERR error or timeout reading to target instance");
+    pub const MIGRATE_CHANGED: Self = Self::Text(
+        "TRYAGAIN a key changed while it was on its way and stays here: the target instance has it as it was",
+    );
+    pub const MIGRATE_TOO_MANY: Self =
+        Self::Text("TRYAGAIN keys are on their way to too many target instances");
+    pub const NUMKEYS_INVALID: Self = Self::Text("ERR invalid numkeys value or out of range");
+    pub const NUMFIELDS: Self = Self::Text(
+        "ERR numfields should be greater than 0 and match the provided number of fields",
+    );
     pub const FIELD_EXPIRE_NEGATIVE: Self = Self::Text("ERR invalid expire time, must be >= 0");
     pub const FIELDS_MISSING: Self =
         Self::Text("ERR Mandatory argument FIELDS is missing or not at the right position");
@@ -459,6 +477,9 @@ impl Error {
     pub const NEW_ID_OF_XREAD: Self = Self::Text(
         "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
     );
+    pub const LAST_ENTRY_OF_XREADGROUP: Self = Self::Text(
+        "ERR The + ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The + ID would just return an empty result set.",
+    );
     pub const LAST_ID_OF_XREADGROUP: Self = Self::Text(
         "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.",
     );
@@ -538,6 +559,17 @@ impl Error {
     pub const NO_SUCH_CLIENT: Self = Self::Text("ERR No such client");
     pub const MAXAGE_NOT_AN_INTEGER: Self =
         Self::Text("ERR maxage is not an integer or out of range");
+    pub const NOVALUES_OF_OTHERS: Self =
+        Self::Text("ERR NOVALUES option can only be used in HSCAN");
+    pub const NOSCORES_OF_OTHERS: Self =
+        Self::Text("ERR NOSCORES option can only be used in ZSCAN");
+    pub const COMMANDLOG_TYPE: Self =
+        Self::Text("ERR type should be one of the following: slow, large-request, large-reply");
+    pub const IDLE_NOT_POSITIVE: Self = Self::Text("ERR idle should be greater than 0");
+    pub const IDLE_NOT_AN_INTEGER: Self = Self::Text("ERR idle is not an integer or out of range");
+    pub const DB_NOT_AN_INTEGER: Self = Self::Text("ERR DB is not an integer or out of range");
+    pub const NOT_DB_NOT_AN_INTEGER: Self =
+        Self::Text("ERR NOT-DB is not an integer or out of range");
     pub const MAXAGE_NOT_POSITIVE: Self = Self::Text("ERR maxage should be greater than 0");
     pub const UNBLOCK_REASON: Self =
         Self::Text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
@@ -606,8 +638,22 @@ impl Error {
         Self::with("ERR CONFIG SET failed (possibly related to argument '", name, &tail)
     }
 
+    pub fn target_replied(text: &[u8]) -> Self {
+        Self::with("ERR Target instance replied with error: ", text, "")
+    }
+
     pub fn configuration_refused(reason: impl fmt::Display) -> Self {
         Self::Owned(alloc::format!("ERR CONFIG SET failed - {reason}"))
+    }
+
+    pub fn unknown_flags(letters: &[u8], wanted: bool) -> Self {
+        let place = if wanted { "provided" } else { "NOT-FLAGS" };
+        Self::with(&alloc::format!("ERR Unknown flags found in the {place} filter: "), letters, "")
+    }
+
+    pub fn no_such_number(what: &str, databases: u32) -> Self {
+        let last = databases - 1;
+        Self::Owned(alloc::format!("ERR {what} number should be between 0 and {last}"))
     }
 
     pub fn unknown_client_type(word: &[u8]) -> Self {

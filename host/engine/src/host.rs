@@ -22,10 +22,11 @@ use crate::error::Error;
 use crate::gates::Pause;
 use crate::keyspace::{Database, Keyspace};
 use crate::latencies::Latencies;
+use crate::migration::Migration;
 use crate::pubsub::{Send, Subscriptions};
 use crate::registry::CommandRef;
 use crate::replication::Replication;
-use crate::slow_log::SlowLog;
+use crate::slow_log::{Excess, SlowLog};
 use crate::tracking::Tracking;
 use crate::types::histogram::Histogram;
 use crate::waiters::Waiter;
@@ -250,19 +251,19 @@ pub trait Host {
     /// Fills the place with random bytes that nobody can guess: for passwords.
     fn secret(&mut self, place: &mut [u8]) -> Result<(), Error>;
 
-    /// Is told of each command that EXEC ran and with which error it failed, for statistics and
-    /// MONITOR.
+    /// Is told of each command that EXEC ran, with which error it failed, and how many bytes its reply
+    /// has, for statistics and MONITOR.
     fn ran_in_transaction(
         &mut self,
         _database: u32,
         _command: &CommandRef,
         _argv: Argv<'_>,
-        _error: Option<&[u8]>,
+        _outcome: (Option<&[u8]>, usize),
     ) {
     }
 
-    /// Lets `act` see and change the log of slow commands.
-    fn slow_log(&mut self, _act: &mut dyn FnMut(&mut SlowLog)) {}
+    /// Lets `act` see and change a log of commands that were slow, or large.
+    fn command_log(&mut self, _of: Excess, _act: &mut dyn FnMut(&mut SlowLog)) {}
 
     /// Lets `act` see and change the latencies of events.
     fn latencies(&mut self, _act: &mut dyn FnMut(&mut Latencies)) {}
@@ -298,6 +299,11 @@ pub trait Host {
     /// Saves the data; says so in the reply, or later.
     fn save(&mut self, _what: Saving, _reply: &mut Writer) -> Result<CallStatus, Error> {
         Err(Error::NOTHING_KEPT)
+    }
+
+    /// Moves keys to another server; the client hears when that is done.
+    fn migrate(&mut self, _migration: Migration) -> Result<CallStatus, Error> {
+        Err(Error::MIGRATE_NOT_SENT)
     }
 
     /// Replication, for the client that asks.

@@ -28,6 +28,11 @@ pub enum KeySpec {
         /// Position of the destination key, or 0.
         destination: i16,
     },
+    /// A number of keys at `count`, behind it as many keys with a value each.
+    CountedPairs {
+        /// Position of the number.
+        count: i16,
+    },
     /// `SORT key ... [STORE destination]`.
     Sort,
     /// `GEORADIUS key ... [STORE destination] [STOREDIST destination]`: options from a position on.
@@ -35,6 +40,8 @@ pub enum KeySpec {
         /// Where options begin.
         options: i16,
     },
+    /// `MIGRATE host port key ... [KEYS key [key ...]]`.
+    Migrate,
     /// `SORT_RO key ...`.
     SortReadOnly,
     /// `STREAMS key [key ...] id [id ...]` behind options.
@@ -69,10 +76,11 @@ impl KeySpec {
         match *self {
             Self::None => (0, 0, 0),
             Self::Range { first, last, step } => (first.into(), last.into(), step.into()),
-            Self::Counted { destination: 0, .. } => (0, 0, 0),
+            Self::Counted { destination: 0, .. } | Self::CountedPairs { .. } => (0, 0, 0),
             Self::Counted { destination, .. } => (destination.into(), destination.into(), 1),
             Self::Sort | Self::SortReadOnly | Self::Store { .. } => (1, 1, 1),
             Self::Streams { .. } => (0, 0, 0),
+            Self::Migrate => (3, 3, 1),
         }
     }
 
@@ -93,8 +101,9 @@ impl KeySpec {
                 true
             }
             Self::Counted { count, destination } => {
-                visit_counted(argv, count as usize, destination as usize, visit)
+                visit_counted(argv, (count as usize, 1), destination as usize, visit)
             }
+            Self::CountedPairs { count } => visit_counted(argv, (count as usize, 2), 0, visit),
             Self::Sort => {
                 visit(1);
                 let stores = sort_options(argv).filter(|(option, _)| *option == SortOption::Store);
@@ -112,6 +121,13 @@ impl KeySpec {
                 true
             }
             Self::Streams { from } => visit_streams(argv, from as usize, visit),
+            Self::Migrate => match migrated(argv) {
+                Some(keys) => {
+                    keys.for_each(visit);
+                    true
+                }
+                None => false,
+            },
         }
     }
 
@@ -126,21 +142,41 @@ impl KeySpec {
     }
 }
 
+/// Where the keys of MIGRATE are: behind its word KEYS if the place of the single key is empty. None if
+/// there are both, which it refuses.
+fn migrated(argv: Argv<'_>) -> Option<core::ops::Range<usize>> {
+    const SINGLE: usize = 3;
+    const OPTIONS: usize = 6;
+    let mut at = OPTIONS;
+    while at < argv.len() {
+        let is = |word: &[u8]| argv.get(at).eq_ignore_ascii_case(word);
+        at += match () {
+            () if is(b"KEYS") => {
+                return argv.get(SINGLE).is_empty().then_some(at + 1..argv.len());
+            }
+            () if is(b"AUTH") => 2,
+            () if is(b"AUTH2") => 3,
+            () => 1,
+        };
+    }
+    Some(SINGLE..SINGLE + 1)
+}
+
 fn visit_counted(
     argv: Argv<'_>,
-    count_at: usize,
+    (count_at, step): (usize, usize),
     destination: usize,
     mut visit: impl FnMut(usize),
 ) -> bool {
     let Some(count) = crate::types::number::parse_i64(argv.get(count_at)) else { return false };
     let room = argv.len().saturating_sub(count_at + 1) as i64;
-    if count < 1 || count > room {
+    if count < 1 || count > room / step as i64 {
         return false;
     }
     if destination > 0 {
         visit(destination);
     }
-    (count_at + 1..=count_at + count as usize).for_each(visit);
+    (count_at + 1..).step_by(step).take(count as usize).for_each(visit);
     true
 }
 

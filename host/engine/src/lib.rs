@@ -35,6 +35,7 @@ pub mod host;
 pub mod keyspace;
 pub mod keyspec;
 pub mod latencies;
+pub mod migration;
 pub mod monitor;
 pub mod notifications;
 pub mod parking;

@@ -12,20 +12,28 @@ pub fn monitor_line(now_us: u64, database: u32, address: &str, argv: Argv<'_>) -
     let mut line = format!("{seconds}.{rest_us:06} [{database} {address}]");
     for (position, argument) in argv.iter().enumerate() {
         line.push(' ');
-        let shown = if is_secret(argv, position) { b"(redacted)" } else { argument };
+        let shown = if is_login(argv, position) { b"(redacted)" } else { argument };
         push_quoted(&mut line, shown);
     }
     line
 }
 
-/// Whether an argument is the name or the password with which a client logs in.
-fn is_secret(argv: Argv<'_>, position: usize) -> bool {
-    let is = |at: usize, word: &[u8]| argv.get(at).eq_ignore_ascii_case(word);
+/// Whether an argument is the name or the password with which a client logs in, here or elsewhere.
+pub fn is_login(argv: Argv<'_>, position: usize) -> bool {
+    const MIGRATE_OPTIONS: usize = 6;
+    let is = |at: usize, word: &[u8]| at < argv.len() && argv.get(at).eq_ignore_ascii_case(word);
     match position {
         0 => false,
         _ if is(0, b"AUTH") => true,
-        _ if !is(0, b"HELLO") => false,
-        _ => (position.saturating_sub(2).max(2)..position).any(|at| is(at, b"AUTH")),
+        _ if is(0, b"HELLO") => {
+            (position.saturating_sub(2).max(2)..position).any(|at| is(at, b"AUTH"))
+        }
+        _ if is(0, b"MIGRATE") && position > MIGRATE_OPTIONS => {
+            is(position - 1, b"AUTH")
+                || (position.saturating_sub(2).max(MIGRATE_OPTIONS)..position)
+                    .any(|at| is(at, b"AUTH2"))
+        }
+        _ => false,
     }
 }
 
@@ -68,6 +76,9 @@ mod tests {
         assert_eq!(shown(&["auth", "me", "secret"]), format!(r#""auth" {secret}"#));
         let hello = shown(&["HELLO", "3", "AUTH", "me", "secret", "SETNAME", "x"]);
         assert_eq!(hello, format!(r#""HELLO" "3" "AUTH" {secret} "SETNAME" "x""#));
+        let migrate = shown(&["MIGRATE", "h", "1", "", "0", "5", "AUTH2", "u", "p", "KEYS", "k"]);
+        let head = r#""MIGRATE" "h" "1" "" "0" "5" "AUTH2""#;
+        assert_eq!(migrate, format!(r#"{head} {secret} "KEYS" "k""#));
         assert_eq!(line, r#"1339518083.000412 [3 127.0.0.1:60866] "SET" "k" "a\"\\\n\x00\xffz""#);
     }
 }

@@ -34,7 +34,7 @@ pub struct Settings {
     pub eviction: Eviction,
     /// Which large values are freed elsewhere.
     pub lazy: Lazy,
-    /// What SLOWLOG keeps.
+    /// What SLOWLOG and COMMANDLOG keep.
     pub slow_log: SlowLogLimits,
     /// From how many milliseconds on LATENCY notes an event; 0: never (`latency-monitor-threshold`).
     pub latency_threshold_ms: u64,
@@ -118,11 +118,42 @@ pub struct SlowLogLimits {
     pub threshold_us: i64,
     /// Entries (`slowlog-max-len`).
     pub entries_max: usize,
+    /// Which requests are large (`commandlog-request-larger-than`).
+    pub requests: SizeLogLimits,
+    /// Which replies are large (`commandlog-reply-larger-than`).
+    pub replies: SizeLogLimits,
 }
 
 impl Default for SlowLogLimits {
     fn default() -> Self {
-        Self { threshold_us: 10_000, entries_max: 128 }
+        Self {
+            threshold_us: 10_000,
+            entries_max: 128,
+            requests: SizeLogLimits::default(),
+            replies: SizeLogLimits::default(),
+        }
+    }
+}
+
+/// What COMMANDLOG keeps of large requests, or of large replies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SizeLogLimits {
+    /// Bytes from which one is large; negative: none is.
+    pub threshold_bytes: i64,
+    /// Entries.
+    pub entries_max: usize,
+}
+
+impl SizeLogLimits {
+    /// Whether so many bytes are large.
+    pub fn is_large(&self, bytes: usize) -> bool {
+        usize::try_from(self.threshold_bytes).is_ok_and(|threshold| bytes >= threshold)
+    }
+}
+
+impl Default for SizeLogLimits {
+    fn default() -> Self {
+        Self { threshold_bytes: 1024 * 1024, entries_max: 128 }
     }
 }
 

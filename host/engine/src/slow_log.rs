@@ -1,4 +1,4 @@
-//! The log of slow commands: what SLOWLOG shows.
+//! The logs of commands that were slow, or large: what SLOWLOG and COMMANDLOG show.
 //!
 //! A plain value that the host keeps, because only it has a clock. Invariants: an entry's arguments
 //! are cut, so that one entry never holds much; passwords are not in it.
@@ -11,20 +11,49 @@ use alloc::vec::Vec;
 
 use reef_resp::Argv;
 
+use crate::monitor::is_login;
+
 /// Arguments of an entry; of more, the last tells how many.
 const ARGUMENTS_MAX: usize = 32;
 /// Bytes of an argument; of a longer one, the end tells how many more.
 const ARGUMENT_BYTES_MAX: usize = 128;
 
-/// A slow command.
+/// What a command is logged for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Excess {
+    /// It took long: microseconds.
+    Slow,
+    /// It was long: bytes.
+    LargeRequest,
+    /// Its reply is long: bytes.
+    LargeReply,
+}
+
+impl Excess {
+    /// How many there are.
+    pub const COUNT: usize = 3;
+
+    /// What a client names.
+    pub fn parse(word: &[u8]) -> Option<Self> {
+        const ALL: [(&str, Excess); Excess::COUNT] = [
+            ("slow", Excess::Slow),
+            ("large-request", Excess::LargeRequest),
+            ("large-reply", Excess::LargeReply),
+        ];
+        let found = ALL.iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()));
+        found.map(|(_, excess)| *excess)
+    }
+}
+
+/// A command that was slow, or large.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Its number.
     pub id: u64,
     /// When it ended: seconds since 1970.
     pub at_s: u64,
-    /// How long it took.
-    pub took_us: u64,
+    /// How long it took in microseconds, or how many bytes it had.
+    pub amount: u64,
     /// Its arguments, cut.
     pub arguments: Vec<Box<[u8]>>,
     /// Where the client came from.
@@ -33,7 +62,7 @@ pub struct Entry {
     pub name: Box<[u8]>,
 }
 
-/// The last slow commands.
+/// The last of these commands.
 #[derive(Debug, Default)]
 pub struct SlowLog {
     /// The newest first.
@@ -45,21 +74,14 @@ impl SlowLog {
     /// Adds an entry, and drops the oldest beyond `entries_max`.
     pub fn add(
         &mut self,
-        (at_s, took_us): (u64, u64),
+        (at_s, amount): (u64, u64),
         argv: Argv<'_>,
         client: (String, Box<[u8]>),
         entries_max: usize,
     ) {
         let (address, name) = client;
         let arguments = shown(argv);
-        self.entries.push_front(Entry {
-            id: self.next_id,
-            at_s,
-            took_us,
-            arguments,
-            address,
-            name,
-        });
+        self.entries.push_front(Entry { id: self.next_id, at_s, amount, arguments, address, name });
         self.next_id += 1;
         self.entries.truncate(entries_max);
     }
@@ -100,19 +122,23 @@ fn cut(argument: &[u8]) -> Box<[u8]> {
 
 /// Whether the argument at a position is or may be a password.
 pub fn is_secret(argv: Argv<'_>, position: usize) -> bool {
-    const SECRET_DIRECTIVES: [&str; 4] =
-        ["requirepass", "masterauth", "masteruser", "tls-key-file-pass"];
+    const SECRET_DIRECTIVES: [&str; 7] = [
+        "requirepass",
+        "masterauth",
+        "masteruser",
+        "primaryauth",
+        "primaryuser",
+        "tls-key-file-pass",
+        "tls-client-key-file-pass",
+    ];
     let is = |at: usize, word: &str| {
         at < argv.len() && argv.get(at).eq_ignore_ascii_case(word.as_bytes())
     };
-    if is(0, "AUTH") {
-        return position >= 1;
+    if is_login(argv, position) {
+        return true;
     }
-    if is(0, "HELLO") {
-        let auth = (2..position).rev().take(2);
-        return auth.into_iter().any(|at| is(at, "AUTH"));
-    }
-    if is(0, "ACL") && is(1, "SETUSER") {
+    // Who there is says something, too.
+    if is(0, "ACL") && ["SETUSER", "GETUSER", "DELUSER"].iter().any(|word| is(1, word)) {
         return position >= 2;
     }
     is(0, "CONFIG")
@@ -143,6 +169,13 @@ mod tests {
             ("AUTH me secret", "AUTH (redacted) (redacted)"),
             ("HELLO 3 AUTH me secret SETNAME n", "HELLO 3 AUTH (redacted) (redacted) SETNAME n"),
             ("ACL SETUSER me >secret", "ACL SETUSER (redacted) (redacted)"),
+            ("acl getuser me", "acl getuser (redacted)"),
+            ("ACL DELUSER me you", "ACL DELUSER (redacted) (redacted)"),
+            ("ACL WHOAMI", "ACL WHOAMI"),
+            (
+                "MIGRATE h 1 k 0 5 AUTH2 me secret COPY",
+                "MIGRATE h 1 k 0 5 AUTH2 (redacted) (redacted) COPY",
+            ),
             (
                 "config set timeout 0 requirepass secret",
                 "config set timeout 0 requirepass (redacted)",

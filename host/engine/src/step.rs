@@ -238,7 +238,8 @@ impl Cx<'_> {
             }
             self.tell_happenings();
             let error = self.reply.is_error_since(mark).then(|| self.reply.data_since(mark));
-            self.host.ran_in_transaction(database, &command, argv.as_argv(), error);
+            let outcome = (error, self.reply.data_since(mark).len());
+            self.host.ran_in_transaction(database, &command, argv.as_argv(), outcome);
         }
         self.session.executing = false;
     }

@@ -85,3 +85,48 @@ fn many_elements_are_popped_in_the_order_of_few() {
         assert_eq!(run(&mut solo, client, "EXISTS a b"), ":0\r\n");
     }
 }
+
+/// A difference looks members up in the others, or those of the others here, whichever is less; what is
+/// left is the same. With very many others the first way alone would take minutes.
+#[test]
+fn a_difference_from_very_many_sorted_sets_is_that_from_one() {
+    const MEMBERS: usize = 20_000;
+    const OTHERS: usize = 20_000;
+    let mut solo = Solo::new(1, 1, Settings::default());
+    let client = solo.connect();
+    let members = |range: std::ops::Range<usize>, step: usize| {
+        let members = range.step_by(step).map(|n| format!("{n} m{n}"));
+        members.collect::<Vec<_>>().join(" ")
+    };
+    run(&mut solo, client, &format!("ZADD all {}", members(0..MEMBERS, 1)));
+    run(&mut solo, client, &format!("ZADD even {}", members(0..MEMBERS, 2)));
+    for n in 0..OTHERS {
+        let line = if n % 2 == 0 { format!("ZADD o{n} 1 m{n}") } else { format!("SADD o{n} x") };
+        run(&mut solo, client, &line);
+    }
+    let names: Vec<String> = (0..OTHERS).map(|n| format!("o{n}")).collect();
+    let names = names.join(" ");
+    let by_one = run(&mut solo, client, "ZDIFF 2 all even WITHSCORES");
+    let by_many = run(&mut solo, client, &format!("ZDIFF {} all {names} WITHSCORES", OTHERS + 1));
+    assert_eq!(by_one, by_many);
+    assert_eq!(run(&mut solo, client, "ZDIFF 3 all even all"), "*0\r\n");
+}
+
+/// A set may be named any number of times; to look its members up in itself each time would take minutes.
+#[test]
+fn a_sorted_set_that_is_named_very_often_is_looked_into_once() {
+    const TIMES: usize = 5_000;
+    let mut solo = Solo::new(1, 1, Settings::default());
+    let client = solo.connect();
+    let members: Vec<String> = (0..5_000).map(|n| format!("{n} m{n}")).collect();
+    run(&mut solo, client, &format!("ZADD k {}", members.join(" ")));
+    let names = ["k"; TIMES].join(" ");
+    let most = run(&mut solo, client, &format!("ZINTER {TIMES} {names} WITHSCORES"));
+    assert!(most.ends_with("$5\r\nm4999\r\n$8\r\n24995000\r\n"), "scores add up");
+    assert_eq!(run(&mut solo, client, &format!("ZINTERCARD {TIMES} {names}")), ":5000\r\n");
+    let names = ["k"; 7].join(" ");
+    let weights = "WEIGHTS 1 2 3 4 5 6 7 AGGREGATE MAX WITHSCORES";
+    let union = run(&mut solo, client, &format!("ZUNION 7 {names} {weights}"));
+    assert_eq!(union, run(&mut solo, client, &format!("ZINTER 7 {names} {weights}")));
+    assert!(union.ends_with("$5\r\nm4999\r\n$5\r\n34993\r\n"));
+}

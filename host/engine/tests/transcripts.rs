@@ -10,7 +10,7 @@ use reef_transcript::{ClientId, Kind, Patience, Peer, Protocol, Received, check,
 use crate::peer::SoloPeer;
 
 /// What the engine in process has of what cases may need.
-pub(crate) const OFFERED: &[&str] = &["config", "server", "7.4", "json", "search"];
+pub(crate) const OFFERED: &[&str] = &["config", "server", "7.4", "json", "search", "valkey"];
 
 fn agrees(shards: usize) {
     let mut reports = Vec::new();

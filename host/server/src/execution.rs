@@ -17,7 +17,7 @@ use crate::connection::Sent;
 use crate::store::Moment;
 use crate::surroundings::WorkerHost;
 use crate::tally::Tally;
-use crate::timing::Stopwatch;
+use crate::timing::{Amounts, Stopwatch};
 use crate::worker::{Fate, Worker};
 
 /// Replies are handed to the socket when there are this many bytes, even within a moment.
@@ -136,7 +136,8 @@ impl Worker {
         let had_tenant = self.connections[place].card.tenant().is_some();
         let mut used = 0;
         for index in 0..pipeline.len() {
-            if !self.command(place, pipeline.argv(index, bytes), moment) {
+            let request_bytes = pipeline.end(index) - used;
+            if !self.command(place, (pipeline.argv(index, bytes), request_bytes), moment) {
                 return (used, Ran::Until(Fate::Idle));
             }
             used = pipeline.end(index);
@@ -209,7 +210,12 @@ impl Worker {
     }
 
     /// Runs a command. `false`: it has to wait for the end of a pause.
-    fn command(&mut self, place: usize, argv: Argv<'_>, moment: &Moment) -> bool {
+    fn command(
+        &mut self,
+        place: usize,
+        (argv, request_bytes): (Argv<'_>, usize),
+        moment: &Moment,
+    ) -> bool {
         let room = self.connections[place].card.store(&self.shared).room(moment);
         if room.evicted {
             // Whoever cached what had to go hears so first.
@@ -256,7 +262,9 @@ impl Worker {
             let error = self.reply.is_error_since(mark).then(|| self.reply.data_since(mark));
             let run = execution.command.filter(|_| execution.ran);
             let tally = Tally::of(&self.shared, &self.statistics, self.latency_tracking);
-            tally.count(run, argv, took, error, connection);
+            let reply_bytes = self.reply.data_since(mark).len();
+            let amounts = Amounts { took, request_bytes, reply_bytes };
+            tally.count(run, argv, amounts, error, connection);
         }
         if let Some(command) = execution.command {
             connection.card.command.store(command, Ordering::Relaxed);

@@ -23,6 +23,7 @@ mod link;
 mod listener;
 mod mailbox;
 mod memory;
+mod migration;
 mod monitors;
 mod notices;
 mod parking;

@@ -25,6 +25,7 @@ use crate::clock::{now_ms, now_us};
 use crate::link::Link;
 use crate::listener::{self, Listeners};
 use crate::mailbox::{Mailbox, Message};
+use crate::migration::Couriers;
 use crate::persistence::{LoadFailure, Loading, PersistenceOptions, Saver};
 use crate::post::Post;
 use crate::rates::Rates;
@@ -281,6 +282,8 @@ pub(crate) struct Shared {
     pub(crate) saver: Saver,
     pub(crate) loading: Loading,
     pub(crate) replication: Arc<Replication>,
+    /// Those who bring keys to other servers.
+    pub(crate) couriers: Couriers,
     /// Who shares the server with the operator.
     pub(crate) tenants: Tenants,
     me: Weak<Self>,
@@ -456,6 +459,7 @@ impl Server {
             saver: Saver::new(),
             loading: Loading::default(),
             replication: replication.clone(),
+            couriers: Couriers::default(),
             tenants: Tenants::default(),
             me: me.clone(),
             options: ArcSwap::from_pointee(options),

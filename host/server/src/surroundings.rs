@@ -16,13 +16,14 @@ use reef_engine::gates::Pause;
 use reef_engine::host::{DataFigures, Host, Reload, Saving, Shutdown, Users};
 use reef_engine::keyspace::{Database, Keyspace};
 use reef_engine::latencies::Latencies;
+use reef_engine::migration::Migration;
 use reef_engine::parking::Parking;
 use reef_engine::pubsub::{Send, Subscriptions};
 use reef_engine::push::{Push, Receivers};
 use reef_engine::registry::{CommandRef, Registry};
 use reef_engine::replication::Replication;
 use reef_engine::serving::Ending;
-use reef_engine::slow_log::SlowLog;
+use reef_engine::slow_log::{Excess, SlowLog};
 use reef_engine::tracking::Tracking;
 use reef_engine::types::histogram::Histogram;
 use reef_engine::waiters::Waiter;
@@ -38,7 +39,7 @@ use crate::server::Shared;
 use crate::socket::Socket;
 use crate::store::Store;
 use crate::tenants::Tenant;
-use crate::timing::Stopwatch;
+use crate::timing::{Amounts, Stopwatch};
 use crate::users_file;
 
 /// The server around a command that a client sent.
@@ -343,7 +344,7 @@ impl Host for WorkerHost<'_> {
         database: u32,
         command: &CommandRef,
         argv: Argv<'_>,
-        error: Option<&[u8]>,
+        (error, reply_bytes): (Option<&[u8]>, usize),
     ) {
         let took = self.stopwatch.lap_inner();
         let tracking = self.shared.options().latency_tracking;
@@ -355,8 +356,10 @@ impl Host for WorkerHost<'_> {
             statistics.errors.add(1);
             self.shared.count_error(error);
         }
-        if self.store().slow().notes(took) {
-            self.shared.note_slow((command, argv), took, (self.client, self.store()));
+        let request_bytes = argv.iter().map(<[u8]>::len).sum();
+        let amounts = Amounts { took, request_bytes, reply_bytes };
+        if self.store().slow().notes(&amounts) {
+            self.shared.note_slow((command, argv), amounts, (self.client, self.store()));
         }
         if self.shared.monitors.load(Ordering::Relaxed) > 0
             && let Some(card) = self.card()
@@ -365,8 +368,8 @@ impl Host for WorkerHost<'_> {
         }
     }
 
-    fn slow_log(&mut self, act: &mut dyn FnMut(&mut SlowLog)) {
-        act(&mut self.store().slow().log.lock());
+    fn command_log(&mut self, of: Excess, act: &mut dyn FnMut(&mut SlowLog)) {
+        act(&mut self.store().slow().log(of));
     }
 
     fn latencies(&mut self, act: &mut dyn FnMut(&mut Latencies)) {
@@ -414,6 +417,11 @@ impl Host for WorkerHost<'_> {
     fn save(&mut self, what: Saving, reply: &mut Writer) -> Result<CallStatus, Error> {
         let (shared, client) = (self.shared, self.client);
         shared.saver.save(what, reply, || Self::completion(shared, client))
+    }
+
+    fn migrate(&mut self, migration: Migration) -> Result<CallStatus, Error> {
+        self.shared.migrate(self.client, migration)?;
+        Ok(CallStatus::Later)
     }
 
     fn replication(&mut self) -> Option<&mut dyn Replication> {

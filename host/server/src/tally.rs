@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use reef_engine::command::Command;
 use reef_resp::Argv;
@@ -13,6 +12,7 @@ use reef_resp::Argv;
 use crate::connection::{Connection, Waiting};
 use crate::server::Shared;
 use crate::statistics::Statistics;
+use crate::timing::Amounts;
 
 /// Where a worker counts.
 pub(crate) struct Tally<'a> {
@@ -33,7 +33,7 @@ impl<'a> Tally<'a> {
         &self,
         run: Option<u16>,
         argv: Argv<'_>,
-        took: Duration,
+        amounts: Amounts,
         error: Option<&[u8]>,
         connection: &Connection,
     ) {
@@ -44,13 +44,13 @@ impl<'a> Tally<'a> {
             Some(id) => {
                 // Which commands its plugins have is a tenant's own business.
                 if connection.card.tenant().is_none() || self.shared.is_native(id) {
-                    self.statistics.count(id, error.is_some(), took, self.tracking);
+                    self.statistics.count(id, error.is_some(), amounts.took, self.tracking);
                 }
                 let store = connection.card.store(self.shared);
-                if store.slow().notes(took)
+                if store.slow().notes(&amounts)
                     && let Some(command) = store.registry().by_id(id)
                 {
-                    self.note_slow(command, argv, took, connection);
+                    self.note_slow(command, argv, amounts, connection);
                 }
             }
             None if error.is_some() && connection.card.tenant().is_none() => {
@@ -71,7 +71,9 @@ impl<'a> Tally<'a> {
         let error = reply.starts_with(b"-").then_some(reply);
         if let Some(Waiting { waiter, took: Some(took), .. }) = waited {
             let (id, argv) = (waiter.command.id(), waiter.argv.as_argv());
-            self.count(Some(id), argv, took, error, connection);
+            let request_bytes = argv.iter().map(<[u8]>::len).sum();
+            let amounts = Amounts { took, request_bytes, reply_bytes: reply.len() };
+            self.count(Some(id), argv, amounts, error, connection);
         } else if let Some(error) = error {
             self.count_error(error);
             let command = connection.card.command.load(Ordering::Relaxed);
@@ -91,11 +93,11 @@ impl<'a> Tally<'a> {
         &self,
         command: &Command,
         argv: Argv<'_>,
-        took: Duration,
+        amounts: Amounts,
         connection: &Connection,
     ) {
         connection.update_labels();
         let client = (connection.session.id, &**connection.card.store(self.shared));
-        self.shared.note_slow((command, argv), took, client);
+        self.shared.note_slow((command, argv), amounts, client);
     }
 }

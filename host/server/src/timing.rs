@@ -3,15 +3,15 @@
 //! A look at the clock costs as much as a good part of a command, so there is one per command: the
 //! end of one is the beginning of the next of the same turn.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use reef_engine::clock::Millis;
 use reef_engine::command::{Command, Flags};
 use reef_engine::latencies::Latencies;
 use reef_engine::settings::Rules;
-use reef_engine::slow_log::SlowLog;
+use reef_engine::slow_log::{Excess, SlowLog};
 use reef_resp::Argv;
 
 use crate::clock::now_ms;
@@ -54,30 +54,48 @@ impl Stopwatch {
     }
 }
 
-/// What took long.
+/// What took long, or was large.
 #[derive(Debug)]
 pub(crate) struct Slow {
-    pub(crate) log: Mutex<SlowLog>,
+    logs: [Mutex<SlowLog>; Excess::COUNT],
     pub(crate) latencies: Mutex<Latencies>,
     /// The shortest time that is noted anywhere, in nanoseconds.
     threshold_ns: AtomicU64,
+    /// From how many bytes on a request, and a reply, may be noted.
+    threshold_bytes: AtomicUsize,
+}
+
+/// What a command had of everything that can be too much.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Amounts {
+    pub(crate) took: Duration,
+    pub(crate) request_bytes: usize,
+    pub(crate) reply_bytes: usize,
 }
 
 impl Slow {
     pub(crate) fn new(rules: &Rules) -> Self {
         let slow = Self {
-            log: Mutex::default(),
+            logs: Default::default(),
             latencies: Mutex::default(),
             threshold_ns: AtomicU64::new(u64::MAX),
+            threshold_bytes: AtomicUsize::new(usize::MAX),
         };
         slow.follow(rules);
         slow
     }
 
-    /// Whether a time is noted anywhere. A CONFIG SET counts for itself already.
+    /// One of the logs.
+    pub(crate) fn log(&self, of: Excess) -> MutexGuard<'_, SlowLog> {
+        self.logs[of as usize].lock()
+    }
+
+    /// Whether a command may be noted anywhere. A CONFIG SET counts for itself already.
     #[inline]
-    pub(crate) fn notes(&self, took: Duration) -> bool {
-        took.as_nanos() >= u128::from(self.threshold_ns.load(Ordering::Relaxed))
+    pub(crate) fn notes(&self, amounts: &Amounts) -> bool {
+        let bytes = amounts.request_bytes.max(amounts.reply_bytes);
+        amounts.took.as_nanos() >= u128::from(self.threshold_ns.load(Ordering::Relaxed))
+            || bytes >= self.threshold_bytes.load(Ordering::Relaxed)
     }
 
     /// Goes by these rules from now on.
@@ -89,24 +107,45 @@ impl Slow {
         let shortest = [log, latency].into_iter().flatten().min();
         let ns = shortest.and_then(|shortest| u64::try_from(shortest.as_nanos()).ok());
         self.threshold_ns.store(ns.unwrap_or(u64::MAX), Ordering::Relaxed);
+        let sizes = [settings.slow_log.requests, settings.slow_log.replies];
+        let sizes =
+            sizes.map(|limits| usize::try_from(limits.threshold_bytes).unwrap_or(usize::MAX));
+        self.threshold_bytes.store(sizes[0].min(sizes[1]), Ordering::Relaxed);
     }
 
-    /// Notes a command that took long enough to be noted.
+    /// Notes a command that had enough of something to be noted.
     pub(crate) fn note_command(
         &self,
         (command, argv): (&Command, Argv<'_>),
-        took: Duration,
+        amounts: Amounts,
         rules: &Rules,
-        client: impl FnOnce() -> (String, Box<[u8]>),
+        client: impl Fn() -> (String, Box<[u8]>),
     ) {
         let limits = rules.settings.slow_log;
         let now = now_ms();
-        let took_us = took.as_micros() as u64;
+        let took_us = amounts.took.as_micros() as u64;
         let is_slow =
             u64::try_from(limits.threshold_us).is_ok_and(|threshold| took_us >= threshold);
-        if is_slow && !command.flags.has(Flags::SKIP_SLOWLOG) {
-            let at = (now.seconds(), took_us);
-            self.log.lock().add(at, argv, client(), limits.entries_max);
+        let Amounts { took, request_bytes, reply_bytes } = amounts;
+        let excesses = [
+            (is_slow, Excess::Slow, took_us, limits.entries_max),
+            (
+                limits.requests.is_large(request_bytes),
+                Excess::LargeRequest,
+                request_bytes as u64,
+                limits.requests.entries_max,
+            ),
+            (
+                limits.replies.is_large(reply_bytes),
+                Excess::LargeReply,
+                reply_bytes as u64,
+                limits.replies.entries_max,
+            ),
+        ];
+        for (is_too_much, of, amount, entries_max) in excesses {
+            if is_too_much && !command.flags.has(Flags::SKIP_SLOWLOG) {
+                self.log(of).add((now.seconds(), amount), argv, client(), entries_max);
+            }
         }
         self.note_event(command.latency_event(), took, rules, now);
     }
@@ -128,15 +167,15 @@ impl Slow {
 }
 
 impl Shared {
-    /// Notes a command that took long enough to be noted.
+    /// Notes a command that had enough of something to be noted.
     #[cold]
     pub(crate) fn note_slow(
         &self,
         what: (&Command, Argv<'_>),
-        took: Duration,
+        amounts: Amounts,
         (client, store): (u64, &Store),
     ) {
-        store.slow().note_command(what, took, &store.rules(), || {
+        store.slow().note_command(what, amounts, &store.rules(), || {
             let Some(card) = self.post.clients.get(client) else { return Default::default() };
             let name = card.labels.lock().name.clone();
             (crate::surroundings::address(card.peer, self), name)

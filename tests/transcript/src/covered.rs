@@ -8,11 +8,12 @@ use std::path::PathBuf;
 use crate::parse::{Action, Transcript};
 
 /// Commands whose second word is a command of its own.
-const CONTAINERS: [&str; 19] = [
+const CONTAINERS: [&str; 20] = [
     "ACL",
     "CLIENT",
     "CLUSTER",
     "COMMAND",
+    "COMMANDLOG",
     "CONFIG",
     "DEBUG",
     "FUNCTION",

@@ -5,7 +5,7 @@
 //! What `# since 7.2:` says is judged by, and recorded from, a redis-server of that line when
 //! `REDIS_SERVER_7_2` names its program; cases with `# needs: 7.4` by one that `REDIS_SERVER_7_4` names,
 //! cases with `# needs: json` by one with RedisJSON that `REDIS_SERVER_JSON` names (a script that adds
-//! `--loadmodule` will do). Record from one server at a time: name the test.
+//! `--loadmodule` will do), cases with `# needs: valkey` by the valkey-server that `VALKEY_SERVER` names. Record from one server at a time: name the test.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -14,8 +14,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use reef_transcript::{
-    Case, Kind, NEED_7_4, NEED_JSON, Protocol, RedisServer, TcpPeer, Transcript, check,
-    commands_covered, load_all, record,
+    Case, Kind, NEED_7_4, NEED_JSON, NEED_VALKEY, Protocol, RedisServer, TcpPeer, Transcript,
+    check, commands_covered, load_all, record,
 };
 
 /// How long a reply may take while recording before it counts as none.
@@ -45,6 +45,12 @@ fn what_is_new_in_7_4_is_what_a_redis_server_of_that_line_answers() {
 fn json_is_what_a_redis_server_with_redisjson_answers() {
     let Some(program) = judge(std::env::var_os("REDIS_SERVER_JSON"), "") else { return };
     judge_by(&program, Kind::Oracle, Some(NEED_JSON));
+}
+
+#[test]
+fn what_valkey_has_beyond_redis_is_what_a_valkey_server_answers() {
+    let Some(program) = judge(std::env::var_os("VALKEY_SERVER"), "9.") else { return };
+    judge_by(&program, Kind::Oracle, Some(NEED_VALKEY));
 }
 
 /// The program, when there is one of the right release line.

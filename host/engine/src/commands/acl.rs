@@ -10,7 +10,7 @@ use super::help;
 use crate::acl::{self, Account, Denial, Entry, Reason, Selector, User};
 use crate::acl_category::{self, CATEGORIES};
 use crate::args::Args;
-use crate::client_info::{ClientFilter, ClientKind};
+use crate::client_info::{ClientFilter, ClientKind, Quality};
 use crate::clock::Millis;
 use crate::command::{Arity, Command, Flags, Group, Handler, Runner, command, container};
 use crate::error::Error;
@@ -148,8 +148,9 @@ fn delete_user(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 
 /// Closes the connections of a user who is gone, one's own after the reply.
 fn disconnect(cx: &mut Cx<'_>, account: &Account) {
-    let user = Some(account.shown().as_bytes().into());
-    cx.host.kill_clients(&ClientFilter { user, ..ClientFilter::default() });
+    let mut filter = ClientFilter::default();
+    filter.require(Quality::User(account.shown().as_bytes().into()), true);
+    cx.host.kill_clients(&filter);
     if cx.session.is_outdated() {
         cx.host.users().renew(cx.session);
     }
@@ -279,18 +280,17 @@ fn set_user(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 fn disconnect_subscribers(cx: &mut Cx<'_>, before: &Account) {
     let now = cx.host.users().get(before.name()).cloned();
     let Some(now) = now.filter(|now| !now.user().allow_channels_of(before.user())) else { return };
-    let user = Some(before.shown().as_bytes().into());
-    let kind = Some(ClientKind::Pubsub);
+    let mut filter = ClientFilter::default();
+    filter.require(Quality::User(before.shown().as_bytes().into()), true);
+    filter.require(Quality::Kind(ClientKind::Pubsub), true);
     let mut clients = Vec::new();
-    cx.host.list_clients(&ClientFilter { user, kind, ..ClientFilter::default() }, &mut |client| {
-        clients.push(client.id);
-    });
+    cx.host.list_clients(&filter, &mut |client| clients.push(client.id));
     cx.host.subscriptions(&mut |all, _| {
         clients.retain(|client| !may_listen(now.user(), all, *client));
     });
     if !clients.is_empty() {
         let mut filter = ClientFilter::default();
-        filter.set_ids(clients);
+        filter.require(Quality::Ids(clients.into_iter().collect()), true);
         cx.host.kill_clients(&filter);
     }
 }

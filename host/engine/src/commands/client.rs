@@ -5,9 +5,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{client_tracking, help};
+use super::{client_filter, client_tracking, help};
 use crate::args::Args;
-use crate::client_info::{ClientFilter, ClientKind};
+use crate::client_info::{ClientFilter, Quality};
 use crate::clock::Millis;
 use crate::command::{Arity, Command, Flags, Group, Handler, command, container};
 use crate::error::Error;
@@ -109,20 +109,16 @@ fn info(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
 }
 
 fn list(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
-    let mut filter = ClientFilter::default();
-    let mut wanted: Option<Vec<u64>> = None;
-    if args.left() == 2 && args.keyword("TYPE") {
-        filter.kind = Some(kind(args)?);
-    } else if args.left() >= 2 && args.keyword("ID") {
-        let id = |word| number::parse_i64(word).ok_or(Error::INVALID_CLIENT_ID);
-        let ids: Result<Vec<_>, _> = args.rest().map(id).collect();
-        wanted = Some(ids?.into_iter().filter_map(|id| id.try_into().ok()).collect());
-        filter.set_ids(wanted.clone().unwrap_or_default());
-    }
-    args.end()?;
+    let mut ahead = *args;
+    let ids = ahead.keyword("ID").then(|| ahead.rest());
+    let filter = match args.left() {
+        1 => return Err(Error::Syntax),
+        _ => client_filter::take(cx, args, ClientFilter::default(), client_filter::Of::List)?,
+    };
     let lines = lines(cx, &filter, "client|list");
-    // Who asks for ids gets them in that order.
-    let text: String = match wanted {
+    let id = |word| number::parse_i64(word).map(|id| u64::try_from(id).unwrap_or_default());
+    // Who asks for ids alone gets them in that order.
+    let text: String = match ids.and_then(|ids| ids.map(id).collect::<Option<Vec<u64>>>()) {
         Some(ids) => ids.iter().filter_map(|id| lines.get(id)).map(String::as_str).collect(),
         None => lines.into_values().collect(),
     };
@@ -135,18 +131,15 @@ fn lines(cx: &mut Cx<'_>, filter: &ClientFilter, command: &str) -> BTreeMap<u64,
     let session = &*cx.session;
     let protocol = if cx.reply.is_resp3() { 3 } else { 2 };
     let mut lines = BTreeMap::new();
-    cx.host.list_clients(filter, &mut |mut client| {
+    cx.host.list_clients(&ClientFilter::default(), &mut |mut client| {
         if client.id == session.id {
             client.refresh(session, command, protocol);
         }
-        lines.insert(client.id, format!("{client}\n"));
+        if filter.matches(&client) {
+            lines.insert(client.id, format!("{client}\n"));
+        }
     });
     lines
-}
-
-fn kind(args: &mut Args<'_>) -> Result<ClientKind, Error> {
-    let word = args.bytes()?;
-    ClientKind::parse(word).ok_or_else(|| Error::unknown_client_type(word))
 }
 
 fn set_name(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
@@ -207,7 +200,9 @@ fn kill(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     if args.left() == 1 {
         return kill_address(cx, args.bytes()?);
     }
-    let filter = kill_filter(cx, args)?;
+    let mut filter = ClientFilter::default();
+    filter.skip_me = Some(cx.session.id);
+    let filter = client_filter::take(cx, args, filter, client_filter::Of::Kill)?;
     let killed = cx.host.kill_clients(&filter);
     cx.reply.integer(killed as i64);
     Ok(())
@@ -215,46 +210,13 @@ fn kill(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 
 /// The old form: one address, the own connection not excepted.
 fn kill_address(cx: &mut Cx<'_>, address: &[u8]) -> Result<(), Error> {
-    let filter = ClientFilter { address: Some(address.into()), ..ClientFilter::default() };
+    let mut filter = ClientFilter::default();
+    filter.require(Quality::Address(address.into()), true);
     if cx.host.kill_clients(&filter) == 0 {
         return Err(Error::NO_SUCH_CLIENT);
     }
     cx.reply.ok();
     Ok(())
-}
-
-fn kill_filter(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<ClientFilter, Error> {
-    const OPTIONS: [&str; 7] = ["ID", "TYPE", "ADDR", "LADDR", "USER", "SKIPME", "MAXAGE"];
-    let mut filter = ClientFilter { skip_me: Some(cx.session.id), ..ClientFilter::default() };
-    while !args.is_done() {
-        let option = args.one_of(&OPTIONS).filter(|_| !args.is_done()).ok_or(Error::Syntax)?;
-        match OPTIONS[option] {
-            "ID" => {
-                let id = args.integer().ok().filter(|id| *id > 0);
-                filter.set_ids([id.ok_or(Error::CLIENT_ID_NOT_POSITIVE)? as u64].into());
-            }
-            "TYPE" => filter.kind = Some(kind(args)?),
-            "ADDR" => filter.address = Some(args.bytes()?.into()),
-            "LADDR" => filter.local_address = Some(args.bytes()?.into()),
-            "USER" => {
-                let user = args.bytes()?;
-                if cx.host.users().get(user).is_none() {
-                    return Err(Error::no_such_user(user));
-                }
-                filter.user = Some(user.into());
-            }
-            "SKIPME" => {
-                let skip = args.one_of(&["YES", "NO"]).ok_or(Error::Syntax)? == 0;
-                filter.skip_me = skip.then_some(cx.session.id);
-            }
-            _ => {
-                let age_s = args.integer().map_err(|_| Error::MAXAGE_NOT_AN_INTEGER)?;
-                let age_s = u64::try_from(age_s).ok().filter(|age_s| *age_s > 0);
-                filter.min_age_s = Some(age_s.ok_or(Error::MAXAGE_NOT_POSITIVE)?);
-            }
-        }
-    }
-    Ok(filter)
 }
 
 fn reply(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {

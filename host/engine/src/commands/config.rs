@@ -1,6 +1,8 @@
 //! CONFIG: the configuration at run time. What a directive means, and why a value is refused, only
 //! the host knows.
 
+use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::help;
@@ -42,15 +44,15 @@ static SUBCOMMANDS: &[Command] = &[
 
 fn get(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let patterns: Vec<_> = args.rest().collect();
-    let mark = cx.reply.mark();
-    let mut shown = 0;
-    let reply = &mut *cx.reply;
+    let mut shown = BTreeMap::new();
     cx.host.config_get(&patterns, &mut |name, value| {
-        reply.bulk(name.as_bytes());
-        reply.bulk(value.as_bytes());
-        shown += 1;
+        shown.insert(String::from(name), String::from(value));
     });
-    cx.reply.map_since(mark, shown);
+    cx.reply.map(shown.len());
+    for (name, value) in &shown {
+        cx.reply.bulk(name.as_bytes());
+        cx.reply.bulk(value.as_bytes());
+    }
     Ok(())
 }
 

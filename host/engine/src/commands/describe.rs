@@ -56,9 +56,11 @@ enum Finder {
     /// From the argument at `index` on: `last` counts from there, or from the end if negative.
     Range { index: i64, last: i64, step: i64 },
     /// The argument at `index` says how many keys follow.
-    Number { index: i64 },
+    Number { index: i64, step: i64 },
     /// The argument behind this word, which stands at `from` or later.
     Keyword { word: &'static str, from: i64 },
+    /// Everything behind this word, which is sought from there (negative: from the end).
+    AllBehind { word: &'static str, from: i64 },
     /// Half of what follows this word, which stands at `from` or later.
     HalfBehind { word: &'static str, from: i64 },
     /// Redis has no words for it.
@@ -98,8 +100,9 @@ fn finder(keys: KeySpec, specification: usize, count: usize) -> Finder {
             Finder::Range { index, last, step }
         }
         KeySpec::Counted { count, destination } if destination == 0 || front > 0 => {
-            Finder::Number { index: count.into() }
+            Finder::Number { index: count.into(), step: 1 }
         }
+        KeySpec::CountedPairs { count } => Finder::Number { index: count.into(), step: 2 },
         KeySpec::Counted { destination, .. } => {
             Finder::Range { index: destination.into(), last: 0, step: 1 }
         }
@@ -110,6 +113,8 @@ fn finder(keys: KeySpec, specification: usize, count: usize) -> Finder {
             word: keyspec::STORES.get(specification - 1).copied().unwrap_or_default(),
             from: options.into(),
         },
+        KeySpec::Migrate if front == 0 => Finder::Range { index: 3, last: 0, step: 1 },
+        KeySpec::Migrate => Finder::AllBehind { word: "KEYS", from: -2 },
         KeySpec::Streams { from } => Finder::HalfBehind { word: "STREAMS", from: from.into() },
         KeySpec::Sort | KeySpec::SortReadOnly | KeySpec::None => Finder::Unknown,
     }
@@ -129,11 +134,13 @@ fn key_specifications(reply: &mut Writer, command: &Command) {
         access(reply, words);
         let finder = finder(shown_keys(command), specification, count);
         match finder {
-            Finder::Range { index, .. } | Finder::Number { index } => {
+            Finder::Range { index, .. } | Finder::Number { index, .. } => {
                 say_part(reply, "begin_search", "index", 1);
                 say_number(reply, "index", index);
             }
-            Finder::Keyword { word, from } | Finder::HalfBehind { word, from } => {
+            Finder::Keyword { word, from }
+            | Finder::AllBehind { word, from }
+            | Finder::HalfBehind { word, from } => {
                 say_part(reply, "begin_search", "keyword", 2);
                 say_text(reply, "keyword", word);
                 say_number(reply, "startfrom", from);
@@ -143,12 +150,13 @@ fn key_specifications(reply: &mut Writer, command: &Command) {
         match finder {
             Finder::Range { last, step, .. } => say_range(reply, last, step, 0),
             Finder::Keyword { .. } => say_range(reply, 0, 1, 0),
+            Finder::AllBehind { .. } => say_range(reply, -1, 1, 0),
             Finder::HalfBehind { .. } => say_range(reply, -1, 1, 2),
-            Finder::Number { .. } => {
+            Finder::Number { step, .. } => {
                 say_part(reply, "find_keys", "keynum", 3);
                 say_number(reply, "keynumidx", 0);
                 say_number(reply, "firstkey", 1);
-                say_number(reply, "keystep", 1);
+                say_number(reply, "keystep", step);
             }
             Finder::Unknown => say_part(reply, "find_keys", "unknown", 0),
         }

@@ -206,7 +206,7 @@ fn keys(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 
 fn scan(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let cursor = scan::cursor(args)?;
-    let options = scan::Options::take(args, true)?;
+    let options = scan::Options::take(args, scan::Extra::Type)?;
     let mut found: Vec<Box<[u8]>> = Vec::new();
     let cursor = cx.keys.scan(cursor, options.count, &mut |slot| {
         let is_type = |name: &[u8]| name.eq_ignore_ascii_case(slot.type_name().as_bytes());

@@ -138,7 +138,7 @@ pub(super) static TABLE: &[Command] = &[
         .group(Group::Hash)
         .readonly()
         .key()
-        .usage("key cursor [MATCH pattern] [COUNT count]")
+        .usage("key cursor [MATCH pattern] [COUNT count] [NOVALUES]")
         .since("2.8.0", "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.")
         .summary("Iterates over fields and values of a hash."),
 ];
@@ -188,7 +188,7 @@ fn hget(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn say_or_nil(reply: &mut Writer, value: Option<Element<'_>>) {
+pub(super) fn say_or_nil(reply: &mut Writer, value: Option<Element<'_>>) {
     match value {
         Some(value) => element::say(reply, value),
         None => reply.nil(),
@@ -379,12 +379,14 @@ fn hscan(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         scan::say(cx.reply, 0, &[]);
         return Ok(());
     };
-    let options = scan::Options::take(args, false)?;
+    let options = scan::Options::take(args, scan::Extra::NamesOnly("NOVALUES"))?;
     let mut found: Vec<Box<[u8]>> = Vec::new();
     let cursor = hash.scan(hasher, cursor, options.count, &mut |field, value| {
         if field.with(|text| options.wants(text)) {
             found.push(field.to_vec().into());
-            found.push(value.to_vec().into());
+            if !options.names_only {
+                found.push(value.to_vec().into());
+            }
         }
     });
     scan::say(cx.reply, cursor, &found);

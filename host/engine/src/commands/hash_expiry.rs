@@ -12,7 +12,7 @@ use crate::types::hash::Hash;
 use crate::types::number;
 
 /// The latest time at which a field may expire, in milliseconds since 1970.
-const TIME_MAX: i64 = (1 << 46) - 1;
+pub(super) const TIME_MAX: i64 = (1 << 46) - 1;
 
 const fn write(name: &'static str, handler: Handler) -> Command {
     command(name, handler, -6)

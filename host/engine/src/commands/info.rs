@@ -117,6 +117,7 @@ fn derive_stats(keys: &Keyspace<'_>) -> BTreeMap<&'static str, String> {
     };
     BTreeMap::from([
         ("expired_keys", sum(|counters| counters.expired)),
+        ("expired_fields", sum(|counters| counters.expired_fields)),
         ("evicted_keys", sum(|counters| counters.evicted)),
         ("keyspace_hits", sum(|counters| counters.hits)),
         ("keyspace_misses", sum(|counters| counters.misses)),
@@ -185,6 +186,7 @@ fn say_databases(keys: &Keyspace<'_>, out: &mut String) {
         keys: u64,
         expiring: u64,
         ttl_ms: u64,
+        with_expiring_fields: usize,
     }
     let mut databases: BTreeMap<u32, Sum> = BTreeMap::new();
     let parts = keys.shards().iter().flat_map(|(_, shard): (_, &Shard)| shard.databases());
@@ -193,15 +195,21 @@ fn say_databases(keys: &Keyspace<'_>, out: &mut String) {
         let expiring = part.expiring() as u64;
         sum.keys += part.len() as u64;
         sum.expiring += expiring;
+        sum.with_expiring_fields += part.with_expiring_fields();
         sum.ttl_ms = sum.ttl_ms.saturating_add(part.average_ttl_ms(keys.now) * expiring);
     }
     for (number, sum) in databases.iter().filter(|(_, sum)| sum.keys > 0) {
         let average_ms = sum.ttl_ms.checked_div(sum.expiring).unwrap_or(0);
         let _ = write!(
             out,
-            "db{number}:keys={},expires={},avg_ttl={average_ms}\r\n",
+            "db{number}:keys={},expires={},avg_ttl={average_ms}",
             sum.keys, sum.expiring
         );
+        // Redis 7.2 knows no such fields.
+        if sum.with_expiring_fields > 0 {
+            let _ = write!(out, ",keys_with_volatile_items={}", sum.with_expiring_fields);
+        }
+        out.push_str("\r\n");
     }
 }
 

@@ -228,6 +228,8 @@ const STATS: &[Field] = &[
     ("acl_access_denied_cmd", "0"),
     ("acl_access_denied_key", "0"),
     ("acl_access_denied_channel", "0"),
+    // Younger than Redis 7.2.
+    ("expired_fields", ""),
 ];
 
 const REPLICATION: &[Field] = &[

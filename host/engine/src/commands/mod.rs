@@ -4,6 +4,7 @@
 mod acl;
 mod bitmap;
 mod client;
+mod client_filter;
 mod client_tracking;
 mod cluster;
 mod config;
@@ -20,6 +21,7 @@ mod geo;
 mod geo_search;
 mod hash;
 mod hash_expiry;
+mod hash_timed;
 mod help;
 mod hyperloglog;
 mod info;
@@ -36,6 +38,7 @@ mod lcs;
 mod list;
 mod list_blocking;
 mod memory;
+mod migrate;
 mod module;
 mod monitor;
 mod object;
@@ -63,6 +66,7 @@ mod stream_group;
 mod stream_info;
 mod stream_read;
 mod string;
+mod string_many;
 mod tenant;
 mod transactions;
 
@@ -81,12 +85,15 @@ pub static FAMILIES: &[&[Command]] = &[
     object::TABLE,
     sort::TABLE,
     dump::TABLE,
+    migrate::TABLE,
     string::TABLE,
+    string_many::TABLE,
     list::TABLE,
     list_blocking::TABLE,
     set::TABLE,
     hash::TABLE,
     hash_expiry::TABLE,
+    hash_timed::TABLE,
     sorted_set::TABLE,
     sorted_set_range::TABLE,
     sorted_set_algebra::TABLE,

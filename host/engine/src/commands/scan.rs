@@ -12,23 +12,51 @@ use crate::types::glob;
 /// How many elements a call looks at when COUNT says nothing.
 const COUNT_DEFAULT: usize = 10;
 
-/// `MATCH pattern`, `COUNT count` and, for keys only, `TYPE type`.
+/// What a command of the family knows besides `MATCH` and `COUNT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extra {
+    /// Nothing.
+    None,
+    /// `TYPE type`: keys have one.
+    Type,
+    /// This word, for names without what belongs to them.
+    NamesOnly(&'static str),
+}
+
+/// `MATCH pattern`, `COUNT count` and what the command knows besides.
 pub(super) struct Options<'a> {
     /// About how many elements to look at.
     pub(super) count: usize,
     /// What TYPE said.
     pub(super) type_name: Option<&'a [u8]>,
+    /// Whether only names are wanted.
+    pub(super) names_only: bool,
     /// `None` matches everything.
     pattern: Option<&'a [u8]>,
 }
 
 impl<'a> Options<'a> {
-    /// Takes everything that is left. Keys alone have types.
-    pub(super) fn take(args: &mut Args<'a>, with_type: bool) -> Result<Self, Error> {
-        let mut options = Self { count: COUNT_DEFAULT, type_name: None, pattern: None };
-        let words: &[&str] =
-            if with_type { &["COUNT", "MATCH", "TYPE"] } else { &["COUNT", "MATCH"] };
+    /// Takes everything that is left.
+    pub(super) fn take(args: &mut Args<'a>, extra: Extra) -> Result<Self, Error> {
+        let mut options =
+            Self { count: COUNT_DEFAULT, type_name: None, names_only: false, pattern: None };
+        let words: &[&str] = match extra {
+            Extra::Type => &["COUNT", "MATCH", "TYPE"],
+            Extra::None | Extra::NamesOnly(_) => &["COUNT", "MATCH"],
+        };
         while !args.is_done() {
+            if let Extra::NamesOnly(word) = extra
+                && args.keyword(word)
+            {
+                options.names_only = true;
+                continue;
+            }
+            if args.keyword("NOVALUES") {
+                return Err(Error::NOVALUES_OF_OTHERS);
+            }
+            if args.keyword("NOSCORES") {
+                return Err(Error::NOSCORES_OF_OTHERS);
+            }
             let option = args.one_of(words).ok_or(Error::Syntax)?;
             if args.is_done() {
                 return Err(Error::Syntax);

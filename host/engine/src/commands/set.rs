@@ -458,7 +458,7 @@ fn sscan(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         scan::say(cx.reply, 0, &[]);
         return Ok(());
     };
-    let options = scan::Options::take(args, false)?;
+    let options = scan::Options::take(args, scan::Extra::None)?;
     let mut found: Vec<Box<[u8]>> = Vec::new();
     let cursor = set.scan(hasher, cursor, options.count, &mut |member| {
         member.with(|text| {

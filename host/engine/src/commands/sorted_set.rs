@@ -119,7 +119,7 @@ pub(super) static TABLE: &[Command] = &[
         .group(Group::SortedSet)
         .readonly()
         .key()
-        .usage("key cursor [MATCH pattern] [COUNT count]")
+        .usage("key cursor [MATCH pattern] [COUNT count] [NOSCORES]")
         .since("2.8.0", "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection.")
         .summary("Iterates over members and scores of a sorted set."),
 ];
@@ -484,7 +484,7 @@ fn zscan(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         scan::say(cx.reply, 0, &found);
         return Ok(());
     };
-    let options = scan::Options::take(args, false)?;
+    let options = scan::Options::take(args, scan::Extra::NamesOnly("NOSCORES"))?;
     // Redis walks its tables with scores in full precision, and only these.
     let write = match set.encoding() {
         Encoding::SkipList => number::write_f64,
@@ -492,10 +492,14 @@ fn zscan(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     };
     let next = set.scan(hasher, cursor, options.count, &mut |member, score| {
         member.with(|member| {
-            if options.wants(member) {
+            if !options.wants(member) {
+                return;
+            }
+            found.push(member.into());
+            if !options.names_only {
                 let mut text = Vec::new();
                 write(&mut text, score);
-                found.extend([member.into(), text.into_boxed_slice()]);
+                found.push(text.into_boxed_slice());
             }
         });
     });

@@ -3,6 +3,9 @@
 
 use alloc::vec::Vec;
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
 use super::sorted_set::say_members;
 use crate::args::Args;
 use crate::command::{Command, Group, command};
@@ -131,6 +134,15 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Whether it is the very same as another: a key may be named any number of times.
+    fn is(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Plain(one), Self::Plain(other)) => core::ptr::eq(one, other),
+            (Self::Sorted(one), Self::Sorted(other)) => core::ptr::eq(one, other),
+            _ => false,
+        }
+    }
+
     fn len(self) -> usize {
         match self {
             Self::Nothing => 0,
@@ -239,19 +251,32 @@ impl<'a> Request<'a> {
         result.insert(&self.rules.hasher, member, score, &limits);
     }
 
+    /// Scores are added up beside the result: there, each new score of a member is a new place.
     fn union(&self) -> SortedSet {
-        let mut result = SortedSet::new();
+        let hasher = &self.rules.hasher;
+        let mut sums: HashTable<(Element<'_>, f64)> = HashTable::new();
         for (source, weight) in &self.sources {
             for (member, score) in source.iter() {
                 let score = number_or_zero(score * weight);
-                member.with(|member| {
-                    let score = match result.score(&self.rules.hasher, member) {
-                        Some(other) => self.aggregate.of(other, score),
-                        None => score,
-                    };
-                    self.put(&mut result, member, score);
+                member.with(|text| {
+                    let is_it = |(other, _): &(Element<'_>, f64)| other.with(|other| other == text);
+                    let rehash =
+                        |(other, _): &(Element<'_>, f64)| other.with(|text| hasher.hash(text));
+                    match sums.entry(hasher.hash(text), is_it, rehash) {
+                        Entry::Vacant(place) => {
+                            place.insert((member, score));
+                        }
+                        Entry::Occupied(mut sum) => {
+                            let sum = &mut sum.get_mut().1;
+                            *sum = self.aggregate.of(*sum, score);
+                        }
+                    }
                 });
             }
+        }
+        let mut result = SortedSet::new();
+        for (member, score) in &sums {
+            member.with(|member| self.put(&mut result, member, *score));
         }
         result
     }
@@ -263,7 +288,8 @@ impl<'a> Request<'a> {
             member.with(|member| {
                 let first = number_or_zero(score * weight);
                 let score = others.iter().try_fold(first, |sum, (other, weight)| {
-                    let score = other.score(self.rules, member)?;
+                    let is_same = other.is(*smallest);
+                    let score = if is_same { score } else { other.score(self.rules, member)? };
                     Some(self.aggregate.of(sum, score * weight))
                 });
                 if let Some(score) = score {
@@ -277,14 +303,43 @@ impl<'a> Request<'a> {
     fn difference(&self) -> SortedSet {
         let mut result = SortedSet::new();
         let Some(((first, _), others)) = self.sources.split_first() else { return result };
+        if others.iter().any(|(other, _)| other.is(*first)) {
+            return result;
+        }
+        // Looking every member up in half of the others on average, or every member of the others here.
+        let look_there = first.len().saturating_mul(others.len()) / 2;
+        let look_here = others.iter().map(|(other, _)| other.len()).sum::<usize>() + first.len();
+        let gone = if look_there > look_here { self.gone(*first, others) } else { Set::new() };
+        let others = if look_there > look_here { &[] } else { others };
+        let is_gone = |member: &[u8]| {
+            !gone.is_empty() && gone.contains(&self.rules.hasher, member)
+                || others.iter().any(|(other, _)| other.score(self.rules, member).is_some())
+        };
         for (member, score) in first.iter() {
             member.with(|member| {
-                if !others.iter().any(|(other, _)| other.score(self.rules, member).is_some()) {
+                if !is_gone(member) {
                     self.put(&mut result, member, score);
                 }
             });
         }
         result
+    }
+
+    /// What others have of the first source's members.
+    fn gone(&self, first: Source<'_>, others: &[Weighted<'_>]) -> Set {
+        let (hasher, limits) = (&self.rules.hasher, &self.rules.settings.limits);
+        let mut gone = Set::new();
+        for (member, _) in others.iter().flat_map(|(other, _)| other.iter()) {
+            member.with(|member| {
+                if first.score(self.rules, member).is_some() {
+                    gone.add(hasher, member, limits);
+                }
+            });
+            if gone.len() == first.len() {
+                break;
+            }
+        }
+        gone
     }
 }
 
@@ -365,6 +420,7 @@ fn zintercard(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let limit = if limit == 0 { usize::MAX } else { limit as usize };
     sources.sort_by_key(|(source, _)| source.len());
     let Some(((smallest, _), others)) = sources.split_first() else { return Ok(()) };
+    let others: Vec<_> = others.iter().filter(|(other, _)| !other.is(*smallest)).collect();
     let in_all = |member: &[u8]| others.iter().all(|(o, _)| o.score(rules, member).is_some());
     let common = smallest.iter().filter(|(member, _)| member.with(in_all));
     cx.reply.integer(common.take(limit).count() as i64);

@@ -144,18 +144,19 @@ impl Found {
 }
 
 /// There is nothing to read yet: the client waits, if it wants to. For XREAD `known` are the ids
-/// that it has, and `$` becomes the one that was last when it began to wait.
+/// that it has, and `$` and `+` become the one that was last when it began to wait.
 fn wait(cx: &mut Cx<'_>, argv: Argv<'_>, reading: &Reading<'_>, known: &[Id]) -> Result<(), Error> {
     if !reading.waits {
         cx.reply.nil_array();
         return Ok(());
     }
     let ids_from = argv.len() - reading.streams.len();
-    let later = reading.streams.iter().any(|(_, word)| *word == b"$").then(|| {
-        let mut later: OwnedArgv = argv.iter().take(ids_from).collect();
-        known.iter().for_each(|id| later.push(id.format(&mut [0; TEXT_BYTES_MAX])));
-        later
-    });
+    let later =
+        reading.streams.iter().any(|(_, word)| [&b"$"[..], b"+"].contains(word)).then(|| {
+            let mut later: OwnedArgv = argv.iter().take(ids_from).collect();
+            known.iter().for_each(|id| later.push(id.format(&mut [0; TEXT_BYTES_MAX])));
+            later
+        });
     let wait = Wait {
         keys: ids_from - reading.streams.len()..ids_from,
         timeout_ms: reading.timeout_ms,
@@ -175,6 +176,11 @@ fn xread(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         let stream = cx.keys.collection::<Stream>(key)?;
         known.push(match *word {
             b"$" => stream.map_or(Id::MIN, |stream| stream.marks().last_id),
+            // The last entry: what is behind the one before it.
+            b"+" => {
+                let last = stream.and_then(Stream::last_entry_id);
+                last.and_then(Id::previous).unwrap_or(Id::MIN)
+            }
             b">" => return Err(Error::NEW_ID_OF_XREAD),
             word => stream_entry::id(word)?,
         });
@@ -215,6 +221,7 @@ fn xreadgroup(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         }
         asked.push(match *word {
             b"$" => return Err(Error::LAST_ID_OF_XREADGROUP),
+            b"+" => return Err(Error::LAST_ENTRY_OF_XREADGROUP),
             b">" => Asked::New,
             word => match stream_entry::id(word)? {
                 // The highest id and `>` are one and the same to Redis.

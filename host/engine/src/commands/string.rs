@@ -1,4 +1,5 @@
-//! Strings: SET and GET with their relatives, counters, and parts of strings.
+//! Strings: SET and GET with their relatives, counters, and parts of strings. Commands on several
+//! keys are in `string_many.rs`.
 
 use alloc::vec::Vec;
 
@@ -21,7 +22,7 @@ pub(super) static TABLE: &[Command] = &[
         .group(Group::String)
         .write_denyoom()
         .key()
-        .usage("key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]")
+        .usage("key value [NX|XX|IFEQ comparison-value] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]")
         .since("1.0.0", "O(1)")
         .summary("Sets the string value of a key, ignoring its type. The key is created if it doesn't exist."),
     command("GET", get, 2)
@@ -70,6 +71,14 @@ pub(super) static TABLE: &[Command] = &[
         .usage("key")
         .since("6.2.0", "O(1)")
         .summary("Returns the string value of a key after deleting the key."),
+    command("DELIFEQ", delifeq, 3)
+        .group(Group::String)
+        .write()
+        .fast()
+        .key()
+        .usage("key value")
+        .since("9.0.0", "O(1)")
+        .summary("Deletes a key if its string value is the given one."),
     command("GETEX", getex, -2)
         .group(Group::String)
         .write()
@@ -78,28 +87,6 @@ pub(super) static TABLE: &[Command] = &[
         .usage("key [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|PERSIST]")
         .since("6.2.0", "O(1)")
         .summary("Returns the string value of a key after setting its expiration time."),
-    command("MGET", mget, -2)
-        .group(Group::String)
-        .readonly()
-        .fast()
-        .keys(KeySpec::ALL)
-        .usage("key [key ...]")
-        .since("1.0.0", "O(N) where N is the number of keys to retrieve.")
-        .summary("Atomically returns the string values of one or more keys."),
-    command("MSET", mset, -3)
-        .group(Group::String)
-        .write_denyoom()
-        .keys(KeySpec::range(1, -1, 2))
-        .usage("key value [key value ...]")
-        .since("1.0.1", "O(N) where N is the number of keys to set.")
-        .summary("Atomically creates or modifies the string values of one or more keys."),
-    command("MSETNX", msetnx, -3)
-        .group(Group::String)
-        .write_denyoom()
-        .keys(KeySpec::range(1, -1, 2))
-        .usage("key value [key value ...]")
-        .since("1.0.1", "O(N) where N is the number of keys to set.")
-        .summary("Atomically modifies the string values of one or more keys only when all keys don't exist."),
     command("STRLEN", strlen, 2)
         .group(Group::String)
         .readonly()
@@ -188,21 +175,23 @@ pub(super) static TABLE: &[Command] = &[
 
 /// When SET writes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Condition {
+enum Condition<'a> {
     Always,
     IfAbsent,
     IfPresent,
+    /// Where this string is.
+    IfEqual(&'a [u8]),
 }
 
-struct SetOptions {
-    condition: Condition,
+struct SetOptions<'a> {
+    condition: Condition<'a>,
     get: bool,
     expiry: Expiry,
     /// Whether the time was given in milliseconds since 1970, as copies want it.
     is_plain_time: bool,
 }
 
-fn set_options(cx: &Cx<'_>, args: &mut Args<'_>) -> Result<SetOptions, Error> {
+fn set_options<'a>(cx: &Cx<'_>, args: &mut Args<'a>) -> Result<SetOptions<'a>, Error> {
     let mut options = SetOptions {
         condition: Condition::Always,
         get: false,
@@ -211,12 +200,15 @@ fn set_options(cx: &Cx<'_>, args: &mut Args<'_>) -> Result<SetOptions, Error> {
     };
     let mut wish = Wish::None;
     while !args.is_done() {
+        let may_be = |condition| [Condition::Always, condition].contains(&options.condition);
         if args.keyword("GET") {
             options.get = true;
-        } else if options.condition != Condition::IfPresent && args.keyword("NX") {
+        } else if may_be(Condition::IfAbsent) && args.keyword("NX") {
             options.condition = Condition::IfAbsent;
-        } else if options.condition != Condition::IfAbsent && args.keyword("XX") {
+        } else if may_be(Condition::IfPresent) && args.keyword("XX") {
             options.condition = Condition::IfPresent;
+        } else if options.condition == Condition::Always && args.keyword("IFEQ") {
+            options.condition = Condition::IfEqual(args.bytes()?);
         } else {
             wish.take(args, "KEEPTTL")?;
         }
@@ -245,6 +237,7 @@ fn set(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         Condition::Always => true,
         Condition::IfAbsent => !cx.keys.exists(key),
         Condition::IfPresent => cx.keys.exists(key),
+        Condition::IfEqual(value) => holds(cx, key, value)?,
     };
     if writes {
         cx.keys.set_text(key, value, options.expiry, "set");
@@ -259,11 +252,20 @@ fn set(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 }
 
 /// Copies get neither a time from now on, nor a question.
-fn rewrite_set(cx: &mut Cx<'_>, argv: Argv<'_>, options: &SetOptions) {
+fn rewrite_set(cx: &mut Cx<'_>, argv: Argv<'_>, options: &SetOptions<'_>) {
     const WORDS_BEFORE_OPTIONS: usize = 3;
     match options.expiry {
         Expiry::At(at) if !options.is_plain_time => {
             cx.rewrite(&[&"SET", &argv.get(1), &argv.get(2), &"PXAT", &at]);
+        }
+        // Older servers than this do not know the question.
+        _ if matches!(options.condition, Condition::IfEqual(_)) => {
+            let (key, value) = (argv.get(1), argv.get(2));
+            match options.expiry {
+                Expiry::Clear => cx.rewrite(&[&"SET", &key, &value]),
+                Expiry::Keep => cx.rewrite(&[&"SET", &key, &value, &"KEEPTTL"]),
+                Expiry::At(at) => cx.rewrite(&[&"SET", &key, &value, &"PXAT", &at]),
+            }
         }
         Expiry::Clear | Expiry::Keep if options.get && cx.keys.propagates() => {
             let is_get = |word: &&[u8]| word.eq_ignore_ascii_case(b"GET");
@@ -333,6 +335,24 @@ fn getdel(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether a string is at a key.
+fn holds(cx: &mut Cx<'_>, key: &[u8], value: &[u8]) -> Result<bool, Error> {
+    match cx.keys.peek(key) {
+        Some(slot) => Ok(slot.as_text().ok_or(Error::WrongType)? == value),
+        None => Ok(false),
+    }
+}
+
+fn delifeq(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (key, value) = (args.bytes()?, args.bytes()?);
+    let removed = holds(cx, key, value)? && cx.keys.remove(key);
+    if removed {
+        cx.rewrite(&[&"DEL", &key]);
+    }
+    cx.reply.integer(i64::from(removed));
+    Ok(())
+}
+
 fn getex(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let key = args.bytes()?;
     let mut wish = Wish::None;
@@ -363,49 +383,6 @@ fn getex(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             cx.rewrite(&[&"PERSIST", &key]);
         }
         _ => {}
-    }
-    Ok(())
-}
-
-fn mget(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
-    cx.reply.array(args.left());
-    for key in args.rest() {
-        match cx.keys.read(key).and_then(|slot| slot.as_text()) {
-            Some(text) => cx.reply.bulk(text),
-            None => cx.reply.nil(),
-        }
-    }
-    Ok(())
-}
-
-fn mset(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
-    set_pairs(cx, args, "mset")?;
-    cx.reply.ok();
-    Ok(())
-}
-
-fn msetnx(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
-    let mut ahead = *args;
-    let taken = ahead.rest().step_by(2).any(|key| cx.keys.exists(key));
-    if taken {
-        if !args.left().is_multiple_of(2) {
-            return Err(Error::WrongArity("msetnx".into()));
-        }
-        args.skip_rest();
-    } else {
-        set_pairs(cx, args, "msetnx")?;
-    }
-    cx.reply.integer(i64::from(!taken));
-    Ok(())
-}
-
-fn set_pairs(cx: &mut Cx<'_>, args: &mut Args<'_>, name: &str) -> Result<(), Error> {
-    if !args.left().is_multiple_of(2) {
-        return Err(Error::WrongArity(name.into()));
-    }
-    while !args.is_done() {
-        let (key, value) = (args.bytes()?, args.bytes()?);
-        cx.keys.set_text(key, value, Expiry::Clear, "set");
     }
     Ok(())
 }

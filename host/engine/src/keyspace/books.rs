@@ -163,6 +163,9 @@ impl Keyspace<'_> {
         fields: Vec<Vec<u8>>,
         emptied: bool,
     ) {
+        if let Some(shard) = self.shards.get_mut(place.shard) {
+            shard.counters.expired_fields += fields.len() as u64;
+        }
         if self.propagates {
             self.say_fields_expired(key, fields);
         }

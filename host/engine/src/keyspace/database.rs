@@ -75,6 +75,11 @@ impl Database {
         self.expires.len()
     }
 
+    /// Hashes with a field that will expire.
+    pub fn with_expiring_fields(&self) -> usize {
+        self.field_expires.len()
+    }
+
     /// Whether there is a hash with a field that will expire.
     pub fn has_expiring_fields(&self) -> bool {
         !self.field_expires.is_empty()

@@ -63,6 +63,8 @@ pub struct Counters {
     pub misses: u64,
     /// Keys that expired.
     pub expired: u64,
+    /// Fields of hashes that expired.
+    pub expired_fields: u64,
     /// Keys evicted for memory.
     pub evicted: u64,
 }

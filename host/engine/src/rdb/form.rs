@@ -64,11 +64,11 @@ impl Form {
         Self { is_compressed: false, ..self }
     }
 
-    /// The form in which DUMP gives a slot.
-    pub(super) fn of_dump(slot: &Slot) -> Self {
+    /// The same, or the oldest form that holds this slot.
+    pub(super) fn holding(self, slot: &Slot) -> Self {
         let is_newer = slot.next_field_expiry().is_some();
-        let version = if is_newer { VERSION_FIELD_TIMES } else { Self::DUMP.version };
-        Self { version, ..Self::DUMP }
+        let version = if is_newer { VERSION_FIELD_TIMES } else { self.version };
+        Self { version, ..self }
     }
 
     /// Whether sets as listpacks and streams whose consumers remember when they last got an entry

@@ -138,7 +138,18 @@ pub fn read_value(kind: u8, reader: &mut Reader<'_>, rules: &Rules) -> Result<Va
 /// The value of a slot as one payload: type, value, version, checksum.
 #[must_use]
 pub fn dump(slot: &Slot, hasher: &Hasher) -> Vec<u8> {
-    let form = Form::of_dump(slot);
+    dump_as(slot, hasher, Form::DUMP)
+}
+
+/// The same in the oldest form that holds the value: for a server of which nobody knows how old it is.
+/// When consumers of a stream last got an entry is not in it.
+#[must_use]
+pub fn dump_for_any(slot: &Slot, hasher: &Hasher) -> Vec<u8> {
+    dump_as(slot, hasher, Form::FILE)
+}
+
+fn dump_as(slot: &Slot, hasher: &Hasher, form: Form) -> Vec<u8> {
+    let form = form.holding(slot);
     let mut out = Vec::new();
     out.push(type_of(slot, form));
     write_value(&mut out, slot, hasher, form);

@@ -36,7 +36,7 @@ use crate::registry::{CommandRef, Registry};
 use crate::replication::Replication;
 use crate::serving::Ending;
 use crate::settings::{Rules, SlowLogLimits};
-use crate::slow_log::SlowLog;
+use crate::slow_log::{Excess, SlowLog};
 use crate::tracking::Tracking;
 use crate::waiters::Waiter;
 
@@ -359,14 +359,18 @@ impl Host for ProcessHost<'_> {
         _: u32,
         command: &CommandRef,
         argv: Argv<'_>,
-        _: Option<&[u8]>,
+        _: (Option<&[u8]>, usize),
     ) {
         let me = self.me.as_ref().map(|me| (me.address.clone(), me.name.clone()));
         self.process.log_slow(self.slow_log_limits, command, argv, me.unwrap_or_default());
     }
 
-    fn slow_log(&mut self, act: &mut dyn FnMut(&mut SlowLog)) {
-        act(&mut self.process.slow_log);
+    fn command_log(&mut self, of: Excess, act: &mut dyn FnMut(&mut SlowLog)) {
+        match of {
+            Excess::Slow => act(&mut self.process.slow_log),
+            // In process, nothing has a size.
+            Excess::LargeRequest | Excess::LargeReply => act(&mut SlowLog::default()),
+        }
     }
 
     fn latencies(&mut self, act: &mut dyn FnMut(&mut Latencies)) {

@@ -4,8 +4,10 @@
 //! and who wants to store a result adds to one of his own. Each member is shown once. Memory is
 //! used for members of the smaller sets alone.
 
+use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::ops::ControlFlow;
+use core::ptr;
 
 use super::element::Element;
 use super::hasher::Hasher;
@@ -22,6 +24,8 @@ pub fn intersect<'a>(
     // Whatever is in all of them is in the smallest, and most others fail in the next smallest.
     sets.sort_by_key(|set| set.len());
     let Some((smallest, others)) = sets.split_first() else { return };
+    // One that is named again has nothing to add.
+    let others: Vec<_> = others.iter().filter(|other| !ptr::eq(**other, *smallest)).collect();
     for member in smallest.iter() {
         let everywhere = others.iter().all(|other| holds(hasher, other, member));
         if everywhere && visit(member).is_break() {
@@ -41,6 +45,7 @@ pub fn unite<'a>(
     sets.sort_by_key(|set| Reverse(set.len()));
     let Some((largest, others)) = sets.split_first() else { return };
     largest.iter().for_each(&mut visit);
+    let others: Vec<_> = others.iter().filter(|other| !ptr::eq(**other, *largest)).collect();
     let mut shown = Set::new();
     let is_pair = others.len() == 1;
     for member in others.iter().flat_map(|other| other.iter()) {

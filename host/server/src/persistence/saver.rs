@@ -177,9 +177,15 @@ impl Saver {
     pub(crate) fn want_rewrite(&self) {
         let mut status = self.status.lock();
         let is_coming = matches!(status.active, Some((Task::Rewrite, _)));
-        if !is_coming && !std::mem::replace(&mut status.rewrite_is_scheduled, true) {
-            self.ask(Job::Rewrite);
+        if is_coming || status.rewrite_is_scheduled {
+            return;
         }
+        // Who looks at once shall see that it is under way.
+        match status.active {
+            Some(_) => status.rewrite_is_scheduled = true,
+            None => status.active = Some((Task::Rewrite, now_ms())),
+        }
+        self.ask(Job::Rewrite);
     }
 
     /// Ends the log. Later, because whoever asks may hold shards.

@@ -39,7 +39,7 @@ use crate::server::{Options, Shared, run_id};
 pub(crate) use feeding::Parcel;
 pub(crate) use handover::Handover;
 pub(crate) use primary_link::{LinkState, Primary};
-pub(crate) use stream::{Relayed, Stream};
+pub(crate) use stream::{Relayed, Stream, command};
 
 /// What is configured about replication.
 #[derive(Clone, Debug, PartialEq, Eq)]

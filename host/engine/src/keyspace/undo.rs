@@ -17,6 +17,7 @@ use crate::triggers::Origin;
 use crate::types::hash::Removed;
 use crate::types::json::Change;
 use crate::types::list::List;
+use crate::types::suggestions::Suggestion;
 use crate::waiters::Waiters;
 
 /// Undoes one change.
@@ -124,6 +125,8 @@ pub enum EditInverse {
     SortedSetRemove(Box<[u8]>),
     /// Something about a stream was changed.
     Stream(Box<StreamInverse>),
+    /// A suggestion was this, or was not there.
+    Suggestion(Box<[u8]>, Option<Suggestion>),
     /// Something within a document was changed.
     Json(Box<Change>),
 }

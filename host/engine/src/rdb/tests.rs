@@ -15,6 +15,7 @@ use crate::types::element::Element;
 use crate::types::hash::Hash;
 use crate::types::json::Document;
 use crate::types::json::parse::parse;
+use crate::types::suggestions::{Suggestion, Suggestions};
 use crate::types::limits::Limits;
 use crate::types::list::List;
 use crate::types::random::seeded;
@@ -137,6 +138,13 @@ fn values(rules: &Rules) -> Vec<Value> {
             "1".into()
         };
         values.push(Value::Json(Box::new(Document::new(parse(&text).unwrap()))));
+        let mut suggestions = Suggestions::new();
+        for number in 0..if long { 300_u16 } else { 2 } {
+            let payload = (number % 3 == 0).then(|| format!("p{number}").into_bytes().into());
+            let suggestion = Suggestion { score: f32::from(number) / 3.0, payload };
+            suggestions.put(format!("text {number}").as_bytes(), suggestion);
+        }
+        values.push(Value::Suggestions(Box::new(suggestions)));
         values.extend([Value::Hash(hash), Value::Hash(timed), Value::SortedSet(sorted)]);
     }
     values
@@ -151,6 +159,7 @@ fn check(value: &Value, rules: &Rules) {
         Value::SortedSet(set) => set.check(&rules.hasher),
         Value::Stream(stream) => stream.check(),
         Value::Json(document) => document.check(),
+        Value::Suggestions(suggestions) => suggestions.check(),
     }
 }
 

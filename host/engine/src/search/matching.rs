@@ -58,6 +58,7 @@ impl Matching<'_> {
             StepKind::Optional(_) => self.part.live().clone(),
             StepKind::Numeric(field, range) => self.in_range(*field, range),
             StepKind::Geo(field, circle) => self.close_to(*field, circle),
+            StepKind::Missing(field) => self.part.missing(*field).cloned().unwrap_or_default(),
         }
     }
 

@@ -8,6 +8,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::expression::Expression;
+use super::language::Language;
 use super::source::Path;
 use super::stop_words::StopWords;
 
@@ -49,6 +50,8 @@ pub enum FieldType {
         weight: f64,
         /// Whether words are only found as they are.
         no_stem: bool,
+        /// Whether words that sound alike are found, and what was said so with.
+        phonetic: Option<&'static str>,
         /// Where it stands among the text fields.
         number: u32,
     },
@@ -96,6 +99,10 @@ pub struct Field {
     pub is_indexed: bool,
     /// Whether words are to be found by their ends (which they are in any case).
     pub has_suffixes: bool,
+    /// Whether it is found by having an empty text.
+    pub indexes_empty: bool,
+    /// Whether it is found by not being there.
+    pub indexes_missing: bool,
 }
 
 /// What an index keeps of the text beside which documents have a word.
@@ -181,53 +188,25 @@ impl Schema {
         self.fields.iter().filter(|field| matches!(field.kind, FieldType::Text { .. })).count()
     }
 
-    /// Whether words are stemmed: there is a stemmer for English.
-    pub fn is_stemmed(&self) -> bool {
-        is_english(self.defaults.language.as_deref().unwrap_or(b"english"))
+    /// The text fields that are found by empty texts.
+    pub fn emptiable_fields(&self) -> u64 {
+        self.fields.iter().fold(0, |fields, field| match field.kind {
+            FieldType::Text { number, .. } if field.indexes_empty => fields | 1 << number,
+            _ => fields,
+        })
     }
-}
 
-/// Whether this is the language that there is a stemmer for.
-pub fn is_english(language: &[u8]) -> bool {
-    language.eq_ignore_ascii_case(b"english")
-}
+    /// The text fields in which words are found that sound alike.
+    pub fn sounding_fields(&self) -> u64 {
+        self.fields.iter().fold(0, |fields, field| match field.kind {
+            FieldType::Text { phonetic: Some(_), number, .. } => fields | 1 << number,
+            _ => fields,
+        })
+    }
 
-/// The languages that an index can be in. Words of others than English are found as they are.
-const LANGUAGES: [&str; 31] = [
-    "arabic",
-    "armenian",
-    "basque",
-    "catalan",
-    "chinese",
-    "danish",
-    "dutch",
-    "english",
-    "finnish",
-    "french",
-    "german",
-    "greek",
-    "hindi",
-    "hungarian",
-    "indonesian",
-    "irish",
-    "italian",
-    "lithuanian",
-    "nepali",
-    "norwegian",
-    "portuguese",
-    "romanian",
-    "russian",
-    "serbian",
-    "spanish",
-    "swedish",
-    "tamil",
-    "turkish",
-    "yiddish",
-    "estonian",
-    "hebrew",
-];
-
-/// Whether there is such a language.
-pub fn is_language(name: &[u8]) -> bool {
-    LANGUAGES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+    /// The language of documents that do not say theirs.
+    pub fn language(&self) -> Language {
+        let name = self.defaults.language.as_deref();
+        name.and_then(Language::of_name).unwrap_or_default()
+    }
 }

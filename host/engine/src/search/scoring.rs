@@ -99,6 +99,11 @@ impl Scoring<'_> {
             StepKind::Not(_) => 0.0,
             StepKind::Optional(step) => self.found(step).unwrap_or(0.0),
             StepKind::All => return Some(self.once(step.weight)),
+            StepKind::Missing(field) => {
+                let number = self.matching.part.id_of(self.document)?;
+                let is_missing = self.matching.part.missing(*field)?.contains(number);
+                return is_missing.then(|| self.once(step.weight));
+            }
             StepKind::Numeric(field, range) => {
                 let numbers = self.document.entries.get(*field)?.numbers();
                 numbers.iter().any(|value| range.contains(*value)).then_some(())?;

@@ -9,9 +9,9 @@ use crate::keyspace::{INDEXED_DATABASE, Keyspace};
 use crate::search::expression::Expression;
 use crate::search::schema::{
     Defaults, DocumentType, FIELDS_MAX, Field, FieldType, Keeping, Synonyms, TEXT_FIELDS_MAX,
-    TEXT_FIELDS_MAX_WIDE, is_language,
+    TEXT_FIELDS_MAX_WIDE,
 };
-use crate::search::{Path, Schema, StopWords, tokens};
+use crate::search::{Language, Path, Schema, StopWords, tokens};
 use crate::types::number;
 
 /// Most stop words of an index.
@@ -133,7 +133,7 @@ impl Definition {
             2 => self.filter = Some(args.bytes()?.into()),
             3 => {
                 let language = args.bytes()?;
-                if !is_language(language) {
+                if Language::of_name(language).is_none() {
                     return Err(Error::NO_LANGUAGE);
                 }
                 schema.defaults.language = Some(language.into());
@@ -233,7 +233,7 @@ fn read_field(schema: &Schema, args: &mut Args<'_>) -> Result<Field, Error> {
     }
     const TYPES: [&str; 6] = ["TEXT", "TAG", "NUMERIC", "GEO", "VECTOR", "GEOSHAPE"];
     let kind = match args.one_of(&TYPES) {
-        Some(0) => FieldType::Text { weight: 1.0, no_stem: false, number: schema.texts() as u32 },
+        Some(0) => FieldType::Text { weight: 1.0, no_stem: false, phonetic: None, number: schema.texts() as u32 },
         Some(1) => {
             let separator = (schema.documents == DocumentType::Hash).then_some(b',');
             FieldType::Tag { separator, case_sensitive: false }
@@ -254,8 +254,13 @@ fn read_field(schema: &Schema, args: &mut Args<'_>) -> Result<Field, Error> {
         is_raw_sortable: false,
         is_indexed: true,
         has_suffixes: false,
+        indexes_empty: false,
+        indexes_missing: false,
     };
     while read_field_option(&mut field, args)? {}
+    if !field.is_indexed && field.indexes_missing {
+        return Err(Error::unfindable_absence(name));
+    }
     if !field.is_indexed && !field.is_sortable {
         return Err(Error::useless_field(name));
     }
@@ -265,7 +270,7 @@ fn read_field(schema: &Schema, args: &mut Args<'_>) -> Result<Field, Error> {
 /// Reads an option of a field, if one is next.
 fn read_field_option(field: &mut Field, args: &mut Args<'_>) -> Result<bool, Error> {
     let found = match &mut field.kind {
-        FieldType::Text { weight, no_stem, .. } => {
+        FieldType::Text { weight, no_stem, phonetic, .. } => {
             match args.one_of(&["WEIGHT", "NOSTEM", "PHONETIC"]) {
                 Some(0) => {
                     let parsed = number::parse_f64(args.bytes()?);
@@ -277,7 +282,14 @@ fn read_field_option(field: &mut Field, args: &mut Args<'_>) -> Result<bool, Err
                     *no_stem = true;
                     true
                 }
-                Some(_) => return Err(Error::NO_PHONETIC),
+                Some(_) => {
+                    // One code is for all of them.
+                    const MATCHERS: [&str; 4] = ["dm:en", "dm:fr", "dm:pt", "dm:es"];
+                    let matcher = args.bytes()?;
+                    let known = MATCHERS.iter().find(|known| known.as_bytes() == matcher);
+                    *phonetic = Some(*known.ok_or(Error::BAD_PHONETIC)?);
+                    true
+                }
                 None => false,
             }
         }
@@ -300,6 +312,7 @@ fn read_field_option(field: &mut Field, args: &mut Args<'_>) -> Result<bool, Err
     if found {
         return Ok(true);
     }
+    let is_textual = matches!(field.kind, FieldType::Text { .. } | FieldType::Tag { .. });
     const WORDS: [&str; 6] =
         ["SORTABLE", "UNF", "NOINDEX", "WITHSUFFIXTRIE", "INDEXEMPTY", "INDEXMISSING"];
     match args.one_of(&WORDS) {
@@ -310,7 +323,9 @@ fn read_field_option(field: &mut Field, args: &mut Args<'_>) -> Result<bool, Err
         Some(1) => field.is_raw_sortable = true,
         Some(2) => field.is_indexed = false,
         Some(3) => field.has_suffixes = true,
-        Some(_) => return Err(Error::NO_ABSENCE),
+        Some(4) if is_textual => field.indexes_empty = true,
+        Some(5) => field.indexes_missing = true,
+        Some(_) => return Err(Error::bad_field_type(&field.name)),
         None => return Ok(false),
     }
     Ok(true)

@@ -65,7 +65,7 @@ impl<'k> Finding<'k> {
             parts: &parts,
             options: &catalogue.options,
             closeness: Closeness { slop: request.slop, in_order: request.in_order },
-            is_stemmed: request.is_stemmed.unwrap_or_else(|| schema.is_stemmed()),
+            language: request.language.unwrap_or_else(|| schema.language()),
             hasher: &keys.rules.hasher,
             patience,
         };
@@ -81,7 +81,7 @@ impl<'k> Finding<'k> {
             parts: &self.parts,
             options: &self.options,
             closeness: Closeness::default(),
-            is_stemmed: self.request.is_stemmed.unwrap_or_else(|| self.schema.is_stemmed()),
+            language: self.request.language.unwrap_or_else(|| self.schema.language()),
             hasher: &self.keys.rules.hasher,
             patience: self.patience,
         };
@@ -235,6 +235,7 @@ fn read(schema: &Schema, request: &Request) -> Result<Node, Error> {
         schema,
         parameters: &request.parameters,
         dialect: request.dialect,
+        language: request.language.unwrap_or_else(|| schema.language()),
         verbatim: request.verbatim,
         keeps_stop_words: request.keeps_stop_words,
     };
@@ -246,6 +247,12 @@ fn read(schema: &Schema, request: &Request) -> Result<Node, Error> {
             _ => fields,
         });
         query.confine(fields);
+    }
+    if !query.is_empty_where_possible(schema.emptiable_fields(), schema) {
+        return Err(Error::NO_EMPTY_FIELD);
+    }
+    if !query.is_phonetic_where_possible(schema.sounding_fields()) {
+        return Err(Error::NO_PHONETIC_FIELD);
     }
     let mut all = alloc::vec![query];
     for (name, range) in &request.ranges {

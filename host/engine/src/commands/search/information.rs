@@ -152,6 +152,8 @@ fn say_field(reply: &mut Writer, field: &Field) {
         (field.is_raw_sortable, "UNF"),
         (!field.is_indexed, "NOINDEX"),
         (field.has_suffixes, "WITHSUFFIXTRIE"),
+        (field.indexes_empty, "INDEXEMPTY"),
+        (field.indexes_missing, "INDEXMISSING"),
     ];
     flags.extend(more.iter().filter(|(is_set, _)| *is_set).map(|(_, name)| *name));
     if reply.is_resp3() {

@@ -15,6 +15,7 @@ mod querying;
 mod reducing;
 mod request;
 mod spelling;
+mod suggesting;
 
 use crate::args::Args;
 use crate::command::{Command, Flags, Group, Handler, command};
@@ -115,6 +116,34 @@ pub(super) static TABLE: &[Command] = &[
         .usage("index query [DISTANCE distance] [TERMS <INCLUDE|EXCLUDE> dictionary] [DIALECT dialect]")
         .since("1.4.0", "O(1)")
         .summary("Performs spelling correction on a query, returning suggestions for misspelled terms."),
+    command("FT.SUGADD", suggesting::add, -4)
+        .group(Group::Module)
+        .write_denyoom()
+        .key()
+        .usage("key string score [INCR] [PAYLOAD payload]")
+        .since("1.0.0", "O(1)")
+        .summary("Adds a suggestion string to an auto-complete suggestion dictionary."),
+    command("FT.SUGDEL", suggesting::delete, 3)
+        .group(Group::Module)
+        .write()
+        .key()
+        .usage("key string")
+        .since("1.0.0", "O(1)")
+        .summary("Deletes a string from a suggestion index."),
+    command("FT.SUGGET", suggesting::get, -3)
+        .group(Group::Module)
+        .readonly()
+        .key()
+        .usage("key prefix [FUZZY] [WITHSCORES] [WITHPAYLOADS] [MAX max]")
+        .since("1.0.0", "O(1)")
+        .summary("Gets completion suggestions for a prefix."),
+    command("FT.SUGLEN", suggesting::length, 2)
+        .group(Group::Module)
+        .readonly()
+        .key()
+        .usage("key")
+        .since("1.0.0", "O(1)")
+        .summary("Gets the size of an auto-complete suggestion dictionary."),
     reads("FT.GET", querying::get, 3)
         .usage("index key")
         .since("1.0.0", "O(1)")

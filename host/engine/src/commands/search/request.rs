@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::search::parsing::{Parameters, parse_number, unit_m};
 use crate::search::query::Circle;
 use crate::search::scoring::Scorer;
-use crate::search::{Limit, NumericRange, Options};
+use crate::search::{Language, Limit, NumericRange, Options};
 use crate::types::number;
 
 /// What a query asks for, whatever is done with what it finds.
@@ -24,7 +24,7 @@ pub(super) struct Request {
     pub(super) circles: Vec<(Box<[u8]>, Circle)>,
     pub(super) slop: Option<u32>,
     pub(super) in_order: bool,
-    pub(super) is_stemmed: Option<bool>,
+    pub(super) language: Option<Language>,
     pub(super) scorer: Scorer,
     pub(super) parameters: Parameters,
     pub(super) dialect: u8,
@@ -89,7 +89,7 @@ impl Request {
             circles: Vec::new(),
             slop: None,
             in_order: false,
-            is_stemmed: None,
+            language: None,
             scorer: Scorer::default(),
             parameters: Parameters::new(),
             dialect: options.dialect,
@@ -146,11 +146,8 @@ impl Request {
                 };
             }
             9 => {
-                let language = args.bytes()?;
-                if !crate::search::schema::is_language(language) {
-                    return Err(Error::NO_QUERY_LANGUAGE);
-                }
-                self.is_stemmed = Some(crate::search::schema::is_english(language));
+                let language = Language::of_name(args.bytes()?);
+                self.language = Some(language.ok_or(Error::NO_QUERY_LANGUAGE)?);
             }
             10 => {
                 let name = args.bytes()?;

@@ -63,6 +63,13 @@ impl Shard {
         self.is_indexing()
     }
 
+    /// Whether some index may have to go because nobody uses it.
+    pub fn has_temporary_indexes(&self) -> bool {
+        let indexes = self.database(INDEXED_DATABASE).and_then(super::Database::indexes);
+        let mut schemas = indexes.into_iter().flat_map(|indexes| &indexes.catalogue().indexes);
+        schemas.any(|schema| schema.temporary_s.is_some())
+    }
+
     /// Whether some index has not seen all keys.
     pub fn is_indexing(&self) -> bool {
         let indexes = self.database(INDEXED_DATABASE).and_then(super::Database::indexes);
@@ -93,7 +100,7 @@ impl Keyspace<'_> {
     }
 
     /// Gives all shards another catalogue, and lets each change its parts to fit.
-    fn recatalogue(&mut self, catalogue: Arc<Catalogue>, change: &dyn Fn(&mut Vec<Part>)) {
+    fn recatalogue(&mut self, catalogue: Arc<Catalogue>, change: &mut dyn FnMut(&mut Vec<Part>)) {
         let mut bytes = catalogue.heap_bytes();
         for shard in self.shards.iter_mut() {
             let indexes = shard.database_or_new(INDEXED_DATABASE).indexes_or_new();
@@ -108,7 +115,7 @@ impl Keyspace<'_> {
     pub fn change_catalogue(&mut self, change: impl FnOnce(&mut Catalogue)) {
         let mut catalogue = self.catalogue().as_ref().clone();
         change(&mut catalogue);
-        self.recatalogue(Arc::new(catalogue), &|_| {});
+        self.recatalogue(Arc::new(catalogue), &mut |_| {});
     }
 
     /// Says what queries go by. That is no change of data.
@@ -129,7 +136,7 @@ impl Keyspace<'_> {
         let mut catalogue = self.catalogue().as_ref().clone();
         let schema = Arc::new(schema);
         catalogue.indexes.push(schema.clone());
-        self.recatalogue(Arc::new(catalogue), &|parts| {
+        self.recatalogue(Arc::new(catalogue), &mut |parts| {
             let mut part = Part::new(schema.clone());
             part.scan = (!skips).then_some(0);
             part.is_partial = skips;
@@ -145,7 +152,7 @@ impl Keyspace<'_> {
         if let Some(old) = catalogue.indexes.get_mut(place) {
             *old = schema.clone();
         }
-        self.recatalogue(Arc::new(catalogue), &|parts| {
+        self.recatalogue(Arc::new(catalogue), &mut |parts| {
             let Some(part) = parts.get_mut(place) else { return };
             part.widen(schema.clone());
             part.is_partial |= skips;
@@ -163,11 +170,14 @@ impl Keyspace<'_> {
             let schema = catalogue.indexes.remove(place);
             catalogue.aliases.retain(|_, index| *index != schema.name);
         }
-        self.recatalogue(Arc::new(catalogue), &|parts| {
+        let mut dropped = Vec::new();
+        self.recatalogue(Arc::new(catalogue), &mut |parts| {
             if place < parts.len() {
-                drop(parts.remove(place));
+                dropped.push(parts.remove(place));
             }
         });
+        // Their end takes as long as all their documents, and no shard need be held for it.
+        dropped.into_iter().for_each(|part| self.journal.waste.push_index(part));
     }
 
     /// Completes indexes if there are few keys.

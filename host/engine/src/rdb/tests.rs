@@ -15,7 +15,6 @@ use crate::types::element::Element;
 use crate::types::hash::Hash;
 use crate::types::json::Document;
 use crate::types::json::parse::parse;
-use crate::types::suggestions::{Suggestion, Suggestions};
 use crate::types::limits::Limits;
 use crate::types::list::List;
 use crate::types::random::seeded;
@@ -24,6 +23,7 @@ use crate::types::sorted_set::SortedSet;
 use crate::types::stream::Stream;
 use crate::types::stream_group::{Cursor, Group, Pending, Times};
 use crate::types::stream_id::Id;
+use crate::types::suggestions::{Suggestion, Suggestions};
 
 fn rules() -> Rules {
     Rules::new(5, 1, Settings::default())

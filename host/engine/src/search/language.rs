@@ -207,8 +207,18 @@ mod tests {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             state
         };
-        let alphabets = ["abcdefghijklmnopqrstuvwxyz'", "äöüßéèçñåøæıığş", "αβγδεσςάό", "абвгдежя",
-            "אבגד", "ابتثج", "कखगघ", "தமிழ", "աբգ", "我们𠀀\u{301}"];
+        let alphabets = [
+            "abcdefghijklmnopqrstuvwxyz'",
+            "äöüßéèçñåøæıığş",
+            "αβγδεσςάό",
+            "абвгдежя",
+            "אבגד",
+            "ابتثج",
+            "कखगघ",
+            "தமிழ",
+            "աբգ",
+            "我们𠀀\u{301}",
+        ];
         for (name, _) in LANGUAGES {
             for _ in 0..400 {
                 let mut word = String::new();
@@ -235,8 +245,17 @@ mod tests {
             found.push((String::from_utf8_lossy(word).into_owned(), is_next));
         });
         let found: Vec<_> = found.iter().map(|(word, is_next)| (word.as_str(), *is_next)).collect();
-        let expected = [("我", true), ("我喜", false), ("喜", true), ("喜欢", false), ("欢", true),
-            ("rust", true), ("编", true), ("编程", false), ("程", true)];
+        let expected = [
+            ("我", true),
+            ("我喜", false),
+            ("喜", true),
+            ("喜欢", false),
+            ("欢", true),
+            ("rust", true),
+            ("编", true),
+            ("编程", false),
+            ("程", true),
+        ];
         assert_eq!(found, expected);
         let row = |name: &str, text: &str| {
             let words = language(name).words_in_a_row(text.as_bytes());

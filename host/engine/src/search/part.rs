@@ -40,6 +40,8 @@ pub struct Part {
     bytes: usize,
     /// Documents that could not be indexed so far.
     pub failures: u64,
+    /// How many times documents were taken in.
+    pub writes: u64,
     /// Where the walk over what was there before the index has come to, if it goes on.
     pub scan: Option<u64>,
     /// Whether what was there before the index is left out.
@@ -84,6 +86,7 @@ impl Part {
             length_total: 0,
             bytes: 0,
             failures: 0,
+            writes: 0,
             scan: None,
             is_partial: false,
             mark: 0,
@@ -213,6 +216,7 @@ impl Part {
             }
         };
         let sequence = before.map_or_else(next, |document| document.sequence);
+        self.writes += 1;
         if let Some(id) = known {
             self.take_back(id, hasher);
         }

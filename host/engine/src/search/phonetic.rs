@@ -258,8 +258,8 @@ impl<'w> Sounding<'w> {
     }
 
     fn m(&mut self) {
-        let is_dumb = self.has(-1, &["UMB"])
-            && (self.at + 2 == self.word.len() || self.has(2, &["ER"]));
+        let is_dumb =
+            self.has(-1, &["UMB"]) && (self.at + 2 == self.word.len() || self.has(2, &["ER"]));
         self.say("M", if is_dumb || self.near(1) == b'M' { 2 } else { 1 });
     }
 
@@ -338,8 +338,8 @@ impl<'w> Sounding<'w> {
     }
 
     fn x(&mut self) {
-        let is_french = self.is_last()
-            && (self.has(-3, &["IAU", "EAU"]) || self.has(-2, &["AU", "OU"]));
+        let is_french =
+            self.is_last() && (self.has(-3, &["IAU", "EAU"]) || self.has(-2, &["AU", "OU"]));
         let letters = if self.has(1, &["C", "X"]) { 2 } else { 1 };
         self.say(if is_french { "" } else { "KS" }, letters);
     }
@@ -399,7 +399,8 @@ mod tests {
             ("island", "ALNT"),
         ];
         for (word, expected) in known {
-            let found = code(word.as_bytes()).map(|code| String::from_utf8_lossy(&code).into_owned());
+            let found =
+                code(word.as_bytes()).map(|code| String::from_utf8_lossy(&code).into_owned());
             assert_eq!(found.as_deref(), Some(expected), "{word}");
         }
     }

@@ -5,12 +5,15 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::expression::Expression;
 use super::language::Language;
 use super::source::Path;
 use super::stop_words::StopWords;
+use crate::clock::Millis;
 
 /// Most fields of an index.
 pub const FIELDS_MAX: usize = 1024;
@@ -120,6 +123,50 @@ pub struct Keeping {
     pub many_texts: bool,
 }
 
+/// How much an index is used. That is no part of what it is: copies count for themselves.
+#[derive(Debug, Default)]
+pub struct Uses {
+    count: AtomicU64,
+    /// The last time, in milliseconds; 0: not yet.
+    at_ms: AtomicU64,
+    /// How many documents had been written then.
+    writes: AtomicU64,
+}
+
+impl Uses {
+    /// It exists from now on.
+    pub fn begin(&self, now: Millis) {
+        self.at_ms.store(now.get(), Ordering::Relaxed);
+    }
+
+    /// It is used now.
+    pub fn note(&self, now: Millis) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.at_ms.store(now.get(), Ordering::Relaxed);
+    }
+
+    /// How often it was used.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether nobody has used it for so long. Writing documents is use as well.
+    pub fn are_over(&self, now: Millis, idle_s: u64, writes: u64) -> bool {
+        let is_first = self.at_ms.load(Ordering::Relaxed) == 0;
+        let is_written = self.writes.swap(writes, Ordering::Relaxed) != writes;
+        if is_first || is_written {
+            self.at_ms.store(now.get(), Ordering::Relaxed);
+        }
+        self.left_ms(now, idle_s) == 0
+    }
+
+    /// For how long it stays if nobody uses it.
+    pub fn left_ms(&self, now: Millis, idle_s: u64) -> u64 {
+        let end = self.at_ms.load(Ordering::Relaxed).saturating_add(idle_s.saturating_mul(1000));
+        end.saturating_sub(now.get())
+    }
+}
+
 /// What is the same for all documents of an index unless a field of theirs says otherwise.
 #[derive(Clone, Debug, Default)]
 pub struct Defaults {
@@ -156,6 +203,8 @@ pub struct Schema {
     pub keeping: Keeping,
     /// For how many seconds of disuse it exists, if not for ever.
     pub temporary_s: Option<u64>,
+    /// How it is used.
+    pub uses: Arc<Uses>,
     /// The fields.
     pub fields: Vec<Field>,
     /// The words of the command that makes it, without the command's name and the index's.

@@ -159,7 +159,8 @@ impl Scoring<'_> {
     }
 
     fn okapi(&self, weight: f64, rarity: f64, frequency: f64) -> f64 {
-        const K1: f64 = 1.2;
+        // RediSearch has it in single precision, and clients compare.
+        const K1: f64 = 1.2_f32 as f64;
         let average = self.matching.plan.length_average;
         if self.scorer == Scorer::Okapi {
             const B: f64 = 0.5;

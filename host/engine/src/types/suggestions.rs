@@ -50,7 +50,10 @@ impl Suggestion {
 #[derive(Clone, Debug)]
 struct Node {
     letters: Box<[Letter]>,
-    #[expect(clippy::vec_box, reason = "a node may have very many children: they must move cheaply")]
+    #[expect(
+        clippy::vec_box,
+        reason = "a node may have very many children: they must move cheaply"
+    )]
     children: Vec<Box<Self>>,
     entry: Option<Suggestion>,
     /// The best score here and below.

@@ -1,9 +1,11 @@
 //! FT.CREATE and FT.ALTER: what an index is about, from the words of a command.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::args::Args;
+use crate::clock::Millis;
 use crate::error::Error;
 use crate::keyspace::{INDEXED_DATABASE, Keyspace};
 use crate::search::expression::Expression;
@@ -27,6 +29,10 @@ pub(super) fn create(keys: &mut Keyspace<'_>, args: &mut Args<'_>) -> Result<(),
     let (schema, skips) = Definition::new(name, words).read(args)?;
     if keys.catalogue().resolve(name).is_some() {
         return Err(Error::INDEX_EXISTS);
+    }
+    // From a file comes no time; then it counts from the first look.
+    if keys.now > Millis::default() {
+        schema.uses.begin(keys.now);
     }
     keys.add_index(schema, skips);
     Ok(())
@@ -73,6 +79,7 @@ impl Definition {
             stop_words: StopWords::Default,
             keeping: Keeping::default(),
             temporary_s: None,
+            uses: Arc::default(),
             fields: Vec::new(),
             words,
             additions: Vec::new(),
@@ -155,7 +162,11 @@ impl Definition {
                 });
                 schema.stop_words = StopWords::Own(words.collect());
             }
-            _ => return Err(Error::NO_TEMPORARY),
+            _ => {
+                let seconds = number::parse_i64(args.bytes()?).filter(|seconds| *seconds > 0);
+                let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
+                schema.temporary_s = Some(seconds.ok_or(Error::BAD_TEMPORARY)?);
+            }
         }
         Ok(true)
     }
@@ -233,7 +244,12 @@ fn read_field(schema: &Schema, args: &mut Args<'_>) -> Result<Field, Error> {
     }
     const TYPES: [&str; 6] = ["TEXT", "TAG", "NUMERIC", "GEO", "VECTOR", "GEOSHAPE"];
     let kind = match args.one_of(&TYPES) {
-        Some(0) => FieldType::Text { weight: 1.0, no_stem: false, phonetic: None, number: schema.texts() as u32 },
+        Some(0) => FieldType::Text {
+            weight: 1.0,
+            no_stem: false,
+            phonetic: None,
+            number: schema.texts() as u32,
+        },
         Some(1) => {
             let separator = (schema.documents == DocumentType::Hash).then_some(b',');
             FieldType::Tag { separator, case_sensitive: false }

@@ -19,8 +19,10 @@ impl Error {
     pub const INDEX_IN_OTHER_DATABASE: Self = Self::Text("Cannot create index on db != 0");
     pub const NO_SCHEMA: Self = Self::Text("No schema found");
     pub const NO_FIELDS: Self = Self::Text("Fields arguments are missing");
-    pub const NO_TEMPORARY: Self =
-        Self::Text("TEMPORARY is not supported: an index exists until it is dropped");
+    pub const BAD_TEMPORARY: Self =
+        Self::Text("Bad arguments for TEMPORARY: Could not convert argument to expected type");
+    pub const NOT_TEMPORARY: Self = Self::Text("Index is not temporary");
+    pub const NO_DEBUGGING: Self = Self::Text("subcommand not found");
     pub const NO_PHONETIC_FIELD: Self = Self::Text("field does not support phonetics");
     pub const BAD_PHONETIC: Self = Self::Text(
         "Matcher Format: <2 chars algorithm>:<2 chars language>. Support algorithms: double metaphone (dm). Supported languages: English (en), French (fr), Portuguese (pt) and Spanish (es)",
@@ -63,6 +65,7 @@ impl Error {
     pub const TOO_MANY_CURSORS: Self = Self::Text("Too many cursors are open");
     pub const BAD_AGGREGATION: Self = Self::Text("Bad arguments for this step");
     pub const SEARCH_OR_AGGREGATE: Self = Self::Text("No `SEARCH` or `AGGREGATE` provided");
+    pub const NO_PROFILE_OF_CURSOR: Self = Self::Text("FT.PROFILE does not support cursor");
     pub const NO_QUERY: Self = Self::Text("The QUERY keyword is expected");
 }
 

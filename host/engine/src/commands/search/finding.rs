@@ -9,7 +9,7 @@ use super::administration::place;
 use super::request::Request;
 use crate::error::Error;
 use crate::keyspace::{INDEXED_DATABASE, Keyspace};
-use crate::search::matching::Matching;
+use crate::search::matching::{Matching, Tally};
 use crate::search::parsing::{self, Reading};
 use crate::search::patience::Patience;
 use crate::search::planning::{Closeness, Plan, Planner};
@@ -44,6 +44,8 @@ pub(super) struct Found {
     pub(super) hits: Vec<Hit>,
     /// Whether there was no time for all of it.
     pub(super) is_late: bool,
+    /// How long it took to find it, without scores, if somebody wants to know.
+    pub(super) took_us: u64,
 }
 
 impl<'k> Finding<'k> {
@@ -88,15 +90,18 @@ impl<'k> Finding<'k> {
         self.query.explain(&self.schema, &|node| planner.other_forms(node))
     }
 
-    /// Looks for the documents, in no order.
-    pub(super) fn find(&self, is_scored: bool) -> Found {
+    /// Looks for the documents, in no order. It is noted how much each step of the plan finds, if
+    /// somebody wants to know.
+    pub(super) fn find(&self, is_scored: bool, tally: Option<&Tally>) -> Found {
         let patience = self.patience;
         let work = if is_scored { self.plan.size } else { 1 };
         let mut found = Found::default();
         let due = self.keys_not_seen();
         for (at, part) in self.parts.iter().enumerate() {
-            let matching = Matching { plan: &self.plan, part, shard: at, patience };
+            let matching = Matching { plan: &self.plan, part, shard: at, patience, tally };
+            let from_us = tally.map(|_| patience.now_us());
             let mut documents = matching.documents();
+            found.took_us += from_us.map_or(0, |from| patience.now_us().saturating_sub(from));
             if let Some(keys) = &self.request.in_keys {
                 let hasher = &self.keys.rules.hasher;
                 let ids = keys.iter().filter_map(|key| part.id(hasher.hash(key), key));

@@ -54,6 +54,7 @@ pub(super) fn info(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let place = catalogue.resolve(name).ok_or(Error::UNKNOWN_INDEX)?;
     let Some(schema) = catalogue.indexes.get(place) else { return Err(Error::UNKNOWN_INDEX) };
     cx.keys.shed_indexed();
+    super::administration::note_use(cx, place);
     let parts = cx.keys.parts_of_index(place);
     let is_scanning = parts.iter().any(|part| part.scan.is_some());
     let keys = cx.keys.keys_of_indexed();
@@ -69,7 +70,7 @@ pub(super) fn info(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let seen: u64 = parts.iter().map(|part| part.len() as u64).sum();
     let share = if is_scanning { seen as f64 / (keys.max(seen).max(1)) as f64 } else { 1.0 };
     pairs.number("percent_indexed", share);
-    pairs.integer("number_of_uses", 1);
+    pairs.integer("number_of_uses", schema.uses.count());
     pairs.integer("cleaning", 0);
     let reply = pairs.key("dialect_stats");
     reply.map(4);

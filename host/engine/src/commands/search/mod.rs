@@ -11,6 +11,7 @@ mod finding;
 mod highlighting;
 mod information;
 mod pipeline;
+mod profiling;
 mod querying;
 mod reducing;
 mod request;
@@ -22,6 +23,8 @@ use crate::command::{Command, Flags, Group, Handler, command};
 use crate::error::Error;
 use crate::keyspace::Keyspace;
 use crate::step::Cx;
+
+pub use administration::drop_unused;
 
 const fn reads(name: &'static str, handler: Handler, arity: i16) -> Command {
     command(name, handler, arity).group(Group::Module).readonly().flags(Flags::ALL_SHARDS)
@@ -156,6 +159,14 @@ pub(super) static TABLE: &[Command] = &[
         .usage("index key [DD]")
         .since("1.0.0", "O(1)")
         .summary("Deletes a document from the index."),
+    command("FT.DEBUG", administration::debug, -2)
+        .group(Group::Module)
+        .readonly()
+        .flags(Flags::ALL_SHARDS)
+        .flags(Flags::NOSCRIPT.with(Flags::ADMIN))
+        .usage("<TTL|HELP> [index]")
+        .since("1.0.0", "O(1)")
+        .summary("Tells for how long a temporary index stays."),
     reads("FT.CONFIG", administration::configure, -3).flags(Flags::NOSCRIPT.with(Flags::ADMIN))
         .usage("<GET|SET|HELP> option [value]")
         .since("1.0.0", "O(1)")

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::administration::readable;
 use super::finding::{Finding, Found, Hit, SortKey};
 use super::highlighting::Dressing;
+use super::profiling::Profile;
 use super::request::{Request, Wanted};
 use crate::args::Args;
 use crate::error::Error;
@@ -17,10 +18,15 @@ use crate::types::number;
 
 pub(super) fn search(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (name, query) = (args.bytes()?, args.bytes()?);
-    run(cx, name, query, args)
+    run(cx, (name, query), args, Profile::default())
 }
 
-fn run(cx: &mut Cx<'_>, name: &[u8], query: &[u8], args: &mut Args<'_>) -> Result<(), Error> {
+fn run(
+    cx: &mut Cx<'_>,
+    (name, query): (&[u8], &[u8]),
+    args: &mut Args<'_>,
+    mut profile: Profile,
+) -> Result<(), Error> {
     let options = cx.keys.catalogue().options.clone();
     let (mut request, mut wanted) = (Request::new(query, &options), Wanted::new());
     while !args.is_done() {
@@ -37,10 +43,13 @@ fn run(cx: &mut Cx<'_>, name: &[u8], query: &[u8], args: &mut Args<'_>) -> Resul
     let now_us = || host.now_us();
     let patience = Patience::new(&now_us, request.timeout_ms);
     let finding = Finding::new(&cx.keys, name, &request, &patience)?;
+    profile.parsed(&now_us);
     let place = sorted_by(&finding, &wanted)?;
     let dressing = Dressing::new(&finding, &wanted)?;
+    profile.planned(&now_us);
     let is_scored = place.is_none() && wanted.count > 0 || wanted.with_scores;
-    let mut found = finding.find(is_scored);
+    let mut found = finding.find(is_scored, profile.tally());
+    profile.found(&now_us, (&found, is_scored, found.is_late));
     if found.is_late && options.fails_late {
         return Err(Error::TIMED_OUT);
     }
@@ -53,9 +62,15 @@ fn run(cx: &mut Cx<'_>, name: &[u8], query: &[u8], args: &mut Args<'_>) -> Resul
             Vec::new()
         }
     };
-    let said = Said { finding: &finding, wanted: &wanted, dressing: &dressing, total };
+    profile.passed(&now_us, "Sorter", found.hits.len());
+    let more = profile.entries();
+    let said = Said { finding: &finding, wanted: &wanted, dressing: &dressing, total, more };
     let from = wanted.offset.min(found.hits.len());
     said.say(cx.reply, &found, from, &keys);
+    if !wanted.no_content {
+        profile.passed(&now_us, "Loader", found.hits.len() - from);
+    }
+    profile.say(cx.reply, &finding, now_us());
     Ok(())
 }
 
@@ -72,6 +87,8 @@ struct Said<'a> {
     wanted: &'a Wanted,
     dressing: &'a Dressing<'a>,
     total: usize,
+    /// How many entries others add.
+    more: usize,
 }
 
 impl Said<'_> {
@@ -79,7 +96,7 @@ impl Said<'_> {
         let hits = found.hits.get(from..).unwrap_or_default();
         let keys = keys.get(from..).unwrap_or_default();
         if reply.is_resp3() {
-            reply.map(5);
+            reply.map(5 + self.more);
             reply.bulk(b"attributes");
             reply.array(0);
             reply.bulk(b"format");
@@ -262,33 +279,21 @@ pub(super) fn explain_cli(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Er
 pub(super) fn profile(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let name = args.bytes()?;
     let kind = args.one_of(&["SEARCH", "AGGREGATE"]);
-    args.keyword("LIMITED");
+    let is_limited = args.keyword("LIMITED");
     let (Some(kind), true) = (kind, args.keyword("QUERY")) else {
         args.skip_rest();
         return Err(if kind.is_none() { Error::SEARCH_OR_AGGREGATE } else { Error::NO_QUERY });
     };
     let query = args.bytes()?;
-    let from_us = cx.host.now_us();
-    if cx.reply.is_resp3() {
-        cx.reply.map(2);
-        cx.reply.bulk(b"Results");
-    } else {
+    let profile = Profile::new(cx.host.now_us(), is_limited);
+    if !cx.reply.is_resp3() {
         cx.reply.array(2);
     }
     if kind == 0 {
-        run(cx, name, query, args)?;
+        run(cx, (name, query), args, profile)
     } else {
-        super::aggregate::run(cx, name, query, args)?;
+        super::aggregate::run(cx, (name, query), args, profile)
     }
-    let took_us = cx.host.now_us().saturating_sub(from_us);
-    if cx.reply.is_resp3() {
-        cx.reply.bulk(b"Profile");
-    }
-    cx.reply.map(1);
-    cx.reply.bulk(b"Total profile time");
-    let took_ms = took_us as f64 / 1000.0;
-    cx.reply.double(took_ms, &shown_score(took_ms));
-    Ok(())
 }
 
 /// A document's fields, if the index has it.

@@ -49,9 +49,8 @@ pub(super) fn add(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 
 pub(super) fn delete(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (key, text) = (args.bytes()?, args.bytes()?);
-    let taken = cx.keys.edit::<Suggestions, _>(key, "sugdel", |suggestions| {
-        Ok(suggestions.take(text))
-    })?;
+    let taken =
+        cx.keys.edit::<Suggestions, _>(key, "sugdel", |suggestions| Ok(suggestions.take(text)))?;
     cx.reply.integer(i64::from(taken.unwrap_or(false)));
     Ok(())
 }

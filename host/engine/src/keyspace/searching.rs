@@ -2,6 +2,7 @@
 //! the step holds. Steps that change which indexes there are, or search, hold all shards.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -221,21 +222,65 @@ impl Keyspace<'_> {
     /// Removes what is due of the indexed database, so that no search finds it; unless it is to stay,
     /// unseen.
     pub fn shed_indexed(&mut self) {
-        /// More than this is not due at once, or the next search removes it.
+        /// More than this takes too long for one search: the next ones remove it.
         const KEYS_MAX: usize = 10_000;
         self.in_database(INDEXED_DATABASE, |keys| {
-            if keys.keep_expired || !keys.has_due() {
+            if !keys.has_due() {
                 return;
             }
-            for key in keys.due_keys(KEYS_MAX) {
-                keys.shed(&key);
+            if !keys.keep_expired {
+                for key in keys.due_keys(KEYS_MAX) {
+                    keys.shed(&key);
+                }
             }
+            keys.unindex_due_fields();
         });
+    }
+
+    /// Lets indexes see hashes that stay with fields that are due as if these were gone.
+    fn unindex_due_fields(&mut self) {
+        let (hasher, horizon) = (&self.rules.hasher, self.horizon);
+        for (key, slot) in self.partly_due_of_indexed() {
+            let place = self.place(&key);
+            if let Some(shard) = self.shards.get_mut(place.shard)
+                && let Some(database) = shard.database_mut(INDEXED_DATABASE)
+            {
+                debug_assert!(!slot.has_due_fields(horizon), "what is due is not there");
+                database.reindex(place.hash, &slot, hasher);
+            }
+        }
+    }
+
+    /// Hashes of the indexed database that stay with fields that are due, as they are without them.
+    pub fn partly_due_of_indexed(&self) -> BTreeMap<Box<[u8]>, Slot> {
+        let mut found = BTreeMap::new();
+        if self.is_anything_due() {
+            for key in self.due_in(INDEXED_DATABASE, usize::MAX, true) {
+                let slot = self.slot_in(INDEXED_DATABASE, &key);
+                let slot = slot.filter(|slot| slot.has_due_fields(self.horizon));
+                let slot = slot.map(|s| s.without_due_fields(&self.rules.hasher, self.horizon));
+                slot.into_iter().for_each(|slot| {
+                    found.insert(key.clone(), slot);
+                });
+            }
+        }
+        found
+    }
+
+    /// Whether something of the indexed database is due and still there.
+    fn is_anything_due(&self) -> bool {
+        let databases = self.shards.iter();
+        let mut databases = databases.filter_map(|(_, shard)| shard.database(INDEXED_DATABASE));
+        databases.any(|database| database.next_expiry().is_some_and(|at| at <= self.horizon))
     }
 
     /// Keys of the indexed database that are due and were left where they are.
     pub fn due_keys_of_indexed(&self) -> Vec<Box<[u8]>> {
-        self.due_in(INDEXED_DATABASE, usize::MAX, false)
+        if self.is_anything_due() {
+            self.due_in(INDEXED_DATABASE, usize::MAX, false)
+        } else {
+            Vec::new()
+        }
     }
 
     /// Keys that are due, or hold fields that are.
@@ -247,7 +292,8 @@ impl Keyspace<'_> {
         let (hasher, horizon) = (&self.rules.hasher, self.horizon);
         let mut found = Vec::new();
         for database in self.shards.iter().filter_map(|(_, shard)| shard.database(number)) {
-            let left = most - found.len();
+            // A database may show as many again with fields that are due.
+            let left = most.saturating_sub(found.len());
             database.each_due(horizon, left, hasher, &mut |slot| {
                 if with_fields || !slot.is_live(horizon) {
                     found.push(slot.key().into());

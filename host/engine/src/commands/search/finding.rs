@@ -1,6 +1,8 @@
 //! From a query to the documents that it finds, best first.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
@@ -8,7 +10,7 @@ use core::cmp::Ordering;
 use super::administration::place;
 use super::request::Request;
 use crate::error::Error;
-use crate::keyspace::{INDEXED_DATABASE, Keyspace};
+use crate::keyspace::{INDEXED_DATABASE, Keyspace, Slot};
 use crate::search::matching::{Matching, Tally};
 use crate::search::parsing::{self, Reading};
 use crate::search::patience::Patience;
@@ -27,6 +29,8 @@ pub(super) struct Finding<'k> {
     pub(super) plan: Plan,
     parts: Vec<&'k Part>,
     patience: &'k Patience<'k>,
+    /// Hashes that stay with fields that are due, without these.
+    partly_due: BTreeMap<Box<[u8]>, Slot>,
 }
 
 /// A document that was found.
@@ -73,7 +77,8 @@ impl<'k> Finding<'k> {
         };
         let plan = planner.plan(&query);
         let options = catalogue.options.clone();
-        Ok(Self { keys, schema, options, request, query, plan, parts, patience })
+        let partly_due = keys.partly_due_of_indexed();
+        Ok(Self { keys, schema, options, request, query, plan, parts, patience, partly_due })
     }
 
     /// The query as a tree in words.
@@ -128,8 +133,8 @@ impl<'k> Finding<'k> {
     }
 
     /// Keys that are due and must stay for now.
-    fn keys_not_seen(&self) -> Vec<alloc::boxed::Box<[u8]>> {
-        if self.keys.keep_expired { self.keys.due_keys_of_indexed() } else { Vec::new() }
+    fn keys_not_seen(&self) -> Vec<Box<[u8]>> {
+        self.keys.due_keys_of_indexed()
     }
 
     /// The document of a hit.
@@ -138,10 +143,11 @@ impl<'k> Finding<'k> {
     }
 
     /// What the key of a document holds.
-    pub(super) fn source(&self, document: &Document) -> Option<Source<'k>> {
-        let database = self.keys.slot_in(INDEXED_DATABASE, &document.key)?;
+    pub(super) fn source(&self, document: &Document) -> Option<Source<'_>> {
+        let without_due = self.partly_due.get(&document.key);
+        let slot = without_due.or_else(|| self.keys.slot_in(INDEXED_DATABASE, &document.key))?;
         let hasher = &self.keys.rules.hasher;
-        Source::of(database.as_value()?, self.schema.documents, hasher)
+        Source::of(slot.as_value()?, self.schema.documents, hasher)
     }
 
     /// The order of two documents that are otherwise equal: that in which they were written.

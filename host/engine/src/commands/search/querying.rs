@@ -303,6 +303,10 @@ fn say_document(cx: &mut Cx<'_>, at: usize, key: &[u8]) {
     let is_document = cx.keys.parts_of_index(at).iter().any(|part| part.id(hash, key).is_some());
     let slot = cx.keys.slot_in(INDEXED_DATABASE, key).filter(|_| is_document);
     let hasher = &cx.keys.rules.hasher;
+    let horizon = cx.keys.horizon();
+    let without_due = slot.filter(|slot| slot.has_due_fields(horizon));
+    let without_due = without_due.map(|slot| slot.without_due_fields(hasher, horizon));
+    let slot = without_due.as_ref().or(slot);
     let source = slot.and_then(|slot| crate::search::Source::of(slot.as_value()?, kind?, hasher));
     let Some(source) = source else { return cx.reply.nil_array() };
     let mut fields = Vec::new();

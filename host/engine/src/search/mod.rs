@@ -35,8 +35,8 @@ pub mod tokens;
 mod value;
 
 pub use catalogue::{Catalogue, Options};
-pub use cursors::{Cursor, Cursors, Rows};
-pub use document::{Document, SortValue};
+pub use cursors::{CURSORS_MAX, Cursor, Cursors, Rows};
+pub use document::{Document, Sizes, SortValue};
 pub use indexes::Indexes;
 pub use language::Language;
 pub use numbers::{Limit, NumericRange};

@@ -11,7 +11,7 @@ use hashbrown::HashTable;
 use roaring::RoaringBitmap;
 
 use super::dictionary::{Dictionary, WordId};
-use super::document::{Document, Entry, SortValue, Term, write_positions};
+use super::document::{Document, Entry, Sizes, SortValue, Term, write_positions};
 use super::drafting::{Draft, Unfit};
 use super::language::Language;
 use super::numbers::Numbers;
@@ -38,6 +38,7 @@ pub struct Part {
     /// The lengths of all documents together.
     length_total: u64,
     bytes: usize,
+    sizes: Sizes,
     /// Documents that could not be indexed so far.
     pub failures: u64,
     /// How many times documents were taken in.
@@ -85,6 +86,7 @@ impl Part {
             missing: alloc::vec![RoaringBitmap::new(); fields],
             length_total: 0,
             bytes: 0,
+            sizes: Sizes::default(),
             failures: 0,
             writes: 0,
             scan: None,
@@ -121,6 +123,11 @@ impl Part {
         let numbers: usize = self.numbers.iter().map(Numbers::heap_bytes).sum();
         let missing: u64 = self.missing.iter().map(RoaringBitmap::len).sum();
         self.bytes + self.words.heap_bytes() + tags + numbers + missing as usize * BYTES_EACH
+    }
+
+    /// What its documents add to the figures of the index.
+    pub fn sizes(&self) -> Sizes {
+        self.sizes
     }
 
     /// How many documents there are.
@@ -242,6 +249,7 @@ impl Part {
     fn put(&mut self, id: u32, document: Document) {
         self.length_total += u64::from(document.length);
         self.bytes += document.heap_bytes() + DOCUMENT_BYTES;
+        self.sizes.add(document.sizes());
         if id as usize >= self.documents.len() {
             self.documents.resize_with(id as usize + 1, || None);
         }
@@ -269,6 +277,7 @@ impl Part {
         };
         self.length_total -= u64::from(document.length);
         self.bytes -= document.heap_bytes() + DOCUMENT_BYTES;
+        self.sizes.take(document.sizes());
         for term in &document.terms {
             self.words.remove(term.word, id, hasher);
         }
@@ -439,6 +448,7 @@ impl Part {
         self.words.check(hasher);
         self.tags.iter().for_each(|tags| tags.check(hasher));
         let (mut bytes, mut length, mut postings, mut numbers) = (0, 0, 0, 0);
+        let mut sizes = Sizes::default();
         for id in &self.live {
             let document = self.document(id).expect("a live document is there");
             assert_eq!(
@@ -447,6 +457,7 @@ impl Part {
                 "found by key"
             );
             bytes += document.heap_bytes() + DOCUMENT_BYTES;
+            sizes.add(document.sizes());
             length += u64::from(document.length);
             postings += document.terms.len() as u64;
             for term in &document.terms {
@@ -468,6 +479,7 @@ impl Part {
         let are_live = |ids: &RoaringBitmap| ids.is_subset(&self.live);
         assert!(self.missing.iter().all(are_live), "who misses a field is there");
         assert_eq!((self.bytes, self.length_total), (bytes, length), "bytes and length");
+        assert_eq!(self.sizes, sizes, "figures");
         let all = core::iter::once(&self.words).chain(&self.tags).flat_map(Dictionary::iter);
         let found: u64 = all.map(|(_, documents)| documents.len()).sum();
         assert_eq!(found, postings, "nothing is found that no document has");

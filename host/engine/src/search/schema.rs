@@ -7,7 +7,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use super::expression::Expression;
 use super::language::Language;
@@ -131,6 +131,11 @@ pub struct Uses {
     at_ms: AtomicU64,
     /// How many documents had been written then.
     writes: AtomicU64,
+    /// In which dialects it was asked, a bit for each.
+    dialects: AtomicU8,
+    /// How many words there were when words had come and gone so often.
+    words: AtomicU64,
+    turns: AtomicU64,
 }
 
 impl Uses {
@@ -143,6 +148,25 @@ impl Uses {
     pub fn note(&self, now: Millis) {
         self.count.fetch_add(1, Ordering::Relaxed);
         self.at_ms.store(now.get(), Ordering::Relaxed);
+    }
+
+    /// It is asked something in a dialect.
+    pub fn note_dialect(&self, dialect: u8) {
+        self.dialects.fetch_or(1 << (dialect & 7), Ordering::Relaxed);
+    }
+
+    /// Whether it was asked something in a dialect.
+    pub fn has_dialect(&self, dialect: u8) -> bool {
+        self.dialects.load(Ordering::Relaxed) & 1 << (dialect & 7) != 0
+    }
+
+    /// How many words there are, which is only counted if some came or went since it was last. All
+    /// shards are held, so nobody else counts.
+    pub fn words(&self, turns: u64, count: impl FnOnce() -> u64) -> u64 {
+        if self.turns.swap(turns, Ordering::Relaxed) != turns {
+            self.words.store(count(), Ordering::Relaxed);
+        }
+        self.words.load(Ordering::Relaxed)
     }
 
     /// How often it was used.

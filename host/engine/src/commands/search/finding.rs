@@ -65,6 +65,7 @@ impl<'k> Finding<'k> {
         let schema =
             catalogue.indexes.get(place).ok_or_else(|| Error::no_such_index(name))?.clone();
         let parts = keys.parts_of_index(place);
+        schema.uses.note_dialect(request.dialect);
         let query = read(&schema, request)?;
         let planner = Planner {
             schema: &schema,

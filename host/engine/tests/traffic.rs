@@ -263,6 +263,7 @@ const TEMPLATES: &[&str] = &[
     "XINFO GROUPS K",
     "XINFO CONSUMERS K G",
     "FT._LIST",
+    "FT.ALIASLIST K",
     "FT.DICTDUMP K",
     "FT.SYNDUMP K",
     "FT.INFO K",

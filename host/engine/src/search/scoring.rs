@@ -22,7 +22,7 @@ pub enum Scorer {
     Best,
     /// The document's own score.
     OfDocument,
-    /// The closeness of payloads, which documents do not have here.
+    /// The closeness of payloads, which only who has the documents can tell.
     Payload,
 }
 
@@ -62,6 +62,15 @@ impl Scorer {
             }
         }
     }
+}
+
+/// How close two payloads are: 1 if they are equal, less the more bits differ, 0 if their lengths do.
+pub fn closeness(one: &[u8], other: &[u8]) -> f64 {
+    if one.is_empty() || one.len() != other.len() {
+        return 0.0;
+    }
+    let bits = one.iter().zip(other).map(|(one, other)| u64::from((one ^ other).count_ones()));
+    1.0 / (bits.sum::<u64>() + 1) as f64
 }
 
 /// How much rarer than all documents those are that have a term, in powers of two.
@@ -223,6 +232,14 @@ mod tests {
         assert_eq!(rarity(2, 1), 2.0);
         assert_eq!(rarity(1_000_000, 1), 19.0);
         assert_eq!(rarity(0, 0), 1.0);
+    }
+
+    #[test]
+    fn payloads_are_as_close_as_their_bits() {
+        assert_eq!(closeness(b"abc", b"abc"), 1.0);
+        assert_eq!(closeness(b"\x00\x01", b"\x03\x01"), 1.0 / 3.0);
+        assert_eq!(closeness(b"ab", b"abc"), 0.0);
+        assert_eq!(closeness(b"", b""), 0.0);
     }
 
     #[test]

@@ -253,6 +253,17 @@ pub(super) fn list(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+pub(super) fn alias_list(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let name = args.bytes()?;
+    let catalogue = cx.keys.catalogue();
+    let place = catalogue.resolve(name).ok_or(Error::UNKNOWN_INDEX_NAME)?;
+    let index = catalogue.indexes.get(place).map(|schema| &schema.name);
+    let own = catalogue.aliases.iter().filter(|(_, of)| Some(*of) == index);
+    cx.reply.set(own.clone().count());
+    own.for_each(|(alias, _)| cx.reply.bulk(alias));
+    Ok(())
+}
+
 /// Removes the key of a document. Whether it was one.
 pub(super) fn delete_document(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (name, key) = (args.bytes()?, args.bytes()?);

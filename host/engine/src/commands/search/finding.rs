@@ -17,7 +17,8 @@ use crate::search::patience::Patience;
 use crate::search::planning::{Closeness, Plan, Planner};
 use crate::search::query::{Kind, Node};
 use crate::search::schema::{Field, FieldType};
-use crate::search::{Document, Options, Part, Schema, SortValue, Source};
+use crate::search::scoring::{Scorer, closeness};
+use crate::search::{Document, Options, Part, Path, Schema, SortValue, Source};
 
 /// An index and what is looked for in it.
 pub(super) struct Finding<'k> {
@@ -125,12 +126,30 @@ impl<'k> Finding<'k> {
                 }
                 let Some(document) = part.document(id) else { continue };
                 let scorer = self.request.scorer;
-                let score = if is_scored { scorer.score(&matching, document) } else { 0.0 };
+                let score = match scorer {
+                    _ if !is_scored => 0.0,
+                    Scorer::Payload => self.closeness(document),
+                    _ => scorer.score(&matching, document),
+                };
                 found.hits.push(Hit { part: at, id, sequence: document.sequence, score });
             }
         }
         found.is_late = patience.is_over();
         found
+    }
+
+    /// How close the payload of a document is to the one that was given.
+    fn closeness(&self, document: &Document) -> f64 {
+        let payload = self.payload(document);
+        let (Some(wanted), Some(payload)) = (&self.request.payload, payload) else { return 0.0 };
+        closeness(wanted, &payload)
+    }
+
+    /// The payload of a document.
+    pub(super) fn payload(&self, document: &Document) -> Option<Vec<u8>> {
+        let field = self.schema.defaults.payload_field.as_ref()?;
+        let path = Path::of_name(field, self.schema.documents);
+        self.source(document)?.shown(field, &path)
     }
 
     /// Keys that are due and must stay for now.

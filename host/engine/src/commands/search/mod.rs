@@ -80,6 +80,10 @@ pub(super) static TABLE: &[Command] = &[
         .usage("index")
         .since("1.2.0", "O(1)")
         .summary("Dumps the contents of a synonym group."),
+    reads("FT.ALIASLIST", administration::alias_list, 2)
+        .usage("index")
+        .since("8.9.0", "O(N) where N is the number of aliases")
+        .summary("Returns the aliases of an index."),
     reads("FT._LIST", administration::list, 1)
         .since("2.0.0", "O(1)")
         .summary("Returns a list of all existing indexes."),

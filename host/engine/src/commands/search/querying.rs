@@ -81,6 +81,11 @@ fn sorted_by(finding: &Finding<'_>, wanted: &Wanted) -> Result<Option<(usize, bo
     Ok(Some((place, *is_descending)))
 }
 
+/// From this dialect on, all values that a path leads to are shown, and not the first.
+const WHOLE_DIALECT: u8 = 3;
+/// The path to a whole JSON document.
+const ROOT: &[u8] = b"$";
+
 /// What a search answers.
 struct Said<'a> {
     finding: &'a Finding<'a>,
@@ -182,12 +187,7 @@ impl Said<'_> {
     }
 
     fn say_payload(&self, reply: &mut reef_resp::Writer, document: &Document) {
-        let field = self.finding.schema.defaults.payload_field.as_ref();
-        let payload = field.and_then(|field| {
-            let path = Path::of_name(field, self.finding.schema.documents);
-            self.finding.source(document)?.shown(field, &path)
-        });
-        match payload {
+        match self.finding.payload(document) {
             Some(payload) => reply.bulk(&payload),
             None => reply.nil(),
         }
@@ -198,12 +198,16 @@ impl Said<'_> {
         let Some(source) = self.finding.source(document) else { return Vec::new() };
         let schema = &self.finding.schema;
         let mut fields = Vec::new();
+        let is_whole = self.finding.request.dialect >= WHOLE_DIALECT;
+        let shown = |path: &[u8], at: &Path| {
+            if is_whole { source.shown_whole(path, at) } else { source.shown(path, at) }
+        };
         match &self.wanted.fields {
             Some(wanted) => {
                 for (path, name) in wanted {
                     let shown = match schema.field(path) {
-                        Some((_, field)) => source.shown(&field.path, &field.source),
-                        None => source.shown(path, &Path::of_name(path, schema.documents)),
+                        Some((_, field)) => shown(&field.path, &field.source),
+                        None => shown(path, &Path::of_name(path, schema.documents)),
                     };
                     fields.extend(shown.map(|value| (name.to_vec(), value)));
                 }
@@ -213,12 +217,23 @@ impl Said<'_> {
                     && schema.documents == DocumentType::Json
                     && let Some((_, field)) = schema.field_or_path(name)
                 {
-                    let shown = source.shown(&field.path, &field.source);
+                    let shown = shown(&field.path, &field.source);
                     fields.extend(shown.map(|value| (name.to_vec(), value)));
+                }
+                let is_json = schema.documents == DocumentType::Json;
+                if is_whole && is_json {
+                    let root = Path::of_name(ROOT, schema.documents);
+                    let shown = source.shown_whole(ROOT, &root);
+                    fields.extend(shown.map(|value| (ROOT.to_vec(), value)));
+                    return self.dressed(fields);
                 }
                 source.each_shown(&mut |name, value| fields.push((name.to_vec(), value.to_vec())));
             }
         }
+        self.dressed(fields)
+    }
+
+    fn dressed(&self, mut fields: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<(Vec<u8>, Vec<u8>)> {
         for (name, value) in &mut fields {
             self.dressing.dress(name, value);
         }

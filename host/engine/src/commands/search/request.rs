@@ -26,6 +26,8 @@ pub(super) struct Request {
     pub(super) in_order: bool,
     pub(super) language: Option<Language>,
     pub(super) scorer: Scorer,
+    /// What payloads are compared with.
+    pub(super) payload: Option<Box<[u8]>>,
     pub(super) parameters: Parameters,
     pub(super) dialect: u8,
     /// 0: as long as it takes; only the operator can say so.
@@ -91,6 +93,7 @@ impl Request {
             in_order: false,
             language: None,
             scorer: Scorer::default(),
+            payload: None,
             parameters: Parameters::new(),
             dialect: options.dialect,
             timeout_ms: options.timeout_ms,
@@ -157,7 +160,7 @@ impl Request {
             11 => drop(args.bytes()?),
             12 => self.parameters(args)?,
             13 => self.dialect = dialect(args)?,
-            14 => drop(args.bytes()?),
+            14 => self.payload = Some(args.bytes()?.into()),
             _ => return Err(Error::unknown_word(b"EXPLAINSCORE")),
         }
         Ok(true)

@@ -229,6 +229,13 @@ mod tests {
                 }
                 let _ = language(name).stem(word.to_string().as_bytes());
             }
+            for alphabet in alphabets {
+                let mut long = alphabet.repeat(60);
+                while long.len() > tokens::WORD_BYTES_MAX {
+                    long.pop();
+                }
+                let _ = language(name).stem(long.as_bytes());
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use redis::{Connection, Value};
 
-use crate::served::Served;
+use crate::served::{Served, succeeded};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -509,4 +509,17 @@ fn plain_programs_are_served_as_they_are() {
     assert_eq!(dialer.hear(), "[k_listener_multiaddr x]");
     assert_eq!(dialer.call("LPOP k_listener_multiaddr"), "nil");
     assert_eq!(dialer.call("GET k_listener_multiaddr"), "nil");
+}
+
+#[test]
+fn those_who_wait_in_it_are_measured_like_those_in_plain_lists() {
+    let served = Served::start(&[]);
+    let line = ["bench", "--waiters", "30", "--rendezvous", "--rounds", "2", "--json"];
+    let report: serde_json::Value =
+        serde_json::from_str(&succeeded(served.run(&line))).expect("--json prints JSON");
+    let figures = report["servers"][0]["figures"].as_object().expect("figures");
+    assert_eq!(figures["timeout early, most (ms)"][1], 0.0, "{report}");
+    assert!(figures["published to all, last (ms)"][1].as_f64().expect("a figure") > 0.0);
+    let dbsize: u64 = redis::cmd("DBSIZE").query(&mut served.connect()).expect("DBSIZE");
+    assert_eq!(dbsize, 0, "it leaves nothing");
 }

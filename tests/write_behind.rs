@@ -257,6 +257,37 @@ fn a_sink_that_fails_over_a_document_fails_over_it_alone() {
 }
 
 #[test]
+fn a_sink_is_replaced_while_events_wait() {
+    let sink = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(sink.path(), reef_bundled::hostile::SINK).unwrap();
+    let pipeline = Pipeline::new(&format!("entity: docs, sink: '{}'", sink.path().display()));
+    let server = pipeline.serve(&[]);
+    let mut connection = server.connect();
+    ask::<String>(&mut connection, &["DOC.INSERT", "docs", "{}", "ID", "a"]);
+    wait_until("the first row", || pipeline.rows("SELECT id FROM rows") == ["a"]);
+    // It fails over every version of a document, so something is wrong with it: it is called no more.
+    ask::<String>(&mut connection, &["DOC.INSERT", "docs", "{}", "ID", "trap"]);
+    for version in 0..30 {
+        let patch = format!("{{\"n\": {version}}}");
+        ask::<usize>(&mut connection, &["DOC.UPDATE", "docs", "trap", &patch]);
+    }
+    ask::<String>(&mut connection, &["DOC.INSERT", "docs", "{}", "ID", "b"]);
+    let file = pipeline.file_for_strangers(&server);
+    let status = || succeeded(run(&["write-behind", "status", &file, "--json"]));
+    wait_until("it is called no more", || status().contains("paused"));
+    std::fs::write(sink.path(), "no component").unwrap();
+    let refused = run(&["write-behind", "replace-sink", &file]);
+    assert!(!refused.status.success(), "{refused:?}");
+    assert!(status().contains("paused"), "what is refused changes nothing: {}", status());
+    std::fs::write(sink.path(), reef_bundled::WRITE_BEHIND_SINK).unwrap();
+    succeeded(run(&["write-behind", "replace-sink", &file]));
+    let rows = || pipeline.rows("SELECT id || ' ' || payload FROM docs ORDER BY id");
+    wait_until("what waited", || rows() == ["b {}", "trap {\"n\":29}"]);
+    assert_eq!(pipeline.rows("SELECT id FROM rows"), ["a"]);
+    wait_until("it says so", || status().contains(r#""state":"running""#));
+}
+
+#[test]
 fn writers_wait_or_are_refused_while_the_database_is_too_far_behind() {
     let unreachable = "postgresql: {host: 127.0.0.1, port: 1, database: d, user: u}\n";
     for (policy, is_refused) in [("stop-writes", true), ("block", false)] {

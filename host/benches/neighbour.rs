@@ -11,12 +11,16 @@
 //! priority (`chrt -f 10`, `sysctl -w kernel.sched_rt_runtime_us=-1`) it does not.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+mod servers;
+
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::net::TcpStream;
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use servers::{Server, median};
 
 /// Connections that call the slow command.
 const SPINNERS: usize = 4;
@@ -31,59 +35,15 @@ const PACE: Duration = Duration::from_micros(800);
 /// What is promised of the 99th percentile.
 const RATIO_MAX: f64 = 1.5;
 
-/// A server that dies with its value.
-struct Server {
-    process: Child,
-    port: u16,
-    _folder: tempfile::TempDir,
-}
-
-impl Server {
-    fn start(io_threads: usize) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let port =
-            TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it").port();
-        let process = Command::new(env!("CARGO_BIN_EXE_reef"))
-            .args(["serve", "--bind", "127.0.0.1", "--save", "", "--loglevel", "warning"])
-            .args(["--port", &port.to_string(), "--io-threads", &io_threads.to_string()])
-            .arg("--dir")
-            .arg(folder.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the server starts");
-        let server = Self { process, port, _folder: folder };
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let answers = |server: &Self| {
-            TcpStream::connect(("127.0.0.1", port)).is_ok()
-                && server.connect().ask(&[b"PING"]) == b"+PONG\r\n"
-        };
-        while !answers(&server) {
-            assert!(Instant::now() < deadline, "the server does not answer");
-            thread::sleep(Duration::from_millis(20));
-        }
-        let mut client = server.connect();
-        let words = ["GET", "SET", "SADD", "INCR", "LLEN", "RPUSH", "~*"];
-        let mut load: Vec<&[u8]> =
-            vec![b"PLUGIN", b"LOAD", b"hostile", reef_bundled::hostile::HOSTILE, b"GRANT"];
-        load.extend(words.iter().map(|word| word.as_bytes()));
-        load.extend([&b"LIMIT"[..], b"cpu-ms", b"50"]);
-        assert_eq!(client.ask(&load), b"+OK\r\n");
-        server
-    }
-
-    fn connect(&self) -> Client {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
-        stream.set_nodelay(true).expect("a socket");
-        Client { stream, buffer: vec![0; 4096] }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may be gone already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// A server with a plugin whose calls may burn CPU for a while.
+fn start(io_threads: usize) -> Server {
+    let server = Server::reef(&["--io-threads", &io_threads.to_string()]);
+    let words = ["GET", "SET", "SADD", "INCR", "LLEN", "RPUSH", "~*"];
+    let mut load = redis::cmd("PLUGIN");
+    load.arg("LOAD").arg("hostile").arg(reef_bundled::hostile::HOSTILE);
+    load.arg("GRANT").arg(&words).arg(&["LIMIT", "cpu-ms", "50"]);
+    load.query::<()>(&mut server.connect()).expect("it is loaded");
+    server
 }
 
 /// A connection that sends one command at a time.
@@ -93,6 +53,12 @@ struct Client {
 }
 
 impl Client {
+    fn of(server: &Server) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", server.port)).expect("a connection");
+        stream.set_nodelay(true).expect("a socket");
+        Self { stream, buffer: vec![0; 4096] }
+    }
+
     fn ask(&mut self, words: &[&[u8]]) -> Vec<u8> {
         let mut command = format!("*{}\r\n", words.len()).into_bytes();
         for word in words {
@@ -118,7 +84,7 @@ struct Round {
 fn load(server: &Server, time: Duration, pace: Option<Duration>) -> Round {
     let began = Instant::now();
     let client = |number: usize| {
-        let mut client = server.connect();
+        let mut client = Client::of(server);
         let key = format!("key-{number}");
         let mut latencies = Vec::new();
         let mut next = began;
@@ -155,7 +121,7 @@ fn round(server: &Server, time: Duration, spins: bool) -> [f64; FIGURES.len()] {
     thread::scope(|scope| {
         for _ in 0..if spins { SPINNERS } else { 0 } {
             scope.spawn(|| {
-                let mut client = server.connect();
+                let mut client = Client::of(server);
                 while !is_over.load(Ordering::Acquire) {
                     let reply = client.ask(&[b"HOSTILE.BURN", BURN_MS.to_string().as_bytes()]);
                     assert_eq!(reply, b"+OK\r\n", "{}", reply.escape_ascii());
@@ -179,7 +145,7 @@ fn main() -> ExitCode {
     let rounds = numbers.get(1).map_or(7, |rounds| *rounds as usize);
     let mut kept = true;
     for io_threads in [1, 2] {
-        let server = Server::start(io_threads);
+        let server = start(io_threads);
         let (mut alone, mut beside) = (Vec::new(), Vec::new());
         round(&server, time / 4, true);
         for _ in 0..rounds {
@@ -188,12 +154,10 @@ fn main() -> ExitCode {
         }
         println!("io-threads {io_threads}: medians of {rounds} rounds, {SPINNERS} calls spin");
         for (at, what) in FIGURES.into_iter().enumerate() {
-            let median = |rounds: &[[f64; FIGURES.len()]]| {
-                let mut values: Vec<f64> = rounds.iter().map(|round| round[at]).collect();
-                values.sort_by(f64::total_cmp);
-                values[values.len() / 2]
+            let of = |rounds: &[[f64; FIGURES.len()]]| {
+                median(&mut rounds.iter().map(|round| round[at]).collect::<Vec<_>>())
             };
-            let (before, after) = (median(&alone), median(&beside));
+            let (before, after) = (of(&alone), of(&beside));
             let ratio = after / before;
             println!("{what:<14} alone {before:>9.0}  beside {after:>9.0}  ratio {ratio:.2}");
             // The figures' order is that of their names.

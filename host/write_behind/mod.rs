@@ -50,8 +50,9 @@ const SINK_MEMORY_BYTES: u64 = 512 << 20;
 const SINK_BYTES: u64 = 256 << 20;
 
 /// A pipeline whose sink is loaded, ready to be started.
-pub(crate) struct Prepared<'f> {
-    file: &'f PipelineFile,
+pub(crate) struct Prepared {
+    file: PipelineFile,
+    runtime: Runtime,
     sink: Arc<Sink>,
 }
 
@@ -59,36 +60,50 @@ pub(crate) struct Prepared<'f> {
 ///
 /// # Errors
 /// Why it can never work, in one sentence.
-pub(crate) fn prepare<'f>(
-    file: &'f PipelineFile,
-    runtime: &Runtime,
-) -> Result<Prepared<'f>, String> {
-    Ok(Prepared { file, sink: sink(file, runtime)? })
+pub(crate) fn prepare(file: &PipelineFile, runtime: &Runtime) -> Result<Prepared, String> {
+    let sink = sink(file, runtime)?;
+    Ok(Prepared { file: file.clone(), runtime: runtime.clone(), sink })
 }
 
 /// Starts a pipeline. Databases that are down are waited for.
 ///
 /// # Errors
 /// Why it can never work, in one sentence.
-pub(crate) fn start(prepared: Prepared<'_>, open: Open) -> Result<Supervisor, String> {
-    let Prepared { file, sink } = prepared;
-    let tables: Vec<Table> = sink.tables().iter().map(planner::table).collect();
-    let destination = destination(file)?;
-    let stream = EventStream::new(open(), file);
-    let mut settings = Settings::new(&file.stream());
-    settings.partitions = file.write_behind.partitions;
-    settings.batch_events_max = file.write_behind.batch_size;
-    settings.interval = file
-        .write_behind
-        .interval_seconds
-        .filter(|seconds| *seconds > 0.0)
-        .map(Duration::from_secs_f64);
-    let planner = SandboxedPlanner::new(&sink);
-    let database = Arc::clone(&destination);
-    let pipeline =
-        Pipeline::start(settings, tables, Box::new(stream), Box::new(planner), destination)
-            .map_err(|error| error.to_string())?;
-    Ok(Supervisor::start(pipeline, open, file, database))
+pub(crate) fn start(prepared: Prepared, open: Open) -> Result<Supervisor, String> {
+    let Prepared { file, runtime, sink } = prepared;
+    let destination = destination(&file)?;
+    Supervisor::start(Recipe { file, runtime, open, destination }, sink)
+}
+
+/// What a pipeline is made of, again with each new sink.
+struct Recipe {
+    file: PipelineFile,
+    runtime: Runtime,
+    open: Open,
+    destination: Arc<dyn Destination>,
+}
+
+impl Recipe {
+    /// The sink that the file names, as it is now.
+    fn sink(&self) -> Result<Arc<Sink>, String> {
+        sink(&self.file, &self.runtime)
+    }
+
+    /// Begins where the database says that the last one ended.
+    fn pipeline(&self, sink: &Arc<Sink>) -> Result<Pipeline, String> {
+        let carrying = &self.file.write_behind;
+        let tables: Vec<Table> = sink.tables().iter().map(planner::table).collect();
+        let stream = EventStream::new((self.open)(), &self.file);
+        let mut settings = Settings::new(&self.file.stream());
+        settings.partitions = carrying.partitions;
+        settings.batch_events_max = carrying.batch_size;
+        settings.interval =
+            carrying.interval_seconds.filter(|seconds| *seconds > 0.0).map(Duration::from_secs_f64);
+        let planner = Box::new(SandboxedPlanner::new(sink));
+        let destination = Arc::clone(&self.destination);
+        Pipeline::start(settings, tables, Box::new(stream), planner, destination)
+            .map_err(|error| error.to_string())
+    }
 }
 
 /// Counts the rows of the first table of a pipeline.

@@ -11,14 +11,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+use reef_runtime::Sink;
 use reef_sinks::{
-    DeadLetter, Destination, Event, EventKind, Pipeline, Remedy, Selection, Settled, State, Status,
-    StreamId, TargetFault,
+    DeadLetter, Event, EventKind, Pipeline, Remedy, Selection, Settled, State, Status, StreamId,
+    TargetFault,
 };
 
-use super::link::{Link, Open};
-use super::{beginning, document};
-use crate::config::pipeline::{Mapping, PipelineFile};
+use super::link::Link;
+use super::{Recipe, beginning, document};
+use crate::config::pipeline::Mapping;
 
 /// How often it is looked whether something has changed or is asked.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -29,53 +31,57 @@ const DEAD_LETTERS_PER_PAGE: usize = 1_000;
 
 /// A pipeline that is looked after. Dropping it stops the pipeline.
 pub(crate) struct Supervisor {
-    pipeline: Arc<Pipeline>,
+    pipeline: Current,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
+/// The pipeline that runs: another one after its sink was replaced.
+#[derive(Clone)]
+struct Current(Arc<Mutex<Arc<Pipeline>>>);
+
+impl Current {
+    fn get(&self) -> Arc<Pipeline> {
+        Arc::clone(&self.0.lock())
+    }
+}
+
 struct Watch {
-    pipeline: Arc<Pipeline>,
+    pipeline: Current,
+    sink: Arc<Sink>,
     stop: Arc<AtomicBool>,
     is_prepared: bool,
     link: Box<dyn Link>,
-    open: Open,
-    file: PipelineFile,
-    destination: Arc<dyn Destination>,
+    recipe: Recipe,
 }
 
 impl Supervisor {
-    pub(super) fn start(
-        pipeline: Pipeline,
-        open: Open,
-        file: &PipelineFile,
-        destination: Arc<dyn Destination>,
-    ) -> Self {
-        let (pipeline, stop) = (Arc::new(pipeline), Arc::new(AtomicBool::new(false)));
-        let mut link = open();
+    pub(super) fn start(recipe: Recipe, sink: Arc<Sink>) -> Result<Self, String> {
+        let pipeline = Current(Arc::new(Mutex::new(Arc::new(recipe.pipeline(&sink)?))));
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut link = (recipe.open)();
         // What clients expect to be there is, when the server says that it is ready.
-        let is_prepared = beginning::prepare(&mut *link, file).is_ok();
+        let is_prepared = beginning::prepare(&mut *link, &recipe.file).is_ok();
         let watch = Watch {
-            pipeline: Arc::clone(&pipeline),
+            pipeline: pipeline.clone(),
+            sink,
             stop: Arc::clone(&stop),
             is_prepared,
             link,
-            open,
-            file: file.clone(),
-            destination,
+            recipe,
         };
         let thread = thread::Builder::new().name("write-behind".into()).spawn(|| watch.run()).ok();
-        Self { pipeline, stop, thread }
+        Ok(Self { pipeline, stop, thread })
     }
 
     /// How it is.
     pub(crate) fn status(&self) -> Status {
-        self.pipeline.status()
+        self.pipeline.get().status()
     }
 
     /// Waits until everything that was in the stream is in the database; whether that came to pass.
     pub(crate) fn wait_until_drained(&self, longest: Duration) -> bool {
-        self.pipeline.wait_for(longest, |status| {
+        self.pipeline.get().wait_for(longest, |status| {
             status.state == State::Running
                 && status.lag == 0
                 && status.position >= status.stream_last
@@ -90,7 +96,7 @@ impl Drop for Supervisor {
             // A thread that panicked has said so itself.
             let _ = thread.join();
         }
-        self.pipeline.stop();
+        self.pipeline.get().stop();
     }
 }
 
@@ -114,21 +120,21 @@ impl Watch {
 
     fn begin(&mut self) -> Result<(), String> {
         if !self.is_prepared {
-            beginning::prepare(&mut *self.link, &self.file)?;
+            beginning::prepare(&mut *self.link, &self.recipe.file)?;
             self.is_prepared = true;
         }
-        beginning::snapshot(&mut *self.link, &self.file)
+        beginning::snapshot(&mut *self.link, &self.recipe.file)
     }
 
     /// Writes down how it is, if that has changed.
     fn tell(&mut self, told: &mut Vec<(&'static str, String)>) {
-        let status = self.pipeline.status();
+        let status = self.pipeline.get().status();
         let now = self.facts(&status);
         if now == *told {
             return;
         }
         if told.first() != now.first() {
-            tracing::info!("write-behind {}: {}", self.file.stream(), words(&status.state));
+            tracing::info!("write-behind {}: {}", self.recipe.file.stream(), words(&status.state));
         }
         let key = self.key("status");
         let mut command = vec![b"HSET".as_slice(), key.as_bytes()];
@@ -143,7 +149,7 @@ impl Watch {
     fn facts(&self, status: &Status) -> Vec<(&'static str, String)> {
         vec![
             ("state", words(&status.state)),
-            ("database", self.destination.describe()),
+            ("database", self.recipe.destination.describe()),
             ("position", status.position.to_string()),
             ("lag", status.lag.to_string()),
             ("applied", status.totals.applied.to_string()),
@@ -153,7 +159,10 @@ impl Watch {
     }
 
     fn key(&self, what: &str) -> String {
-        format!("{}:{what}:{}", self.file.streams.prefix, self.file.write_behind.entity)
+        format!(
+            "{}:{what}:{}",
+            self.recipe.file.streams.prefix, self.recipe.file.write_behind.entity
+        )
     }
 
     /// Answers one request, if there is one.
@@ -169,7 +178,7 @@ impl Watch {
         };
         let (id, request) = request.split_once(' ').unwrap_or((&request, ""));
         let answer = self.do_it(request);
-        let key = format!("{}:answers:{id}", self.file.streams.prefix);
+        let key = format!("{}:answers:{id}", self.recipe.file.streams.prefix);
         let told = self.link.write(&[
             vec![b"RPUSH", key.as_bytes(), answer.as_bytes()],
             vec![b"EXPIRE", key.as_bytes(), ANSWER_SECONDS],
@@ -188,19 +197,25 @@ impl Watch {
         };
         let remedy = match word {
             "resume" => {
-                self.pipeline.resume();
+                self.pipeline.get().resume();
                 return "done".into();
             }
             "accept" => {
-                self.pipeline.accept();
+                self.pipeline.get().accept();
                 return "done".into();
+            }
+            "replace-sink" => {
+                return match self.replace_sink() {
+                    Ok(()) => "done".into(),
+                    Err(reason) => format!("error {reason}"),
+                };
             }
             "drop" => Remedy::Drop,
             "replay" => self.replay(),
             _ => return format!("error no request is called '{word}'"),
         };
         let mut total = Settled::default();
-        for settled in self.pipeline.remedy(selection, remedy) {
+        for settled in self.pipeline.get().remedy(selection, remedy) {
             total.settled += settled.settled;
             total.failed += settled.failed;
         }
@@ -212,13 +227,30 @@ impl Watch {
         format!("settled {} failed {}", total.settled, total.failed)
     }
 
+    /// Goes on with the sink as it is now; what waits in the stream goes through the new one. A sink that is
+    /// refused changes nothing.
+    fn replace_sink(&mut self) -> Result<(), String> {
+        let sink = self.recipe.sink()?;
+        // The one before is not fenced by its successor: it has ended.
+        self.pipeline.get().stop();
+        let (pipeline, outcome) = match self.recipe.pipeline(&sink) {
+            Ok(pipeline) => {
+                self.sink = sink;
+                (pipeline, Ok(()))
+            }
+            Err(reason) => (self.recipe.pipeline(&self.sink)?, Err(reason)),
+        };
+        *self.pipeline.0.lock() = Arc::new(pipeline);
+        outcome
+    }
+
     /// Dead letters become what their documents are now, so that an old one does not overwrite what
     /// came later; those of a ledger, and entries that were no events, what they were.
     fn replay(&self) -> Remedy {
-        let is_ledger = self.file.write_behind.mapping == Mapping::Ledger;
-        let carrying = &self.file.write_behind;
+        let is_ledger = self.recipe.file.write_behind.mapping == Mapping::Ledger;
+        let carrying = &self.recipe.file.write_behind;
         let prefix = carrying.capture.clone().unwrap_or_else(|| format!("{}:", carrying.entity));
-        let mut link = (self.open)();
+        let mut link = (self.recipe.open)();
         Remedy::Replay(Box::new(move |letter| {
             if is_ledger || letter.event.kind == EventKind::Unknown {
                 return Some(letter.event);
@@ -233,7 +265,7 @@ impl Watch {
     /// Takes those out of the copy in the keyspace that the database has no longer.
     fn forget_dead_letters(&mut self) -> Result<(), String> {
         let there = self.dead_letters().map_err(|fault| fault.to_string())?;
-        let copy = format!("dlq:{}", self.file.stream());
+        let copy = format!("dlq:{}", self.recipe.file.stream());
         let copy = copy.as_bytes();
         let replies = self.link.read(&[vec![b"XRANGE", copy, b"-", b"+"]])?;
         let mut walk = replies.walk();
@@ -256,11 +288,11 @@ impl Watch {
 
     /// Ids of the dead letters in the database.
     fn dead_letters(&self) -> Result<HashSet<StreamId>, TargetFault> {
-        let stream = self.file.stream();
+        let stream = self.recipe.file.stream();
         let mut ids = HashSet::new();
         let mut after = StreamId::ZERO;
         loop {
-            let (database, most) = (&*self.destination, DEAD_LETTERS_PER_PAGE);
+            let (database, most) = (&*self.recipe.destination, DEAD_LETTERS_PER_PAGE);
             let page = DeadLetter::list(database, &stream, after, most)?;
             let Some(last) = page.last() else { return Ok(ids) };
             after = last.event.id;

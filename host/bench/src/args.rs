@@ -56,7 +56,7 @@ pub struct BenchArgs {
 
     /// Loads, each measured on its own: a name, or several joined with weights (get:80,set:20).
     /// Names: ping set get incr lpush lpop lrange_100 sadd hset hgetall zadd zrange_100 mset xadd
-    /// publish [default: set get]
+    /// xreadgroup publish [default: set get]
     #[arg(short = 'm', long, value_name = "MIX", num_args = 1..)]
     pub mix: Vec<String>,
 
@@ -82,10 +82,15 @@ pub struct BenchArgs {
     pub memory: bool,
 
     /// Instead of measuring load: lets N clients wait in BLPOP, then prints what a wait costs and how
-    /// soon pushes and timeouts are heard
+    /// soon pushes, publishing and timeouts are heard
     #[arg(long, value_name = "N", conflicts_with = "memory",
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub waiters: Option<u32>,
+
+    /// With --waiters: the clients of --url wait in RDV.TAKE and RDV.READ of the rendezvous plugin,
+    /// those of its peer in BLPOP and SUBSCRIBE
+    #[arg(long, requires = "waiters")]
+    pub rendezvous: bool,
 
     /// Empties each server with FLUSHALL before anything else: only for servers that hold nothing
     /// of value

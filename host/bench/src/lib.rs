@@ -26,6 +26,7 @@ mod socket;
 mod target;
 mod template;
 mod waiting;
+mod way;
 
 use std::io::Write;
 

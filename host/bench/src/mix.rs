@@ -19,6 +19,8 @@ pub(crate) enum Setup {
     Hashes,
     /// A sorted set of 100 members.
     Sorted,
+    /// An empty stream with a consumer group.
+    Group,
 }
 
 /// One measured load: operations with their weights.
@@ -68,6 +70,9 @@ pub(crate) const LIST: &str = "bench:list";
 /// Key of the sorted set that zrange_100 reads.
 pub(crate) const SORTED: &str = "bench:sorted";
 
+/// Key of the stream that xreadgroup reads, and its consumer group.
+pub(crate) const GROUP: [&str; 2] = ["bench:group", "workers"];
+
 const WEIGHT_MAX: u32 = 1_000;
 
 /// Name, command, what it needs.
@@ -92,6 +97,13 @@ const LOADS: &[(&str, &str, Option<Setup>)] = &[
     ),
     // The cap keeps a long run from filling the server's memory.
     ("xadd", "XADD bench:stream MAXLEN ~ 1000000 * field __data__", None),
+    // What is read was added just before: a group that reads more than comes would read nothing.
+    (
+        "xreadgroup",
+        "XADD bench:group MAXLEN ~ 1000 * field __data__ ; \
+         XREADGROUP GROUP workers one COUNT 1 NOACK STREAMS bench:group >",
+        Some(Setup::Group),
+    ),
     ("publish", "PUBLISH bench:channel __data__", None),
 ];
 
@@ -104,7 +116,7 @@ mod tests {
         for (name, ..) in LOADS {
             let mix = Mix::parse(name, b"v").expect(name);
             assert_eq!((mix.parts.len(), mix.parts[0].1), (1, 1));
-            assert_eq!(mix.parts[0].0.replies, 1);
+            assert_eq!(mix.parts[0].0.replies, if *name == "xreadgroup" { 2 } else { 1 });
         }
     }
 
@@ -127,7 +139,14 @@ mod tests {
 
     #[test]
     fn fixed_keys_agree_with_the_commands() {
-        for (name, key) in [("lpop", QUEUE), ("lrange_100", LIST), ("zrange_100", SORTED)] {
+        let [group, consumers] = GROUP;
+        for (name, key) in [
+            ("lpop", QUEUE),
+            ("lrange_100", LIST),
+            ("zrange_100", SORTED),
+            ("xreadgroup", group),
+            ("xreadgroup", consumers),
+        ] {
             let command = LOADS.iter().find(|load| load.0 == name).expect(name).1;
             assert!(command.contains(key), "{command}");
         }

@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::error::BenchError;
 use crate::fleet::{Budget, Fleet, Plan};
 use crate::measurement::Tally;
-use crate::mix::{LIST, Mix, QUEUE, SORTED, Setup};
+use crate::mix::{GROUP, LIST, Mix, QUEUE, SORTED, Setup};
 use crate::template::{Source, THOUSAND, Template};
 
 /// Prepares `mix` on one server.
@@ -40,6 +40,11 @@ pub(crate) fn prepare(
                 let members = (0..ELEMENTS).map(|at| [at.to_string(), format!("element:{at:012}")]);
                 let head = ["ZADD".to_owned(), SORTED.to_owned()];
                 client.call(&head.into_iter().chain(members.flatten()).collect::<Vec<_>>())?;
+            }
+            Setup::Group => {
+                let [stream, consumers] = GROUP;
+                client.call(&["DEL", stream])?;
+                client.call(&["XGROUP", "CREATE", stream, consumers, "$", "MKSTREAM"])?;
             }
             Setup::Hashes => {
                 for hash in 0..THOUSAND {

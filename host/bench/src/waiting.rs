@@ -1,8 +1,9 @@
-//! `--waiters N`: what N clients in BLPOP cost a server, and how soon they hear.
+//! `--waiters N`: what N clients that wait cost a server, and how soon they hear.
 //!
 //! Everything is done with all N waiting: one push at a time, N pushes in one pipeline, one push of
-//! N elements, and N timeouts of a second at once. The memory is the growth from N idle connections
-//! to N that wait. With `--against` the servers take turns, each with fresh connections.
+//! N elements, one thing published to N, and N timeouts of a second at once. The memory is the growth
+//! from N idle connections to N that wait. With `--against` the servers take turns, each with fresh
+//! connections.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -17,9 +18,8 @@ use crate::error::BenchError;
 use crate::process::Process;
 use crate::replies::Replies;
 use crate::socket::{Polled, Socket};
+use crate::way::Way;
 
-/// The list that everybody waits for; it is empty before and after.
-const KEY: &str = "bench:waiting";
 /// Single pushes that are timed in a round.
 const PUSHES: usize = 1000;
 /// How long the waits take whose end is timed.
@@ -37,17 +37,20 @@ pub(crate) fn run(args: &BenchArgs, count: u32, out: &mut dyn Write) -> Result<(
     let count = count as usize;
     let mut servers = Server::all(args)?;
     let progress = progress(servers.len() as u64 * u64::from(args.rounds));
+    let first = if args.rendezvous { Way::Rendezvous } else { Way::Plain };
+    let ways = [first, Way::Plain];
     let mut tables: Vec<Vec<Row>> = servers.iter().map(|_| rows()).collect();
     for _ in 0..args.rounds {
-        for (server, table) in servers.iter_mut().zip(&mut tables) {
+        for ((server, way), table) in servers.iter_mut().zip(ways).zip(&mut tables) {
             progress.set_message(format!("{count} waiters at {}", server.name));
-            let figures = round(server, count, Duration::from_secs_f64(args.stall))?;
+            let figures = round(server, way, count, Duration::from_secs_f64(args.stall))?;
             table.iter_mut().zip(figures).for_each(|(row, value)| row.values.push(value));
             progress.inc(1);
         }
     }
     progress.finish_and_clear();
-    let names: Vec<&str> = servers.iter().map(|server| server.name.as_str()).collect();
+    let name = |(server, way): (&Server, Way)| format!("{} {}", server.name, way.name());
+    let names: Vec<String> = servers.iter().zip(ways).map(name).collect();
     let written = if args.json {
         machine(count, &names, &tables, out)
     } else {
@@ -64,6 +67,7 @@ fn rows() -> Vec<Row> {
         row("push to wake p99", "us"),
         row("pipelined pushes, last", "ms"),
         row("one push of all, last", "ms"),
+        row("published to all, last", "ms"),
         row("timeout late p50", "ms"),
         row("timeout late p99", "ms"),
         row("timeout early, most", "ms"),
@@ -71,20 +75,28 @@ fn rows() -> Vec<Row> {
 }
 
 /// All figures, in the order of [`rows`].
-fn round(server: &mut Server, count: usize, stall: Duration) -> Result<[f64; 8], BenchError> {
-    let mut crowd = Crowd::gather(server, count, stall)?;
+fn round(
+    server: &mut Server,
+    way: Way,
+    count: usize,
+    stall: Duration,
+) -> Result<[f64; 9], BenchError> {
+    way.begin(&mut server.client)?;
+    let mut crowd = Crowd::gather(server, way, count, stall)?;
     let before = server.process.and_then(Process::resident_bytes);
-    crowd.wait(server, "0")?;
+    crowd.wait(server)?;
     let after = server.process.and_then(Process::resident_bytes);
     let bytes = match (before, after) {
         (Some(before), Some(after)) => (after as f64 - before as f64) / count as f64,
         _ => f64::NAN,
     };
-    let mut wakes = crowd.push_one_by_one(server)?;
-    let pipelined = crowd.push_all(server, &vec![push(1); count].concat())?;
-    crowd.wait(server, "0")?;
-    let at_once = crowd.push_all(server, &push(count))?;
-    let mut late = crowd.time_out(server)?;
+    let mut wakes = crowd.push_one_by_one()?;
+    let pipelined = crowd.push_all(server, &way.push(1).repeat(count))?;
+    crowd.wait(server)?;
+    let at_once = crowd.push_all(server, &way.push(count))?;
+    let published = crowd.publish_to_all(server)?;
+    let mut late = crowd.time_out()?;
+    way.end(&mut server.client)?;
     let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
     Ok([
         bytes,
@@ -92,23 +104,11 @@ fn round(server: &mut Server, count: usize, stall: Duration) -> Result<[f64; 8],
         percentile(&mut wakes, 0.99) * 1e6,
         ms(pipelined),
         ms(at_once),
+        ms(published),
         percentile(&mut late, 0.5) * 1e3,
         percentile(&mut late, 0.99) * 1e3,
         (-percentile(&mut late, 0.0)).max(0.0) * 1e3,
     ])
-}
-
-/// `RPUSH` of so many elements.
-fn push(elements: usize) -> Vec<u8> {
-    command(&[&["RPUSH", KEY][..], &vec!["x"; elements]].concat())
-}
-
-fn command(words: &[&str]) -> Vec<u8> {
-    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
-    for word in words {
-        bytes.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
-    }
-    bytes
 }
 
 fn percentile(values: &mut [f64], at: f64) -> f64 {
@@ -120,6 +120,7 @@ fn percentile(values: &mut [f64], at: f64) -> f64 {
 /// Connections that wait, and one that pushes.
 struct Crowd {
     label: String,
+    way: Way,
     poll: Poll,
     events: Events,
     waiters: Vec<Waiter>,
@@ -134,7 +135,12 @@ struct Waiter {
 }
 
 impl Crowd {
-    fn gather(server: &Server, count: usize, stall: Duration) -> Result<Self, BenchError> {
+    fn gather(
+        server: &Server,
+        way: Way,
+        count: usize,
+        stall: Duration,
+    ) -> Result<Self, BenchError> {
         let label = server.target.label.clone();
         let failed = |error| BenchError::io(&label, error);
         let poll = Poll::new().map_err(failed)?;
@@ -146,7 +152,7 @@ impl Crowd {
         }
         let pusher = Client::connect(&server.target, false)?.into_socket();
         let events = Events::with_capacity(1024);
-        Ok(Self { label, poll, events, waiters, pusher, stall })
+        Ok(Self { label, way, poll, events, waiters, pusher, stall })
     }
 
     fn failed(&self, error: io::Error) -> BenchError {
@@ -154,10 +160,13 @@ impl Crowd {
     }
 
     /// Lets everybody wait, and returns when the server has heard all.
-    fn wait(&mut self, server: &mut Server, timeout: &str) -> Result<(), BenchError> {
-        for at in 0..self.waiters.len() {
-            self.wait_one(at, timeout)?;
-        }
+    fn wait(&mut self, server: &mut Server) -> Result<(), BenchError> {
+        self.send_all(&self.way.wait(0))?;
+        self.until_waiting(server)
+    }
+
+    /// Returns when the server says that all wait.
+    fn until_waiting(&mut self, server: &mut Server) -> Result<(), BenchError> {
         let deadline = Instant::now() + self.stall;
         let wanted = self.waiters.len().to_string();
         while server
@@ -170,16 +179,39 @@ impl Crowd {
             if Instant::now() > deadline {
                 return Err(BenchError::Stalled(self.label.clone(), self.stall.as_secs_f64()));
             }
+            self.refused()?;
             std::thread::sleep(Duration::from_millis(5));
         }
         Ok(())
     }
 
-    fn wait_one(&mut self, at: usize, timeout: &str) -> Result<(), BenchError> {
-        let bytes = command(&["BLPOP", KEY, timeout]);
+    /// The first error that a waiter was told instead of being left to wait.
+    fn refused(&mut self) -> Result<(), BenchError> {
+        let polled = self.poll.poll(&mut self.events, Some(Duration::ZERO));
+        polled.map_err(|error| BenchError::io(&self.label, error))?;
+        let mut buffer = [0; 4096];
+        for event in &self.events {
+            let waiter = &mut self.waiters[event.token().0];
+            if let Ok(Some(read)) = waiter.socket.read(&mut buffer) {
+                let fed = waiter.replies.feed(&buffer[..read]);
+                fed.map_err(|error| BenchError::Protocol(self.label.clone(), error.to_string()))?;
+            }
+            if let Some(text) = waiter.replies.take_first_error() {
+                let name = self.way.name().to_owned();
+                return Err(BenchError::Reply(self.label.clone(), name, text));
+            }
+        }
+        Ok(())
+    }
+
+    fn send_all(&mut self, bytes: &[u8]) -> Result<(), BenchError> {
+        (0..self.waiters.len()).try_for_each(|at| self.send(at, bytes))
+    }
+
+    fn send(&mut self, at: usize, bytes: &[u8]) -> Result<(), BenchError> {
         let waiter = &mut self.waiters[at];
         waiter.begun = Instant::now();
-        let written = waiter.socket.write(&bytes);
+        let written = waiter.socket.write(bytes);
         match written {
             Ok(Some(count)) if count == bytes.len() => Ok(()),
             Ok(_) => Err(self.failed(io::ErrorKind::WouldBlock.into())),
@@ -226,8 +258,8 @@ impl Crowd {
     }
 
     /// Seconds from a push to the waiter's reply, with all others waiting on.
-    fn push_one_by_one(&mut self, server: &mut Server) -> Result<Vec<f64>, BenchError> {
-        let bytes = push(1);
+    fn push_one_by_one(&mut self) -> Result<Vec<f64>, BenchError> {
+        let (bytes, wait) = (self.way.push(1), self.way.wait(0));
         let mut wakes = Vec::with_capacity(PUSHES);
         for _ in 0..PUSHES.min(self.waiters.len()) {
             let begun = Instant::now();
@@ -235,10 +267,9 @@ impl Crowd {
             let served = self.hear(1, |_| wakes.push(begun.elapsed().as_secs_f64()))?;
             self.read_pushers_replies(1)?;
             if let Some(at) = served {
-                self.wait_one(at, "0")?;
+                self.send(at, &wait)?;
             }
         }
-        server.client.call(&["PING"])?;
         Ok(wakes)
     }
 
@@ -251,10 +282,44 @@ impl Crowd {
             let pushed = pusher.write_all(&bytes);
             (pusher, pushed)
         });
-        self.hear(self.waiters.len(), |_| ())?;
+        let heard = self.hear(self.waiters.len(), |_| ());
         let took = begun.elapsed();
+        let pushed = pushing.join();
+        if let (Err(stalled), Ok((pusher, _))) = (heard, pushed) {
+            // What was refused is nobody's.
+            return Err(self.first_refusal(pusher).unwrap_or(stalled));
+        }
         // The connection closes with its replies unread: nobody wants them.
-        drop(pushing.join());
+        Ok(took)
+    }
+
+    /// The first error among the replies that are there already.
+    fn first_refusal(&self, mut pusher: Socket) -> Option<BenchError> {
+        use std::io::Read;
+        let (mut replies, mut buffer) = (Replies::default(), [0; 4096]);
+        loop {
+            let read = pusher.read(&mut buffer).ok().filter(|read| *read > 0)?;
+            replies.feed(&buffer[..read]).ok()?;
+            if let Some(text) = replies.take_first_error() {
+                return Some(BenchError::Reply(self.label.clone(), "push".to_owned(), text));
+            }
+        }
+    }
+
+    /// How long it takes until the last one has what is published once.
+    fn publish_to_all(&mut self, server: &mut Server) -> Result<Duration, BenchError> {
+        let (listen, is_answered) = self.way.listen();
+        self.send_all(&listen)?;
+        if is_answered {
+            self.hear(self.waiters.len(), |_| ())?;
+        } else {
+            self.until_waiting(server)?;
+        }
+        let took = self.push_all(server, &self.way.publish())?;
+        if let Some(leave) = self.way.leave() {
+            self.send_all(&leave)?;
+            self.hear(self.waiters.len(), |_| ())?;
+        }
         Ok(took)
     }
 
@@ -273,15 +338,12 @@ impl Crowd {
     }
 
     /// How late, in seconds, each wait of a second ends; negative is early.
-    fn time_out(&mut self, server: &mut Server) -> Result<Vec<f64>, BenchError> {
-        for at in 0..self.waiters.len() {
-            self.wait_one(at, &TIMEOUT.as_secs().to_string())?;
-        }
+    fn time_out(&mut self) -> Result<Vec<f64>, BenchError> {
+        self.send_all(&self.way.wait(TIMEOUT.as_secs()))?;
         let mut late = Vec::with_capacity(self.waiters.len());
         self.hear(self.waiters.len(), |waiter| {
             late.push(waiter.begun.elapsed().as_secs_f64() - TIMEOUT.as_secs_f64());
         })?;
-        server.client.call(&["DEL", KEY])?;
         Ok(late)
     }
 }
@@ -293,11 +355,11 @@ fn median(values: &[f64]) -> f64 {
 fn human(
     count: usize,
     rounds: u32,
-    names: &[&str],
+    names: &[String],
     tables: &[Vec<Row>],
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    writeln!(out, "{count} clients in BLPOP, medians of {rounds} rounds; less is better\n")?;
+    writeln!(out, "{count} clients that wait, medians of {rounds} rounds; less is better\n")?;
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(10);
     write!(out, "{:24}", "")?;
     names.iter().try_for_each(|name| write!(out, "  {name:>width$}"))?;
@@ -316,7 +378,7 @@ fn human(
 
 fn machine(
     count: usize,
-    names: &[&str],
+    names: &[String],
     tables: &[Vec<Row>],
     out: &mut dyn Write,
 ) -> io::Result<()> {

@@ -193,6 +193,7 @@ fn every_named_load_runs_without_an_error_reply() {
         "zrange_100",
         "mset",
         "xadd",
+        "xreadgroup",
         "publish",
     ];
     let base = [
@@ -215,6 +216,22 @@ fn every_named_load_runs_without_an_error_reply() {
     assert_eq!(redis.ask("HLEN bench:hash:000000000999"), ":10");
     assert_eq!(redis.ask("XLEN bench:stream"), ":1000");
     assert_eq!(redis.ask("STRLEN key:000000000499"), ":100");
+}
+
+#[test]
+fn clients_that_wait_are_measured_and_leave_nothing() {
+    let Some(redis) = Redis::start(&[]) else { return };
+    let report = bench_json(&["--url", &redis.url(), "--waiters", "20", "--rounds", "2"]);
+    let figures = report["servers"][0]["figures"].as_object().expect("figures");
+    assert_eq!(figures.len(), 9, "{report}");
+    for (name, values) in figures {
+        let values: Vec<f64> =
+            values.as_array().expect(name).iter().filter_map(Value::as_f64).collect();
+        assert_eq!(values.len(), 2, "{name}: {report}");
+    }
+    let early = &figures["timeout early, most (ms)"];
+    assert_eq!(early[0], 0.0, "{report}");
+    assert_eq!(redis.ask("DBSIZE"), ":0");
 }
 
 #[test]

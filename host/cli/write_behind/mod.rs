@@ -47,6 +47,11 @@ enum WriteBehindCommand {
         /// The pipeline's file.
         file: PathBuf,
     },
+    /// Load the file's sink anew and go on with it, without a pause for writers.
+    ReplaceSink {
+        /// The pipeline's file.
+        file: PathBuf,
+    },
     /// Go on in spite of an alarm: what is gone is gone.
     Accept {
         /// The pipeline's file.
@@ -63,6 +68,7 @@ pub(super) fn run(args: WriteBehindArgs, out: &mut dyn Write) -> Result<(), Fail
         WriteBehindCommand::Generate(args) => generate::run(&args, &load(&args.file)?, out),
         WriteBehindCommand::DeadLetters(args) => dead_letters::run(&args, &load(&args.file)?, out),
         WriteBehindCommand::Resume { file } => ask(&load(&file)?, "resume").map(drop),
+        WriteBehindCommand::ReplaceSink { file } => ask(&load(&file)?, "replace-sink").map(drop),
         WriteBehindCommand::Accept { file } => ask(&load(&file)?, "accept").map(drop),
     }
 }

@@ -75,6 +75,10 @@ impl Grants {
                 return Err(word);
             }
         }
+        if grants.allow_all_keys() {
+            // Then no key has to be looked at.
+            grants.keys.clear();
+        }
         Ok(grants)
     }
 

@@ -13,10 +13,11 @@ use crate::desk::Sampling;
 use crate::failure::Failure;
 use crate::instance::{Answer, Instance, Progress};
 use crate::limits::{
-    APART_BYTES_MAX, APART_PER_PLUGIN_MAX, ERROR_BYTES_MAX, OVERSTAYING_PER_PLUGIN_MAX, SLICE_TICKS,
+    APART_BYTES_MAX, APART_PER_PLUGIN_MAX, ERROR_BYTES_MAX, INTERRUPTED_MAX,
+    OVERSTAYING_PER_PLUGIN_MAX, SLICE_TICKS,
 };
 use crate::meter::Usage;
-use crate::overstay::{Guest, Overstay, Stage};
+use crate::overstay::{Guest, Overstay, Stage, thread_cpu};
 use crate::parking::Refusal;
 use crate::tally::{Cost, Ending, FIRST_SLICE_MAX, Sample};
 use crate::version::Version;
@@ -66,15 +67,24 @@ pub(crate) fn begin(
     version.terms.services.ticker.touch();
     let is_sampled = sampling == Sampling::Measure;
     let started = (is_sampled || allowance.is_limited()).then(Instant::now);
-    match instance.poll(started, Duration::ZERO) {
+    let before = version.habit(command).is_to_be_timed().then(thread_cpu);
+    let mut progress = instance.poll(started, Duration::ZERO);
+    let mut more = Duration::ZERO;
+    if matches!(progress, Progress::Running) {
+        (progress, more) = go_on(&mut instance);
+    }
+    match progress {
         Progress::Answered(answer, usage) => {
             let took = started.map(|started| started.elapsed());
             if let Some(took) = took {
                 allowance.charge(took.min(FIRST_SLICE_MAX));
                 // The first call of an instance is long for its own reasons.
                 if instance.calls() > 1 {
-                    version.habit(command).took(took);
+                    version.habit(command).lasted(took);
                 }
+            }
+            if let Some(before) = before {
+                version.habit(command).took(thread_cpu().saturating_sub(before));
             }
             let cost = took.filter(|_| is_sampled).map(Cost::of_sample);
             match finish(&version, command, Some(instance), answer, usage, cost, reply) {
@@ -90,8 +100,24 @@ pub(crate) fn begin(
             };
             let stage = Stage::Begun(instance);
             let guest = Guest::new(version, command, stage, kill_mark, protocol, later());
-            overstay.admit(Guest { started, spent, slices: 1, ..guest });
+            overstay.admit(Guest { started, spent: spent + more, slices: 1, ..guest });
             Called::Later
+        }
+    }
+}
+
+/// Lets a call go on that has not ended within its first slice, until it has used some CPU time more:
+/// how much that was. A slice is over when the clock says so, and on a machine with more work than
+/// cores that clock runs while this thread waits for its turn. A short call that was interrupted is no
+/// long one.
+#[cold]
+fn go_on(instance: &mut Instance) -> (Progress, Duration) {
+    let before = thread_cpu();
+    loop {
+        let progress = instance.poll(Some(Instant::now()), SLICE);
+        let more = thread_cpu().saturating_sub(before);
+        if more >= INTERRUPTED_MAX || !matches!(progress, Progress::Running) {
+            return (progress, more);
         }
     }
 }

@@ -2,9 +2,13 @@
 //!
 //! A call begins on its caller's thread, which saves a hand-over, as long as calls of its command are
 //! short. After one that was not, calls begin on the threads for calls that overstay, until enough in
-//! a row were short again: so a command that always takes its time delays its caller's thread once.
+//! a row were short again: so a command that always takes its time delays its caller's thread once or
+//! twice.
+//!
+//! Short means CPU time, which is dear to read. A call that only was long by the clock on the wall, on a
+//! machine with more work than cores, makes its command suspect: of the next one the CPU time is taken.
 
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::time::Duration;
 
 /// The longest call that its caller's thread should have to run.
@@ -17,6 +21,8 @@ const APART: u8 = 32;
 pub(crate) struct Habit {
     /// Calls that still begin apart.
     apart: AtomicU8,
+    /// Whether the CPU time of the next call is wanted.
+    is_suspect: AtomicBool,
 }
 
 impl Habit {
@@ -24,6 +30,22 @@ impl Habit {
     #[inline]
     pub(crate) fn is_slow(&self) -> bool {
         self.apart.load(Relaxed) != 0
+    }
+
+    /// A call took so long by the clock on the wall.
+    #[inline]
+    pub(crate) fn lasted(&self, wall: Duration) {
+        if wall > SHORT_MAX {
+            self.is_suspect.store(true, Relaxed);
+        } else {
+            self.took(wall);
+        }
+    }
+
+    /// Whether the CPU time of the call that begins now is to be taken; of that one only.
+    #[inline]
+    pub(crate) fn is_to_be_timed(&self) -> bool {
+        self.is_suspect.load(Relaxed) && self.is_suspect.swap(false, Relaxed)
     }
 
     /// A call did not end within its first slice.
@@ -64,5 +86,18 @@ mod tests {
         habit.took(Duration::from_millis(50));
         (0..APART - 1).for_each(|_| habit.took(Duration::ZERO));
         assert!(habit.is_slow(), "a long call begins the count again");
+    }
+
+    #[test]
+    fn a_call_that_was_only_interrupted_is_not_long() {
+        let habit = Habit::default();
+        habit.lasted(Duration::from_secs(1));
+        assert!(!habit.is_slow());
+        assert!(habit.is_to_be_timed());
+        assert!(!habit.is_to_be_timed(), "one call is enough");
+        habit.took(SHORT_MAX);
+        assert!(!habit.is_slow());
+        habit.lasted(SHORT_MAX);
+        assert!(!habit.is_to_be_timed());
     }
 }

@@ -1,6 +1,8 @@
 //! What a plugin may use. One struct holds all of it; every limit has a default, bounds and a name
 //! (`PLUGIN LOAD ... LIMIT name value`), and a test at the limit.
 
+use std::time::Duration;
+
 use crate::texts;
 
 /// Budgets of one plugin. All but `memory_bytes` are per call.
@@ -79,6 +81,9 @@ fn size(name: &str, value: &[u8], min: u64, max: u64) -> Result<u64, String> {
 /// Epoch ticks after which a call that still runs leaves the caller's thread. A tick is a
 /// millisecond, so the first slice is one to two of them.
 pub(crate) const SLICE_TICKS: u64 = 2;
+/// CPU time that a call may use beyond its first slice on the caller's thread: what is shorter was
+/// interrupted rather than long.
+pub(crate) const INTERRUPTED_MAX: Duration = Duration::from_millis(1);
 /// Epoch ticks of every further slice: short, so that budgets and kills are looked at often.
 pub(crate) const FURTHER_SLICE_TICKS: u64 = 1;
 /// Calls of one plugin that may overstay at the same time.

@@ -12,8 +12,9 @@ use crate::plugins::Plugins;
 use crate::ticker::Ticker;
 use crate::workshop::Workshop;
 
-/// Runs plugins. When it and all its [`Plugins`] are dropped its threads stop; calls in flight are
-/// dropped with them.
+/// Runs plugins. When it, its clones and all its [`Plugins`] are dropped its threads stop; calls in
+/// flight are dropped with them.
+#[derive(Clone)]
 pub struct Runtime {
     pub(crate) crew: Arc<Crew>,
 }

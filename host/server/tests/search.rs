@@ -18,10 +18,15 @@ fn serve(persistence: PersistenceOptions) -> Server {
     server
 }
 
+/// Writes that are searched for, by each of the clients: a few, or what REEF_PAIRS says.
+fn pairs(few: usize) -> usize {
+    std::env::var("REEF_PAIRS").ok().and_then(|text| text.parse().ok()).unwrap_or(few)
+}
+
 #[test]
 fn what_is_written_is_found_by_the_next_search() {
     const CLIENTS: usize = 4;
-    const PAIRS: usize = 1500;
+    let pairs = pairs(1_500);
     let server = serve(PersistenceOptions::default());
     let mut first = Client::new(&server);
     first.ask("FT.CREATE i PREFIX 1 d: SCHEMA t TEXT n NUMERIC\n", "+OK\n");
@@ -29,7 +34,7 @@ fn what_is_written_is_found_by_the_next_search() {
         for client in 0..CLIENTS {
             let mut connection = Client::new(&server);
             scope.spawn(move || {
-                for pair in 0..PAIRS {
+                for pair in 0..pairs {
                     let key = format!("d:{client}:{}", pair % 50);
                     let word = format!("w{client}x{pair}");
                     let write = format!("HSET {key} t {word} n {pair}\n");

@@ -1,5 +1,7 @@
 //! What is kept of a registration, a lease and a leader: a line of numbers, then bytes.
 
+use std::borrow::Cow;
+
 use reef_sdk::{Error, Result};
 
 use crate::key::{CORRUPT, Name};
@@ -69,9 +71,9 @@ impl Span {
     }
 }
 
-/// A registration.
+/// A registration, as long as the reply that it was read from, or longer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Registration {
+pub(crate) struct Registration<'a> {
     /// Its place among those of its name space.
     pub(crate) order: u64,
     /// When it changed last.
@@ -79,10 +81,10 @@ pub(crate) struct Registration {
     /// When it ends, in milliseconds since 1970; 0: not by itself.
     pub(crate) deadline_ms: u64,
     pub(crate) span: Span,
-    pub(crate) value: Vec<u8>,
+    pub(crate) value: Cow<'a, [u8]>,
 }
 
-impl Registration {
+impl<'a> Registration<'a> {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let Self { order, revision, deadline_ms, span, value } = self;
         let (incarnation, client) = parts(span.owner());
@@ -91,12 +93,18 @@ impl Registration {
         [head.as_bytes(), value].concat()
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+    pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self> {
         let (head, value) = split(bytes)?;
         let [order, revision, deadline_ms, ttl_ms, incarnation, client] =
             numbers(head).ok_or(CORRUPT)?;
         let span = Span::of(ttl_ms, Owner::of(incarnation, client));
-        Ok(Self { order, revision, deadline_ms, span, value: value.to_vec() })
+        Ok(Self { order, revision, deadline_ms, span, value: value.into() })
+    }
+
+    /// The same, whatever becomes of what it was read from.
+    pub(crate) fn into_owned(self) -> Registration<'static> {
+        let Self { order, revision, deadline_ms, span, value } = self;
+        Registration { order, revision, deadline_ms, span, value: value.into_owned().into() }
     }
 }
 
@@ -232,7 +240,7 @@ mod tests {
     fn what_was_kept_comes_back() {
         let owner = Owner { incarnation: u64::MAX, client: 9 };
         for span in [Span::Run, Span::Time(5), Span::Connection(owner)] {
-            let value = b"/ip4/1\n2".to_vec();
+            let value = Cow::Borrowed(b"/ip4/1\n2".as_slice());
             let one = Registration { order: 1, revision: 2, deadline_ms: 3, span, value };
             assert_eq!(Registration::decode(&one.encode()), Ok(one));
             let leader = Leader { token: 1, deadline_ms: 2, span, candidate: b"\n".to_vec() };

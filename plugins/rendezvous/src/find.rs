@@ -1,5 +1,7 @@
 //! RDV.FIND: who is registered, all or since a revision, at once or when there are enough.
 
+use std::collections::HashSet;
+
 use reef_sdk::{Answer, Call, Cursor, Error, Query, Reply, Result, ToReply};
 
 use crate::entry::{Registration, Span};
@@ -9,20 +11,20 @@ use crate::round::{Lack, Round, Seconds, Verdict, on_run};
 use crate::{refusal, sweep};
 
 /// What was found.
-struct Found {
+struct Found<'a> {
     revision: u64,
     now_ms: u64,
     end_ms: u64,
-    registered: Vec<(Vec<u8>, Registration)>,
+    registered: Vec<(&'a [u8], Registration<'a>)>,
     /// What is not there any more; `None`: not known, this is a list of all.
-    gone: Option<Vec<Vec<u8>>>,
+    gone: Option<Vec<&'a [u8]>>,
 }
 
-impl ToReply for Found {
+impl ToReply for Found<'_> {
     fn say(&self, reply: &mut Reply) {
         reply.array(3).value(self.revision).array(self.registered.len());
         for (id, registration) in &self.registered {
-            reply.array(4).bulk(id).bulk(&registration.value).value(registration.revision);
+            reply.array(4).bulk(*id).bulk(&*registration.value).value(registration.revision);
             let left_ms = match registration.span {
                 Span::Connection(_) => -1,
                 Span::Time(_) => registration.deadline_ms.saturating_sub(self.now_ms) as i64,
@@ -82,11 +84,7 @@ fn enough(
         let view = round.host.read(&query)?;
         let mut cursor = view.cursor();
         let revision = revision(&mut cursor)?;
-        let mut registered = Vec::new();
-        for _ in 0..cursor.elements()? / 2 {
-            let id = cursor.value::<&[u8]>()?.to_vec();
-            registered.push((id, Registration::decode(cursor.value()?)?));
-        }
+        let registered = registrations(&mut cursor)?;
         Ok(Verdict::Done(say(round, revision, registered, None)))
     })
 }
@@ -111,12 +109,13 @@ fn changes(
         let mut cursor = view.cursor();
         let revision = revision(&mut cursor)?;
         let changed = cursor.value::<Option<u64>>()?.unwrap_or_default();
-        let mut registered = Vec::new();
-        for _ in 0..cursor.elements()? / 2 {
-            let id = cursor.value::<&[u8]>()?.to_vec();
-            registered.push((id, Registration::decode(cursor.value()?)?));
+        let mut registered = registrations(&mut cursor)?;
+        let mut gone: Vec<&[u8]> = cursor.value()?;
+        if !gone.is_empty() {
+            // What was registered again is there.
+            let there: HashSet<&[u8]> = registered.iter().map(|(id, _)| *id).collect();
+            gone.retain(|id| !there.contains(id));
         }
-        let gone: Vec<Vec<u8>> = cursor.value()?;
         let mut oldest = None;
         if cursor.elements()? == 2 {
             cursor.skip()?;
@@ -142,13 +141,19 @@ fn revision(cursor: &mut Cursor<'_>) -> Result<u64> {
     Ok(meta.map_or(0, |meta| meta.revision))
 }
 
+/// All that HGETALL has told.
+fn registrations<'a>(cursor: &mut Cursor<'a>) -> Result<Vec<(&'a [u8], Registration<'a>)>> {
+    let count = cursor.elements()? / 2;
+    (0..count).map(|_| Ok((cursor.value()?, Registration::decode(cursor.value()?)?))).collect()
+}
+
 fn say(
     round: &Round<'_>,
     revision: u64,
-    mut registered: Vec<(Vec<u8>, Registration)>,
-    gone: Option<Vec<Vec<u8>>>,
+    mut registered: Vec<(&[u8], Registration<'_>)>,
+    gone: Option<Vec<&[u8]>>,
 ) -> Answer {
-    registered.sort_unstable_by_key(|(_, registration)| registration.order);
+    registered.sort_by_cached_key(|(_, registration)| registration.order);
     let end_ms = round.meta.end_ms;
     Answer::of(Found { revision, now_ms: round.now_ms, end_ms, registered, gone })
 }

@@ -8,7 +8,7 @@
 //! | `rdv:{run}:registered:<ns>` | hash of registrations by id |
 //! | `rdv:{run}:free:<ns>` | sorted set of those that can be taken, in order of arrival |
 //! | `rdv:{run}:leased:<ns>` | hash of leases by id |
-//! | `rdv:{run}:ended:<ns>` | sorted set of ids that are gone, by revision |
+//! | `rdv:{run}:ended:<ns>` | sorted set of ids that went, by revision; some may be registered again |
 //! | `rdv:{run}:changed:<ns>` | the revision of the last change: who watches waits here |
 //! | `rdv:{run}:tally` | hash: how many registrations of a name space have expired |
 //! | `rdv:{run}:due` | sorted set of what ends by itself, by its time |

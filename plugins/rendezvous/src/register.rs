@@ -38,12 +38,11 @@ pub(crate) fn register(call: &mut Call<'_>) -> Result<Answer> {
             None => {
                 round.count()?;
                 round.write("ZADD", Kind::Free, ns.0).arg(revision).arg(id.0);
-                round.take("ZREM", Kind::Ended, ns.0).arg(id.0);
                 revision
             }
         };
         let deadline_ms = round.tie(&Tie::registration(ns, id), span);
-        let value = value.to_vec();
+        let value = value.into();
         let registration = Registration { order, revision, deadline_ms, span, value };
         round.write("HSET", Kind::Registered, ns.0).arg(id.0).arg(registration.encode());
         round.write("SET", Kind::Changed, ns.0).arg(revision);
@@ -101,7 +100,7 @@ pub(crate) fn read(
     round: &mut Round<'_>,
     ns: Name<'_>,
     id: Name<'_>,
-) -> Result<Option<(Registration, Option<Lease>)>> {
+) -> Result<Option<(Registration<'static>, Option<Lease>)>> {
     let mut query = Query::new();
     query.command("HGET").arg(round.run.key(Kind::Registered, ns.0)).arg(id.0);
     query.command("HGET").arg(round.run.key(Kind::Leased, ns.0)).arg(id.0);
@@ -109,7 +108,7 @@ pub(crate) fn read(
     let mut cursor = view.cursor();
     let registration = cursor.bulk()?.map(Registration::decode).transpose()?;
     let lease = cursor.bulk()?.map(Lease::decode).transpose()?;
-    Ok(registration.map(|registration| (registration, lease)))
+    Ok(registration.map(|registration| (registration.into_owned(), lease)))
 }
 
 /// For how many milliseconds something lasts; -1: as long as its connection.

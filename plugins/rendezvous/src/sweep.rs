@@ -198,7 +198,7 @@ fn end(round: &mut Round<'_>, mut ties: Vec<Tie>) -> Result<()> {
 pub(crate) fn end_registration(
     round: &mut Round<'_>,
     (ns, id): (Name<'_>, Name<'_>),
-    registration: &Registration,
+    registration: &Registration<'_>,
     lease: Option<Lease>,
     is_told: bool,
 ) {
@@ -249,7 +249,7 @@ fn count_expired(round: &mut Round<'_>, ended: &BTreeSet<(Vec<u8>, Vec<u8>)>) ->
 }
 
 /// Whether changes as old as this are not known any more: `oldest` is the first one that is, of so many.
+/// Only trimming takes ids out of them, so that fewer than it leaves are all there ever were.
 pub(crate) fn is_forgotten(since: u64, oldest: Option<u64>, known: u64) -> bool {
-    // Trimming leaves so many, and ids that are registered again are taken out of them.
-    known + SWEEP_MAX as u64 >= ENDED_MAX as u64 && oldest.is_some_and(|oldest| since < oldest)
+    known >= ENDED_MAX as u64 && oldest.is_some_and(|oldest| since < oldest)
 }

@@ -40,11 +40,11 @@ pub(crate) fn take(call: &mut Call<'_>) -> Result<Answer> {
         match lease {
             None => {
                 end_registration(round, (ns, id), &registration, None, true);
-                reply.array(2).bulk(id.0).bulk(&registration.value);
+                reply.array(2).bulk(id.0).bulk(&*registration.value);
             }
             Some(lease_ms) => {
                 let token = hand_out(round, (ns, id), order, lease_ms);
-                reply.array(3).bulk(id.0).bulk(&registration.value).value(token);
+                reply.array(3).bulk(id.0).bulk(&*registration.value).value(token);
             }
         }
         Ok(Verdict::Done(reply.into()))
@@ -52,7 +52,10 @@ pub(crate) fn take(call: &mut Call<'_>) -> Result<Answer> {
 }
 
 /// The one that came first of those that can be taken, and its place. What is not registered is nobody's.
-fn first(round: &mut Round<'_>, ns: Name<'_>) -> Result<Option<(Vec<u8>, u64, Registration)>> {
+fn first(
+    round: &mut Round<'_>,
+    ns: Name<'_>,
+) -> Result<Option<(Vec<u8>, u64, Registration<'static>)>> {
     for place in 0_u64.. {
         let mut query = Query::new();
         let range = query.command("ZRANGEBYSCORE").arg(round.run.key(Kind::Free, ns.0));
@@ -102,7 +105,7 @@ pub(crate) fn nack(call: &mut Call<'_>) -> Result<Answer> {
 
 fn settle(
     call: &mut Call<'_>,
-    end: fn(&mut Round<'_>, (Name<'_>, Name<'_>), &Registration, Lease),
+    end: fn(&mut Round<'_>, (Name<'_>, Name<'_>), &Registration<'_>, Lease),
 ) -> Result<Answer> {
     let arguments = &mut call.arguments;
     let (run, ns, id) = (arguments.parse::<Run<'_>>()?, arguments.parse()?, arguments.parse()?);

@@ -257,6 +257,13 @@ fn the_oldest_of_those_that_are_gone_are_forgotten_however_they_went() {
         run(&mut server, "RDV.TAKE r ns");
     }
     assert_eq!(server.redis(&["ZCARD", "rdv:{r}:ended:ns"]), "(integer) 4096");
+    for again in 0..300 {
+        run(&mut server, &format!("RDV.REGISTER r ns v ID {}", 8_399 - 2 * again));
+    }
+    let found = run(&mut server, "RDV.FIND r ns SINCE 1");
+    assert!(found.ends_with("(nil)]"), "what was forgotten is not known by coming back: {found}");
+    let found = run(&mut server, "RDV.FIND r ns SINCE 8398");
+    assert!(found.ends_with("[]]"), "who came back is not gone: {found}");
 }
 
 #[test]

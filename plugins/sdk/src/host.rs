@@ -63,8 +63,10 @@ pub enum Attempt<T> {
     Stale,
 }
 
-/// How often [`transact`] tries before it gives up.
-pub const RETRY_ROUNDS_MAX: u32 = 64;
+/// How often [`transact`] tries before it gives up. On a server that serves others from a second thread
+/// without a pause, most rounds of a long call are lost; of a hundred thousand calls of which each may lose
+/// a hundred rounds in a row, none is to fail. A call's budget of CPU time ends what never ends.
+pub const RETRY_ROUNDS_MAX: u32 = 1_000;
 
 /// Runs a read-decide-apply round until its guards hold, at most [`RETRY_ROUNDS_MAX`] times.
 ///

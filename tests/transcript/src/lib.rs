@@ -58,7 +58,8 @@
 //!   list and kill; `# needs: config`: only for peers with CONFIG GET and SET; `# needs: 7.4`: only
 //!   for peers with the commands that are new in Redis 7.4, which a server of that line judges;
 //!   `# needs: json`: only for peers with RedisJSON's, which a server with that module judges;
-//!   `# needs: search`: only for peers with RediSearch's, of which no server is there to judge.
+//!   `# needs: search`: only for peers with RediSearch's, of which no server is there to judge;
+//!   `# needs: plugins`: only for Reef with the plugins that it brings along.
 //!
 //! # What this crate does not do
 //!

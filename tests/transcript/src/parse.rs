@@ -143,7 +143,7 @@ pub(crate) const REEF2: &str = "= reef: ";
 pub(crate) const REEF3: &str = "3= reef: ";
 
 /// What a case may need beyond the commands of an engine.
-const NEEDS: [&str; 5] = ["server", "config", "7.4", "json", "search"];
+const NEEDS: [&str; 6] = ["server", "config", "7.4", "json", "search", "plugins"];
 
 /// Time only moves in small steps: a real server really waits.
 const ADVANCE_MAX_MS: u64 = 100_000;

@@ -16,9 +16,11 @@ pub const NEED_7_4: &str = "7.4";
 pub const NEED_JSON: &str = "json";
 /// What cases need whose commands are those of RediSearch.
 pub const NEED_SEARCH: &str = "search";
+/// What cases need whose commands are those of Reef's bundled plugins.
+const NEED_PLUGINS: &str = "plugins";
 
 /// What Reef has and an ordinary redis-server does not.
-const BEYOND: [&str; 3] = [NEED_7_4, NEED_JSON, NEED_SEARCH];
+const BEYOND: [&str; 4] = [NEED_7_4, NEED_JSON, NEED_SEARCH, NEED_PLUGINS];
 
 /// How long a reply that must come may take on a busy machine.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);

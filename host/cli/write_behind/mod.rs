@@ -68,7 +68,12 @@ pub(super) fn run(args: WriteBehindArgs, out: &mut dyn Write) -> Result<(), Fail
         WriteBehindCommand::Generate(args) => generate::run(&args, &load(&args.file)?, out),
         WriteBehindCommand::DeadLetters(args) => dead_letters::run(&args, &load(&args.file)?, out),
         WriteBehindCommand::Resume { file } => ask(&load(&file)?, "resume").map(drop),
-        WriteBehindCommand::ReplaceSink { file } => ask(&load(&file)?, "replace-sink").map(drop),
+        WriteBehindCommand::ReplaceSink { file } => {
+            let file = load(&file)?;
+            ask(&file, "replace-sink")?;
+            writeln!(out, "{} goes through the sink as it is now", file.stream())?;
+            Ok(())
+        }
         WriteBehindCommand::Accept { file } => ask(&load(&file)?, "accept").map(drop),
     }
 }

@@ -784,6 +784,8 @@ impl Error {
     pub const JSON_INDEX: Self = Self::Text("ERR array index out of range");
     pub const JSON_BOUNDS: Self = Self::Text("ERR index out of bounds");
     pub const JSON_FORMAT: Self = Self::Text("ERR wrong format");
+    pub const JSON_FLOAT_TYPE: Self = Self::Text("ERR invalid FPHA type");
+    pub const JSON_OUT_OF_RANGE: Self = Self::Text("ERR value out of range");
     pub const JSON_REPLY_FORMAT: Self = Self::Text("ERR wrong reply format");
     pub const JSON_FORMAT_RESP2: Self = Self::Text("ERR FORMAT argument is not supported on RESP2");
     pub const JSON_FORMAT_LEGACY: Self =

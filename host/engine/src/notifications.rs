@@ -165,6 +165,8 @@ const EVENTS: &[(u8, &[Event])] = &[
             "json.arrtrim",
             "json.toggle",
             "json.clear",
+            "sugadd",
+            "sugdel",
         ],
     ),
     (b'x', &[EXPIRED]),

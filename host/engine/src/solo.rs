@@ -203,6 +203,17 @@ impl Solo {
         self.process.now = end;
         self.expire_due();
         self.index_more(INDEXED_AT_A_TIME);
+        self.drop_unused_indexes();
+    }
+
+    fn drop_unused_indexes(&mut self) {
+        if self.keeps_expired() {
+            return;
+        }
+        let all = ShardSet::all(self.rules.shards);
+        self.run_planned(&nobody(), Journal::new(), all, &mut Writer::default(), |cx| {
+            crate::commands::drop_unused_indexes(cx);
+        });
     }
 
     /// Lets indexes that have not seen all keys see about so many more.

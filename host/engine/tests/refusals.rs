@@ -200,3 +200,22 @@ fn swapdb_does_not_bring_expired_keys_to_watchers() {
         one.solo.check();
     }
 }
+
+#[test]
+fn strings_in_documents_grow_no_further_than_others() {
+    let mut one = One::new(2);
+    let settings = Settings { string_bytes_max: 20, ..Settings::default() };
+    one.solo = Solo::new(11, 2, settings);
+    one.client = one.solo.connect();
+    let too_long = "-ERR string exceeds maximum allowed size (proto-max-bulk-len)";
+    one.check(&[
+        (r#"JSON.SET d $ {"a":"0123456789","b":"x","c":1}"#, "+OK"),
+        (r#"JSON.STRAPPEND d $.a "0123456789""#, "*1\r\n:20"),
+        (r#"JSON.STRAPPEND d $.a "0""#, too_long),
+        (r#"JSON.STRAPPEND d .a "0""#, too_long),
+        // None of several is changed if one cannot be.
+        (r#"JSON.STRAPPEND d $.* "0""#, too_long),
+        ("JSON.STRLEN d $.*", "*3\r\n:20\r\n:1\r\n$-1"),
+        (r#"JSON.STRAPPEND d $.b "0123456789""#, "*1\r\n:11"),
+    ]);
+}

@@ -223,3 +223,37 @@ fn nothing_is_kept_for_nobody() {
     solo.advance(10_000);
     assert!(solo.take_effects().is_empty());
 }
+
+#[test]
+fn searches_see_what_is_due_as_little_as_other_readers() {
+    for shards in [1, 4] {
+        let mut replica = Engine::replica(shards);
+        replica.hear(&[
+            "FT.CREATE i SCHEMA t TEXT n NUMERIC",
+            "HSET a t hello n 1",
+            "HSET b t hello n 2",
+            "HSET c t hello n 3",
+            "PEXPIRE a 50",
+            "HPEXPIRE b 50 FIELDS 1 n",
+            "HPEXPIRE c 50 FIELDS 2 t n",
+        ]);
+        let (all, ranges) = ("FT.SEARCH i hello", "FT.SEARCH i @n:[0,9] LIMIT 0 0");
+        replica.check(&[(ranges, "*1 :3")]);
+        replica.solo.advance(60);
+        let found = "*3 :1 $1 b *2 $1 t $5 hello";
+        replica.check(&[
+            (all, found),
+            (ranges, "*1 :0"),
+            ("FT.GET i b", "*2 $1 t $5 hello"),
+            ("FT.GET i a", "*-1"),
+            ("FT.GET i c", "*-1"),
+            ("FT.AGGREGATE i * LOAD 1 n", "*2 :1 *0"),
+        ]);
+        // What the primary then says leads to the same, and so does a new value.
+        replica.hear(&["HDEL b n", "DEL a", "DEL c"]);
+        replica.check(&[(all, found), (ranges, "*1 :0")]);
+        replica.hear(&["HSET b n 5"]);
+        replica.check(&[(ranges, "*1 :1")]);
+        replica.solo.check();
+    }
+}

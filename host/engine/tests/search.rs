@@ -25,9 +25,10 @@ fn run(solo: &mut Solo, client: u64, words: &[&str]) -> String {
 }
 
 fn indexed(shards: usize) -> (Solo, u64) {
-    let mut solo = Solo::new(5, shards, Settings::default());
+    let settings = Settings { debug_commands: true, ..Settings::default() };
+    let mut solo = Solo::new(5, shards, settings);
     let client = solo.connect();
-    let hashes = "FT.CREATE h PREFIX 2 d: e: SCHEMA t TEXT WEIGHT 2 SORTABLE n NUMERIC SORTABLE g TAG u TEXT NOSTEM";
+    let hashes = "FT.CREATE h PREFIX 2 d: e: LANGUAGE_FIELD l SCHEMA t TEXT WEIGHT 2 SORTABLE n NUMERIC INDEXMISSING SORTABLE g TAG INDEXEMPTY u TEXT NOSTEM PHONETIC dm:en INDEXEMPTY INDEXMISSING";
     let documents =
         "FT.CREATE j ON JSON PREFIX 1 j: SCHEMA $.t AS t TEXT $.n AS n NUMERIC $.g[*] AS g TAG";
     for create in [hashes, documents, "FT.CREATE all FILTER @n>3 SCHEMA t TEXT n NUMERIC"] {
@@ -48,7 +49,7 @@ fn command(choice: &mut Rng) -> Line {
     let field = choice.pick(&["t", "n", "g", "u", "other"]).to_string();
     let words: Vec<&str> = match choice.below(16) {
         0..=4 => vec!["HSET", &key, "t", &text, "n", &number, "g", &tags],
-        5 => vec!["HSET", &key, "u", &text],
+        5 => vec!["HSET", &key, "u", &text, "l", choice.pick(&["german", "chinese", "english"])],
         6 => vec!["HDEL", &key, &field],
         7 => vec!["HINCRBY", &key, "n", "1"],
         8 => vec!["DEL", &key],
@@ -454,4 +455,54 @@ fn an_index_that_is_changed_still_finds_what_it_found() {
         }
         assert_eq!(count(&mut solo, "@more:{b}"), "6000\r\n");
     }
+}
+
+#[test]
+fn more_than_one_search_removes_is_not_found_either() {
+    let (mut solo, client) = indexed(2);
+    let count = |solo: &mut Solo, query: &str| {
+        run(solo, client, &["FT.SEARCH", "h", query, "LIMIT", "0", "0", "DIALECT", "2"])
+    };
+    for number in 0..10_800 {
+        let key = format!("d:{number}");
+        run(&mut solo, client, &["HSET", &key, "t", "hello", "n", "1"]);
+        match number {
+            10_500.. => run(&mut solo, client, &["HPEXPIRE", &key, "50", "FIELDS", "1", "n"]),
+            _ => run(&mut solo, client, &["PEXPIRE", &key, "50"]),
+        };
+    }
+    assert_eq!(count(&mut solo, "hello"), "*1\r\n:10800\r\n");
+    run(&mut solo, client, &["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
+    solo.advance(60);
+    assert_eq!(count(&mut solo, "hello @n:[1 1]"), "*1\r\n:0\r\n");
+    assert_eq!(count(&mut solo, "hello"), "*1\r\n:300\r\n");
+    assert_eq!(count(&mut solo, "ismissing(@n)"), "*1\r\n:300\r\n");
+}
+
+#[test]
+fn a_temporary_index_goes_from_copies_too() {
+    let (mut solo, client) = indexed(4);
+    let mut copy = Copy::new(7, 3, 0, Settings::default());
+    solo.keep_effects();
+    let create =
+        ["FT.CREATE", "brief", "TEMPORARY", "10", "PREFIX", "1", "b:", "SCHEMA", "t", "TEXT"];
+    assert_eq!(run(&mut solo, client, &create), "+OK\r\n");
+    let seconds = |solo: &mut Solo| run(solo, client, &["FT.DEBUG", "TTL", "brief"]);
+    for key in ["b:1", "b:2", "d:1"] {
+        solo.advance(6000);
+        run(&mut solo, client, &["HSET", key, "t", "hello"]);
+        // Writing documents of it is use; writing others is not.
+        solo.advance(1);
+        assert_eq!(seconds(&mut solo), if key == "d:1" { ":3\r\n" } else { ":10\r\n" });
+    }
+    solo.advance(3000);
+    assert_eq!(run(&mut solo, client, &["EXISTS", "b:1", "b:2"]), ":2\r\n");
+    solo.advance(1000);
+    assert_eq!(seconds(&mut solo), "-Unknown Index name\r\n");
+    assert_eq!(run(&mut solo, client, &["EXISTS", "b:1", "b:2", "d:1"]), ":1\r\n");
+    copy.replay(&solo.take_effects());
+    let expected = essence(solo.digest_with_expired());
+    assert_eq!(expected.len(), 1);
+    assert_eq!(differences(&expected, &copy.digest()), [""; 0]);
+    solo.check();
 }

@@ -278,6 +278,7 @@ const TEMPLATES: &[&str] = &[
     "XINFO GROUPS K",
     "XINFO CONSUMERS K G",
     "FT._LIST",
+    "FT.ALIASLIST K",
     "FT.DICTDUMP K",
     "FT.SYNDUMP K",
     "FT.INFO K",
@@ -324,6 +325,14 @@ const TEMPLATES: &[&str] = &[
     "JSON.GET K",
     "JSON.MGET K K W",
     "JSON.DEBUG MEMORY K W",
+    "FT.SUGADD K M F",
+    "FT.SUGADD K V F",
+    "FT.SUGADD K M F INCR",
+    "FT.SUGADD K M F INCR PAYLOAD V",
+    "FT.SUGDEL K M",
+    "FT.SUGGET K M FUZZY WITHSCORES WITHPAYLOADS",
+    "FT.SUGGET K M MAX N TRIM",
+    "FT.SUGLEN K",
 ];
 
 /// Commands whose replies also depend on how keys are spread over shards, which clients may see.

@@ -29,6 +29,9 @@ impl Worker {
         }
         self.next_housekeeping = Millis::new(now.get() + HOUSEKEEPING_MS);
         self.close_overfull(now);
+        if self.index == 0 {
+            self.shared.drop_unused_indexes(now);
+        }
         let seed = next_random(&mut self.random);
         let keys_max = self.shared.store.rules().settings.tracked_keys_max;
         self.shared.post.trim_tracking(keys_max, seed);

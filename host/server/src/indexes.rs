@@ -9,8 +9,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use reef_engine::keyspace::{INDEX_FIELD, Keyspace, Shards, index_fields, restore_index};
-use reef_resp::{Argv, Decoder, Limits, OwnedArgv, Progress};
+use reef_engine::backend::Caller;
+use reef_engine::clock::Millis;
+use reef_engine::commands::drop_unused_indexes;
+use reef_engine::gates::Pause;
+use reef_engine::keyspace::{
+    INDEX_FIELD, Journal, Keyspace, ShardSet, Shards, index_fields, restore_index,
+};
+use reef_resp::{Argv, Decoder, Limits, OwnedArgv, Progress, Writer};
 
 use crate::notices::{message_of, ping};
 use crate::server::Shared;
@@ -75,6 +81,14 @@ pub(crate) fn as_run(argv: Argv<'_>) -> Option<OwnedArgv> {
 }
 
 impl Shared {
+    /// Drops temporary indexes of all engines that nobody has used for too long.
+    pub(crate) fn drop_unused_indexes(&self, now: Millis) {
+        self.store.drop_unused_indexes(now);
+        for tenant in self.tenants.all().iter() {
+            tenant.store.drop_unused_indexes(now);
+        }
+    }
+
     /// Makes an index that a snapshot has, before its keys come.
     pub(crate) fn restore_index(&self, number: u32, command: &[u8]) {
         let mut route = Route::default();
@@ -105,6 +119,24 @@ impl Shared {
 }
 
 impl Store {
+    /// Drops temporary indexes that nobody has used for too long. On a replica that is for the
+    /// primary to say. Cheap if there are none.
+    pub(crate) fn drop_unused_indexes(&self, now: Millis) {
+        if self.is_replica() || self.pause_at(now) != Pause::Nothing {
+            return;
+        }
+        if !self.with_shard_fairly(0, |shard| shard.has_temporary_indexes()) {
+            return;
+        }
+        let nobody = Caller { client_id: 0, user: "default".into(), database: 0 };
+        let (mut journal, mut replies) = (Journal::new(), Writer::default());
+        let all = ShardSet::all(self.shard_count());
+        self.run_planned(&nobody, &mut journal, all, &mut replies, |cx| {
+            drop_unused_indexes(cx);
+            self.note_indexing(&cx.keys);
+        });
+    }
+
     /// Notes whether some index has not seen all keys; all shards are held.
     pub(crate) fn note_indexing(&self, keys: &Keyspace<'_>) {
         self.indexing.store(keys.is_scanning(), Ordering::Relaxed);

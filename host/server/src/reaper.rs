@@ -8,11 +8,14 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock};
 
 use reef_engine::keyspace::{Database, Slot};
+use reef_engine::search::Part;
 
 /// What is to end.
+#[derive(Default)]
 struct Remains {
     _values: Vec<Slot>,
     _databases: Vec<Database>,
+    _indexes: Vec<Part>,
     /// How many keys count as freed lazily: all, or none if nobody had asked for it.
     counted: u64,
 }
@@ -34,14 +37,19 @@ impl Reaper {
     /// Takes values; `asked` tells whether they count as freed lazily.
     pub(crate) fn take_values(&self, values: Vec<Slot>, asked: bool) {
         let counted = if asked { values.len() as u64 } else { 0 };
-        self.take(Remains { _values: values, _databases: Vec::new(), counted });
+        self.take(Remains { _values: values, counted, ..Remains::default() });
     }
 
     /// Takes databases; `asked` tells whether their keys count as freed lazily.
     pub(crate) fn take_databases(&self, databases: Vec<Database>, asked: bool) {
         let keys = databases.iter().map(|part| part.len() as u64).sum();
         let counted = if asked { keys } else { 0 };
-        self.take(Remains { _values: Vec::new(), _databases: databases, counted });
+        self.take(Remains { _databases: databases, counted, ..Remains::default() });
+    }
+
+    /// Takes parts of indexes, of which there are no keys to count.
+    pub(crate) fn take_indexes(&self, parts: Vec<Part>) {
+        self.take(Remains { _indexes: parts, ..Remains::default() });
     }
 
     fn take(&self, remains: Remains) {

@@ -435,6 +435,10 @@ impl Store {
                 self.reaper.take_values(values, asked);
             }
         }
+        let indexes = journal.waste.take_indexes();
+        if !indexes.is_empty() {
+            self.reaper.take_indexes(indexes);
+        }
     }
 
     /// Takes the shards of `set`, and those that serving the waiters there may take, for the length

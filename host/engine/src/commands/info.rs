@@ -65,6 +65,11 @@ fn say_section(cx: &Cx<'_>, section: &Section, out: &mut String) {
     if section.name == "keyspace" {
         say_databases(&cx.keys, out);
     }
+    if section.name == "modules" {
+        super::module::each_line(&mut |line| {
+            let _ = write!(out, "{line}\r\n");
+        });
+    }
     let mut told = String::new();
     let mut data = DataFigures::default();
     for (_, shard) in cx.keys.shards().iter() {

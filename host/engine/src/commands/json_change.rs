@@ -68,7 +68,7 @@ enum Condition {
 
 fn json_set(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (at, text) = (Place::take(args)?, args.bytes()?);
-    let mut condition = Condition::Always;
+    let (mut condition, mut float_max) = (Condition::Always, f64::INFINITY);
     while let Some(word) = args.maybe() {
         match word {
             _ if word.eq_ignore_ascii_case(b"NX") && condition == Condition::Always => {
@@ -78,11 +78,15 @@ fn json_set(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
                 condition = Condition::IfThere;
             }
             _ if word.eq_ignore_ascii_case(b"FORMAT") => take_format(args, "json.set")?,
+            _ if word.eq_ignore_ascii_case(b"FPHA") => float_max = take_float_max(args)?,
             _ => return Err(Error::Syntax),
         }
     }
     let is_there = cx.keys.peek_collection::<Document>(at.key).map_err(wrong_key)?.is_some();
     let value = place::value(text)?;
+    if !fits(&value, float_max) {
+        return Err(Error::JSON_OUT_OF_RANGE);
+    }
     let is_set = if is_root(at.path) {
         let wanted = match condition {
             Condition::Always => true,
@@ -108,6 +112,34 @@ fn json_set(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         false => cx.reply.nil(),
     }
     Ok(())
+}
+
+/// Takes the type of floats that arrays are meant for, which is a hint: numbers stay what they are.
+/// Gives the greatest number that the type has.
+fn take_float_max(args: &mut Args<'_>) -> Result<f64, Error> {
+    const TYPES: [(&str, f64); 4] = [
+        ("BF16", 3.389_531_4e38),
+        ("FP16", 65504.0),
+        ("FP32", f32::MAX as f64),
+        ("FP64", f64::MAX),
+    ];
+    let name = args.maybe().ok_or_else(|| Error::WrongArity("json.set".into()))?;
+    let found = TYPES.iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()));
+    found.map(|(_, most)| *most).ok_or(Error::JSON_FLOAT_TYPE)
+}
+
+/// Whether no array of numbers has one that is greater than this.
+fn fits(value: &Json, most: f64) -> bool {
+    if most.is_infinite() {
+        return true;
+    }
+    if let Some(elements) = value.as_array() {
+        let are_numbers = elements.iter().all(|element| element.as_f64().is_some());
+        let is_small = |element: &Json| element.as_f64().is_none_or(|value| value.abs() <= most);
+        return (!are_numbers || elements.iter().all(is_small))
+            && elements.iter().all(|element| fits(element, most));
+    }
+    value.as_object().is_none_or(|object| object.iter().all(|(_, member)| fits(member, most)))
 }
 
 /// Takes the name of a format; all of them are text here.

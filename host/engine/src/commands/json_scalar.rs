@@ -171,8 +171,17 @@ fn json_strappend(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         Json::Text(tail) => Ok(tail),
         _ => Err(Error::json_found("string", &shown(text))),
     };
-    let check = |_: &Document, found: &[Option<Location>]| {
-        found.iter().flatten().take(1).try_for_each(|_| tail().map(drop))
+    let most = cx.keys.rules.settings.string_bytes_max;
+    let check = |document: &Document, found: &[Option<Location>]| {
+        if found.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        let tail = tail()?;
+        let fits = |at: &Location| {
+            let head = document.at(at).and_then(Json::as_text).map_or(0, |head| head.len());
+            head.saturating_add(tail.len()) <= most
+        };
+        if found.iter().flatten().all(fits) { Ok(()) } else { Err(Error::StringTooLong) }
     };
     let at = Place { key, path };
     let lengths = place::change(cx, at, "json.strappend", &TEXTS, check, |document, at| {

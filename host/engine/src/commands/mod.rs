@@ -71,6 +71,7 @@ mod tenant;
 mod transactions;
 
 pub use connection::REDIS_VERSION;
+pub use search::drop_unused as drop_unused_indexes;
 
 use crate::args::Args;
 use crate::command::Command;

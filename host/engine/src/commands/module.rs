@@ -66,6 +66,15 @@ pub(super) fn say_modules(reply: &mut Writer) {
     }
 }
 
+/// The lines of INFO about them, the way that Redis says them.
+pub(super) fn each_line(say: &mut dyn FnMut(&str)) {
+    for (name, version) in MODULES {
+        say(&alloc::format!(
+            "module:name={name},ver={version},api=1,filters=0,usedby=[],using=[],options=[]"
+        ));
+    }
+}
+
 fn refuse(_cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     args.skip_rest();
     Err(Error::NO_MODULES)

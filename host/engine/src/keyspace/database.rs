@@ -140,6 +140,13 @@ impl Database {
         }
     }
 
+    /// Lets indexes see something else at a key than there is.
+    pub(super) fn reindex(&mut self, hash: u64, slot: &Slot, hasher: &Hasher) {
+        if let Some(indexes) = &mut self.indexes {
+            indexes.update(hash, slot.key(), slot.as_value(), hasher);
+        }
+    }
+
     /// Lets indexes that have not seen all keys see about so many more.
     pub fn index_more(&mut self, mut budget: usize, hasher: &Hasher) {
         let Self { table, indexes: Some(indexes), .. } = self else { return };

@@ -2,6 +2,7 @@
 //! the step holds. Steps that change which indexes there are, or search, hold all shards.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -63,6 +64,13 @@ impl Shard {
         self.is_indexing()
     }
 
+    /// Whether some index may have to go because nobody uses it.
+    pub fn has_temporary_indexes(&self) -> bool {
+        let indexes = self.database(INDEXED_DATABASE).and_then(super::Database::indexes);
+        let mut schemas = indexes.into_iter().flat_map(|indexes| &indexes.catalogue().indexes);
+        schemas.any(|schema| schema.temporary_s.is_some())
+    }
+
     /// Whether some index has not seen all keys.
     pub fn is_indexing(&self) -> bool {
         let indexes = self.database(INDEXED_DATABASE).and_then(super::Database::indexes);
@@ -93,7 +101,7 @@ impl Keyspace<'_> {
     }
 
     /// Gives all shards another catalogue, and lets each change its parts to fit.
-    fn recatalogue(&mut self, catalogue: Arc<Catalogue>, change: &dyn Fn(&mut Vec<Part>)) {
+    fn recatalogue(&mut self, catalogue: Arc<Catalogue>, change: &mut dyn FnMut(&mut Vec<Part>)) {
         let mut bytes = catalogue.heap_bytes();
         for shard in self.shards.iter_mut() {
             let indexes = shard.database_or_new(INDEXED_DATABASE).indexes_or_new();
@@ -108,7 +116,7 @@ impl Keyspace<'_> {
     pub fn change_catalogue(&mut self, change: impl FnOnce(&mut Catalogue)) {
         let mut catalogue = self.catalogue().as_ref().clone();
         change(&mut catalogue);
-        self.recatalogue(Arc::new(catalogue), &|_| {});
+        self.recatalogue(Arc::new(catalogue), &mut |_| {});
     }
 
     /// Says what queries go by. That is no change of data.
@@ -129,7 +137,7 @@ impl Keyspace<'_> {
         let mut catalogue = self.catalogue().as_ref().clone();
         let schema = Arc::new(schema);
         catalogue.indexes.push(schema.clone());
-        self.recatalogue(Arc::new(catalogue), &|parts| {
+        self.recatalogue(Arc::new(catalogue), &mut |parts| {
             let mut part = Part::new(schema.clone());
             part.scan = (!skips).then_some(0);
             part.is_partial = skips;
@@ -145,7 +153,7 @@ impl Keyspace<'_> {
         if let Some(old) = catalogue.indexes.get_mut(place) {
             *old = schema.clone();
         }
-        self.recatalogue(Arc::new(catalogue), &|parts| {
+        self.recatalogue(Arc::new(catalogue), &mut |parts| {
             let Some(part) = parts.get_mut(place) else { return };
             part.widen(schema.clone());
             part.is_partial |= skips;
@@ -163,11 +171,14 @@ impl Keyspace<'_> {
             let schema = catalogue.indexes.remove(place);
             catalogue.aliases.retain(|_, index| *index != schema.name);
         }
-        self.recatalogue(Arc::new(catalogue), &|parts| {
+        let mut dropped = Vec::new();
+        self.recatalogue(Arc::new(catalogue), &mut |parts| {
             if place < parts.len() {
-                drop(parts.remove(place));
+                dropped.push(parts.remove(place));
             }
         });
+        // Their end takes as long as all their documents, and no shard need be held for it.
+        dropped.into_iter().for_each(|part| self.journal.waste.push_index(part));
     }
 
     /// Completes indexes if there are few keys.
@@ -211,21 +222,65 @@ impl Keyspace<'_> {
     /// Removes what is due of the indexed database, so that no search finds it; unless it is to stay,
     /// unseen.
     pub fn shed_indexed(&mut self) {
-        /// More than this is not due at once, or the next search removes it.
+        /// More than this takes too long for one search: the next ones remove it.
         const KEYS_MAX: usize = 10_000;
         self.in_database(INDEXED_DATABASE, |keys| {
-            if keys.keep_expired || !keys.has_due() {
+            if !keys.has_due() {
                 return;
             }
-            for key in keys.due_keys(KEYS_MAX) {
-                keys.shed(&key);
+            if !keys.keep_expired {
+                for key in keys.due_keys(KEYS_MAX) {
+                    keys.shed(&key);
+                }
             }
+            keys.unindex_due_fields();
         });
+    }
+
+    /// Lets indexes see hashes that stay with fields that are due as if these were gone.
+    fn unindex_due_fields(&mut self) {
+        let (hasher, horizon) = (&self.rules.hasher, self.horizon);
+        for (key, slot) in self.partly_due_of_indexed() {
+            let place = self.place(&key);
+            if let Some(shard) = self.shards.get_mut(place.shard)
+                && let Some(database) = shard.database_mut(INDEXED_DATABASE)
+            {
+                debug_assert!(!slot.has_due_fields(horizon), "what is due is not there");
+                database.reindex(place.hash, &slot, hasher);
+            }
+        }
+    }
+
+    /// Hashes of the indexed database that stay with fields that are due, as they are without them.
+    pub fn partly_due_of_indexed(&self) -> BTreeMap<Box<[u8]>, Slot> {
+        let mut found = BTreeMap::new();
+        if self.is_anything_due() {
+            for key in self.due_in(INDEXED_DATABASE, usize::MAX, true) {
+                let slot = self.slot_in(INDEXED_DATABASE, &key);
+                let slot = slot.filter(|slot| slot.has_due_fields(self.horizon));
+                let slot = slot.map(|s| s.without_due_fields(&self.rules.hasher, self.horizon));
+                slot.into_iter().for_each(|slot| {
+                    found.insert(key.clone(), slot);
+                });
+            }
+        }
+        found
+    }
+
+    /// Whether something of the indexed database is due and still there.
+    fn is_anything_due(&self) -> bool {
+        let databases = self.shards.iter();
+        let mut databases = databases.filter_map(|(_, shard)| shard.database(INDEXED_DATABASE));
+        databases.any(|database| database.next_expiry().is_some_and(|at| at <= self.horizon))
     }
 
     /// Keys of the indexed database that are due and were left where they are.
     pub fn due_keys_of_indexed(&self) -> Vec<Box<[u8]>> {
-        self.due_in(INDEXED_DATABASE, usize::MAX, false)
+        if self.is_anything_due() {
+            self.due_in(INDEXED_DATABASE, usize::MAX, false)
+        } else {
+            Vec::new()
+        }
     }
 
     /// Keys that are due, or hold fields that are.
@@ -237,7 +292,8 @@ impl Keyspace<'_> {
         let (hasher, horizon) = (&self.rules.hasher, self.horizon);
         let mut found = Vec::new();
         for database in self.shards.iter().filter_map(|(_, shard)| shard.database(number)) {
-            let left = most - found.len();
+            // A database may show as many again with fields that are due.
+            let left = most.saturating_sub(found.len());
             database.each_due(horizon, left, hasher, &mut |slot| {
                 if with_fields || !slot.is_live(horizon) {
                     found.push(slot.key().into());

@@ -13,10 +13,12 @@ use super::slot::Slot;
 use crate::clock::Millis;
 use crate::effects::Effects;
 use crate::notifications::{EXPIRED, Happening};
+use crate::search::Part;
 use crate::triggers::Origin;
 use crate::types::hash::Removed;
 use crate::types::json::Change;
 use crate::types::list::List;
+use crate::types::suggestions::Suggestion;
 use crate::waiters::Waiters;
 
 /// Undoes one change.
@@ -124,6 +126,8 @@ pub enum EditInverse {
     SortedSetRemove(Box<[u8]>),
     /// Something about a stream was changed.
     Stream(Box<StreamInverse>),
+    /// A suggestion was this, or was not there.
+    Suggestion(Box<[u8]>, Option<Suggestion>),
     /// Something within a document was changed.
     Json(Box<Change>),
 }
@@ -164,6 +168,8 @@ pub struct Waste {
     lazily: Vec<Slot>,
     /// Those that end elsewhere because they would hold the thread up for too long.
     apart: Vec<Slot>,
+    /// Indexes' parts; they end elsewhere.
+    indexes: Vec<Part>,
 }
 
 impl Waste {
@@ -177,6 +183,16 @@ impl Waste {
         } else {
             self.here.push(slot);
         }
+    }
+
+    pub(super) fn push_index(&mut self, part: Part) {
+        self.indexes.push(part);
+    }
+
+    /// Takes away indexes' parts.
+    #[inline]
+    pub fn take_indexes(&mut self) -> Vec<Part> {
+        core::mem::take(&mut self.indexes)
     }
 
     /// Takes away what is to end elsewhere because it was asked for.

@@ -17,6 +17,7 @@ use crate::types::sorted_set::SortedSet;
 use crate::types::stream::Stream;
 use crate::types::stream_id::Id;
 use crate::types::stream_node::Entry;
+use crate::types::suggestions::Suggestions;
 
 /// A value.
 #[derive(Clone, Debug)]
@@ -29,6 +30,7 @@ pub enum Value {
     SortedSet(SortedSet),
     Stream(Box<Stream>),
     Json(Box<Document>),
+    Suggestions(Box<Suggestions>),
 }
 
 impl Value {
@@ -42,6 +44,7 @@ impl Value {
             Self::SortedSet(_) => "zset",
             Self::Stream(_) => "stream",
             Self::Json(_) => "ReJSON-RL",
+            Self::Suggestions(_) => "trietype0",
         }
     }
 
@@ -55,7 +58,7 @@ impl Value {
             Self::SortedSet(set) => set.encoding().name(),
             Self::Stream(_) => Encoding::Stream.name(),
             // As OBJECT ENCODING says of all that modules of Redis keep.
-            Self::Json(_) => "raw",
+            Self::Json(_) | Self::Suggestions(_) => "raw",
         }
     }
 
@@ -79,6 +82,7 @@ impl Value {
             Self::SortedSet(set) => set.iter().flat_map(scored).collect(),
             Self::Stream(stream) => stream.range(Id::MIN, Id::MAX).flat_map(digested).collect(),
             Self::Json(document) => alloc::vec![json::write::compact(document.root())],
+            Self::Suggestions(suggestions) => suggested(suggestions),
         }
     }
 
@@ -101,6 +105,7 @@ impl Value {
             Self::List(list) => list.nodes(),
             Self::Stream(stream) => stream.parts(),
             Self::Json(document) => document.parts(),
+            Self::Suggestions(suggestions) => suggestions.parts(),
             _ => 1,
         }
     }
@@ -115,6 +120,7 @@ impl Value {
             Self::SortedSet(set) => set.check(hasher),
             Self::Stream(stream) => stream.check(),
             Self::Json(document) => document.check(),
+            Self::Suggestions(suggestions) => suggestions.check(),
         }
         let is_empty = match self {
             Self::Text(_) | Self::Stream(_) | Self::Json(_) => false,
@@ -122,6 +128,7 @@ impl Value {
             Self::Hash(hash) => hash.is_empty(),
             Self::List(list) => list.is_empty(),
             Self::SortedSet(set) => set.is_empty(),
+            Self::Suggestions(suggestions) => suggestions.is_empty(),
         };
         assert!(!is_empty, "no key holds an empty collection");
     }
@@ -136,6 +143,9 @@ impl Value {
             Self::SortedSet(set) => set.heap_bytes(),
             Self::Stream(stream) => allocated(size_of::<Stream>()) + stream.heap_bytes(),
             Self::Json(document) => allocated(size_of::<Document>()) + document.heap_bytes(),
+            Self::Suggestions(suggestions) => {
+                allocated(size_of::<Suggestions>()) + suggestions.heap_bytes()
+            }
         }
     }
 }
@@ -145,6 +155,18 @@ fn scored((member, score): (Element<'_>, f64)) -> [Vec<u8>; 2] {
     let mut text = Vec::new();
     number::write_f64_shortest(&mut text, score);
     [member.to_vec(), text]
+}
+
+/// Texts with their scores and payloads.
+fn suggested(suggestions: &Suggestions) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    suggestions.each(&mut |text, suggestion| {
+        let mut score = Vec::new();
+        number::write_f64_shortest(&mut score, suggestion.score.into());
+        all.extend([text.to_vec(), score]);
+        all.push(suggestion.payload.as_deref().unwrap_or_default().to_vec());
+    });
+    all
 }
 
 /// An entry of a stream: its id the way that digests have it, then fields and values.
@@ -238,6 +260,27 @@ impl Collection for Stream {
     }
     fn should_go(&self) -> bool {
         false
+    }
+    fn heap_bytes(&self) -> usize {
+        Self::heap_bytes(self)
+    }
+}
+
+impl Collection for Suggestions {
+    fn empty() -> Self {
+        Self::new()
+    }
+    fn into_value(self) -> Value {
+        Value::Suggestions(Box::new(self))
+    }
+    fn of(value: &Value) -> Option<&Self> {
+        if let Value::Suggestions(found) = value { Some(found) } else { None }
+    }
+    fn of_mut(value: &mut Value) -> Option<&mut Self> {
+        if let Value::Suggestions(found) = value { Some(found) } else { None }
+    }
+    fn should_go(&self) -> bool {
+        self.is_empty()
     }
     fn heap_bytes(&self) -> usize {
         Self::heap_bytes(self)

@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::form::Form;
-use super::module::{self, END, STRING, UNSIGNED};
+use super::module::{END, STRING, UNSIGNED};
 use super::read::{Malformed, Reader};
 use super::write::{write_length, write_string};
 use crate::keyspace::Value;
@@ -29,11 +29,9 @@ pub(super) fn write(out: &mut Vec<u8>, document: &Document, form: Form) {
     write_length(out, END);
 }
 
-/// Reads a document.
-pub(super) fn read(reader: &mut Reader<'_>) -> Result<Value, Malformed> {
-    let id = reader.length()?;
-    let version = id & 0x3ff;
-    if module::name(id) != NAME || reader.length()? != STRING {
+/// Reads a document behind its type.
+pub(super) fn read(version: u64, reader: &mut Reader<'_>) -> Result<Value, Malformed> {
+    if reader.length()? != STRING {
         return Err(Malformed);
     }
     let text = reader.string()?;
@@ -68,6 +66,7 @@ fn pass_string(reader: &mut Reader<'_>) -> Result<(), Malformed> {
 mod tests {
     use std::vec;
 
+    use super::super::module;
     use super::*;
 
     #[test]
@@ -89,12 +88,12 @@ mod tests {
             written.extend_from_slice(part);
         }
         let mut reader = Reader::new(&written, 100);
-        assert_eq!(text(&read(&mut reader).unwrap()), b"[1]");
+        assert_eq!(text(&module::read(&mut reader).unwrap()), b"[1]");
         assert_eq!(reader.rest(), [77]);
         let document = Document::new(json::parse::parse("{\"a\":[1,2.5]}").unwrap());
         let mut written = vec![];
         write(&mut written, &document, Form::DUMP);
-        let value = read(&mut Reader::new(&written, 100)).unwrap();
+        let value = module::read(&mut Reader::new(&written, 100)).unwrap();
         assert_eq!(text(&value), b"{\"a\":[1,2.5]}");
     }
 
@@ -111,7 +110,7 @@ mod tests {
             let mut written = vec![];
             write_length(&mut written, id);
             written.extend_from_slice(rest);
-            assert!(read(&mut Reader::new(&written, 100)).is_err());
+            assert!(module::read(&mut Reader::new(&written, 100)).is_err());
         }
     }
 }

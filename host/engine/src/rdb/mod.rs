@@ -22,6 +22,7 @@ mod read;
 mod set;
 mod sorted_set;
 mod stream;
+mod suggestions;
 mod write;
 mod ziplist;
 mod zipmap;
@@ -79,7 +80,7 @@ pub fn type_of(slot: &Slot, form: Form) -> u8 {
         Some(Value::Hash(value)) => hash::kind(value),
         Some(Value::SortedSet(value)) => sorted_set::kind(value),
         Some(Value::Stream(_)) => stream::kind(form),
-        Some(Value::Json(_)) => marks::MODULE_2,
+        Some(Value::Json(_) | Value::Suggestions(_)) => marks::MODULE_2,
     }
 }
 
@@ -96,6 +97,7 @@ pub fn write_value(out: &mut Vec<u8>, slot: &Slot, hasher: &Hasher, form: Form) 
         Some(Value::SortedSet(value)) => sorted_set::write(out, value, form),
         Some(Value::Stream(value)) => stream::write(out, value, form),
         Some(Value::Json(value)) => json::write(out, value, form),
+        Some(Value::Suggestions(value)) => suggestions::write(out, value, form),
     }
 }
 
@@ -130,7 +132,7 @@ pub fn read_value(kind: u8, reader: &mut Reader<'_>, rules: &Rules) -> Result<Va
         marks::STREAM | marks::STREAM_2 | marks::STREAM_3 => {
             stream::read(kind, reader).map(|stream| Value::Stream(Box::new(stream)))
         }
-        marks::MODULE_2 => json::read(reader),
+        marks::MODULE_2 => module::read(reader),
         _ => Err(Malformed),
     }
 }

@@ -1,9 +1,11 @@
 //! What modules of Redis leave in files: what it is called, and how to get past it. Reef does not
-//! load such modules; what it has of its own in their place (JSON) has a file of its own.
+//! load such modules; what it has of its own in their place (JSON, suggestions) has a file of its own.
 
 use alloc::string::String;
 
 use super::read::{Malformed, Reader};
+use super::{json, suggestions};
+use crate::keyspace::Value;
 
 /// The end of what a module wrote.
 pub(super) const END: u64 = 0;
@@ -11,13 +13,30 @@ pub(super) const END: u64 = 0;
 const SIGNED: u64 = 1;
 pub(super) const UNSIGNED: u64 = 2;
 const FLOAT: u64 = 3;
-const DOUBLE: u64 = 4;
+pub(super) const DOUBLE: u64 = 4;
 pub(super) const STRING: u64 = 5;
 
 /// The name of a module's type: nine letters of six bits above a version of ten.
 pub(super) fn name(id: u64) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     (0..9).map(|at| char::from(LETTERS[(id >> (10 + 6 * (8 - at)) & 63) as usize])).collect()
+}
+
+/// Whether values of this type are known here.
+pub(super) fn is_known(name: &str) -> bool {
+    matches!(name, json::NAME | suggestions::NAME)
+}
+
+/// Reads a value of a module's type that is known here.
+pub(super) fn read(reader: &mut Reader<'_>) -> Result<Value, Malformed> {
+    /// What the version has of an id.
+    const VERSION: u64 = 0x3ff;
+    let id = reader.length()?;
+    match name(id).as_str() {
+        json::NAME => json::read(id & VERSION, reader),
+        suggestions::NAME => suggestions::read(id & VERSION, reader),
+        _ => Err(Malformed),
+    }
 }
 
 /// Passes over what a module wrote, up to its end.

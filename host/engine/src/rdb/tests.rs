@@ -23,6 +23,7 @@ use crate::types::sorted_set::SortedSet;
 use crate::types::stream::Stream;
 use crate::types::stream_group::{Cursor, Group, Pending, Times};
 use crate::types::stream_id::Id;
+use crate::types::suggestions::{Suggestion, Suggestions};
 
 fn rules() -> Rules {
     Rules::new(5, 1, Settings::default())
@@ -137,6 +138,13 @@ fn values(rules: &Rules) -> Vec<Value> {
             "1".into()
         };
         values.push(Value::Json(Box::new(Document::new(parse(&text).unwrap()))));
+        let mut suggestions = Suggestions::new();
+        for number in 0..if long { 300_u16 } else { 2 } {
+            let payload = (number % 3 == 0).then(|| format!("p{number}").into_bytes().into());
+            let suggestion = Suggestion { score: f32::from(number) / 3.0, payload };
+            suggestions.put(format!("text {number}").as_bytes(), suggestion);
+        }
+        values.push(Value::Suggestions(Box::new(suggestions)));
         values.extend([Value::Hash(hash), Value::Hash(timed), Value::SortedSet(sorted)]);
     }
     values
@@ -151,6 +159,7 @@ fn check(value: &Value, rules: &Rules) {
         Value::SortedSet(set) => set.check(&rules.hasher),
         Value::Stream(stream) => stream.check(),
         Value::Json(document) => document.check(),
+        Value::Suggestions(suggestions) => suggestions.check(),
     }
 }
 

@@ -13,7 +13,7 @@ use super::value::Value;
 use crate::clock::Millis;
 
 /// Most cursors of all clients.
-const CURSORS_MAX: usize = 128;
+pub const CURSORS_MAX: usize = 128;
 
 /// Rows with the names of their columns.
 #[derive(Clone, Debug)]
@@ -88,6 +88,13 @@ impl Cursors {
             self.bytes -= old.rows.bytes;
         }
         true
+    }
+
+    /// How many are open, and how many of them are of an index.
+    pub fn count(&mut self, index: &[u8], now: Millis) -> (usize, usize) {
+        self.shed(now);
+        let own = self.open.values().filter(|cursor| *cursor.index == *index).count();
+        (self.open.len(), own)
     }
 
     /// Takes a cursor of an index out.

@@ -26,6 +26,8 @@ pub struct Dictionary {
     words: Vec<Option<Word>>,
     free: Vec<WordId>,
     bytes: usize,
+    /// How often words came and went.
+    turns: u64,
 }
 
 /// A word.
@@ -44,6 +46,11 @@ impl Dictionary {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.ordered.is_empty()
+    }
+
+    /// How often words came and went: who finds the same number again finds the same words.
+    pub fn turns(&self) -> u64 {
+        self.turns
     }
 
     /// Bytes on the heap, about.
@@ -72,6 +79,7 @@ impl Dictionary {
 
     fn add(&mut self, text: &[u8], hasher: &Hasher) -> WordId {
         let text: Arc<[u8]> = text.into();
+        self.turns += 1;
         let id = self.free.pop().unwrap_or(self.words.len() as WordId);
         if id as usize == self.words.len() {
             self.words.push(None);
@@ -101,6 +109,7 @@ impl Dictionary {
             return;
         }
         let text = word.text.clone();
+        self.turns += 1;
         if let Ok(entry) = self.table.find_entry(hasher.hash(&text), |other| *other == id) {
             entry.remove();
         }

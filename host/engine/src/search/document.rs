@@ -33,6 +33,41 @@ pub struct Document {
     pub sorts: Box<[SortValue]>,
 }
 
+/// What a document adds to the figures of its index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Words, each counted once.
+    pub records: u64,
+    /// Places of words.
+    pub places: u64,
+    /// What these take.
+    pub place_bytes: u64,
+    /// What it sorts by takes.
+    pub sort_bytes: u64,
+    /// Its key takes.
+    pub key_bytes: u64,
+}
+
+impl Sizes {
+    fn each(&mut self, other: Self, act: fn(u64, u64) -> u64) {
+        self.records = act(self.records, other.records);
+        self.places = act(self.places, other.places);
+        self.place_bytes = act(self.place_bytes, other.place_bytes);
+        self.sort_bytes = act(self.sort_bytes, other.sort_bytes);
+        self.key_bytes = act(self.key_bytes, other.key_bytes);
+    }
+
+    /// Adds those of a document, or of a part.
+    pub fn add(&mut self, other: Self) {
+        self.each(other, |one, other| one + other);
+    }
+
+    /// Takes those of a document away.
+    pub fn take(&mut self, other: Self) {
+        self.each(other, |one, other| one - other);
+    }
+}
+
 /// A word of a document.
 #[derive(Clone, Copy, Debug)]
 pub struct Term {
@@ -96,6 +131,28 @@ impl Document {
         Positions { bytes: self.positions.get(term.from as usize..).unwrap_or_default(), at: 0 }
     }
 
+    /// What it adds to the figures of its index.
+    pub fn sizes(&self) -> Sizes {
+        // Each place ends with a byte whose high bit is not set; so does each list.
+        let ends = self.positions.iter().filter(|byte| **byte & 0x80 == 0).count() as u64;
+        let records = self.terms.len() as u64;
+        Sizes {
+            records,
+            places: ends.saturating_sub(records),
+            place_bytes: self.positions.len() as u64,
+            sort_bytes: (size_of_val(&*self.sorts) + self.sort_text_bytes()) as u64,
+            key_bytes: self.key.len() as u64,
+        }
+    }
+
+    fn sort_text_bytes(&self) -> usize {
+        let sorts = self.sorts.iter().map(|sort| match sort {
+            SortValue::Text(text) => text.len(),
+            _ => 0,
+        });
+        sorts.sum()
+    }
+
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
         let entries = self.entries.iter().map(|entry| match entry {
@@ -103,17 +160,13 @@ impl Document {
             Entry::Numbers(numbers) => size_of_val(&**numbers),
             Entry::Tags(tags) => size_of_val(&**tags),
         });
-        let sorts = self.sorts.iter().map(|sort| match sort {
-            SortValue::Text(text) => text.len(),
-            _ => 0,
-        });
         self.key.len()
             + size_of_val(&*self.terms)
             + self.positions.len()
             + size_of_val(&*self.entries)
             + entries.sum::<usize>()
             + size_of_val(&*self.sorts)
-            + sorts.sum::<usize>()
+            + self.sort_text_bytes()
     }
 }
 

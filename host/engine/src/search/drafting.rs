@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::expression::{Lookup, Value};
+use super::language::Language;
 use super::schema::{FieldType, Schema};
 use super::source::{Path, Raw, Source};
 use crate::types::geohash::Position;
@@ -19,8 +20,8 @@ pub(super) struct Draft {
     items: Vec<Item>,
     /// The document's own score.
     pub(super) score: f64,
-    /// Whether its words are stemmed.
-    pub(super) is_stemmed: bool,
+    /// The language that it is in.
+    pub(super) language: Language,
 }
 
 #[derive(Clone, Debug)]
@@ -89,21 +90,26 @@ impl Draft {
                 };
             });
         }
-        self.is_stemmed = schema.is_stemmed();
+        self.language = schema.language();
         if let Some(field) = &defaults.language_field {
             source.each(field, &Path::of_name(field, schema.documents), &mut |raw| {
                 if let Raw::Text(text) = raw {
-                    self.is_stemmed = super::schema::is_english(text);
+                    self.language = Language::of_name(text).unwrap_or(self.language);
                 }
             });
         }
         self.bytes.extend_from_slice(&self.score.to_le_bytes());
-        self.bytes.push(u8::from(self.is_stemmed));
+        self.bytes.push(self.language.number());
     }
 
     /// A hash of everything in it.
     pub(super) fn fingerprint(&self, hasher: &Hasher) -> u64 {
         hasher.hash(&self.bytes)
+    }
+
+    /// Whether the document has nothing in a field.
+    pub(super) fn lacks(&self, field: usize) -> bool {
+        self.of(field).next().is_none()
     }
 
     /// Shows the texts of a field.

@@ -1,7 +1,9 @@
 //! Which documents of a part a plan finds: set algebra, and where it matters a look at where words
 //! stand.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::cell::RefCell;
 
 use roaring::RoaringBitmap;
 
@@ -29,6 +31,39 @@ pub struct Matching<'a> {
     pub shard: usize,
     /// For how long.
     pub patience: &'a Patience<'a>,
+    /// Where it is noted how much each step finds, if somebody wants to know.
+    pub tally: Option<&'a Tally>,
+}
+
+/// How much the steps of a plan find, and how long that takes.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// By where the steps are.
+    steps: RefCell<BTreeMap<usize, Figures>>,
+}
+
+/// Of one step, in all shards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// How many documents it found.
+    pub found: u64,
+    /// How long it took, with what lies below it.
+    pub took_us: u64,
+}
+
+impl Tally {
+    fn note(&self, step: &Step, found: u64, took_us: u64) {
+        let mut steps = self.steps.borrow_mut();
+        let figures = steps.entry(core::ptr::from_ref(step).addr()).or_default();
+        figures.found += found;
+        figures.took_us += took_us;
+    }
+
+    /// The figures of a step of the plan that was matched.
+    pub fn figures(&self, step: &Step) -> Figures {
+        let steps = self.steps.borrow();
+        steps.get(&core::ptr::from_ref(step).addr()).copied().unwrap_or_default()
+    }
 }
 
 impl Matching<'_> {
@@ -39,6 +74,14 @@ impl Matching<'_> {
 
     /// What a step finds. When the time is over it may be anything: nothing is made of it.
     fn found(&self, step: &Step) -> RoaringBitmap {
+        let Some(tally) = self.tally else { return self.found_at_once(step) };
+        let from_us = self.patience.now_us();
+        let found = self.found_at_once(step);
+        tally.note(step, found.len(), self.patience.now_us().saturating_sub(from_us));
+        found
+    }
+
+    fn found_at_once(&self, step: &Step) -> RoaringBitmap {
         if self.patience.look() {
             return RoaringBitmap::new();
         }
@@ -48,7 +91,8 @@ impl Matching<'_> {
             StepKind::Term(number) => self.with_term(*number, step),
             StepKind::And(steps, closeness) => self.in_all(steps, *closeness),
             StepKind::Or(steps) => steps.iter().fold(RoaringBitmap::new(), |mut set, step| {
-                match self.whole_term(step).filter(|_| !self.patience.is_over_after(STEP_WORK)) {
+                let whole = self.whole_term(step).filter(|_| self.tally.is_none());
+                match whole.filter(|_| !self.patience.is_over_after(STEP_WORK)) {
                     Some(postings) => postings.add_to(&mut set),
                     None => set |= self.found(step),
                 }
@@ -58,6 +102,7 @@ impl Matching<'_> {
             StepKind::Optional(_) => self.part.live().clone(),
             StepKind::Numeric(field, range) => self.in_range(*field, range),
             StepKind::Geo(field, circle) => self.close_to(*field, circle),
+            StepKind::Missing(field) => self.part.missing(*field).cloned().unwrap_or_default(),
         }
     }
 

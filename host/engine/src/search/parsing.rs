@@ -12,6 +12,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::language::Language;
 use super::query::{Kind, Node, Pattern};
 use super::schema::Schema;
 use super::tokens;
@@ -29,6 +30,8 @@ pub struct Reading<'a> {
     pub parameters: &'a Parameters,
     /// Which dialect of the language it is in.
     pub dialect: u8,
+    /// Which language it is in.
+    pub language: Language,
     /// Whether words are found only as they are.
     pub verbatim: bool,
     /// Whether stop words are looked for, too.
@@ -262,7 +265,7 @@ impl<'a> Parser<'a> {
                 node.slop = u32::try_from(slop).ok();
             }
             b"inorder" => node.in_order = Some(parse_bool(&value).ok_or_else(wrong)?),
-            b"phonetic" => drop(parse_bool(&value).ok_or_else(wrong)?),
+            b"phonetic" => node.set_phonetic(parse_bool(&value).ok_or_else(wrong)?),
             _ => {
                 return Err(format!("Invalid attribute {}", String::from_utf8_lossy(&name)));
             }
@@ -281,6 +284,7 @@ impl<'a> Parser<'a> {
             Some(b'*') => self.affixed(),
             Some(b'$') if self.is_new() => self.named_word(),
             Some(b'w') if self.is_new() && self.rest().starts_with(b"w'") => self.wildcard(),
+            Some(b'i' | b'I') if self.is_new() && self.names_missing() => self.missing(),
             Some(byte) if !is_sign(byte) || self.begins_escaped() => self.words(),
             _ => Err(self.wrong()),
         }
@@ -305,6 +309,36 @@ impl<'a> Parser<'a> {
         let node = self.alternatives()?;
         self.expect(b")")?;
         Ok(node)
+    }
+
+    /// Whether what comes next is not a word but asks for documents without a field.
+    fn names_missing(&self) -> bool {
+        const NAME: &[u8] = b"ismissing";
+        let rest = self.rest();
+        let is_named = rest.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME));
+        is_named && rest.get(NAME.len()..).unwrap_or_default().trim_ascii_start().starts_with(b"(")
+    }
+
+    /// `ismissing(@field)`.
+    fn missing(&mut self) -> Result<Node, String> {
+        self.name();
+        self.expect(b"(")?;
+        let from = self.at;
+        self.expect(b"@")?;
+        let name = self.name();
+        self.expect(b")")?;
+        let mut text = Vec::new();
+        tokens::unescape(name, &mut text);
+        let name = String::from_utf8_lossy(&text);
+        let Some((place, field)) = self.reading.schema.field(&text) else {
+            return Err(format!("Unknown field at offset {from} near {name}"));
+        };
+        if !field.indexes_missing {
+            return Err(format!(
+                "'ismissing' requires field to be defined with 'INDEXMISSING', field: '{name}'"
+            ));
+        }
+        self.count(Kind::Missing(place))
     }
 
     /// The text up to an unescaped quote.
@@ -337,12 +371,11 @@ impl<'a> Parser<'a> {
             }
             _ => text.to_vec(),
         };
-        let mut words = Vec::new();
-        tokens::each_word(&text, &mut |word, _| {
-            if !self.is_stop_word(word) {
-                words.push(word.to_vec());
-            }
-        });
+        let mut words = self.reading.language.words_in_a_row(&text);
+        words.retain(|word| !self.is_stop_word(word));
+        if text.is_empty() && self.is_new() {
+            return self.count(Kind::Word { text, is_expanded: false });
+        }
         match words.len() {
             0 => Ok(Node::new(Kind::Nothing)),
             1 => self.count(Kind::Word { text: words.remove(0), is_expanded: false }),
@@ -400,6 +433,18 @@ impl<'a> Parser<'a> {
         if self.is_stop_word(&text) {
             return Ok(Node::new(Kind::Nothing));
         }
+        self.whole_word(text)
+    }
+
+    /// A word, or what must stand in a row to be one.
+    fn whole_word(&mut self, text: Vec<u8>) -> Result<Node, String> {
+        let language = self.reading.language;
+        if language.is_cut() && !text.is_ascii() {
+            let row = language.words_in_a_row(&text);
+            if row.len() > 1 {
+                return self.count(Kind::Exact(row));
+            }
+        }
         self.count(Kind::Word { text, is_expanded: !self.reading.verbatim })
     }
 
@@ -421,7 +466,7 @@ impl<'a> Parser<'a> {
         if self.is_stop_word(&word) {
             return Ok(Node::new(Kind::Nothing));
         }
-        self.count(Kind::Word { text: word, is_expanded: !self.reading.verbatim })
+        self.whole_word(word)
     }
 
     /// `*end` or `*middle*`.

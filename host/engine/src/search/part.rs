@@ -11,12 +11,14 @@ use hashbrown::HashTable;
 use roaring::RoaringBitmap;
 
 use super::dictionary::{Dictionary, WordId};
-use super::document::{Document, Entry, SortValue, Term, write_positions};
+use super::document::{Document, Entry, Sizes, SortValue, Term, write_positions};
 use super::drafting::{Draft, Unfit};
+use super::language::Language;
 use super::numbers::Numbers;
+use super::postings::BYTES_EACH;
 use super::schema::{Field, FieldType, Schema};
 use super::source::Source;
-use super::{stemming, tokens};
+use super::{phonetic, stemming, tokens};
 use crate::keyspace::Value;
 use crate::types::hasher::Hasher;
 
@@ -31,11 +33,16 @@ pub struct Part {
     words: Dictionary,
     tags: Vec<Dictionary>,
     numbers: Vec<Numbers>,
+    /// The documents without a field, of the fields that are found by it.
+    missing: Vec<RoaringBitmap>,
     /// The lengths of all documents together.
     length_total: u64,
     bytes: usize,
+    sizes: Sizes,
     /// Documents that could not be indexed so far.
     pub failures: u64,
+    /// How many times documents were taken in.
+    pub writes: u64,
     /// Where the walk over what was there before the index has come to, if it goes on.
     pub scan: Option<u64>,
     /// Whether what was there before the index is left out.
@@ -76,9 +83,12 @@ impl Part {
             words: Dictionary::default(),
             tags: (0..fields).map(|_| Dictionary::default()).collect(),
             numbers: (0..fields).map(|_| Numbers::default()).collect(),
+            missing: alloc::vec![RoaringBitmap::new(); fields],
             length_total: 0,
             bytes: 0,
+            sizes: Sizes::default(),
             failures: 0,
+            writes: 0,
             scan: None,
             is_partial: false,
             mark: 0,
@@ -89,6 +99,7 @@ impl Part {
     pub fn widen(&mut self, schema: Arc<Schema>) {
         self.tags.resize_with(schema.fields.len(), Dictionary::default);
         self.numbers.resize_with(schema.fields.len(), Numbers::default);
+        self.missing.resize_with(schema.fields.len(), RoaringBitmap::new);
         self.schema = schema;
     }
 
@@ -110,7 +121,13 @@ impl Part {
     pub fn heap_bytes(&self) -> usize {
         let tags: usize = self.tags.iter().map(Dictionary::heap_bytes).sum();
         let numbers: usize = self.numbers.iter().map(Numbers::heap_bytes).sum();
-        self.bytes + self.words.heap_bytes() + tags + numbers
+        let missing: u64 = self.missing.iter().map(RoaringBitmap::len).sum();
+        self.bytes + self.words.heap_bytes() + tags + numbers + missing as usize * BYTES_EACH
+    }
+
+    /// What its documents add to the figures of the index.
+    pub fn sizes(&self) -> Sizes {
+        self.sizes
     }
 
     /// How many documents there are.
@@ -151,6 +168,11 @@ impl Part {
     /// The numbers of a field.
     pub fn numbers(&self, field: usize) -> Option<&Numbers> {
         self.numbers.get(field)
+    }
+
+    /// The documents without a field that is found by that.
+    pub fn missing(&self, field: usize) -> Option<&RoaringBitmap> {
+        self.missing.get(field)
     }
 
     /// A document.
@@ -201,6 +223,7 @@ impl Part {
             }
         };
         let sequence = before.map_or_else(next, |document| document.sequence);
+        self.writes += 1;
         if let Some(id) = known {
             self.take_back(id, hasher);
         }
@@ -226,6 +249,7 @@ impl Part {
     fn put(&mut self, id: u32, document: Document) {
         self.length_total += u64::from(document.length);
         self.bytes += document.heap_bytes() + DOCUMENT_BYTES;
+        self.sizes.add(document.sizes());
         if id as usize >= self.documents.len() {
             self.documents.resize_with(id as usize + 1, || None);
         }
@@ -253,8 +277,12 @@ impl Part {
         };
         self.length_total -= u64::from(document.length);
         self.bytes -= document.heap_bytes() + DOCUMENT_BYTES;
+        self.sizes.take(document.sizes());
         for term in &document.terms {
             self.words.remove(term.word, id, hasher);
+        }
+        for missing in &mut self.missing {
+            missing.remove(id);
         }
         for (field, entry) in document.entries.iter().enumerate() {
             if let Entry::Tags(tags) = entry {
@@ -285,19 +313,34 @@ impl Part {
             if has_sorts {
                 sorts.push(sort_value(field, place, draft, &values));
             }
+            if field.indexes_missing && draft.lacks(place) {
+                self.missing[place].insert(id);
+            }
             entries.push(match &field.kind {
-                FieldType::Text { weight, no_stem, number } if field.is_indexed => {
-                    let weight = *weight;
-                    let is_stemmed = draft.is_stemmed && !no_stem;
+                FieldType::Text { weight, no_stem, phonetic, number } if field.is_indexed => {
+                    let form = Form {
+                        field: *number,
+                        weight: *weight,
+                        language: draft.language,
+                        is_stemmed: !no_stem,
+                        is_phonetic: phonetic.is_some(),
+                    };
                     for text in draft.texts(place) {
                         let mut note = Noting { part: self, occurrences, id, hasher };
-                        let at = (*number, weight, is_stemmed);
-                        length = length.saturating_add(note.words(text, at, &mut position));
+                        if field.indexes_empty && text.is_empty() {
+                            position += 1;
+                            note.note(b"", position, *number, 1);
+                        }
+                        length = length.saturating_add(note.words(text, form, &mut position));
                     }
                     Entry::Nothing
                 }
                 FieldType::Tag { separator, case_sensitive } if field.is_indexed => {
-                    let form = (*separator, *case_sensitive);
+                    let form = TagForm {
+                        separator: *separator,
+                        case_sensitive: *case_sensitive,
+                        keeps_empty: field.indexes_empty,
+                    };
                     self.take_tags(id, place, draft.texts(place), form, hasher)
                 }
                 FieldType::Numeric | FieldType::Geo => self.take_numbers(id, place, field, values),
@@ -338,15 +381,15 @@ impl Part {
         id: u32,
         place: usize,
         texts: impl Iterator<Item = &'t [u8]>,
-        (separator, case_sensitive): (Option<u8>, bool),
+        form: TagForm,
         hasher: &Hasher,
     ) -> Entry {
         let mut ids = Vec::new();
         let dictionary = &mut self.tags[place];
         for text in texts {
-            for tag in text.split(|byte| Some(*byte) == separator) {
-                let tag = fold_tag(tag, case_sensitive);
-                if !tag.is_empty() {
+            for tag in text.split(|byte| Some(*byte) == form.separator) {
+                let tag = fold_tag(tag, form.case_sensitive);
+                if form.keeps_empty || !tag.is_empty() {
                     ids.push(dictionary.insert(&tag, id, hasher));
                 }
             }
@@ -370,6 +413,12 @@ impl Part {
         assert_eq!(found(self, &self.words), found(other, &other.words), "words");
         for (tags, tags_of_other) in self.tags.iter().zip(&other.tags) {
             assert_eq!(found(self, tags), found(other, tags_of_other), "tags");
+        }
+        for (missing, missing_of_other) in self.missing.iter().zip(&other.missing) {
+            let keys = |part: &Self, ids: &RoaringBitmap| {
+                ids.iter().map(|id| key(part, id)).collect::<alloc::collections::BTreeSet<_>>()
+            };
+            assert_eq!(keys(self, missing), keys(other, missing_of_other), "missing fields");
         }
         for (numbers, numbers_of_other) in self.numbers.iter().zip(&other.numbers) {
             let sorted = |part: &Self, numbers: &Numbers| {
@@ -399,6 +448,7 @@ impl Part {
         self.words.check(hasher);
         self.tags.iter().for_each(|tags| tags.check(hasher));
         let (mut bytes, mut length, mut postings, mut numbers) = (0, 0, 0, 0);
+        let mut sizes = Sizes::default();
         for id in &self.live {
             let document = self.document(id).expect("a live document is there");
             assert_eq!(
@@ -407,6 +457,7 @@ impl Part {
                 "found by key"
             );
             bytes += document.heap_bytes() + DOCUMENT_BYTES;
+            sizes.add(document.sizes());
             length += u64::from(document.length);
             postings += document.terms.len() as u64;
             for term in &document.terms {
@@ -425,7 +476,10 @@ impl Part {
             }
         }
         assert_eq!(self.ids.len() as u64, self.live.len(), "each document has its key");
+        let are_live = |ids: &RoaringBitmap| ids.is_subset(&self.live);
+        assert!(self.missing.iter().all(are_live), "who misses a field is there");
         assert_eq!((self.bytes, self.length_total), (bytes, length), "bytes and length");
+        assert_eq!(self.sizes, sizes, "figures");
         let all = core::iter::once(&self.words).chain(&self.tags).flat_map(Dictionary::iter);
         let found: u64 = all.map(|(_, documents)| documents.len()).sum();
         assert_eq!(found, postings, "nothing is found that no document has");
@@ -442,36 +496,56 @@ struct Noting<'a> {
     hasher: &'a Hasher,
 }
 
+/// How tags are told apart.
+#[derive(Clone, Copy)]
+struct TagForm {
+    separator: Option<u8>,
+    case_sensitive: bool,
+    keeps_empty: bool,
+}
+
+/// How the words of a field are noted.
+#[derive(Clone, Copy)]
+struct Form {
+    field: u32,
+    weight: f64,
+    language: Language,
+    is_stemmed: bool,
+    is_phonetic: bool,
+}
+
 impl Noting<'_> {
     /// Notes the words of a text; gives what they add to the document's length.
-    fn words(
-        &mut self,
-        text: &[u8],
-        (field, weight, is_stemmed): (u32, f64, bool),
-        position: &mut u32,
-    ) -> u32 {
+    fn words(&mut self, text: &[u8], form: Form, position: &mut u32) -> u32 {
         /// How much less a stem counts than the word itself.
         const STEM_FACTOR: f64 = 0.2;
         let mut length = 0_u32;
         let schema = self.part.schema.clone();
+        let Form { field, weight, language, .. } = form;
         let frequency = (weight as u32).max(1);
         let frequency_of_stem = ((weight * STEM_FACTOR) as u32).max(1);
-        tokens::each_word(text, &mut |word, _| {
+        language.each_word(text, &mut |word, _, is_next| {
             if schema.stop_words.contain(word) {
                 return;
             }
-            *position += 1;
+            *position += u32::from(is_next);
             length = length.saturating_add(frequency);
             self.note(word, *position, field, frequency);
             for group in schema.synonyms.get(word).into_iter().flatten() {
                 self.note(&tokens::marked(tokens::GROUP_MARK, group), *position, field, frequency);
             }
-            if is_stemmed && word.len() >= stemming::WORD_BYTES_MIN {
-                let stem = stemming::stem(word);
-                if stem != word {
-                    let stem = tokens::marked(tokens::STEM_MARK, &stem);
-                    self.note(&stem, *position, field, frequency_of_stem);
-                }
+            if form.is_stemmed
+                && word.len() >= stemming::WORD_BYTES_MIN
+                && let Some(stem) = language.stem(word).filter(|stem| **stem != *word)
+            {
+                let stem = tokens::marked(tokens::STEM_MARK, &stem);
+                self.note(&stem, *position, field, frequency_of_stem);
+            }
+            if form.is_phonetic
+                && let Some(code) = phonetic::code(word)
+            {
+                let sound = tokens::marked(tokens::SOUND_MARK, &code);
+                self.note(&sound, *position, field, frequency);
             }
         });
         length

@@ -19,6 +19,11 @@ impl<'a> Patience<'a> {
         Self { now_us, until_us, is_over: Cell::new(false), done: Cell::new(0) }
     }
 
+    /// What the clock says, in microseconds.
+    pub fn now_us(&self) -> u64 {
+        (self.now_us)()
+    }
+
     /// Whether it is over. Looks at the clock only now and then, so it may be asked for every
     /// document.
     pub fn is_over(&self) -> bool {

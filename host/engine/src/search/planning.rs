@@ -6,12 +6,13 @@ use alloc::vec::Vec;
 
 use super::catalogue::Options;
 use super::dictionary::{Dictionary, WordId};
+use super::language::Language;
 use super::numbers::NumericRange;
 use super::part::Part;
 use super::patience::Patience;
 use super::query::{Circle, Kind, Node, Pattern, Tag, TextFields};
 use super::schema::{FieldType, Schema};
-use super::{stemming, tokens};
+use super::{phonetic, tokens};
 use crate::types::hasher::Hasher;
 
 /// A query made ready.
@@ -74,6 +75,8 @@ pub enum StepKind {
     Numeric(usize, NumericRange),
     /// Those close to a position.
     Geo(usize, Circle),
+    /// Those without a field.
+    Missing(usize),
 }
 
 /// How close together words must stand.
@@ -110,8 +113,8 @@ pub struct Planner<'a> {
     pub options: &'a Options,
     /// How close together words must stand that nothing else is said of.
     pub closeness: Closeness,
-    /// Whether other forms of English words are found.
-    pub is_stemmed: bool,
+    /// The language whose forms of a word are found.
+    pub language: Language,
     /// The hash of all tables.
     pub hasher: &'a Hasher,
     /// For how long words may be looked for. With less than all of them a plan is good for nothing.
@@ -135,14 +138,25 @@ impl Planner<'_> {
         let groups = self.schema.synonyms.get(text.as_slice()).into_iter().flatten();
         let mut forms: Vec<_> =
             groups.map(|group| tokens::marked(tokens::GROUP_MARK, group)).collect();
-        if self.is_stemmed && self.is_stemmed_in(node.fields) && text.len() > 1 {
-            let stem = stemming::stem(text);
+        if text.len() > 1
+            && self.is_stemmed_in(node.fields)
+            && let Some(stem) = self.language.stem(text)
+        {
             forms.push(tokens::marked(tokens::STEM_MARK, &stem));
-            if stem != *text {
-                forms.push(stem);
+            if *stem != **text {
+                forms.push(stem.into_owned());
             }
         }
+        if node.phonetic != Some(false) && self.sounds_in(node.fields) {
+            let code = phonetic::code(text);
+            forms.extend(code.map(|code| tokens::marked(tokens::SOUND_MARK, &code)));
+        }
         forms
+    }
+
+    /// Whether words that sound alike are found in one of these fields.
+    fn sounds_in(&self, fields: TextFields) -> bool {
+        self.schema.sounding_fields() & fields != 0
     }
 
     /// Whether words are stemmed in one of these fields.
@@ -241,6 +255,7 @@ impl Terms<'_> {
             Kind::Tags(field, tags) => self.tags(*field, tags, node.fields),
             Kind::Numeric(field, range) => StepKind::Numeric(*field, *range),
             Kind::Geo(field, circle) => StepKind::Geo(*field, *circle),
+            Kind::Missing(field) => StepKind::Missing(*field),
         };
         let is_all = self.planner.are_all(node.fields);
         let fields = if is_all { super::query::ALL_FIELDS } else { node.fields };

@@ -27,6 +27,8 @@ pub struct Node {
     pub slop: Option<u32>,
     /// Whether the words of an intersection come in their order; none: as the whole query says.
     pub in_order: Option<bool>,
+    /// Whether words are found that sound alike; none: where there are fields for it.
+    pub phonetic: Option<bool>,
 }
 
 /// What a part of a query looks for.
@@ -63,6 +65,8 @@ pub enum Kind {
     Numeric(usize, NumericRange),
     /// A field with a position close to another.
     Geo(usize, Circle),
+    /// Documents without a field.
+    Missing(usize),
 }
 
 /// A form that words have.
@@ -174,7 +178,51 @@ fn matches_wildcard(pattern: &[u8], word: &[u8]) -> bool {
 impl Node {
     /// A part of a query that says nothing special.
     pub fn new(kind: Kind) -> Self {
-        Self { kind, fields: ALL_FIELDS, weight: 1.0, slop: None, in_order: None }
+        Self { kind, fields: ALL_FIELDS, weight: 1.0, slop: None, in_order: None, phonetic: None }
+    }
+
+    /// Says of its words whether others are found that sound alike, unless that was said before.
+    pub fn set_phonetic(&mut self, phonetic: bool) {
+        self.phonetic = self.phonetic.or(Some(phonetic));
+        match &mut self.kind {
+            Kind::And(nodes) | Kind::Or(nodes) => {
+                nodes.iter_mut().for_each(|node| node.set_phonetic(phonetic));
+            }
+            Kind::Not(node) | Kind::Optional(node) => node.set_phonetic(phonetic),
+            _ => {}
+        }
+    }
+
+    /// Whether it looks for empty texts only in fields that are found by them.
+    pub fn is_empty_where_possible(&self, emptiable: TextFields, schema: &Schema) -> bool {
+        match &self.kind {
+            Kind::Word { text, .. } => !text.is_empty() || self.fields & emptiable != 0,
+            Kind::Tags(field, tags) => {
+                let is_empty = |tag: &Tag| matches!(tag, Tag::Is(text) if text.is_empty());
+                let is_possible = || schema.fields.get(*field).is_some_and(|f| f.indexes_empty);
+                !tags.iter().any(is_empty) || is_possible()
+            }
+            Kind::And(nodes) | Kind::Or(nodes) => {
+                nodes.iter().all(|node| node.is_empty_where_possible(emptiable, schema))
+            }
+            Kind::Not(node) | Kind::Optional(node) => {
+                node.is_empty_where_possible(emptiable, schema)
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether it says something of the sound of words only where there are fields for that.
+    pub fn is_phonetic_where_possible(&self, sounding: TextFields) -> bool {
+        let is_said = matches!(self.kind, Kind::Word { .. }) && self.phonetic.is_some();
+        (!is_said || self.fields & sounding != 0)
+            && match &self.kind {
+                Kind::And(nodes) | Kind::Or(nodes) => {
+                    nodes.iter().all(|node| node.is_phonetic_where_possible(sounding))
+                }
+                Kind::Not(node) | Kind::Optional(node) => node.is_phonetic_where_possible(sounding),
+                _ => true,
+            }
     }
 
     /// Confines it to some text fields.
@@ -265,6 +313,7 @@ impl Node {
             Kind::Not(node) => children(out, "NOT{\n", core::slice::from_ref(node)),
             Kind::Optional(node) => children(out, "OPTIONAL{\n", core::slice::from_ref(node)),
             Kind::Pattern(pattern) => out.push_str(&pattern.shown()),
+            Kind::Missing(field) => out.push_str(&format!("ISMISSING{{{}}}", name(field))),
             Kind::Fuzzy(word, _) => out.push_str(&format!("FUZZY{{{}}}", text(word))),
             Kind::Tags(field, tags) => {
                 let shown = tags.iter().map(|tag| match tag {
@@ -292,7 +341,10 @@ impl Node {
     }
 
     fn explain_fields(&self, schema: &Schema, out: &mut String) {
-        let is_textual = !matches!(self.kind, Kind::Numeric(..) | Kind::Geo(..) | Kind::Tags(..));
+        let is_textual = !matches!(
+            self.kind,
+            Kind::Numeric(..) | Kind::Geo(..) | Kind::Tags(..) | Kind::Missing(_)
+        );
         if self.fields == ALL_FIELDS || !is_textual {
             return;
         }

@@ -5,11 +5,15 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use super::expression::Expression;
+use super::language::Language;
 use super::source::Path;
 use super::stop_words::StopWords;
+use crate::clock::Millis;
 
 /// Most fields of an index.
 pub const FIELDS_MAX: usize = 1024;
@@ -49,6 +53,8 @@ pub enum FieldType {
         weight: f64,
         /// Whether words are only found as they are.
         no_stem: bool,
+        /// Whether words that sound alike are found, and what was said so with.
+        phonetic: Option<&'static str>,
         /// Where it stands among the text fields.
         number: u32,
     },
@@ -96,6 +102,10 @@ pub struct Field {
     pub is_indexed: bool,
     /// Whether words are to be found by their ends (which they are in any case).
     pub has_suffixes: bool,
+    /// Whether it is found by having an empty text.
+    pub indexes_empty: bool,
+    /// Whether it is found by not being there.
+    pub indexes_missing: bool,
 }
 
 /// What an index keeps of the text beside which documents have a word.
@@ -111,6 +121,74 @@ pub struct Keeping {
     pub no_frequencies: bool,
     /// `MAXTEXTFIELDS`: there may be many text fields.
     pub many_texts: bool,
+}
+
+/// How much an index is used. That is no part of what it is: copies count for themselves.
+#[derive(Debug, Default)]
+pub struct Uses {
+    count: AtomicU64,
+    /// The last time, in milliseconds; 0: not yet.
+    at_ms: AtomicU64,
+    /// How many documents had been written then.
+    writes: AtomicU64,
+    /// In which dialects it was asked, a bit for each.
+    dialects: AtomicU8,
+    /// How many words there were when words had come and gone so often.
+    words: AtomicU64,
+    turns: AtomicU64,
+}
+
+impl Uses {
+    /// It exists from now on.
+    pub fn begin(&self, now: Millis) {
+        self.at_ms.store(now.get(), Ordering::Relaxed);
+    }
+
+    /// It is used now.
+    pub fn note(&self, now: Millis) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.at_ms.store(now.get(), Ordering::Relaxed);
+    }
+
+    /// It is asked something in a dialect.
+    pub fn note_dialect(&self, dialect: u8) {
+        self.dialects.fetch_or(1 << (dialect & 7), Ordering::Relaxed);
+    }
+
+    /// Whether it was asked something in a dialect.
+    pub fn has_dialect(&self, dialect: u8) -> bool {
+        self.dialects.load(Ordering::Relaxed) & 1 << (dialect & 7) != 0
+    }
+
+    /// How many words there are, which is only counted if some came or went since it was last. All
+    /// shards are held, so nobody else counts.
+    pub fn words(&self, turns: u64, count: impl FnOnce() -> u64) -> u64 {
+        if self.turns.swap(turns, Ordering::Relaxed) != turns {
+            self.words.store(count(), Ordering::Relaxed);
+        }
+        self.words.load(Ordering::Relaxed)
+    }
+
+    /// How often it was used.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether nobody has used it for so long. Writing documents is use as well.
+    pub fn are_over(&self, now: Millis, idle_s: u64, writes: u64) -> bool {
+        let is_first = self.at_ms.load(Ordering::Relaxed) == 0;
+        let is_written = self.writes.swap(writes, Ordering::Relaxed) != writes;
+        if is_first || is_written {
+            self.at_ms.store(now.get(), Ordering::Relaxed);
+        }
+        self.left_ms(now, idle_s) == 0
+    }
+
+    /// For how long it stays if nobody uses it.
+    pub fn left_ms(&self, now: Millis, idle_s: u64) -> u64 {
+        let end = self.at_ms.load(Ordering::Relaxed).saturating_add(idle_s.saturating_mul(1000));
+        end.saturating_sub(now.get())
+    }
 }
 
 /// What is the same for all documents of an index unless a field of theirs says otherwise.
@@ -149,6 +227,8 @@ pub struct Schema {
     pub keeping: Keeping,
     /// For how many seconds of disuse it exists, if not for ever.
     pub temporary_s: Option<u64>,
+    /// How it is used.
+    pub uses: Arc<Uses>,
     /// The fields.
     pub fields: Vec<Field>,
     /// The words of the command that makes it, without the command's name and the index's.
@@ -181,53 +261,25 @@ impl Schema {
         self.fields.iter().filter(|field| matches!(field.kind, FieldType::Text { .. })).count()
     }
 
-    /// Whether words are stemmed: there is a stemmer for English.
-    pub fn is_stemmed(&self) -> bool {
-        is_english(self.defaults.language.as_deref().unwrap_or(b"english"))
+    /// The text fields that are found by empty texts.
+    pub fn emptiable_fields(&self) -> u64 {
+        self.fields.iter().fold(0, |fields, field| match field.kind {
+            FieldType::Text { number, .. } if field.indexes_empty => fields | 1 << number,
+            _ => fields,
+        })
     }
-}
 
-/// Whether this is the language that there is a stemmer for.
-pub fn is_english(language: &[u8]) -> bool {
-    language.eq_ignore_ascii_case(b"english")
-}
+    /// The text fields in which words are found that sound alike.
+    pub fn sounding_fields(&self) -> u64 {
+        self.fields.iter().fold(0, |fields, field| match field.kind {
+            FieldType::Text { phonetic: Some(_), number, .. } => fields | 1 << number,
+            _ => fields,
+        })
+    }
 
-/// The languages that an index can be in. Words of others than English are found as they are.
-const LANGUAGES: [&str; 31] = [
-    "arabic",
-    "armenian",
-    "basque",
-    "catalan",
-    "chinese",
-    "danish",
-    "dutch",
-    "english",
-    "finnish",
-    "french",
-    "german",
-    "greek",
-    "hindi",
-    "hungarian",
-    "indonesian",
-    "irish",
-    "italian",
-    "lithuanian",
-    "nepali",
-    "norwegian",
-    "portuguese",
-    "romanian",
-    "russian",
-    "serbian",
-    "spanish",
-    "swedish",
-    "tamil",
-    "turkish",
-    "yiddish",
-    "estonian",
-    "hebrew",
-];
-
-/// Whether there is such a language.
-pub fn is_language(name: &[u8]) -> bool {
-    LANGUAGES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+    /// The language of documents that do not say theirs.
+    pub fn language(&self) -> Language {
+        let name = self.defaults.language.as_deref();
+        name.and_then(Language::of_name).unwrap_or_default()
+    }
 }

@@ -22,7 +22,7 @@ pub enum Scorer {
     Best,
     /// The document's own score.
     OfDocument,
-    /// The closeness of payloads, which documents do not have here.
+    /// The closeness of payloads, which only who has the documents can tell.
     Payload,
 }
 
@@ -64,6 +64,15 @@ impl Scorer {
     }
 }
 
+/// How close two payloads are: 1 if they are equal, less the more bits differ, 0 if their lengths do.
+pub fn closeness(one: &[u8], other: &[u8]) -> f64 {
+    if one.is_empty() || one.len() != other.len() {
+        return 0.0;
+    }
+    let bits = one.iter().zip(other).map(|(one, other)| u64::from((one ^ other).count_ones()));
+    1.0 / (bits.sum::<u64>() + 1) as f64
+}
+
 /// How much rarer than all documents those are that have a term, in powers of two.
 fn rarity(documents: u64, with_term: u64) -> f64 {
     let ratio = 1.0 + (documents + 1) as f64 / with_term.max(1) as f64;
@@ -99,6 +108,11 @@ impl Scoring<'_> {
             StepKind::Not(_) => 0.0,
             StepKind::Optional(step) => self.found(step).unwrap_or(0.0),
             StepKind::All => return Some(self.once(step.weight)),
+            StepKind::Missing(field) => {
+                let number = self.matching.part.id_of(self.document)?;
+                let is_missing = self.matching.part.missing(*field)?.contains(number);
+                return is_missing.then(|| self.once(step.weight));
+            }
             StepKind::Numeric(field, range) => {
                 let numbers = self.document.entries.get(*field)?.numbers();
                 numbers.iter().any(|value| range.contains(*value)).then_some(())?;
@@ -154,7 +168,8 @@ impl Scoring<'_> {
     }
 
     fn okapi(&self, weight: f64, rarity: f64, frequency: f64) -> f64 {
-        const K1: f64 = 1.2;
+        // RediSearch has it in single precision, and clients compare.
+        const K1: f64 = 1.2_f32 as f64;
         let average = self.matching.plan.length_average;
         if self.scorer == Scorer::Okapi {
             const B: f64 = 0.5;
@@ -217,6 +232,14 @@ mod tests {
         assert_eq!(rarity(2, 1), 2.0);
         assert_eq!(rarity(1_000_000, 1), 19.0);
         assert_eq!(rarity(0, 0), 1.0);
+    }
+
+    #[test]
+    fn payloads_are_as_close_as_their_bits() {
+        assert_eq!(closeness(b"abc", b"abc"), 1.0);
+        assert_eq!(closeness(b"\x00\x01", b"\x03\x01"), 1.0 / 3.0);
+        assert_eq!(closeness(b"ab", b"abc"), 0.0);
+        assert_eq!(closeness(b"", b""), 0.0);
     }
 
     #[test]

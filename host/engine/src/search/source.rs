@@ -96,6 +96,24 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// All values of a field as a client sees them that asks for all: those of a JSON document are
+    /// elements of an array.
+    pub fn shown_whole(&self, path: &[u8], source: &Path) -> Option<Vec<u8>> {
+        let (Value::Json(document), Path::Json(found)) = (self.value, source) else {
+            return self.shown(path, source);
+        };
+        let mut out = alloc::vec![b'['];
+        let all = found.each(document.root(), &mut |value, _| {
+            if out.len() > 1 {
+                out.push(b',');
+            }
+            out.extend_from_slice(&json::write::compact(value));
+            ControlFlow::Continue(())
+        });
+        out.push(b']');
+        (all.is_ok() && out.len() > 2).then_some(out)
+    }
+
     /// Shows everything that a document holds, as a client sees it.
     pub fn each_shown(&self, show: &mut dyn FnMut(&[u8], &[u8])) {
         match self.value {

@@ -11,6 +11,8 @@ pub const WORD_BYTES_MAX: usize = 512;
 
 /// What a stem begins with, so that it is not taken for a word.
 pub const STEM_MARK: u8 = b'+';
+/// What the code of a word's sound begins with.
+pub const SOUND_MARK: u8 = b'<';
 /// What the name of a group of synonyms begins with.
 pub const GROUP_MARK: u8 = b'~';
 
@@ -22,9 +24,9 @@ pub fn marked(mark: u8, word: &[u8]) -> Vec<u8> {
     marked
 }
 
-/// Whether somebody wrote this word as it is.
+/// Whether somebody wrote this word as it is. An empty text is no word.
 pub fn is_written(word: &[u8]) -> bool {
-    !matches!(word.first(), Some(&STEM_MARK | &GROUP_MARK))
+    !matches!(word.first(), None | Some(&STEM_MARK | &GROUP_MARK | &SOUND_MARK))
 }
 
 /// Whether a byte separates words.

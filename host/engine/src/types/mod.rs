@@ -38,4 +38,5 @@ pub mod stream;
 pub mod stream_group;
 pub mod stream_id;
 pub mod stream_node;
+pub mod suggestions;
 pub mod trigonometry;

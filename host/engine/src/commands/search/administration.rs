@@ -33,7 +33,14 @@ pub(super) fn permit(cx: &Cx<'_>, args: &Args<'_>, place: usize, need: Need) -> 
 pub(super) fn readable(cx: &Cx<'_>, args: &Args<'_>, name: &[u8]) -> Result<usize, Error> {
     let place = place(&cx.keys, name)?;
     permit(cx, args, place, Need::READ)?;
+    note_use(cx, place);
     Ok(place)
+}
+
+/// Somebody uses an index: a temporary one stays for longer.
+pub(super) fn note_use(cx: &Cx<'_>, place: usize) {
+    let now = cx.keys.now;
+    cx.keys.catalogue().indexes.get(place).into_iter().for_each(|schema| schema.uses.note(now));
 }
 
 pub(super) fn drop_index(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
@@ -48,6 +55,13 @@ pub(super) fn drop_index(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Err
     if with_documents {
         permit(cx, args, place, Need::WRITE)?;
     }
+    drop_with(cx, place, name, with_documents);
+    cx.reply.ok();
+    Ok(())
+}
+
+/// Drops an index, and its documents if that is wanted.
+fn drop_with(cx: &mut Cx<'_>, place: usize, name: &[u8], with_documents: bool) {
     let documents = if with_documents { keys_of(&cx.keys, place) } else { Vec::new() };
     cx.keys.drop_index(place);
     // A copy may not have indexed the same documents yet.
@@ -58,7 +72,46 @@ pub(super) fn drop_index(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Err
             cx.keys.unlink(key);
         });
     });
-    cx.reply.ok();
+}
+
+/// Drops temporary indexes that nobody has used for too long, with their documents. All shards are
+/// held.
+pub fn drop_unused(cx: &mut Cx<'_>) {
+    let now = cx.keys.now;
+    for schema in &cx.keys.catalogue().indexes {
+        // Each may have moved when one before it went.
+        let Some(place) = cx.keys.catalogue().place(&schema.name) else { continue };
+        let Some(idle_s) = schema.temporary_s else { continue };
+        let writes = cx.keys.parts_of_index(place).iter().map(|part| part.writes).sum();
+        if schema.uses.are_over(now, idle_s, writes) {
+            drop_with(cx, place, &schema.name, true);
+        }
+    }
+}
+
+/// `TTL index`: for how many seconds a temporary index stays if nobody uses it.
+pub(super) fn debug(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    match args.one_of(&["TTL", "HELP"]) {
+        Some(0) => {
+            let name = args.bytes()?;
+            args.end()?;
+            let catalogue = cx.keys.catalogue();
+            let place = catalogue.resolve(name).ok_or(Error::UNKNOWN_INDEX_NAME)?;
+            let schema = catalogue.indexes.get(place).ok_or(Error::UNKNOWN_INDEX_NAME)?;
+            let idle_s = schema.temporary_s.ok_or(Error::NOT_TEMPORARY)?;
+            let left_s = schema.uses.left_ms(cx.keys.now, idle_s) / 1000;
+            cx.reply.integer(left_s.try_into().unwrap_or(i64::MAX));
+        }
+        Some(_) => {
+            args.end()?;
+            cx.reply.array(1);
+            cx.reply.bulk(b"TTL");
+        }
+        None => {
+            args.skip_rest();
+            return Err(Error::NO_DEBUGGING);
+        }
+    }
     Ok(())
 }
 
@@ -197,6 +250,17 @@ pub(super) fn list(cx: &mut Cx<'_>, _args: &mut Args<'_>) -> Result<(), Error> {
     let catalogue = cx.keys.catalogue();
     cx.reply.set(catalogue.indexes.len());
     catalogue.indexes.iter().for_each(|schema| cx.reply.bulk(&schema.name));
+    Ok(())
+}
+
+pub(super) fn alias_list(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let name = args.bytes()?;
+    let catalogue = cx.keys.catalogue();
+    let place = catalogue.resolve(name).ok_or(Error::UNKNOWN_INDEX_NAME)?;
+    let index = catalogue.indexes.get(place).map(|schema| &schema.name);
+    let own = catalogue.aliases.iter().filter(|(_, of)| Some(*of) == index);
+    cx.reply.set(own.clone().count());
+    own.for_each(|(alias, _)| cx.reply.bulk(alias));
     Ok(())
 }
 

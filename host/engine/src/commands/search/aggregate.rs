@@ -8,6 +8,7 @@ use reef_resp::Writer;
 use super::administration::{place, readable};
 use super::finding::Finding;
 use super::pipeline::{Stage, Table};
+use super::profiling::Profile;
 use super::request::Request;
 use crate::args::Args;
 use crate::error::Error;
@@ -23,7 +24,7 @@ const IDLE_MS_MAX: u64 = 300_000;
 
 pub(super) fn aggregate(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (name, query) = (args.bytes()?, args.bytes()?);
-    run(cx, name, query, args)
+    run(cx, (name, query), args, Profile::default())
 }
 
 /// Where rows go.
@@ -37,9 +38,9 @@ struct Delivery {
 
 pub(super) fn run(
     cx: &mut Cx<'_>,
-    name: &[u8],
-    query: &[u8],
+    (name, query): (&[u8], &[u8]),
     args: &mut Args<'_>,
+    mut profile: Profile,
 ) -> Result<(), Error> {
     let options = cx.keys.catalogue().options.clone();
     let mut request = Request::new(query, &options);
@@ -54,6 +55,9 @@ pub(super) fn run(
             return Err(Error::unknown_word_at(word, at));
         }
     }
+    if profile.entries() > 0 && delivery.with_cursor {
+        return Err(Error::NO_PROFILE_OF_CURSOR);
+    }
     readable(cx, args, name)?;
     cx.keys.shed_indexed();
     let mut seed = cx.host.random();
@@ -67,31 +71,35 @@ pub(super) fn run(
         let now_us = || host.now_us();
         let patience = Patience::new(&now_us, request.timeout_ms);
         let finding = Finding::new(&cx.keys, name, &request, &patience)?;
-        let mut found = finding.find(delivery.with_scores);
+        profile.parsed(&now_us);
+        let mut found = finding.find(delivery.with_scores, profile.tally());
+        profile.found(&now_us, (&found, delivery.with_scores, found.is_late));
         found.hits.sort_unstable_by(|one, other| finding.order(one, other));
         found.hits.truncate(options.rows_max as usize);
         let mut table = Table::new(&finding, &patience, found.hits);
         if delivery.with_scores {
             table.add_scores();
         }
-        table.run(&stages, &mut random)?;
+        table.run(&stages, &mut random, &mut |name, rows| profile.passed(&now_us, name, rows))?;
         let Table { columns, rows, .. } = table;
-        let rows = rows.into_iter().map(|row| row.values).collect();
-        ((columns.names, rows), found.is_late || patience.is_over())
+        let rows: Vec<Vec<Value>> = rows.into_iter().map(|row| row.values).collect();
+        let is_late = found.is_late || patience.is_over();
+        if is_late && options.fails_late {
+            return Err(Error::TIMED_OUT);
+        }
+        if !delivery.with_cursor {
+            say_rows(cx.reply, &columns.names, &rows, (is_late, profile.entries()));
+            profile.say(cx.reply, &finding, now_us());
+            return Ok(());
+        }
+        ((columns.names, rows), is_late)
     };
-    if is_late && options.fails_late {
-        return Err(Error::TIMED_OUT);
-    }
-    if !delivery.with_cursor {
-        say_rows(cx.reply, &columns, &rows, is_late);
-        return Ok(());
-    }
     let rest = rows.split_off(delivery.count.unwrap_or(READ_DEFAULT).min(rows.len()));
     let rest = Rows::new(columns.into(), rest);
     let columns = rest.columns().to_vec();
     let id = keep(cx, name, rest, &delivery)?;
     cx.reply.array(2);
-    say_rows(cx.reply, &columns, &rows, is_late);
+    say_rows(cx.reply, &columns, &rows, (is_late, 0));
     cx.reply.integer(id);
     Ok(())
 }
@@ -127,7 +135,13 @@ fn read_size(args: &mut Args<'_>) -> Result<usize, Error> {
     size.filter(|size| *size > 0).ok_or_else(|| Error::bad_arguments("COUNT"))
 }
 
-fn say_rows(reply: &mut Writer, columns: &[Box<[u8]>], rows: &[Vec<Value>], is_late: bool) {
+/// Says rows, whether there was no time for all of them, and in RESP3 how many entries others add.
+fn say_rows(
+    reply: &mut Writer,
+    columns: &[Box<[u8]>],
+    rows: &[Vec<Value>],
+    (is_late, more): (bool, usize),
+) {
     if !reply.is_resp3() {
         reply.array(rows.len() + 1);
         reply.integer(rows.len() as i64);
@@ -141,7 +155,7 @@ fn say_rows(reply: &mut Writer, columns: &[Box<[u8]>], rows: &[Vec<Value>], is_l
         }
         return;
     }
-    reply.map(5);
+    reply.map(5 + more);
     reply.bulk(b"attributes");
     reply.array(0);
     reply.bulk(b"format");
@@ -232,7 +246,7 @@ pub(super) fn cursor(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> 
     }
     let rows = cursor.rows.take_first(count.unwrap_or(cursor.count));
     cx.reply.array(2);
-    say_rows(cx.reply, cursor.rows.columns(), &rows, false);
+    say_rows(cx.reply, cursor.rows.columns(), &rows, (false, 0));
     let is_over = cursor.rows.is_empty();
     cx.reply.integer(if is_over { 0 } else { id as i64 });
     if !is_over {

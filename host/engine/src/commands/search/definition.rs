@@ -1,17 +1,19 @@
 //! FT.CREATE and FT.ALTER: what an index is about, from the words of a command.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::args::Args;
+use crate::clock::Millis;
 use crate::error::Error;
 use crate::keyspace::{INDEXED_DATABASE, Keyspace};
 use crate::search::expression::Expression;
 use crate::search::schema::{
     Defaults, DocumentType, FIELDS_MAX, Field, FieldType, Keeping, Synonyms, TEXT_FIELDS_MAX,
-    TEXT_FIELDS_MAX_WIDE, is_language,
+    TEXT_FIELDS_MAX_WIDE,
 };
-use crate::search::{Path, Schema, StopWords, tokens};
+use crate::search::{Language, Path, Schema, StopWords, tokens};
 use crate::types::number;
 
 /// Most stop words of an index.
@@ -27,6 +29,10 @@ pub(super) fn create(keys: &mut Keyspace<'_>, args: &mut Args<'_>) -> Result<(),
     let (schema, skips) = Definition::new(name, words).read(args)?;
     if keys.catalogue().resolve(name).is_some() {
         return Err(Error::INDEX_EXISTS);
+    }
+    // From a file comes no time; then it counts from the first look.
+    if keys.now > Millis::default() {
+        schema.uses.begin(keys.now);
     }
     keys.add_index(schema, skips);
     Ok(())
@@ -73,6 +79,7 @@ impl Definition {
             stop_words: StopWords::Default,
             keeping: Keeping::default(),
             temporary_s: None,
+            uses: Arc::default(),
             fields: Vec::new(),
             words,
             additions: Vec::new(),
@@ -133,7 +140,7 @@ impl Definition {
             2 => self.filter = Some(args.bytes()?.into()),
             3 => {
                 let language = args.bytes()?;
-                if !is_language(language) {
+                if Language::of_name(language).is_none() {
                     return Err(Error::NO_LANGUAGE);
                 }
                 schema.defaults.language = Some(language.into());
@@ -155,7 +162,11 @@ impl Definition {
                 });
                 schema.stop_words = StopWords::Own(words.collect());
             }
-            _ => return Err(Error::NO_TEMPORARY),
+            _ => {
+                let seconds = number::parse_i64(args.bytes()?).filter(|seconds| *seconds > 0);
+                let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
+                schema.temporary_s = Some(seconds.ok_or(Error::BAD_TEMPORARY)?);
+            }
         }
         Ok(true)
     }
@@ -233,7 +244,12 @@ fn read_field(schema: &Schema, args: &mut Args<'_>) -> Result<Field, Error> {
     }
     const TYPES: [&str; 6] = ["TEXT", "TAG", "NUMERIC", "GEO", "VECTOR", "GEOSHAPE"];
     let kind = match args.one_of(&TYPES) {
-        Some(0) => FieldType::Text { weight: 1.0, no_stem: false, number: schema.texts() as u32 },
+        Some(0) => FieldType::Text {
+            weight: 1.0,
+            no_stem: false,
+            phonetic: None,
+            number: schema.texts() as u32,
+        },
         Some(1) => {
             let separator = (schema.documents == DocumentType::Hash).then_some(b',');
             FieldType::Tag { separator, case_sensitive: false }
@@ -254,8 +270,13 @@ fn read_field(schema: &Schema, args: &mut Args<'_>) -> Result<Field, Error> {
         is_raw_sortable: false,
         is_indexed: true,
         has_suffixes: false,
+        indexes_empty: false,
+        indexes_missing: false,
     };
     while read_field_option(&mut field, args)? {}
+    if !field.is_indexed && field.indexes_missing {
+        return Err(Error::unfindable_absence(name));
+    }
     if !field.is_indexed && !field.is_sortable {
         return Err(Error::useless_field(name));
     }
@@ -265,7 +286,7 @@ fn read_field(schema: &Schema, args: &mut Args<'_>) -> Result<Field, Error> {
 /// Reads an option of a field, if one is next.
 fn read_field_option(field: &mut Field, args: &mut Args<'_>) -> Result<bool, Error> {
     let found = match &mut field.kind {
-        FieldType::Text { weight, no_stem, .. } => {
+        FieldType::Text { weight, no_stem, phonetic, .. } => {
             match args.one_of(&["WEIGHT", "NOSTEM", "PHONETIC"]) {
                 Some(0) => {
                     let parsed = number::parse_f64(args.bytes()?);
@@ -277,7 +298,14 @@ fn read_field_option(field: &mut Field, args: &mut Args<'_>) -> Result<bool, Err
                     *no_stem = true;
                     true
                 }
-                Some(_) => return Err(Error::NO_PHONETIC),
+                Some(_) => {
+                    // One code is for all of them.
+                    const MATCHERS: [&str; 4] = ["dm:en", "dm:fr", "dm:pt", "dm:es"];
+                    let matcher = args.bytes()?;
+                    let known = MATCHERS.iter().find(|known| known.as_bytes() == matcher);
+                    *phonetic = Some(*known.ok_or(Error::BAD_PHONETIC)?);
+                    true
+                }
                 None => false,
             }
         }
@@ -300,6 +328,7 @@ fn read_field_option(field: &mut Field, args: &mut Args<'_>) -> Result<bool, Err
     if found {
         return Ok(true);
     }
+    let is_textual = matches!(field.kind, FieldType::Text { .. } | FieldType::Tag { .. });
     const WORDS: [&str; 6] =
         ["SORTABLE", "UNF", "NOINDEX", "WITHSUFFIXTRIE", "INDEXEMPTY", "INDEXMISSING"];
     match args.one_of(&WORDS) {
@@ -310,7 +339,9 @@ fn read_field_option(field: &mut Field, args: &mut Args<'_>) -> Result<bool, Err
         Some(1) => field.is_raw_sortable = true,
         Some(2) => field.is_indexed = false,
         Some(3) => field.has_suffixes = true,
-        Some(_) => return Err(Error::NO_ABSENCE),
+        Some(4) if is_textual => field.indexes_empty = true,
+        Some(5) => field.indexes_missing = true,
+        Some(_) => return Err(Error::bad_field_type(&field.name)),
         None => return Ok(false),
     }
     Ok(true)

@@ -19,10 +19,17 @@ impl Error {
     pub const INDEX_IN_OTHER_DATABASE: Self = Self::Text("Cannot create index on db != 0");
     pub const NO_SCHEMA: Self = Self::Text("No schema found");
     pub const NO_FIELDS: Self = Self::Text("Fields arguments are missing");
-    pub const NO_TEMPORARY: Self =
-        Self::Text("TEMPORARY is not supported: an index exists until it is dropped");
-    pub const NO_PHONETIC: Self = Self::Text("PHONETIC is not supported");
-    pub const NO_ABSENCE: Self = Self::Text("INDEXEMPTY and INDEXMISSING are not supported");
+    pub const BAD_TEMPORARY: Self =
+        Self::Text("Bad arguments for TEMPORARY: Could not convert argument to expected type");
+    pub const NOT_TEMPORARY: Self = Self::Text("Index is not temporary");
+    pub const NO_DEBUGGING: Self = Self::Text("subcommand not found");
+    pub const NO_PHONETIC_FIELD: Self = Self::Text("field does not support phonetics");
+    pub const BAD_PHONETIC: Self = Self::Text(
+        "Matcher Format: <2 chars algorithm>:<2 chars language>. Support algorithms: double metaphone (dm). Supported languages: English (en), French (fr), Portuguese (pt) and Spanish (es)",
+    );
+    pub const NO_EMPTY_FIELD: Self = Self::Text(
+        "Use `INDEXEMPTY` in field creation in order to index and query for empty strings",
+    );
     pub const BAD_SEPARATOR: Self =
         Self::Text("Tag separator must be a single character. Got `SEPARATOR` with another value");
     pub const NO_LANGUAGE: Self = Self::Text("Invalid language");
@@ -48,12 +55,17 @@ impl Error {
         Self::Text("HIGHLIGHT/SUMMARIZE options are not supported by this index (NOHL)");
     pub const NO_INDEX_PERMISSION: Self =
         Self::Text("NOPERM User does not have the required permissions to query the index");
+    pub const BAD_SUGGESTION_SCORE: Self = Self::Text("ERR invalid score");
+    pub const NO_PAYLOAD: Self =
+        Self::Text("Invalid payload: Expected an argument, but none provided");
+    pub const BEGINNING_TOO_LONG: Self = Self::Text("Invalid query length");
     pub const NO_SUCH_OPTION: Self = Self::Text("No such option");
     pub const BAD_OPTION_VALUE: Self = Self::Text("Invalid value for this option");
     pub const NO_CURSOR: Self = Self::Text("Cursor does not exist");
     pub const TOO_MANY_CURSORS: Self = Self::Text("Too many cursors are open");
     pub const BAD_AGGREGATION: Self = Self::Text("Bad arguments for this step");
     pub const SEARCH_OR_AGGREGATE: Self = Self::Text("No `SEARCH` or `AGGREGATE` provided");
+    pub const NO_PROFILE_OF_CURSOR: Self = Self::Text("FT.PROFILE does not support cursor");
     pub const NO_QUERY: Self = Self::Text("The QUERY keyword is expected");
 }
 
@@ -67,6 +79,11 @@ impl Error {
     /// A word that is none of those that may stand there.
     pub fn unknown_word(word: &[u8]) -> Self {
         Self::Owned(format!("Unknown argument `{}`", String::from_utf8_lossy(word)))
+    }
+
+    /// The same where suggestions are asked for.
+    pub fn unrecognized_word(word: &[u8]) -> Self {
+        Self::Owned(format!("Unrecognized argument: {}", String::from_utf8_lossy(word)))
     }
 
     /// The same in a query's arguments, with its place.
@@ -112,6 +129,14 @@ impl Error {
     pub fn useless_field(name: &[u8]) -> Self {
         let name = String::from_utf8_lossy(name);
         Self::Owned(format!("Field `{name}` is NOINDEX and not SORTABLE"))
+    }
+
+    /// A field is not found, so not by its absence either.
+    pub fn unfindable_absence(name: &[u8]) -> Self {
+        let name = String::from_utf8_lossy(name);
+        Self::Owned(format!(
+            "'Field cannot be defined with both `NOINDEX` and `INDEXMISSING` `{name}` '"
+        ))
     }
 
     /// A limit above what is allowed.

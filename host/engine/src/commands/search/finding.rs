@@ -1,6 +1,8 @@
 //! From a query to the documents that it finds, best first.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
@@ -8,14 +10,15 @@ use core::cmp::Ordering;
 use super::administration::place;
 use super::request::Request;
 use crate::error::Error;
-use crate::keyspace::{INDEXED_DATABASE, Keyspace};
-use crate::search::matching::Matching;
+use crate::keyspace::{INDEXED_DATABASE, Keyspace, Slot};
+use crate::search::matching::{Matching, Tally};
 use crate::search::parsing::{self, Reading};
 use crate::search::patience::Patience;
 use crate::search::planning::{Closeness, Plan, Planner};
 use crate::search::query::{Kind, Node};
 use crate::search::schema::{Field, FieldType};
-use crate::search::{Document, Options, Part, Schema, SortValue, Source};
+use crate::search::scoring::{Scorer, closeness};
+use crate::search::{Document, Options, Part, Path, Schema, SortValue, Source};
 
 /// An index and what is looked for in it.
 pub(super) struct Finding<'k> {
@@ -27,6 +30,8 @@ pub(super) struct Finding<'k> {
     pub(super) plan: Plan,
     parts: Vec<&'k Part>,
     patience: &'k Patience<'k>,
+    /// Hashes that stay with fields that are due, without these.
+    partly_due: BTreeMap<Box<[u8]>, Slot>,
 }
 
 /// A document that was found.
@@ -44,6 +49,8 @@ pub(super) struct Found {
     pub(super) hits: Vec<Hit>,
     /// Whether there was no time for all of it.
     pub(super) is_late: bool,
+    /// How long it took to find it, without scores, if somebody wants to know.
+    pub(super) took_us: u64,
 }
 
 impl<'k> Finding<'k> {
@@ -59,19 +66,21 @@ impl<'k> Finding<'k> {
         let schema =
             catalogue.indexes.get(place).ok_or_else(|| Error::no_such_index(name))?.clone();
         let parts = keys.parts_of_index(place);
+        schema.uses.note_dialect(request.dialect);
         let query = read(&schema, request)?;
         let planner = Planner {
             schema: &schema,
             parts: &parts,
             options: &catalogue.options,
             closeness: Closeness { slop: request.slop, in_order: request.in_order },
-            is_stemmed: request.is_stemmed.unwrap_or_else(|| schema.is_stemmed()),
+            language: request.language.unwrap_or_else(|| schema.language()),
             hasher: &keys.rules.hasher,
             patience,
         };
         let plan = planner.plan(&query);
         let options = catalogue.options.clone();
-        Ok(Self { keys, schema, options, request, query, plan, parts, patience })
+        let partly_due = keys.partly_due_of_indexed();
+        Ok(Self { keys, schema, options, request, query, plan, parts, patience, partly_due })
     }
 
     /// The query as a tree in words.
@@ -81,22 +90,25 @@ impl<'k> Finding<'k> {
             parts: &self.parts,
             options: &self.options,
             closeness: Closeness::default(),
-            is_stemmed: self.request.is_stemmed.unwrap_or_else(|| self.schema.is_stemmed()),
+            language: self.request.language.unwrap_or_else(|| self.schema.language()),
             hasher: &self.keys.rules.hasher,
             patience: self.patience,
         };
         self.query.explain(&self.schema, &|node| planner.other_forms(node))
     }
 
-    /// Looks for the documents, in no order.
-    pub(super) fn find(&self, is_scored: bool) -> Found {
+    /// Looks for the documents, in no order. It is noted how much each step of the plan finds, if
+    /// somebody wants to know.
+    pub(super) fn find(&self, is_scored: bool, tally: Option<&Tally>) -> Found {
         let patience = self.patience;
         let work = if is_scored { self.plan.size } else { 1 };
         let mut found = Found::default();
         let due = self.keys_not_seen();
         for (at, part) in self.parts.iter().enumerate() {
-            let matching = Matching { plan: &self.plan, part, shard: at, patience };
+            let matching = Matching { plan: &self.plan, part, shard: at, patience, tally };
+            let from_us = tally.map(|_| patience.now_us());
             let mut documents = matching.documents();
+            found.took_us += from_us.map_or(0, |from| patience.now_us().saturating_sub(from));
             if let Some(keys) = &self.request.in_keys {
                 let hasher = &self.keys.rules.hasher;
                 let ids = keys.iter().filter_map(|key| part.id(hasher.hash(key), key));
@@ -114,7 +126,11 @@ impl<'k> Finding<'k> {
                 }
                 let Some(document) = part.document(id) else { continue };
                 let scorer = self.request.scorer;
-                let score = if is_scored { scorer.score(&matching, document) } else { 0.0 };
+                let score = match scorer {
+                    _ if !is_scored => 0.0,
+                    Scorer::Payload => self.closeness(document),
+                    _ => scorer.score(&matching, document),
+                };
                 found.hits.push(Hit { part: at, id, sequence: document.sequence, score });
             }
         }
@@ -122,9 +138,23 @@ impl<'k> Finding<'k> {
         found
     }
 
+    /// How close the payload of a document is to the one that was given.
+    fn closeness(&self, document: &Document) -> f64 {
+        let payload = self.payload(document);
+        let (Some(wanted), Some(payload)) = (&self.request.payload, payload) else { return 0.0 };
+        closeness(wanted, &payload)
+    }
+
+    /// The payload of a document.
+    pub(super) fn payload(&self, document: &Document) -> Option<Vec<u8>> {
+        let field = self.schema.defaults.payload_field.as_ref()?;
+        let path = Path::of_name(field, self.schema.documents);
+        self.source(document)?.shown(field, &path)
+    }
+
     /// Keys that are due and must stay for now.
-    fn keys_not_seen(&self) -> Vec<alloc::boxed::Box<[u8]>> {
-        if self.keys.keep_expired { self.keys.due_keys_of_indexed() } else { Vec::new() }
+    fn keys_not_seen(&self) -> Vec<Box<[u8]>> {
+        self.keys.due_keys_of_indexed()
     }
 
     /// The document of a hit.
@@ -133,10 +163,11 @@ impl<'k> Finding<'k> {
     }
 
     /// What the key of a document holds.
-    pub(super) fn source(&self, document: &Document) -> Option<Source<'k>> {
-        let database = self.keys.slot_in(INDEXED_DATABASE, &document.key)?;
+    pub(super) fn source(&self, document: &Document) -> Option<Source<'_>> {
+        let without_due = self.partly_due.get(&document.key);
+        let slot = without_due.or_else(|| self.keys.slot_in(INDEXED_DATABASE, &document.key))?;
         let hasher = &self.keys.rules.hasher;
-        Source::of(database.as_value()?, self.schema.documents, hasher)
+        Source::of(slot.as_value()?, self.schema.documents, hasher)
     }
 
     /// The order of two documents that are otherwise equal: that in which they were written.
@@ -235,6 +266,7 @@ fn read(schema: &Schema, request: &Request) -> Result<Node, Error> {
         schema,
         parameters: &request.parameters,
         dialect: request.dialect,
+        language: request.language.unwrap_or_else(|| schema.language()),
         verbatim: request.verbatim,
         keeps_stop_words: request.keeps_stop_words,
     };
@@ -246,6 +278,12 @@ fn read(schema: &Schema, request: &Request) -> Result<Node, Error> {
             _ => fields,
         });
         query.confine(fields);
+    }
+    if !query.is_empty_where_possible(schema.emptiable_fields(), schema) {
+        return Err(Error::NO_EMPTY_FIELD);
+    }
+    if !query.is_phonetic_where_possible(schema.sounding_fields()) {
+        return Err(Error::NO_PHONETIC_FIELD);
     }
     let mut all = alloc::vec![query];
     for (name, range) in &request.ranges {

@@ -10,7 +10,7 @@ use super::request::{Highlight, Summary, Wanted};
 use crate::error::Error;
 use crate::search::planning::{Plan, Step, StepKind};
 use crate::search::schema::FieldType;
-use crate::search::{Schema, stemming, tokens};
+use crate::search::{Language, Schema, phonetic, tokens};
 
 /// How values are dressed up.
 pub(super) struct Dressing<'a> {
@@ -19,6 +19,9 @@ pub(super) struct Dressing<'a> {
     highlight: Option<&'a Highlight>,
     /// The words that the query looks for.
     words: BTreeSet<Vec<u8>>,
+    language: Language,
+    /// Whether there are words that sound alike among them.
+    has_sounds: bool,
 }
 
 /// A word of a text, where it is and whether it was looked for.
@@ -39,7 +42,9 @@ impl<'a> Dressing<'a> {
             gather(&finding.plan, &finding.plan.root, &mut words);
         }
         let (summary, highlight) = (wanted.summary.as_ref(), wanted.highlight.as_ref());
-        Ok(Self { schema: &finding.schema, summary, highlight, words })
+        let language = finding.request.language.unwrap_or_else(|| finding.schema.language());
+        let has_sounds = words.iter().any(|word| word.first() == Some(&tokens::SOUND_MARK));
+        Ok(Self { schema: &finding.schema, summary, highlight, words, language, has_sounds })
     }
 
     /// Dresses up the value of a field.
@@ -70,22 +75,45 @@ impl<'a> Dressing<'a> {
 
     fn found(&self, text: &[u8]) -> Vec<Word> {
         let mut all = Vec::new();
-        tokens::each_word(text, &mut |word, range| {
+        self.language.each_word(text, &mut |word, range, is_next| {
             if self.schema.stop_words.contain(word) {
                 return;
             }
             let is_stem = || {
-                let marked = tokens::marked(tokens::STEM_MARK, &stemming::stem(word));
-                self.words.contains(&marked)
+                let stem = self.language.stem(word);
+                stem.is_some_and(|stem| {
+                    self.words.contains(&tokens::marked(tokens::STEM_MARK, &stem))
+                })
+            };
+            let is_alike = || {
+                let code = self.has_sounds.then(|| phonetic::code(word)).flatten();
+                code.is_some_and(|code| {
+                    self.words.contains(&tokens::marked(tokens::SOUND_MARK, &code))
+                })
             };
             let in_group = || {
                 let mut groups = self.schema.synonyms.get(word).into_iter().flatten();
                 groups.any(|group| self.words.contains(&tokens::marked(tokens::GROUP_MARK, group)))
             };
-            let is_found = self.words.contains(word) || is_stem() || in_group();
-            all.push(Word { range, is_found });
+            let is_found = self.words.contains(word) || is_stem() || in_group() || is_alike();
+            add_word(&mut all, Word { range, is_found }, is_next);
         });
         all
+    }
+}
+
+/// Adds a word to those before it. One that begins where that before it does, or lies in it, is one
+/// with it.
+fn add_word(all: &mut Vec<Word>, word: Word, is_next: bool) {
+    match all.last_mut() {
+        Some(last) if !is_next || last.range.end > word.range.start => {
+            if word.is_found && last.is_found {
+                last.range.end = word.range.end;
+            } else if word.is_found {
+                *last = word;
+            }
+        }
+        _ => all.push(word),
     }
 }
 

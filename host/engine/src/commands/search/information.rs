@@ -3,14 +3,16 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use hashbrown::HashTable;
 use reef_resp::Writer;
 
 use super::administration::readable;
 use crate::args::Args;
 use crate::error::Error;
 use crate::search::schema::{Field, FieldType, Keeping};
-use crate::search::{Part, Schema, shown_number};
+use crate::search::{CURSORS_MAX, Part, Schema, Sizes, shown_number};
 use crate::step::Cx;
+use crate::types::hasher::Hasher;
 
 /// A map that is flat in RESP2.
 struct Pairs<'w> {
@@ -54,6 +56,10 @@ pub(super) fn info(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let place = catalogue.resolve(name).ok_or(Error::UNKNOWN_INDEX)?;
     let Some(schema) = catalogue.indexes.get(place) else { return Err(Error::UNKNOWN_INDEX) };
     cx.keys.shed_indexed();
+    super::administration::note_use(cx, place);
+    let now = cx.keys.now;
+    let cursors = cx.keys.cursors().map(|cursors| cursors.count(&schema.name, now));
+    let (open, own) = cursors.unwrap_or_default();
     let parts = cx.keys.parts_of_index(place);
     let is_scanning = parts.iter().any(|part| part.scan.is_some());
     let keys = cx.keys.keys_of_indexed();
@@ -64,18 +70,19 @@ pub(super) fn info(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let reply = pairs.key("attributes");
     reply.array(schema.fields.len());
     schema.fields.iter().for_each(|field| say_field(reply, field));
-    say_figures(&mut pairs, &parts);
+    say_figures(&mut pairs, schema, &parts, &cx.keys.rules.hasher);
     pairs.integer("indexing", u64::from(is_scanning));
     let seen: u64 = parts.iter().map(|part| part.len() as u64).sum();
     let share = if is_scanning { seen as f64 / (keys.max(seen).max(1)) as f64 } else { 1.0 };
     pairs.number("percent_indexed", share);
-    pairs.integer("number_of_uses", 1);
+    pairs.integer("number_of_uses", schema.uses.count());
     pairs.integer("cleaning", 0);
+    say_cursors(&mut pairs, open, own);
     let reply = pairs.key("dialect_stats");
     reply.map(4);
-    for dialect in 1..=4_i64 {
+    for dialect in 1..=4 {
         reply.bulk(alloc::format!("dialect_{dialect}").as_bytes());
-        reply.integer(0);
+        reply.integer(i64::from(schema.uses.has_dialect(dialect)));
     }
     if let Some(own) = schema.stop_words.own() {
         let reply = pairs.key("stopwords_list");
@@ -84,6 +91,15 @@ pub(super) fn info(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     }
     pairs.end();
     Ok(())
+}
+
+fn say_cursors(pairs: &mut Pairs<'_>, open: usize, own: usize) {
+    let mut pairs = Pairs::new(pairs.key("cursor_stats"));
+    pairs.integer("global_idle", open as u64);
+    pairs.integer("global_total", open as u64);
+    pairs.integer("index_capacity", CURSORS_MAX as u64);
+    pairs.integer("index_total", own as u64);
+    pairs.end();
 }
 
 fn say_options(reply: &mut Writer, keeping: Keeping) {
@@ -152,6 +168,8 @@ fn say_field(reply: &mut Writer, field: &Field) {
         (field.is_raw_sortable, "UNF"),
         (!field.is_indexed, "NOINDEX"),
         (field.has_suffixes, "WITHSUFFIXTRIE"),
+        (field.indexes_empty, "INDEXEMPTY"),
+        (field.indexes_missing, "INDEXMISSING"),
     ];
     flags.extend(more.iter().filter(|(is_set, _)| *is_set).map(|(_, name)| *name));
     if reply.is_resp3() {
@@ -170,34 +188,58 @@ fn say_field(reply: &mut Writer, field: &Field) {
     flags.iter().for_each(|flag| reply.bulk(flag.as_bytes()));
 }
 
-fn say_figures(pairs: &mut Pairs<'_>, parts: &[&Part]) {
+/// What there is in numbers. All of it is kept as it changes; only how many words there are in several
+/// shards is counted, if some came or went since.
+fn say_figures(pairs: &mut Pairs<'_>, schema: &Schema, parts: &[&Part], hasher: &Hasher) {
     const MB: f64 = 1024.0 * 1024.0;
     let sum = |figure: fn(&Part) -> u64| parts.iter().map(|part| figure(part)).sum::<u64>();
     let documents = sum(|part| part.len() as u64);
-    let records = sum(|part| part.words().iter().map(|(_, found)| found.len()).sum());
-    let words: BTreeSet<&[u8]> =
-        parts.iter().flat_map(|part| part.words().iter().map(|(text, _)| text)).collect();
+    let mut sizes = Sizes::default();
+    parts.iter().for_each(|part| sizes.add(part.sizes()));
+    let words = count_words(schema, parts, hasher);
     let bytes = sum(|part| part.heap_bytes() as u64) as f64;
     let word_bytes = sum(|part| part.words().heap_bytes() as u64) as f64;
+    let apart = word_bytes + (sizes.place_bytes + sizes.sort_bytes + sizes.key_bytes) as f64;
     let ratio = |a: f64, b: u64| if b == 0 { 0.0 } else { a / b as f64 };
     pairs.integer("num_docs", documents);
     pairs.integer("max_doc_id", sum(|part| part.numbers_given() as u64));
-    pairs.integer("num_terms", words.len() as u64);
-    pairs.integer("num_records", records);
+    pairs.integer("num_terms", words);
+    pairs.integer("num_records", sizes.records);
     pairs.number("inverted_sz_mb", word_bytes / MB);
     pairs.number("vector_index_sz_mb", 0.0);
-    pairs.integer("total_inverted_index_blocks", words.len() as u64);
-    pairs.number("offset_vectors_sz_mb", 0.0);
-    pairs.number("doc_table_size_mb", (bytes - word_bytes).max(0.0) / MB);
-    pairs.number("sortable_values_size_mb", 0.0);
-    pairs.number("key_table_size_mb", 0.0);
+    pairs.integer("total_inverted_index_blocks", sum(|part| part.words().len() as u64));
+    pairs.number("offset_vectors_sz_mb", sizes.place_bytes as f64 / MB);
+    pairs.number("doc_table_size_mb", (bytes - apart).max(0.0) / MB);
+    pairs.number("sortable_values_size_mb", sizes.sort_bytes as f64 / MB);
+    pairs.number("key_table_size_mb", sizes.key_bytes as f64 / MB);
     pairs.number("total_index_memory_sz_mb", bytes / MB);
-    pairs.number("records_per_doc_avg", ratio(records as f64, documents));
-    pairs.number("bytes_per_record_avg", ratio(word_bytes, records));
-    pairs.number("offsets_per_term_avg", ratio(sum(Part::length_total) as f64, records));
-    pairs.number("offset_bits_per_record_avg", 8.0);
+    pairs.number("records_per_doc_avg", ratio(sizes.records as f64, documents));
+    pairs.number("bytes_per_record_avg", ratio(word_bytes, sizes.records));
+    pairs.number("offsets_per_term_avg", ratio(sizes.places as f64, sizes.records));
+    let place_bits = 8.0 * sizes.place_bytes as f64;
+    pairs.number("offset_bits_per_record_avg", ratio(place_bits, sizes.places));
     pairs.integer("hash_indexing_failures", sum(|part| part.failures));
+    // Nobody looks at a clock while documents are written.
     pairs.number("total_indexing_time", 0.0);
+}
+
+/// How many different words all documents have.
+fn count_words(schema: &Schema, parts: &[&Part], hasher: &Hasher) -> u64 {
+    if let [only] = parts {
+        return only.words().len() as u64;
+    }
+    let turns = parts.iter().map(|part| part.words().turns()).sum();
+    schema.uses.words(turns, || {
+        let all = parts.iter().flat_map(|part| part.words().iter());
+        let mut known: HashTable<u64> = HashTable::new();
+        for (word, _) in all {
+            let hash = hasher.hash(word);
+            if known.find(hash, |other| *other == hash).is_none() {
+                known.insert_unique(hash, hash, |hash| *hash);
+            }
+        }
+        known.len() as u64
+    })
 }
 
 pub(super) fn tag_values(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {

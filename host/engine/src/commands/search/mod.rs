@@ -11,16 +11,20 @@ mod finding;
 mod highlighting;
 mod information;
 mod pipeline;
+mod profiling;
 mod querying;
 mod reducing;
 mod request;
 mod spelling;
+mod suggesting;
 
 use crate::args::Args;
 use crate::command::{Command, Flags, Group, Handler, command};
 use crate::error::Error;
 use crate::keyspace::Keyspace;
 use crate::step::Cx;
+
+pub use administration::drop_unused;
 
 const fn reads(name: &'static str, handler: Handler, arity: i16) -> Command {
     command(name, handler, arity).group(Group::Module).readonly().flags(Flags::ALL_SHARDS)
@@ -76,6 +80,10 @@ pub(super) static TABLE: &[Command] = &[
         .usage("index")
         .since("1.2.0", "O(1)")
         .summary("Dumps the contents of a synonym group."),
+    reads("FT.ALIASLIST", administration::alias_list, 2)
+        .usage("index")
+        .since("8.9.0", "O(N) where N is the number of aliases")
+        .summary("Returns the aliases of an index."),
     reads("FT._LIST", administration::list, 1)
         .since("2.0.0", "O(1)")
         .summary("Returns a list of all existing indexes."),
@@ -115,6 +123,34 @@ pub(super) static TABLE: &[Command] = &[
         .usage("index query [DISTANCE distance] [TERMS <INCLUDE|EXCLUDE> dictionary] [DIALECT dialect]")
         .since("1.4.0", "O(1)")
         .summary("Performs spelling correction on a query, returning suggestions for misspelled terms."),
+    command("FT.SUGADD", suggesting::add, -4)
+        .group(Group::Module)
+        .write_denyoom()
+        .key()
+        .usage("key string score [INCR] [PAYLOAD payload]")
+        .since("1.0.0", "O(1)")
+        .summary("Adds a suggestion string to an auto-complete suggestion dictionary."),
+    command("FT.SUGDEL", suggesting::delete, 3)
+        .group(Group::Module)
+        .write()
+        .key()
+        .usage("key string")
+        .since("1.0.0", "O(1)")
+        .summary("Deletes a string from a suggestion index."),
+    command("FT.SUGGET", suggesting::get, -3)
+        .group(Group::Module)
+        .readonly()
+        .key()
+        .usage("key prefix [FUZZY] [WITHSCORES] [WITHPAYLOADS] [MAX max]")
+        .since("1.0.0", "O(1)")
+        .summary("Gets completion suggestions for a prefix."),
+    command("FT.SUGLEN", suggesting::length, 2)
+        .group(Group::Module)
+        .readonly()
+        .key()
+        .usage("key")
+        .since("1.0.0", "O(1)")
+        .summary("Gets the size of an auto-complete suggestion dictionary."),
     reads("FT.GET", querying::get, 3)
         .usage("index key")
         .since("1.0.0", "O(1)")
@@ -127,6 +163,14 @@ pub(super) static TABLE: &[Command] = &[
         .usage("index key [DD]")
         .since("1.0.0", "O(1)")
         .summary("Deletes a document from the index."),
+    command("FT.DEBUG", administration::debug, -2)
+        .group(Group::Module)
+        .readonly()
+        .flags(Flags::ALL_SHARDS)
+        .flags(Flags::NOSCRIPT.with(Flags::ADMIN))
+        .usage("<TTL|HELP> [index]")
+        .since("1.0.0", "O(1)")
+        .summary("Tells for how long a temporary index stays."),
     reads("FT.CONFIG", administration::configure, -3).flags(Flags::NOSCRIPT.with(Flags::ADMIN))
         .usage("<GET|SET|HELP> option [value]")
         .since("1.0.0", "O(1)")

@@ -68,6 +68,20 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// As FT.PROFILE calls it.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Load(_) | Self::LoadAll => "Loader",
+            Self::Apply(..) => "Projector",
+            Self::Filter(_) => "Filter",
+            Self::Group(..) => "Grouper",
+            Self::Sort(..) => "Sorter",
+            Self::Limit(..) => "Pager/Limiter",
+        }
+    }
+}
+
 fn loaded(args: &mut Args<'_>) -> Result<Vec<Renamed>, Error> {
     let count = counted(args, "LOAD", args.left())?;
     let mut words = args.many(count)?.peekable();
@@ -184,11 +198,13 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Takes all rows through the steps. `random` is for those who draw.
+    /// Takes all rows through the steps. `random` is for those who draw; `passed` is told after each
+    /// step what it was and how many rows came out.
     pub(super) fn run(
         &mut self,
         stages: &[Stage],
         random: &mut dyn FnMut() -> u64,
+        passed: &mut dyn FnMut(&'static str, usize),
     ) -> Result<(), Error> {
         let mut at = 0;
         while let Some(stage) = stages.get(at) {
@@ -221,6 +237,7 @@ impl<'a> Table<'a> {
                 }
                 Stage::Limit(offset, count) => self.cut(*offset, *count),
             }
+            passed(stage.name(), self.rows.len());
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::administration::readable;
 use super::finding::{Finding, Found, Hit, SortKey};
 use super::highlighting::Dressing;
+use super::profiling::Profile;
 use super::request::{Request, Wanted};
 use crate::args::Args;
 use crate::error::Error;
@@ -17,10 +18,15 @@ use crate::types::number;
 
 pub(super) fn search(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (name, query) = (args.bytes()?, args.bytes()?);
-    run(cx, name, query, args)
+    run(cx, (name, query), args, Profile::default())
 }
 
-fn run(cx: &mut Cx<'_>, name: &[u8], query: &[u8], args: &mut Args<'_>) -> Result<(), Error> {
+fn run(
+    cx: &mut Cx<'_>,
+    (name, query): (&[u8], &[u8]),
+    args: &mut Args<'_>,
+    mut profile: Profile,
+) -> Result<(), Error> {
     let options = cx.keys.catalogue().options.clone();
     let (mut request, mut wanted) = (Request::new(query, &options), Wanted::new());
     while !args.is_done() {
@@ -37,10 +43,13 @@ fn run(cx: &mut Cx<'_>, name: &[u8], query: &[u8], args: &mut Args<'_>) -> Resul
     let now_us = || host.now_us();
     let patience = Patience::new(&now_us, request.timeout_ms);
     let finding = Finding::new(&cx.keys, name, &request, &patience)?;
+    profile.parsed(&now_us);
     let place = sorted_by(&finding, &wanted)?;
     let dressing = Dressing::new(&finding, &wanted)?;
+    profile.planned(&now_us);
     let is_scored = place.is_none() && wanted.count > 0 || wanted.with_scores;
-    let mut found = finding.find(is_scored);
+    let mut found = finding.find(is_scored, profile.tally());
+    profile.found(&now_us, (&found, is_scored, found.is_late));
     if found.is_late && options.fails_late {
         return Err(Error::TIMED_OUT);
     }
@@ -53,9 +62,15 @@ fn run(cx: &mut Cx<'_>, name: &[u8], query: &[u8], args: &mut Args<'_>) -> Resul
             Vec::new()
         }
     };
-    let said = Said { finding: &finding, wanted: &wanted, dressing: &dressing, total };
+    profile.passed(&now_us, "Sorter", found.hits.len());
+    let more = profile.entries();
+    let said = Said { finding: &finding, wanted: &wanted, dressing: &dressing, total, more };
     let from = wanted.offset.min(found.hits.len());
     said.say(cx.reply, &found, from, &keys);
+    if !wanted.no_content {
+        profile.passed(&now_us, "Loader", found.hits.len() - from);
+    }
+    profile.say(cx.reply, &finding, now_us());
     Ok(())
 }
 
@@ -66,12 +81,19 @@ fn sorted_by(finding: &Finding<'_>, wanted: &Wanted) -> Result<Option<(usize, bo
     Ok(Some((place, *is_descending)))
 }
 
+/// From this dialect on, all values that a path leads to are shown, and not the first.
+const WHOLE_DIALECT: u8 = 3;
+/// The path to a whole JSON document.
+const ROOT: &[u8] = b"$";
+
 /// What a search answers.
 struct Said<'a> {
     finding: &'a Finding<'a>,
     wanted: &'a Wanted,
     dressing: &'a Dressing<'a>,
     total: usize,
+    /// How many entries others add.
+    more: usize,
 }
 
 impl Said<'_> {
@@ -79,7 +101,7 @@ impl Said<'_> {
         let hits = found.hits.get(from..).unwrap_or_default();
         let keys = keys.get(from..).unwrap_or_default();
         if reply.is_resp3() {
-            reply.map(5);
+            reply.map(5 + self.more);
             reply.bulk(b"attributes");
             reply.array(0);
             reply.bulk(b"format");
@@ -165,12 +187,7 @@ impl Said<'_> {
     }
 
     fn say_payload(&self, reply: &mut reef_resp::Writer, document: &Document) {
-        let field = self.finding.schema.defaults.payload_field.as_ref();
-        let payload = field.and_then(|field| {
-            let path = Path::of_name(field, self.finding.schema.documents);
-            self.finding.source(document)?.shown(field, &path)
-        });
-        match payload {
+        match self.finding.payload(document) {
             Some(payload) => reply.bulk(&payload),
             None => reply.nil(),
         }
@@ -181,12 +198,16 @@ impl Said<'_> {
         let Some(source) = self.finding.source(document) else { return Vec::new() };
         let schema = &self.finding.schema;
         let mut fields = Vec::new();
+        let is_whole = self.finding.request.dialect >= WHOLE_DIALECT;
+        let shown = |path: &[u8], at: &Path| {
+            if is_whole { source.shown_whole(path, at) } else { source.shown(path, at) }
+        };
         match &self.wanted.fields {
             Some(wanted) => {
                 for (path, name) in wanted {
                     let shown = match schema.field(path) {
-                        Some((_, field)) => source.shown(&field.path, &field.source),
-                        None => source.shown(path, &Path::of_name(path, schema.documents)),
+                        Some((_, field)) => shown(&field.path, &field.source),
+                        None => shown(path, &Path::of_name(path, schema.documents)),
                     };
                     fields.extend(shown.map(|value| (name.to_vec(), value)));
                 }
@@ -196,12 +217,23 @@ impl Said<'_> {
                     && schema.documents == DocumentType::Json
                     && let Some((_, field)) = schema.field_or_path(name)
                 {
-                    let shown = source.shown(&field.path, &field.source);
+                    let shown = shown(&field.path, &field.source);
                     fields.extend(shown.map(|value| (name.to_vec(), value)));
+                }
+                let is_json = schema.documents == DocumentType::Json;
+                if is_whole && is_json {
+                    let root = Path::of_name(ROOT, schema.documents);
+                    let shown = source.shown_whole(ROOT, &root);
+                    fields.extend(shown.map(|value| (ROOT.to_vec(), value)));
+                    return self.dressed(fields);
                 }
                 source.each_shown(&mut |name, value| fields.push((name.to_vec(), value.to_vec())));
             }
         }
+        self.dressed(fields)
+    }
+
+    fn dressed(&self, mut fields: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<(Vec<u8>, Vec<u8>)> {
         for (name, value) in &mut fields {
             self.dressing.dress(name, value);
         }
@@ -262,33 +294,21 @@ pub(super) fn explain_cli(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Er
 pub(super) fn profile(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let name = args.bytes()?;
     let kind = args.one_of(&["SEARCH", "AGGREGATE"]);
-    args.keyword("LIMITED");
+    let is_limited = args.keyword("LIMITED");
     let (Some(kind), true) = (kind, args.keyword("QUERY")) else {
         args.skip_rest();
         return Err(if kind.is_none() { Error::SEARCH_OR_AGGREGATE } else { Error::NO_QUERY });
     };
     let query = args.bytes()?;
-    let from_us = cx.host.now_us();
-    if cx.reply.is_resp3() {
-        cx.reply.map(2);
-        cx.reply.bulk(b"Results");
-    } else {
+    let profile = Profile::new(cx.host.now_us(), is_limited);
+    if !cx.reply.is_resp3() {
         cx.reply.array(2);
     }
     if kind == 0 {
-        run(cx, name, query, args)?;
+        run(cx, (name, query), args, profile)
     } else {
-        super::aggregate::run(cx, name, query, args)?;
+        super::aggregate::run(cx, (name, query), args, profile)
     }
-    let took_us = cx.host.now_us().saturating_sub(from_us);
-    if cx.reply.is_resp3() {
-        cx.reply.bulk(b"Profile");
-    }
-    cx.reply.map(1);
-    cx.reply.bulk(b"Total profile time");
-    let took_ms = took_us as f64 / 1000.0;
-    cx.reply.double(took_ms, &shown_score(took_ms));
-    Ok(())
 }
 
 /// A document's fields, if the index has it.
@@ -298,6 +318,10 @@ fn say_document(cx: &mut Cx<'_>, at: usize, key: &[u8]) {
     let is_document = cx.keys.parts_of_index(at).iter().any(|part| part.id(hash, key).is_some());
     let slot = cx.keys.slot_in(INDEXED_DATABASE, key).filter(|_| is_document);
     let hasher = &cx.keys.rules.hasher;
+    let horizon = cx.keys.horizon();
+    let without_due = slot.filter(|slot| slot.has_due_fields(horizon));
+    let without_due = without_due.map(|slot| slot.without_due_fields(hasher, horizon));
+    let slot = without_due.as_ref().or(slot);
     let source = slot.and_then(|slot| crate::search::Source::of(slot.as_value()?, kind?, hasher));
     let Some(source) = source else { return cx.reply.nil_array() };
     let mut fields = Vec::new();

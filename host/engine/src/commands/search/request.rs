@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::search::parsing::{Parameters, parse_number, unit_m};
 use crate::search::query::Circle;
 use crate::search::scoring::Scorer;
-use crate::search::{Limit, NumericRange, Options};
+use crate::search::{Language, Limit, NumericRange, Options};
 use crate::types::number;
 
 /// What a query asks for, whatever is done with what it finds.
@@ -24,8 +24,10 @@ pub(super) struct Request {
     pub(super) circles: Vec<(Box<[u8]>, Circle)>,
     pub(super) slop: Option<u32>,
     pub(super) in_order: bool,
-    pub(super) is_stemmed: Option<bool>,
+    pub(super) language: Option<Language>,
     pub(super) scorer: Scorer,
+    /// What payloads are compared with.
+    pub(super) payload: Option<Box<[u8]>>,
     pub(super) parameters: Parameters,
     pub(super) dialect: u8,
     /// 0: as long as it takes; only the operator can say so.
@@ -89,8 +91,9 @@ impl Request {
             circles: Vec::new(),
             slop: None,
             in_order: false,
-            is_stemmed: None,
+            language: None,
             scorer: Scorer::default(),
+            payload: None,
             parameters: Parameters::new(),
             dialect: options.dialect,
             timeout_ms: options.timeout_ms,
@@ -146,11 +149,8 @@ impl Request {
                 };
             }
             9 => {
-                let language = args.bytes()?;
-                if !crate::search::schema::is_language(language) {
-                    return Err(Error::NO_QUERY_LANGUAGE);
-                }
-                self.is_stemmed = Some(crate::search::schema::is_english(language));
+                let language = Language::of_name(args.bytes()?);
+                self.language = Some(language.ok_or(Error::NO_QUERY_LANGUAGE)?);
             }
             10 => {
                 let name = args.bytes()?;
@@ -160,7 +160,7 @@ impl Request {
             11 => drop(args.bytes()?),
             12 => self.parameters(args)?,
             13 => self.dialect = dialect(args)?,
-            14 => drop(args.bytes()?),
+            14 => self.payload = Some(args.bytes()?.into()),
             _ => return Err(Error::unknown_word(b"EXPLAINSCORE")),
         }
         Ok(true)

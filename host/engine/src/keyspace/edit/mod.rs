@@ -10,6 +10,7 @@ mod list;
 mod set;
 mod sorted_set;
 mod stream;
+mod suggestions;
 
 pub use list::ListEnd;
 pub use stream::StreamInverse;
@@ -99,6 +100,7 @@ pub(super) fn undo(value: &mut Value, inverse: EditInverse, rules: &Rules) {
         Value::Text(_) => debug_assert!(false, "a string has no elements"),
         Value::Stream(stream) => stream::undo(stream, inverse),
         Value::Json(document) => json::undo(document, inverse),
+        Value::Suggestions(suggestions) => suggestions::undo(suggestions, inverse),
         Value::Set(set) => set::undo(set, inverse, rules),
         Value::Hash(hash) => hash::undo(hash, inverse, rules),
     }

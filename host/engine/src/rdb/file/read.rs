@@ -15,7 +15,7 @@ use crate::clock::Millis;
 use crate::keyspace::{Access, Slot, Value};
 use crate::rdb::crc64::Crc64;
 use crate::rdb::read::{Malformed, Reader};
-use crate::rdb::{hash_times, is_known, json, marks, module, read_value};
+use crate::rdb::{hash_times, is_known, marks, module, read_value};
 use crate::settings::Rules;
 use crate::tenancy::TENANT_DATABASES_FIRST;
 
@@ -312,7 +312,7 @@ impl Records<'_> {
             return Err(Reason::Malformed(marks::MODULE_2));
         };
         let name = module::name(id);
-        Ok((name != json::NAME).then_some(name))
+        Ok((!module::is_known(&name)).then_some(name))
     }
 
     fn key(

@@ -184,8 +184,9 @@ impl<'a> Parser<'a> {
         }
         if let Some(name) = text.trim_ascii().strip_prefix(b"$")
             && self.is_new()
+            && self.text.get(from) == Some(&b'$')
         {
-            text = self.parameter(name)?;
+            return Ok(Tag::Is(fold_tag(&self.parameter(name)?, case_sensitive)));
         }
         let text = fold_tag(&text, case_sensitive);
         if text.is_empty() {

@@ -116,13 +116,12 @@ impl Reef {
             getrandom::u64().map_err(StartError::Randomness)?,
         )?;
         tracing::info!("Server initialized, PID: {}", std::process::id());
-        server.load()?;
-        for tenant in directives::tenants(&tenants) {
-            let (name, terms) = tenant;
-            server
-                .configure_tenant(&name, &terms)
-                .map_err(|reason| StartError::Tenant { name, reason })?;
-        }
+        server.load_and(|server| {
+            directives::tenants(&tenants).into_iter().try_for_each(|(name, terms)| {
+                let configured = server.configure_tenant(&name, &terms);
+                configured.map_err(|reason| StartError::Tenant { name, reason })
+            })
+        })?;
         let door = match http {
             Some(settings) => {
                 let door = Door::open(settings, Arc::new(server.entrance()));

@@ -37,11 +37,15 @@ pub(crate) fn begin(
     overstay: &Overstay,
 ) -> Called {
     let plugin = &version.terms.plugin;
-    // Whoever was woken has waited long enough, and what woke it is not kept.
-    let is_apart =
-        wake.is_none() && version.habit(command).is_slow() && argv.bytes() <= APART_BYTES_MAX;
+    let is_woken = wake.is_some();
+    // Whoever was woken has waited long enough, and what woke it is not kept. Others wait where long
+    // calls do, if theirs may be one or there are too many already.
+    let has_place = is_woken || plugin.overstaying.load(Relaxed) < OVERSTAYING_PER_PLUGIN_MAX;
+    let is_apart = !is_woken
+        && (!has_place || version.habit(command).is_slow())
+        && argv.bytes() <= APART_BYTES_MAX;
     let admitted = may_begin(&version, argv).and_then(|()| {
-        let instance = if is_apart { None } else { instance(&version) };
+        let instance = if is_apart || !has_place { None } else { version.instance() };
         let has_room = match is_apart {
             true => plugin.apart.load(Relaxed) < APART_PER_PLUGIN_MAX,
             false => instance.is_some(),
@@ -120,13 +124,6 @@ fn go_on(instance: &mut Instance) -> (Progress, Duration) {
             return (progress, more);
         }
     }
-}
-
-/// An instance for a call on this thread, which may become one that overstays.
-#[inline]
-fn instance(version: &Version) -> Option<Instance> {
-    let room = version.terms.plugin.overstaying.load(Relaxed) < OVERSTAYING_PER_PLUGIN_MAX;
-    room.then(|| version.instance()).flatten()
 }
 
 /// Why a call may not begin, if it may not: said before it costs anybody a slice.

@@ -485,13 +485,22 @@ impl Server {
     /// Loads what was kept and begins to keep what is changed. Until then clients hear that the
     /// server is loading.
     pub fn load(&mut self) -> Result<(), ServerError> {
+        self.load_and(|_| Ok(()))
+    }
+
+    /// The same, and `settle` does what else is to be done before the first client is served.
+    pub fn load_and<E: From<ServerError>>(
+        &mut self,
+        settle: impl FnOnce(&Self) -> Result<(), E>,
+    ) -> Result<(), E> {
         let primary = self.shared.options().replication.primary.clone();
         self.shared.store.set_replica(primary.is_some());
         if primary.is_some() {
             self.shared.replication.will_follow();
         }
-        self.shared.load()?;
-        self.threads.extend(Saver::start(&self.shared)?);
+        self.shared.load().map_err(ServerError::from)?;
+        self.threads.extend(Saver::start(&self.shared).map_err(ServerError::from)?);
+        settle(self)?;
         self.shared.loading.end();
         if primary.is_some() {
             self.shared.follow(primary, false);

@@ -4,7 +4,9 @@
 //! has not been changed since, so all changes of a run happen one after the other; otherwise the round
 //! is done again. Before the command looks, what has ended is taken out, so it never sees it.
 //!
-//! Whoever has to wait is parked: on what it waits for, and on the key that a drop of the run writes.
+//! Whoever has to wait is parked: on what it waits for, and on the key that a drop of the run writes. Who
+//! waits is no change of the run: as many as come at once may exceed the limit by as many as the server
+//! has threads.
 
 use std::collections::BTreeSet;
 
@@ -33,8 +35,8 @@ pub(crate) struct Round<'a> {
     written: BTreeSet<Vec<u8>>,
     /// Keys that it wants to be told of when the caller goes.
     ties: BTreeSet<Vec<u8>>,
-    /// Whether the caller counts as one who waits now, or not any more.
-    waits: Option<bool>,
+    /// What becomes of the caller among those who wait.
+    waits: Option<Waits>,
 }
 
 /// What a command has come to.
@@ -43,6 +45,13 @@ pub(crate) enum Verdict {
     Done(Answer),
     /// Something is missing that may still come.
     Lacking(Lack),
+}
+
+/// What becomes of a caller among those who wait: it is one of them until an instant, or not any more.
+#[derive(Clone, Copy, Debug)]
+enum Waits {
+    Until(u64),
+    NoMore,
 }
 
 /// What is missing.
@@ -403,26 +412,42 @@ impl<'a> Round<'a> {
         if waiting >= most {
             return Err(refusal::limit(self.run, "waiters", most));
         }
-        let (client, over_ms) = (self.caller.client, self.now_ms.saturating_sub(1));
-        // Those whose time was over have not said so.
-        self.take("ZREMRANGEBYSCORE", Kind::Waiters, b"").arg("-inf").arg(over_ms);
-        self.write("ZADD", Kind::Waiters, b"").arg(until_ms).arg(client);
+        let own = Kind::Waiters.of(b"");
+        if !self.present.contains(&own) {
+            // The first one's: a change of the run, which has one key more.
+            self.written.insert(own);
+        }
         self.ties.insert(self.run.key(Kind::Tied, &self.caller.name()));
-        self.waits = Some(true);
+        self.waits = Some(Waits::Until(until_ms));
         Ok(())
     }
 
     fn wait_no_more(&mut self) {
-        let client = self.caller.client;
-        self.take("ZREM", Kind::Waiters, b"").arg(client);
-        self.waits = Some(false);
+        self.waits = Some(Waits::NoMore);
+    }
+
+    /// Notes in a batch what becomes of the caller among those who wait.
+    fn note_waits(&self, batch: &mut Batch, waits: Waits) {
+        let waiters = self.run.key(Kind::Waiters, b"");
+        match waits {
+            Waits::Until(until_ms) => {
+                // Those whose time was over have not said so.
+                let over_ms = self.now_ms.saturating_sub(1);
+                batch.command("ZREMRANGEBYSCORE").arg(&waiters).arg("-inf").arg(over_ms);
+                batch.command("ZADD").arg(&waiters).arg(until_ms).arg(self.caller.client);
+                batch.command("PEXPIREAT").arg(waiters).arg(self.meta.end_ms);
+            }
+            Waits::NoMore => {
+                batch.command("ZREM").arg(waiters).arg(self.caller.client);
+            }
+        }
     }
 
     // ---- the end ---------------------------------------------------------------------------
 
     /// Makes the changes of this round, if there are any. `false`: somebody else was faster.
     pub(crate) fn end(&mut self) -> Result<bool> {
-        if self.batch.is_empty() {
+        if self.batch.is_empty() && self.waits.is_none() {
             return Ok(true);
         }
         self.watch_caller()?;
@@ -447,7 +472,14 @@ impl<'a> Round<'a> {
     /// The changes, with what they demand.
     pub(crate) fn batch(&mut self) -> Batch {
         let mut batch = std::mem::take(&mut self.batch);
-        if batch.is_empty() {
+        let is_change = !batch.is_empty() || !self.written.is_empty();
+        if let Some(waits) = self.waits.take() {
+            self.note_waits(&mut batch, waits);
+        }
+        batch.discard_replies();
+        if !is_change {
+            // Who only comes to wait, or goes, is in nobody's way. Should the run be dropped just now,
+            // what this leaves ends when the run was to.
             return batch;
         }
         let end_ms = self.meta.end_ms;
@@ -462,7 +494,6 @@ impl<'a> Round<'a> {
         }
         batch.guard(self.run.meta(), self.version);
         keep(&mut batch, self.run, &self.meta);
-        batch.discard_replies();
         batch
     }
 }

@@ -245,7 +245,7 @@ impl Crowd {
                     })?;
                     if replies > 0 {
                         heard(waiter);
-                        count -= 1;
+                        count = count.saturating_sub(1);
                         last = Some(at);
                     }
                     if read < buffer.len() {

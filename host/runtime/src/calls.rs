@@ -37,21 +37,7 @@ pub(crate) fn begin(
     overstay: &Overstay,
 ) -> Called {
     let plugin = &version.terms.plugin;
-    let is_woken = wake.is_some();
-    // Whoever was woken has waited long enough, and what woke it is not kept. Others wait where long
-    // calls do, if theirs may be one or there are too many already.
-    let has_place = is_woken || plugin.overstaying.load(Relaxed) < OVERSTAYING_PER_PLUGIN_MAX;
-    let is_apart = !is_woken
-        && (!has_place || version.habit(command).is_slow())
-        && argv.bytes() <= APART_BYTES_MAX;
-    let admitted = may_begin(&version, argv).and_then(|()| {
-        let instance = if is_apart || !has_place { None } else { version.instance() };
-        let has_room = match is_apart {
-            true => plugin.apart.load(Relaxed) < APART_PER_PLUGIN_MAX,
-            false => instance.is_some(),
-        };
-        has_room.then_some(instance).ok_or_else(|| texts::too_many_calls(&plugin.name))
-    });
+    let admitted = admit(&version, command, wake.is_some(), argv);
     let kill_mark = plugin.kill_mark();
     let protocol = reply.protocol();
     let mut instance = match admitted {
@@ -108,6 +94,31 @@ pub(crate) fn begin(
             Called::Later
         }
     }
+}
+
+/// The instance in which a call begins on this thread, or none: it is to wait where long calls do. The
+/// error is why it may not begin at all.
+#[inline]
+fn admit(
+    version: &Version,
+    command: u32,
+    is_woken: bool,
+    argv: Argv<'_>,
+) -> Result<Option<Instance>, String> {
+    may_begin(version, argv)?;
+    let plugin = &version.terms.plugin;
+    // Whoever was woken has waited long enough, and what woke it is not kept. Others wait if their
+    // call may be a long one, or if there are too many of those already.
+    let has_place = is_woken || plugin.overstaying.load(Relaxed) < OVERSTAYING_PER_PLUGIN_MAX;
+    let is_apart = !is_woken
+        && (!has_place || version.habit(command).is_slow())
+        && argv.bytes() <= APART_BYTES_MAX;
+    let instance = if is_apart || !has_place { None } else { version.instance() };
+    let has_room = match is_apart {
+        true => plugin.apart.load(Relaxed) < APART_PER_PLUGIN_MAX,
+        false => instance.is_some(),
+    };
+    has_room.then_some(instance).ok_or_else(|| texts::too_many_calls(&plugin.name))
 }
 
 /// Lets a call go on that has not ended within its first slice, until it has used some CPU time more:

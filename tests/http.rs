@@ -289,11 +289,24 @@ fn clients_of_the_door_count_as_all_do() {
     waiters.iter_mut().for_each(|waiter| waiter.write_all(body.as_bytes()).expect("sent"));
     // With the one who asks that is all.
     until_waiting(&server, 2);
-    let _asker = server.connect();
+    let _asker = connect_when_there_is_room(&server);
     let (status, refused) = post(port, &[], &json!(["PING"]));
     assert_eq!((status, &refused["error"]), (503, &json!("ERR max number of clients reached")));
     drop(waiters);
     until_waiting_quietly(port);
+}
+
+/// A connection, once the server has seen that whoever asked before is gone.
+fn connect_when_there_is_room(server: &Served) -> redis::Connection {
+    let client = redis::Client::open(server.url()).expect("an address");
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match client.get_connection() {
+            Ok(connection) => return connection,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Until somebody is let in again.

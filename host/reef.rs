@@ -115,7 +115,9 @@ impl Reef {
             Some(configuration),
             getrandom::u64().map_err(StartError::Randomness)?,
         )?;
-        tracing::info!("Server initialized, PID: {}", std::process::id());
+        // Who starts servers and reads their logs looks for both, in this order.
+        tracing::info!("Running with PID: {}", std::process::id());
+        tracing::info!("Server initialized");
         server.load_and(|server| {
             directives::tenants(&tenants).into_iter().try_for_each(|(name, terms)| {
                 let configured = server.configure_tenant(&name, &terms);

@@ -45,6 +45,7 @@ pub mod push;
 pub mod rdb;
 pub mod registry;
 pub mod replication;
+pub mod retelling;
 pub mod search;
 pub mod serving;
 pub mod session;

@@ -1,17 +1,19 @@
 //! Snapshots under way while random commands change everything: what was loaded from one equals what
-//! there was when it began.
+//! there was when it began. Some are told as commands.
 
 use reef_engine::backend::{Batch, Caller, Guards, OnError};
 use reef_engine::batch::reply_columns;
 use reef_engine::grants::Grants;
+use reef_engine::keyspace::Description;
 use reef_engine::rdb::Form;
 use reef_engine::settings::Settings;
 use reef_engine::solo::{Solo, end_file};
 use reef_fuzz::choice::Choice;
+use reef_resp::{Decoder, Limits, Progress};
 
 use crate::traffic::{Columns, Line, Traffic, argv};
 
-type Content = std::collections::BTreeMap<(u32, Vec<u8>), reef_engine::keyspace::Description>;
+type Content = std::collections::BTreeMap<(u32, Vec<u8>), Description>;
 
 /// Databases that the traffic can reach.
 const DATABASES: usize = 3;
@@ -30,6 +32,7 @@ struct World {
 /// A snapshot under way.
 struct Saving {
     began_ms: u64,
+    as_commands: bool,
     content: Content,
     file: Vec<u8>,
     done: Vec<bool>,
@@ -136,10 +139,11 @@ impl World {
     fn begin(&mut self) -> Saving {
         // What 7.0 does not know of streams would be missing.
         let form = self.solo.form();
-        let form = Form { version: form.version.max(11), ..form };
+        let as_commands = self.traffic.rng.below(3) == 0;
+        let form = Form { version: form.version.max(11), as_commands, ..form };
         let content = self.solo.digest();
         let file = self.solo.begin_snapshot(form);
-        Saving { began_ms: self.passed_ms, content, file, done: vec![false; self.shards] }
+        Saving { began_ms: self.passed_ms, as_commands, content, file, done: vec![false; self.shards] }
     }
 
     /// Takes a piece of some shard.
@@ -153,19 +157,49 @@ impl World {
 
     /// Loads a complete snapshot and compares.
     fn complete(&mut self, mut saving: Saving) -> usize {
-        end_file(&mut saving.file);
         let shards = *self.traffic.rng.pick(&[&1, &4]);
         let mut loaded = Solo::new(99, shards, Settings::default());
         loaded.advance(saving.began_ms);
-        let chunk = *self.traffic.rng.pick(&[&1, &100, &65_536]);
-        loaded.load(&saving.file, chunk).expect("a file of its own is readable");
+        if saving.as_commands {
+            obey(&mut loaded, &saving.file);
+            saving.content.values_mut().for_each(forget_untold);
+        } else {
+            end_file(&mut saving.file);
+            let chunk = *self.traffic.rng.pick(&[&1, &100, &65_536]);
+            loaded.load(&saving.file, chunk).expect("a file of its own is readable");
+        }
         loaded.check();
-        let (told, wanted) = (loaded.digest(), &saving.content);
+        let (mut told, wanted) = (loaded.digest(), &saving.content);
+        if saving.as_commands {
+            told.values_mut().for_each(forget_untold);
+        }
         for key in told.keys().chain(wanted.keys()) {
             assert_eq!(told.get(key), wanted.get(key), "{key:?}");
         }
         saving.content.len()
     }
+}
+
+/// Runs the commands of a log's base.
+fn obey(solo: &mut Solo, base: &[u8]) {
+    let link = solo.connect();
+    solo.obey(link);
+    let (mut rest, mut decoder) = (base, Decoder::new());
+    let limits = Limits { bulk_bytes_max: i64::MAX / 2, authenticated: true };
+    while let Ok(Progress::Command { used }) = decoder.decode(rest, &limits) {
+        let argv = decoder.argv(rest);
+        let (reply, _) = solo.run(link, argv);
+        assert!(!reply.starts_with(b"-"), "{argv:?}: {}", String::from_utf8_lossy(&reply));
+        rest = &rest[used..];
+    }
+    assert!(rest.is_empty(), "{}", String::from_utf8_lossy(rest));
+}
+
+/// Leaves out what commands do not tell: when consumers were heard of, and who has what is pending,
+/// because entries that are gone cannot be claimed.
+fn forget_untold(content: &mut Description) {
+    let is_untold = |part: &[u8], text: &[u8]| part.windows(text.len()).any(|part| part == text);
+    content.retain(|part| !is_untold(part, b"Times {") && !is_untold(part, b" Some(("));
 }
 
 fn story(seed: u64, shards: usize, tally: &mut Tally) {
@@ -220,6 +254,41 @@ fn a_snapshot_is_what_there_was_when_it_began() {
         assert!(tally.completed > 100 && tally.abandoned > 20, "a dull run: {tally:?}");
         assert!(tally.keys > 10_000 && tally.ahead_bytes_max > 10_000, "a dull run: {tally:?}");
     }
+}
+
+#[test]
+fn a_group_as_commands_has_who_must_acknowledge_what() {
+    let mut world = World::new(5, 1);
+    for line in [
+        "XADD s 5-1 a 1 b 2",
+        "XADD s 5-2 a 1 b 2",
+        "XADD s 6-0 other 3",
+        "XDEL s 5-2",
+        "XGROUP CREATE s g 0",
+        "XGROUP CREATE s late $ ENTRIESREAD 2",
+        "XGROUP CREATECONSUMER s late idle",
+        "XREADGROUP GROUP g ann COUNT 1 STREAMS s >",
+        "XREADGROUP GROUP g bob STREAMS s >",
+        "XCLAIM s g bob 0 5-1 TIME 1700000000000 RETRYCOUNT 7",
+        "XGROUP CREATE empty g 0 MKSTREAM",
+        "XADD gone 7-7 a b",
+        "XTRIM gone MAXLEN 0",
+    ] {
+        world.run(&line.split(' ').collect::<Vec<_>>());
+    }
+    let mut base = world.solo.begin_snapshot(Form { as_commands: true, ..Form::DUMP });
+    while !world.solo.snapshot_piece(0, 1000, &mut base) {}
+    let mut loaded = Solo::new(1, 4, Settings::default());
+    obey(&mut loaded, &base);
+    let told = |solo: &Solo| {
+        let mut content: Content = solo.digest();
+        for part in content.values_mut() {
+            part.retain(|part| !part.starts_with(b"Times {"));
+        }
+        content
+    };
+    assert_eq!(told(&loaded), told(&world.solo));
+    assert_eq!(told(&loaded).len(), 3);
 }
 
 #[test]

@@ -26,6 +26,7 @@ use super::database::Database;
 use super::shard::Shard;
 use super::slot::{EPOCHS, Slot};
 use crate::rdb::{self, Form};
+use crate::retelling;
 use crate::settings::Rules;
 use crate::types::hasher::Hasher;
 use crate::types::segmented::position;
@@ -104,13 +105,31 @@ impl Epoch {
     }
 }
 
+/// Says of which database the next keys are.
+fn write_select(out: &mut Vec<u8>, number: u32, form: Form) {
+    if form.as_commands {
+        retelling::tell_select(out, number);
+    } else {
+        rdb::write_select(out, number);
+    }
+}
+
+/// Writes all that there is to a key.
+fn write_key(out: &mut Vec<u8>, slot: &Slot, hasher: &Hasher, form: Form) {
+    if form.as_commands {
+        retelling::tell_key(out, slot, hasher);
+    } else {
+        rdb::write_record(out, slot, hasher, form);
+    }
+}
+
 impl Owed {
     #[cold]
     fn write_ahead(&mut self, slot: &Slot, hasher: &Hasher) {
         if self.ahead.is_empty() {
-            rdb::write_select(&mut self.ahead, self.number);
+            write_select(&mut self.ahead, self.number, self.form);
         }
-        rdb::write_record(&mut self.ahead, slot, hasher, self.form);
+        write_key(&mut self.ahead, slot, hasher, self.form);
     }
 }
 
@@ -163,7 +182,7 @@ impl Database {
             };
             let slots: Vec<&mut Slot> = slots.filter(look).collect();
             if !slots.is_empty() && !is_selected {
-                rdb::write_select(out, number);
+                write_select(out, number, form);
                 is_selected = true;
             }
             for slot in slots {
@@ -172,7 +191,7 @@ impl Database {
                     return 0;
                 }
                 let start = out.len();
-                rdb::write_record(out, slot, hasher, form);
+                write_key(out, slot, hasher, form);
                 epoch.mark(slot);
                 budget = budget.saturating_sub(out.len() - start + slot.heap_bytes());
             }

@@ -16,6 +16,8 @@ pub struct Form {
     pub uses: Uses,
     /// What number the first database has.
     pub first_database: u32,
+    /// Whether keys are told as the commands that make them, for the base of a log, instead.
+    pub as_commands: bool,
 }
 
 /// What is told of the use of keys: what eviction goes by.
@@ -32,8 +34,13 @@ pub enum Uses {
 
 impl Form {
     /// Readable by Redis 7.0 and later.
-    pub const FILE: Self =
-        Self { version: 10, is_compressed: true, uses: Uses::Untold, first_database: 0 };
+    pub const FILE: Self = Self {
+        version: 10,
+        is_compressed: true,
+        uses: Uses::Untold,
+        first_database: 0,
+        as_commands: false,
+    };
     /// Readable by Redis 7.2 and later: what DUMP gives.
     pub const DUMP: Self = Self { version: super::VERSION, ..Self::FILE };
 

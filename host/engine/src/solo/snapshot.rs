@@ -72,6 +72,11 @@ impl Solo {
 /// Begins a snapshot of shards that are all held; gives what its file begins with.
 fn begin(shards: &mut Shards<'_>, form: Form) -> Vec<u8> {
     let mut out = Vec::new();
+    if form.as_commands {
+        // Of indexes commands tell nothing.
+        shards.iter_mut().for_each(|shard| shard.begin_snapshot(form));
+        return out;
+    }
     rdb::write_header(&mut out, form, &[("redis-ver", b"7.2.0"), ("redis-bits", b"64")]);
     let indexes = shards.iter().next().map(|(_, shard)| index_fields(shard)).unwrap_or_default();
     indexes.iter().for_each(|field| rdb::write_aux(&mut out, INDEX_FIELD, field));

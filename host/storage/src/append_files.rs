@@ -13,6 +13,9 @@ use std::sync::Arc;
 use crate::disk::{DiskFile, SharedDisk};
 use crate::manifest::{Entry, Kind, Manifest};
 
+/// What names of increments end with.
+const INCREMENT_ENDING: &str = ".incr.aof";
+
 /// A log's folder, opened.
 #[derive(Debug)]
 pub struct AppendFiles {
@@ -196,8 +199,8 @@ impl AppendFiles {
     /// Makes the next increment. If the log goes on, the manifest names it; if it begins anew,
     /// only the manifest that has the new base will, and what is there now will be history.
     pub(crate) fn prepare_increment(&mut self, goes_on: bool) -> io::Result<NextIncrement> {
-        let number = self.next_number(&self.manifest.increments);
-        let name = format!("{}.{number}.incr.aof", self.name);
+        let number = self.next_number(&self.manifest.increments, true);
+        let name = format!("{}.{number}{INCREMENT_ENDING}", self.name);
         let file = self.disk.create(&self.folder.join(&name))?;
         let entry = Entry { name, number, kind: Kind::Increment };
         if goes_on {
@@ -213,10 +216,16 @@ impl AppendFiles {
         Ok(NextIncrement { file, number })
     }
 
-    /// A number that none of these files has, and none of history.
-    fn next_number<'a>(&'a self, files: impl IntoIterator<Item = &'a Entry>) -> u64 {
-        let numbers = files.into_iter().chain(&self.manifest.history).map(|entry| entry.number);
-        numbers.max().unwrap_or(0) + 1
+    /// A number that none of these files has, and none of history that was of their kind.
+    fn next_number<'a>(
+        &'a self,
+        files: impl IntoIterator<Item = &'a Entry>,
+        is_increment: bool,
+    ) -> u64 {
+        // Of history only the name tells what it was.
+        let was_same = |entry: &&Entry| entry.name.ends_with(INCREMENT_ENDING) == is_increment;
+        let history = self.manifest.history.iter().filter(was_same);
+        files.into_iter().chain(history).map(|entry| entry.number).max().unwrap_or(0) + 1
     }
 
     /// Writes to `next` from now on; gives what was written to before.
@@ -231,23 +240,25 @@ impl AppendFiles {
     }
 
     /// Puts the temporary base, which is durable, in the place of the old one and of all increments
-    /// before `first_increment`.
+    /// before `first_increment`, which are history from then on.
     pub(crate) fn replace_base(&mut self, first_increment: u64, is_rdb: bool) -> io::Result<()> {
-        let number = self.next_number(&self.manifest.base);
+        let number = self.next_number(&self.manifest.base, false);
         let ending = if is_rdb { "rdb" } else { "aof" };
         let name = format!("{}.{number}.base.{ending}", self.name);
         self.disk.rename(&self.temporary_base(), &self.folder.join(&name))?;
         self.disk.sync_folder(&self.folder)?;
         let mut manifest = self.manifest.clone();
-        manifest.history.extend(manifest.base.replace(Entry { name, number, kind: Kind::Base }));
         let is_covered = |entry: &Entry| entry.number < first_increment;
-        let (covered, rest) = manifest.increments.into_iter().partition(is_covered);
+        let (mut covered, rest): (Vec<Entry>, _) =
+            manifest.increments.into_iter().partition(is_covered);
         manifest.increments = rest;
-        manifest.history.extend::<Vec<_>>(covered);
+        covered.extend(manifest.base.replace(Entry { name, number, kind: Kind::Base }));
+        // What was replaced last comes first.
+        manifest.history.splice(..0, covered);
         manifest.history.iter_mut().for_each(|entry| entry.kind = Kind::History);
         self.write_manifest(&manifest)?;
         self.manifest = manifest;
-        self.forget_history()
+        Ok(())
     }
 
     /// Removes files that are no longer part of the log.

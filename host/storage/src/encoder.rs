@@ -38,6 +38,16 @@ impl Encoder {
         self.bytes.len() - before
     }
 
+    /// Appends a line that is no command, which whoever reads passes over. Gives how many bytes that
+    /// are.
+    pub fn annotate(&mut self, text: &str) -> usize {
+        let before = self.bytes.len();
+        self.bytes.push(b'#');
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.bytes.extend_from_slice(b"\r\n");
+        self.bytes.len() - before
+    }
+
     fn select(&mut self, database: u32) {
         if self.database == Some(database) {
             return;

@@ -55,14 +55,25 @@ pub struct Log {
     is_on: AtomicBool,
     fsync: AtomicU8,
     /// Commands under way to the file.
-    tail: Mutex<Encoder>,
+    tail: Mutex<Tail>,
     /// Bytes ever appended.
     appended: AtomicU64,
     /// Bytes of them that are as durable as the policy wants.
     settled: AtomicU64,
     is_failing: AtomicBool,
+    keeps_history: AtomicBool,
     shown: Shown,
     files: Mutex<Files>,
+}
+
+/// Commands under way to the file.
+#[derive(Debug, Default)]
+struct Tail {
+    encoder: Encoder,
+    /// Gives the second it is, if the log is to tell when its commands were run.
+    clock: Option<fn() -> u64>,
+    /// The second that was told last.
+    told_s: u64,
 }
 
 /// What is told of the files without holding them.
@@ -127,6 +138,25 @@ impl Log {
         }
     }
 
+    /// Lets the log tell the second in which commands were run, or not (`aof-timestamp-enabled`).
+    pub fn set_clock(&self, clock: Option<fn() -> u64>) {
+        self.tail.lock().clock = clock;
+    }
+
+    /// Whether files that a rewrite has replaced stay (`aof-disable-auto-gc`).
+    pub fn set_keeps_history(&self, keeps: bool) {
+        self.keeps_history.store(keeps, Ordering::Release);
+    }
+
+    /// Removes files that stayed, unless they are to stay.
+    pub fn forget_history(&self) -> io::Result<()> {
+        let mut files = self.files.lock();
+        match &mut files.files {
+            Some(parts) if !self.keeps_history.load(Ordering::Acquire) => parts.forget_history(),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether the last attempt to write or sync failed: writes are to be refused.
     #[inline]
     pub fn is_failing(&self) -> bool {
@@ -161,7 +191,7 @@ impl Log {
     /// any number of times. To be called with the shards held that the commands changed.
     pub fn append<'a, C: Iterator<Item = (u32, &'a [u8])>>(&self, unit: impl Fn() -> C) {
         let mut tail = self.tail.lock();
-        let added = tail.append(unit) as u64;
+        let added = (tail.tell_time() + tail.encoder.append(unit)) as u64;
         self.appended.fetch_add(added, Ordering::Release);
     }
 
@@ -219,11 +249,11 @@ impl Log {
     /// Hands everything appended so far to the file.
     fn write_tail(&self, files: &mut Files) -> io::Result<()> {
         if files.spare.is_empty() {
-            self.tail.lock().swap(&mut files.spare);
+            self.tail.lock().encoder.swap(&mut files.spare);
         }
         while !files.spare.is_empty() {
             self.shown.bytes.fetch_add(files.write_spare()?, Ordering::Relaxed);
-            self.tail.lock().swap(&mut files.spare);
+            self.tail.lock().encoder.swap(&mut files.spare);
         }
         Ok(())
     }
@@ -297,7 +327,7 @@ impl Log {
     pub fn turn_off(&self) {
         self.is_on.store(false, Ordering::Release);
         self.appended.store(self.settled.load(Ordering::Acquire), Ordering::Release);
-        *self.tail.lock() = Encoder::default();
+        self.tail.lock().encoder = Encoder::default();
     }
 
     /// How it is doing.
@@ -344,7 +374,7 @@ impl Log {
             let (Some(parts), Some(next)) = (&mut files.files, next.take()) else { return Ok(()) };
             old = parts.switch(next);
             // The next command in the new file says which database it is for.
-            self.tail.lock().forget_database();
+            self.tail.lock().encoder.forget_database();
             self.is_on.store(true, Ordering::Release);
             Ok(())
         })?;
@@ -366,15 +396,18 @@ impl Log {
     /// What was appended and cannot be written any more will be in the new base.
     fn leave_to_base(&self, files: &mut Files) {
         let mut tail = self.tail.lock();
-        files.written += (files.spare.len() + tail.take().len()) as u64;
+        files.written += (files.spare.len() + tail.encoder.take().len()) as u64;
         files.spare.clear();
     }
 
-    /// Ends a rewrite: the new base is complete and durable.
-    pub fn finish_rewrite(&self, rewrite: &Rewrite) -> io::Result<()> {
+    /// Ends a rewrite: the new base, a snapshot or commands, is complete and durable.
+    pub fn finish_rewrite(&self, rewrite: &Rewrite, is_snapshot: bool) -> io::Result<()> {
         let mut files = self.files.lock();
         let Some(parts) = &mut files.files else { return Err(io::ErrorKind::NotFound.into()) };
-        parts.replace_base(rewrite.first_increment, true)?;
+        parts.replace_base(rewrite.first_increment, is_snapshot)?;
+        if !self.keeps_history.load(Ordering::Acquire) {
+            parts.forget_history()?;
+        }
         self.shown.measure(parts, true);
         if files.is_suspect {
             // What may be lost is in the new base; what came after it is tried now.
@@ -383,6 +416,19 @@ impl Log {
             return self.note(&mut files, result);
         }
         Ok(())
+    }
+}
+
+impl Tail {
+    /// Tells the second if it is another one. Gives how many bytes that are.
+    fn tell_time(&mut self) -> usize {
+        let Some(clock) = self.clock else { return 0 };
+        let now_s = clock();
+        if now_s <= self.told_s {
+            return 0;
+        }
+        self.told_s = now_s;
+        self.encoder.annotate(&format!("TS:{now_s}"))
     }
 }
 

@@ -99,7 +99,7 @@ fn rewrite(
     let mut file = SnapshotFile::create(shared(disk), rewrite.path.clone())?;
     file.write(format!("REDIS{units}\n").as_bytes())?;
     file.finish()?;
-    log.finish_rewrite(&rewrite)
+    log.finish_rewrite(&rewrite, true)
 }
 
 /// A run of a server: loads, goes on, rewrites now and then, until the power goes. Gives how many

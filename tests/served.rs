@@ -101,6 +101,8 @@ impl Served {
             .args(file)
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"])
             .arg(folder)
+            // A replica comes alone here: nobody else is worth waiting for.
+            .args(["--repl-diskless-sync-delay", "0"])
             .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

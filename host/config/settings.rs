@@ -250,6 +250,8 @@ getters! {
     aof_timestamp_enabled: bool = boolean("aof-timestamp-enabled");
     /// Whether old files of the log are kept.
     aof_disable_auto_gc: bool = boolean("aof-disable-auto-gc");
+    /// Which versions of snapshots are read: `strict` or `relaxed`.
+    rdb_version_check: &'static str = choice("rdb-version-check");
     /// The password for the primary, empty for none.
     masterauth: Vec<u8> = raw("masterauth");
     /// The user name for the primary, empty for none.
@@ -270,6 +272,12 @@ getters! {
     replica_ignore_maxmemory: bool = boolean("replica-ignore-maxmemory");
     /// Whether a replica goes on when it cannot write its log.
     replica_ignore_disk_write_errors: bool = boolean("replica-ignore-disk-write-errors");
+    /// Whether replicas are sent snapshots without a file between.
+    repl_diskless_sync: bool = boolean("repl-diskless-sync");
+    /// How long such a snapshot waits for more replicas.
+    repl_diskless_sync_delay: Option<Duration> = seconds("repl-diskless-sync-delay");
+    /// With how many it waits no longer.
+    repl_diskless_sync_max_replicas: u32 = number("repl-diskless-sync-max-replicas");
     /// How often a primary pings its replicas.
     repl_ping_replica_period: Option<Duration> = seconds("repl-ping-replica-period");
     /// After which silence replication is broken off.

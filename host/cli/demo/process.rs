@@ -150,6 +150,8 @@ impl Process {
         let mut command = self.command()?;
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--dir"]);
         command.arg(self.folder.path()).args(["--enable-debug-command", "local"]);
+        // Nobody wants to watch a primary wait for more replicas.
+        command.args(["--repl-diskless-sync-delay", "0"]);
         command.args(&self.flags).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         // The environment has no say in a demonstration.
         for name in ["RUST_LOG", "REDIS_PORT", "REDIS_MAX_CLIENTS"] {

@@ -83,7 +83,8 @@ impl Process {
         let log: File = log.expect("a log");
         let mut command = Command::new(&self.program);
         command.args(self.verbs).args(["--port", &self.port.to_string()]);
-        command.args(["--bind", "127.0.0.1", "--dir"]).arg(self.folder.path()).args(&self.flags);
+        command.args(["--bind", "127.0.0.1", "--dir"]).arg(self.folder.path());
+        command.args(["--repl-diskless-sync-delay", "0"]).args(&self.flags);
         command.env("XDG_CACHE_HOME", std::env::temp_dir().join("reef-histories-cache"));
         command.env_remove("RUST_LOG").env_remove("REDIS_PORT").stdin(Stdio::null());
         command.stdout(log.try_clone().expect("a log")).stderr(log);

@@ -50,7 +50,7 @@ impl Solo {
     /// Loads a file that comes in chunks of so many bytes. The keys that it had, twice ones not
     /// counted.
     pub fn load(&mut self, file: &[u8], chunk_bytes: usize) -> Result<usize, Failure> {
-        let loading = Loading { now: self.process.now, drops_expired: false };
+        let loading = Loading { now: self.process.now, drops_expired: false, any_version: false };
         let (rules, mut keys) = (&self.rules, 0);
         let all = ShardSet::all(rules.shards);
         read(file, chunk_bytes, loading, rules, &mut |read| match read {
@@ -145,7 +145,7 @@ pub(super) fn save_held(keys: &mut Keyspace<'_>) -> Vec<u8> {
 /// Puts in what was written, for a command that holds all shards. What is there already is an error,
 /// or gives way if the two are to merge.
 pub(super) fn load_held(keys: &mut Keyspace<'_>, file: &[u8], merges: bool) -> Result<(), Error> {
-    let loading = Loading { now: keys.now, drops_expired: true };
+    let loading = Loading { now: keys.now, drops_expired: true, any_version: false };
     let (rules, mut is_whole) = (keys.rules, true);
     let shards = keys.shards_mut();
     let loaded = read(file, CHUNK_BYTES, loading, rules, &mut |read| {

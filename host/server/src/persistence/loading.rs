@@ -43,7 +43,7 @@ impl fmt::Display for LoadFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Snapshot { path, reason } => {
-                write!(f, "the snapshot {} cannot be loaded: {reason}", path.display())
+                write!(f, "Fatal error loading the snapshot {}: {reason}", path.display())
             }
             Self::Log(error) => error.fmt(f),
         }
@@ -133,6 +133,7 @@ pub(crate) struct Reading<'a> {
     pub(crate) rules: &'a Rules,
     /// Whether keys that have expired are passed over.
     pub(crate) drops_expired: bool,
+    pub(crate) any_version: bool,
     pub(crate) pace: Pace,
     /// Whether it is to end early.
     pub(crate) is_cancelled: &'a AtomicBool,
@@ -158,8 +159,8 @@ pub(crate) fn read_snapshot(
     insert: &mut Insert<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Summary, String> {
-    let mut file =
-        FileReader::new(rdb::Loading { now: now_ms(), drops_expired: how.drops_expired });
+    let Reading { drops_expired, any_version, .. } = *how;
+    let mut file = FileReader::new(rdb::Loading { now: now_ms(), drops_expired, any_version });
     let chunk_bytes = if how.pace.is_full() { CHUNK_BYTES } else { SLOW_CHUNK_BYTES };
     let mut summary = Summary::default();
     let mut batch = Vec::new();
@@ -274,7 +275,7 @@ impl Shared {
     pub(crate) fn load(&self) -> Result<(), LoadFailure> {
         let options = self.options().persistence.clone();
         let started = Instant::now();
-        self.store.log().set_fsync(options.fsync);
+        self.configure_log(&options);
         self.remove_leftovers(&options.dir);
         let keys = if options.append_only { self.load_log()? } else { self.load_snapshot()? };
         if let Some((keys, passed_over)) = keys {
@@ -332,8 +333,10 @@ impl Shared {
         rules: &'a Rules,
         is_cancelled: &'a AtomicBool,
     ) -> Reading<'a> {
-        let pace = self.options().persistence.load_pace;
-        Reading { rules, drops_expired: false, pace, is_cancelled }
+        let options = self.options();
+        let (pace, any_version) =
+            (options.persistence.load_pace, options.persistence.reads_any_version);
+        Reading { rules, drops_expired: false, any_version, pace, is_cancelled }
     }
 
     fn load_log(&self) -> Result<Option<(u64, u64)>, LoadFailure> {
@@ -374,6 +377,7 @@ impl Shared {
         // What is heeded now is in the log already.
         self.settle_notices();
         let resumed = log.resume(files).map_err(|e| LoadFailure::Log(LoadError::Files(e)))?;
+        self.forget_log_history();
         if resumed {
             self.follow_copies();
         } else {
@@ -437,10 +441,16 @@ impl Loader for Replay<'_> {
         (self.run)(&mut self.session, argv, &mut self.reply)?;
         if self.reply.is_error_since(mark) {
             let text = String::from_utf8_lossy(self.reply.data_since(mark));
-            // What failed when it was run first fails again; what is unknown is damage.
-            if text.starts_with("-ERR unknown command") {
-                let name = String::from_utf8_lossy(argv.get(0)).into_owned();
-                return Err(format!("Unknown command '{name}' reading the append only file"));
+            // What failed when it was run first fails again; what cannot be run at all is damage.
+            let reason = text.trim_end().trim_start_matches("-ERR ");
+            if reason.starts_with("unknown command") {
+                let name = String::from_utf8_lossy(argv.get(0));
+                let told = "reading the append only file";
+                return Err(format!("Unknown command '{name}' {told} ({reason})"));
+            }
+            let unfit = ["unknown subcommand", "wrong number of arguments"];
+            if unfit.iter().any(|start| reason.starts_with(start)) {
+                return Err(reason.to_owned());
             }
         }
         Ok(())

@@ -30,6 +30,7 @@ pub use pace::Pace;
 pub(crate) use saver::Saver;
 pub(crate) use snapshots::{Begun, begin_snapshot};
 
+use crate::clock::now_ms;
 use crate::server::Shared;
 
 /// What is kept where, and how well.
@@ -60,6 +61,14 @@ pub struct PersistenceOptions {
     pub rewrite_bytes_min: u64,
     /// Whether a torn end of the log is cut off at the start (`aof-load-truncated`).
     pub cuts_torn_log: bool,
+    /// Whether the log's base is a snapshot and not commands (`aof-use-rdb-preamble`).
+    pub base_is_snapshot: bool,
+    /// Whether the log tells when its commands were run (`aof-timestamp-enabled`).
+    pub tells_times: bool,
+    /// Whether files stay that a rewrite of the log has replaced (`aof-disable-auto-gc`).
+    pub keeps_history: bool,
+    /// Whether snapshots of versions that are not known are read (`rdb-version-check`).
+    pub reads_any_version: bool,
     /// How slowly keys are saved (`rdb-key-save-delay`).
     pub save_pace: Pace,
     /// How slowly keys are loaded (`key-load-delay`).
@@ -82,6 +91,10 @@ impl Default for PersistenceOptions {
             rewrite_percentage: 100,
             rewrite_bytes_min: 64 * 1024 * 1024,
             cuts_torn_log: true,
+            base_is_snapshot: true,
+            tells_times: false,
+            keeps_history: false,
+            reads_any_version: false,
             save_pace: Pace::default(),
             load_pace: Pace::default(),
         }
@@ -124,11 +137,29 @@ impl Shared {
     /// server has them already, because the saver looks there whether there is to be a log.
     pub(crate) fn follow_persistence(&self, was_logging: bool) {
         let options = self.options();
-        self.store.log().set_fsync(options.persistence.fsync);
+        self.configure_log(&options.persistence);
+        if !options.persistence.keeps_history {
+            self.saver.want_no_history();
+        }
         match (was_logging, options.persistence.append_only) {
             (false, true) => self.saver.want_rewrite(),
             (true, false) => self.saver.want_no_log(),
             _ => {}
+        }
+    }
+
+    /// Lets the log be written as these options say.
+    pub(crate) fn configure_log(&self, options: &PersistenceOptions) {
+        let log = self.store.log();
+        log.set_fsync(options.fsync);
+        log.set_clock(options.tells_times.then_some(|| now_ms().seconds()));
+        log.set_keeps_history(options.keeps_history);
+    }
+
+    /// Removes what rewrites of the log have replaced, unless it is to stay.
+    pub(crate) fn forget_log_history(&self) {
+        if let Err(error) = self.store.log().forget_history() {
+            tracing::warn!("files that are no part of the append-only file stay: {error}");
         }
     }
 

@@ -91,8 +91,13 @@ impl Shared {
             }
         };
         let never = AtomicBool::new(false);
-        let pace = Pace::default();
-        let how = Reading { rules, drops_expired: true, pace, is_cancelled: &never };
+        let how = Reading {
+            rules,
+            drops_expired: true,
+            any_version: self.options().persistence.reads_any_version,
+            pace: Pace::default(),
+            is_cancelled: &never,
+        };
         read_snapshot(&mut reader, &how, &mut note_field, &mut insert, &mut |_| {})
             .map(drop)
             .map_err(io::Error::other)

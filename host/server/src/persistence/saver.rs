@@ -17,7 +17,7 @@ use reef_engine::host::{Saving, Shutdown};
 use reef_resp::Writer;
 use reef_storage::{SharedDisk, SnapshotFile};
 
-use super::snapshots::begin_snapshot;
+use super::snapshots::{begin_base, begin_snapshot};
 use super::status::{Status, Task};
 use super::{PersistenceOptions, real_disk};
 use crate::clock::now_ms;
@@ -34,6 +34,7 @@ enum Job {
     Save { then: Option<Completion> },
     Rewrite,
     EndLog,
+    ForgetHistory,
     Stop { how: Shutdown, then: Option<Completion> },
     Synchronise(Box<dyn FnOnce(&Shared) + Send>),
 }
@@ -198,6 +199,11 @@ impl Saver {
         self.ask(Job::EndLog);
     }
 
+    /// Removes what rewrites of the log have replaced. Later, because whoever asks may hold shards.
+    pub(crate) fn want_no_history(&self) {
+        self.ask(Job::ForgetHistory);
+    }
+
     /// Saves what is to be saved and stops the server. The client hears if that fails.
     pub(crate) fn shut_down(&self, how: Shutdown, then: Option<Completion>) {
         // Nobody needs what is under way any more, and what else was asked for can wait.
@@ -275,6 +281,7 @@ impl Shared {
             }
             Job::Rewrite => self.rewrite_log(),
             Job::EndLog => self.end_log(),
+            Job::ForgetHistory => self.forget_log_history(),
             Job::Stop { how, then } => self.stop_saved(how, then),
             Job::Synchronise(run) => {
                 self.saver.begin(Task::Synchronisation);
@@ -356,16 +363,14 @@ impl Shared {
             self.freeze(|held| {
                 switch()?;
                 begin_copying(held);
-                let mut aux = self.notices();
-                aux.push(("aof-base", b"1".to_vec()));
-                Ok(begin_snapshot(held, options, &aux))
+                Ok(begin_base(held, options, self.notices()))
             })
         })?;
         let mut file = SnapshotFile::create(self.saver.disk.clone(), rewrite.path.clone())?;
         let mut sink = |bytes: &[u8]| file.write(bytes);
         begun.write(self.saver.cancelled(), &mut sink)?;
         file.finish()?;
-        log.finish_rewrite(&rewrite)
+        log.finish_rewrite(&rewrite, options.base_is_snapshot)
     }
 
     /// Looks whether it is time for a snapshot or for a rewrite of the log.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use reef_engine::commands::REDIS_VERSION;
 use reef_engine::keyspace::{Shard, ShardSet, Shards};
 use reef_engine::rdb::{self, Crc64, Form};
+use reef_engine::retelling;
 
 use super::PersistenceOptions;
 use super::pace::Pace;
@@ -31,6 +32,8 @@ type Part = (usize, usize);
 pub(crate) struct Begun {
     /// What the file begins with.
     header: Vec<u8>,
+    /// Whether what follows are commands, without an end that is marked.
+    as_commands: bool,
     /// The data's count of changes at that instant.
     pub(crate) changes: u64,
     pace: Pace,
@@ -78,18 +81,60 @@ pub(crate) fn begin_snapshot(
     options: &PersistenceOptions,
     aux: &[Field],
 ) -> Begun {
+    let forms = forms(held, options);
+    let mut header = header(held, &forms, aux);
+    for ((_, shards), form) in held.iter().zip(&forms) {
+        rdb::write_sizes(&mut header, shards.iter().map(|(_, shard)| shard), *form);
+    }
+    begin(held, options, &forms, header)
+}
+
+/// Begins the base of a log in the same way: a snapshot, or commands that make what there is. Those
+/// have a snapshot without keys in front if there is anything besides keys.
+pub(crate) fn begin_base(
+    held: &mut Held<'_, '_>,
+    options: &PersistenceOptions,
+    mut aux: Vec<Field>,
+) -> Begun {
+    if options.base_is_snapshot {
+        aux.push(("aof-base", b"1".to_vec()));
+        return begin_snapshot(held, options, &aux);
+    }
+    let mut forms = forms(held, options);
+    let has_indexes =
+        held.iter().any(|(store, shards)| !fields_of(store.first_database(), shards).is_empty());
+    let mut start = Vec::new();
+    if has_indexes || !aux.is_empty() {
+        aux.push(("aof-base", b"1".to_vec()));
+        start = header(held, &forms, &aux);
+        let mut crc = Crc64::new();
+        crc.update(&start);
+        rdb::write_footer(&mut start, Some(crc));
+    }
+    if options.tells_times {
+        retelling::tell_time(&mut start, now_ms());
+    }
+    forms.iter_mut().for_each(|form| form.as_commands = true);
+    begin(held, options, &forms, start)
+}
+
+/// How what each engine has is written.
+fn forms(held: &Held<'_, '_>, options: &PersistenceOptions) -> Vec<Form> {
     let now = now_ms();
-    let forms: Vec<Form> = held
-        .iter()
+    held.iter()
         .map(|(store, shards)| {
             let shards = shards.iter().map(|(_, shard)| shard);
             let form = Form::for_shards(shards, &store.rules(), now);
             Form { is_compressed: options.is_compressed, ..form }
         })
-        .collect();
-    let all = || held.iter().flat_map(|(_, shards)| shards.iter().map(|(_, shard)| shard));
-    let used = all().map(Shard::heap_bytes).sum::<usize>().to_string();
-    let changes = all().map(Shard::changes).sum();
+        .collect()
+}
+
+/// What a snapshot begins with.
+fn header(held: &Held<'_, '_>, forms: &[Form], aux: &[Field]) -> Vec<u8> {
+    let all = held.iter().flat_map(|(_, shards)| shards.iter().map(|(_, shard)| shard));
+    let used = all.map(Shard::heap_bytes).sum::<usize>().to_string();
+    let now = now_ms();
     let seconds = now.seconds().to_string();
     let mut fields: Vec<(&str, &[u8])> = vec![
         ("redis-ver", REDIS_VERSION.as_bytes()),
@@ -107,12 +152,23 @@ pub(crate) fn begin_snapshot(
     if let Some(form) = forms.iter().max_by_key(|form| form.version) {
         rdb::write_header(&mut header, *form, &fields);
     }
+    header
+}
+
+fn begin(
+    held: &mut Held<'_, '_>,
+    options: &PersistenceOptions,
+    forms: &[Form],
+    header: Vec<u8>,
+) -> Begun {
+    let all = held.iter().flat_map(|(_, shards)| shards.iter().map(|(_, shard)| shard));
+    let changes = all.map(Shard::changes).sum();
     for ((_, shards), form) in held.iter_mut().zip(forms) {
-        rdb::write_sizes(&mut header, shards.iter().map(|(_, shard)| shard), form);
-        shards.iter_mut().for_each(|shard| shard.begin_snapshot(form));
+        shards.iter_mut().for_each(|shard| shard.begin_snapshot(*form));
     }
     let engines = held.iter().map(|(store, _)| Arc::clone(store)).collect();
-    Begun { header, changes, pace: options.save_pace, engines }
+    let as_commands = forms.iter().any(|form| form.as_commands);
+    Begun { header, as_commands, changes, pace: options.save_pace, engines }
 }
 
 impl Begun {
@@ -175,8 +231,10 @@ impl Begun {
             }
             left = rest;
         }
-        crc.update(&out);
-        rdb::write_footer(&mut out, Some(crc));
+        if !self.as_commands {
+            crc.update(&out);
+            rdb::write_footer(&mut out, Some(crc));
+        }
         sink(&out)
     }
 }

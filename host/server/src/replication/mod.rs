@@ -64,6 +64,13 @@ pub struct ReplicationOptions {
     pub announced_port: u16,
     /// Whether a replica leaves eviction to its primary (`replica-ignore-maxmemory`).
     pub ignores_memory_limit: bool,
+    /// Whether snapshots go straight to sockets of replicas that can read them so
+    /// (`repl-diskless-sync`).
+    pub is_diskless: bool,
+    /// For how many seconds such a snapshot waits for more replicas (`repl-diskless-sync-delay`).
+    pub synchronisation_delay_s: u64,
+    /// With so many it waits no longer (`repl-diskless-sync-max-replicas`); 0: whatever their number.
+    pub synchronised_max: usize,
     /// Seconds between pings to replicas (`repl-ping-replica-period`).
     pub ping_period_s: u64,
     /// Seconds of silence after which a link is broken off (`repl-timeout`).
@@ -93,6 +100,9 @@ impl Default for ReplicationOptions {
             announced_address: String::new(),
             announced_port: 0,
             ignores_memory_limit: true,
+            is_diskless: true,
+            synchronisation_delay_s: 0,
+            synchronised_max: 0,
             ping_period_s: 10,
             timeout_s: 60,
             backlog_bytes: 1 << 20,
@@ -114,6 +124,8 @@ pub(crate) struct Replication {
     is_linked: AtomicBool,
     /// Whether somebody waits for copies.
     has_waits: AtomicBool,
+    /// Whether a snapshot for replicas is asked for and has not begun.
+    is_synchronising: AtomicBool,
     pub(crate) handover: Mutex<Handover>,
     pinged_at: AtomicU64,
 }
@@ -126,6 +138,7 @@ impl Replication {
             is_replica: AtomicBool::new(false),
             is_linked: AtomicBool::new(false),
             has_waits: AtomicBool::new(false),
+            is_synchronising: AtomicBool::new(false),
             handover: Mutex::default(),
             pinged_at: AtomicU64::new(now_ms().get()),
         }
@@ -236,6 +249,7 @@ impl Shared {
         self.check_waits();
         self.dismiss_silent(now, options.timeout_s);
         self.comfort_waiting();
+        self.synchronise_when_due();
         if self.replication.is_replica() {
             return;
         }

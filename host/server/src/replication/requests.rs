@@ -83,6 +83,7 @@ impl Replication for WorkerHost<'_> {
         self.with_copier(|copier| {
             copier.is_old = from == CopyFrom::Nowhere;
             copier.phase = Phase::Waiting;
+            copier.waits_since = now_ms();
             tracing::info!("Replica {} asks for synchronization", copier.name());
         });
         if let CopyFrom::History { id, offset, .. } = from
@@ -91,7 +92,9 @@ impl Replication for WorkerHost<'_> {
             return Ok(CallStatus::Later);
         }
         tracing::info!("Full resync requested by client {}", self.client);
-        self.shared.want_synchronisation();
+        if !self.shared.synchronise_when_due() {
+            tracing::info!("Delay next BGSAVE for diskless SYNC");
+        }
         Ok(CallStatus::Later)
     }
 

@@ -65,6 +65,8 @@ pub(crate) struct Copier {
     pub(crate) logged: u64,
     /// When it last said so.
     pub(crate) heard_at: Millis,
+    /// Since when it waits for a snapshot.
+    pub(crate) waits_since: Millis,
     /// Whether its worker has been told that there is more.
     is_woken: bool,
 }
@@ -85,6 +87,7 @@ impl Copier {
             acknowledged: 0,
             logged: 0,
             heard_at: now_ms(),
+            waits_since: now_ms(),
             is_woken: false,
         }
     }

@@ -1,7 +1,8 @@
 //! Snapshots for replicas that have nothing: one for all who wait, straight to their sockets.
 //!
-//! A replica that cannot read a snapshot of unknown length is sent one from a file. While a replica
-//! does not take what it is sent, the snapshot waits; if it takes nothing for too long it is closed.
+//! A snapshot begins a while after it was asked for, so that more replicas may come. A replica that
+//! cannot read a snapshot of unknown length is sent one from a file, at once. While a replica does not
+//! take what it is sent, the snapshot waits; if it takes nothing for too long it is closed.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -10,8 +11,10 @@ use std::time::{Duration, Instant};
 
 use reef_storage::SnapshotFile;
 
+use super::ReplicationOptions;
 use super::feeding::Parcel;
-use super::stream::Phase;
+use super::stream::{Copier, Phase};
+use crate::clock::now_ms;
 use crate::mailbox::Message;
 use crate::persistence::{PersistenceOptions, begin_snapshot};
 use crate::server::{Shared, run_id};
@@ -36,17 +39,37 @@ struct Receivers<'a> {
 }
 
 impl Shared {
-    /// Asks for a snapshot for all replicas that wait.
-    pub(crate) fn want_synchronisation(&self) {
-        self.saver.synchronise(Box::new(Self::synchronise_all));
+    /// Asks for a snapshot for all replicas that wait, if one of them waits for long enough, or enough
+    /// of them. Whether it is time.
+    pub(crate) fn synchronise_when_due(&self) -> bool {
+        let options = self.options().replication.clone();
+        let now = now_ms();
+        let history = self.replication.stream.history();
+        let is_waiting = |copier: &&Copier| copier.phase == Phase::Waiting;
+        let waiting = || history.copiers.values().filter(is_waiting);
+        let is_impatient = |copier: &Copier| {
+            let waited_s = now.since(copier.waits_since) / 1000;
+            copier.takes_file(&options) || waited_s >= options.synchronisation_delay_s
+        };
+        let most = options.synchronised_max;
+        let are_enough = most > 0 && waiting().count() >= most;
+        let is_due = are_enough || waiting().any(is_impatient);
+        drop(history);
+        if is_due && !self.replication.is_synchronising.swap(true, Ordering::AcqRel) {
+            self.saver.synchronise(Box::new(Self::synchronise_all));
+        }
+        is_due
     }
 
     fn synchronise_all(&self) {
-        let waiting = |old: bool| {
+        // Whoever comes from here on has to ask again.
+        self.replication.is_synchronising.store(false, Ordering::Release);
+        let options = self.options().replication.clone();
+        let waiting = |from_file: bool| {
             let history = self.replication.stream.history();
             let copiers = history.copiers.iter();
             let waiting = copiers.filter(|(_, copier)| {
-                copier.phase == Phase::Waiting && copier.knows_end_mark != old
+                copier.phase == Phase::Waiting && copier.takes_file(&options) == from_file
             });
             waiting.map(|(client, _)| *client).collect::<Vec<u64>>()
         };
@@ -124,7 +147,7 @@ impl Shared {
         let mut history = stream.history();
         for client in clients {
             let Some(copier) = history.copiers.get_mut(client) else { continue };
-            copier.heard_at = crate::clock::now_ms();
+            copier.heard_at = now_ms();
             if copier.snapshot_only {
                 // It closes when it has all.
                 continue;
@@ -135,6 +158,13 @@ impl Shared {
                 stream.go_online(&mut history, *client);
             }
         }
+    }
+}
+
+impl Copier {
+    /// Whether it is sent its snapshot from a file.
+    fn takes_file(&self, options: &ReplicationOptions) -> bool {
+        !options.is_diskless || !self.knows_end_mark
     }
 }
 

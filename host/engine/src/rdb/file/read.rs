@@ -26,6 +26,8 @@ pub struct Loading {
     pub now: Millis,
     /// Whether keys that have expired are passed over. A replica keeps them until it is told.
     pub drops_expired: bool,
+    /// Whether versions that are not known are read, too: as far as they have types that are.
+    pub any_version: bool,
 }
 
 /// What a file says, in its order.
@@ -273,7 +275,7 @@ impl Records<'_> {
             version = version * 10 + u16::from(digit - b'0');
         }
         let known = if is_valkey { VALKEY_VERSIONS } else { REDIS_VERSIONS };
-        match known.contains(&version) {
+        match known.contains(&version) || self.loading.any_version {
             true => Ok(Record::Header(Header { version, is_valkey })),
             false => Err(Reason::Version(version)),
         }
@@ -321,7 +323,7 @@ impl Records<'_> {
         attributes: Attributes,
         header: Header,
     ) -> Result<Record, Malformed> {
-        let Self { reader, rules, loading: Loading { now, drops_expired }, database } = self;
+        let Self { reader, rules, loading: Loading { now, drops_expired, .. }, database } = self;
         let Attributes { expires_at, idle_seconds, frequency } = attributes;
         let access = Access::restored(*now, rules.settings.lfu, idle_seconds, frequency);
         let key = reader.string()?;

@@ -22,7 +22,7 @@ fn rules() -> Rules {
 /// What a file tells, as text.
 fn read_with(file: &[u8], chunk_bytes: usize, drops_expired: bool) -> Result<Vec<String>, Failure> {
     let rules = rules();
-    let mut reader = FileReader::new(Loading { now: NOW, drops_expired });
+    let mut reader = FileReader::new(Loading { now: NOW, drops_expired, any_version: false });
     let mut told = Vec::new();
     let mut take = |reader: &mut FileReader| -> Result<(), Failure> {
         while let Some(event) = reader.next(&rules)? {
@@ -127,7 +127,7 @@ fn a_cut_or_a_changed_byte_is_noticed() {
 fn what_follows_the_end_is_left_alone() {
     let file = [&sample()[..], b"*1\r\n$4\r\nPING\r\n"].concat();
     let rules = rules();
-    let mut reader = FileReader::new(Loading { now: NOW, drops_expired: false });
+    let mut reader = FileReader::new(Loading { now: NOW, drops_expired: false, any_version: false });
     reader.feed(&file[..50]);
     let mut has_ended = false;
     while let Ok(Some(event)) = reader.next(&rules) {
@@ -282,7 +282,7 @@ fn small_records_need_a_small_window() {
     }
     let file = file_of(b"REDIS0010", &records);
     let rules = rules();
-    let mut reader = FileReader::new(Loading { now: NOW, drops_expired: false });
+    let mut reader = FileReader::new(Loading { now: NOW, drops_expired: false, any_version: false });
     let mut keys = 0;
     for chunk in file.chunks(4096) {
         reader.feed(chunk);
@@ -293,4 +293,35 @@ fn small_records_need_a_small_window() {
     }
     assert_eq!(keys, 100_000);
     assert!(reader.window_bytes() < 20_000, "{}", reader.window_bytes());
+}
+
+#[test]
+fn a_version_that_is_not_known_is_read_if_that_is_wanted() {
+    let rules = rules();
+    let event = |file: &[u8], any_version: bool| {
+        let mut reader = FileReader::new(Loading { now: NOW, drops_expired: false, any_version });
+        reader.feed(file);
+        reader.finish();
+        let mut keys = 0;
+        loop {
+            match reader.next(&rules) {
+                Ok(Some(Event::Key { .. })) => keys += 1,
+                Ok(Some(Event::End) | None) => return Ok(keys),
+                Ok(_) => {}
+                Err(failure) => return Err(failure.reason),
+            }
+        }
+    };
+    let mut file = sample();
+    let sum = file.len() - 8;
+    file[sum..].fill(0);
+    let keys = event(&file, false).expect("a sound file");
+    file[5..9].copy_from_slice(b"0075");
+    assert_eq!(event(&file, false), Err(Reason::Version(75)));
+    assert_eq!(event(&file, true), Ok(keys));
+    // Types that are not known stay unknown.
+    file[sum - 1] = 200;
+    assert_eq!(event(&file, true), Err(Reason::Type(200)));
+    file[..5].copy_from_slice(b"REDOS");
+    assert_eq!(event(&file, true), Err(Reason::Signature));
 }

@@ -407,7 +407,8 @@ impl Host for WorkerHost<'_> {
         if self.tenant.is_some() {
             return;
         }
-        self.shared.saver.forget_snapshot();
+        let saves = !self.shared.options().persistence.save_points.is_empty();
+        self.shared.saver.forget_snapshot(saves);
     }
 
     fn abort_shutdown(&mut self) -> bool {
@@ -451,7 +452,11 @@ impl Host for WorkerHost<'_> {
     fn sleep(&mut self, seconds: f64) {
         const SECONDS_MAX: f64 = 3600.0;
         if seconds > 0.0 {
+            // A server that is stuck does not connect to its primary, either.
+            let sleepers = &self.shared.replication.sleepers;
+            sleepers.fetch_add(1, Ordering::AcqRel);
             std::thread::sleep(std::time::Duration::from_secs_f64(seconds.min(SECONDS_MAX)));
+            sleepers.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }

@@ -31,12 +31,21 @@ const RETRY_MS: u64 = 5000;
 
 /// What the saver has to do.
 enum Job {
-    Save { then: Option<Completion> },
+    Save { mode: SaveMode, then: Option<Completion> },
     Rewrite,
     EndLog,
     ForgetHistory,
     Stop { how: Shutdown, then: Option<Completion> },
     Synchronise(Box<dyn FnOnce(&Shared) + Send>),
+}
+
+/// Who wants a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SaveMode {
+    /// Nobody waits for it: how it went is what INFO tells and what writes may depend on.
+    Background,
+    /// Somebody who hears how it went, or does not care.
+    Foreground,
 }
 
 /// Saves the data of one server.
@@ -126,7 +135,7 @@ impl Saver {
         match what {
             Saving::Now if active == Some(Task::Snapshot) => return Err(Error::SAVE_RUNS),
             Saving::Now => {
-                self.ask(Job::Save { then: Some(later()) });
+                self.ask(Job::Save { mode: SaveMode::Foreground, then: Some(later()) });
                 return Ok(CallStatus::Later);
             }
             Saving::Background { .. } if active == Some(Task::Snapshot) => {
@@ -141,7 +150,7 @@ impl Saver {
                 if !waits {
                     status.active = Some((Task::Snapshot, now_ms()));
                 }
-                self.ask(Job::Save { then: None });
+                self.ask(Job::Save { mode: SaveMode::Background, then: None });
                 reply.status(if waits {
                     "Background saving scheduled"
                 } else {
@@ -183,7 +192,10 @@ impl Saver {
         }
         // Who looks at once shall see that it is under way.
         match status.active {
-            Some(_) => status.rewrite_is_scheduled = true,
+            Some(_) => {
+                tracing::info!("AOF background was scheduled");
+                status.rewrite_is_scheduled = true;
+            }
             None => status.active = Some((Task::Rewrite, now_ms())),
         }
         self.ask(Job::Rewrite);
@@ -214,11 +226,15 @@ impl Saver {
         self.wake.notify_all();
     }
 
-    /// All data has gone: a snapshot that is under way ends early.
-    pub(crate) fn forget_snapshot(&self) {
+    /// All data has gone: a snapshot that is under way ends early. If there are to be snapshots, one
+    /// that has nothing takes the place of the last one, so that a restart does not bring it back.
+    pub(crate) fn forget_snapshot(&self, saves: bool) {
         let active = self.status.lock().active;
         if matches!(active, Some((Task::Snapshot, _))) {
             self.call_off();
+        }
+        if saves {
+            self.ask(Job::Save { mode: SaveMode::Foreground, then: None });
         }
     }
 
@@ -273,8 +289,8 @@ impl Shared {
 
     fn run(&self, job: Job) {
         match job {
-            Job::Save { then } => {
-                let result = self.save_snapshot();
+            Job::Save { mode, then } => {
+                let result = self.save_snapshot(mode);
                 if let Some(then) = then {
                     then(reply_of(result.map_err(|_| Error::SAVE_FAILED)));
                 }
@@ -304,14 +320,16 @@ impl Shared {
     }
 
     /// Makes a snapshot in its file.
-    pub(crate) fn save_snapshot(&self) -> io::Result<()> {
+    pub(super) fn save_snapshot(&self, mode: SaveMode) -> io::Result<()> {
         let started = self.saver.begin(Task::Snapshot);
         let options = self.options().persistence.clone();
         let result = self.write_snapshot_file(&options);
         let mut status = self.saver.status.lock();
         self.saver.rest(&mut status);
-        status.snapshots.note(result.is_ok(), started.elapsed());
-        self.saver.is_failing.store(result.is_err(), Ordering::Relaxed);
+        if result.is_ok() || mode == SaveMode::Background {
+            status.snapshots.note(result.is_ok(), started.elapsed());
+            self.saver.is_failing.store(result.is_err(), Ordering::Relaxed);
+        }
         match result {
             Ok(changes) => {
                 tracing::info!("DB saved on disk");
@@ -389,7 +407,7 @@ impl Shared {
             if let Some((seconds, _)) = options.save_points.iter().find(is_due) {
                 tracing::info!("{changes} changes in {seconds} seconds. Saving...");
                 // The result is in the status.
-                let _ = self.save_snapshot();
+                let _ = self.save_snapshot(SaveMode::Background);
                 return;
             }
         }

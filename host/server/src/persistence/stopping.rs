@@ -12,7 +12,7 @@ use reef_engine::error::Error;
 use reef_engine::gates::Pause;
 use reef_engine::host::Shutdown;
 
-use super::saver::{Saver, reply_of};
+use super::saver::{SaveMode, Saver, reply_of};
 use crate::clock::now_ms;
 use crate::mailbox::Message;
 use crate::server::Shared;
@@ -61,7 +61,7 @@ impl Shared {
         let saves = how.save.unwrap_or(!self.options().persistence.save_points.is_empty());
         // From here on nothing is answered any more.
         self.store.pause().begin(Millis::new(u64::MAX >> 1), Pause::Everything, now_ms());
-        let result = if saves { self.save_snapshot() } else { Ok(()) };
+        let result = if saves { self.save_snapshot(SaveMode::Foreground) } else { Ok(()) };
         match result.and_then(|()| self.store.log().finish()) {
             Err(error) if !how.force => {
                 tracing::error!("Error trying to save the DB, can't exit: {error}");

@@ -24,7 +24,7 @@ mod stream;
 mod synchronisation;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use reef_engine::clock::Millis;
@@ -128,6 +128,8 @@ pub(crate) struct Replication {
     is_synchronising: AtomicBool,
     pub(crate) handover: Mutex<Handover>,
     pinged_at: AtomicU64,
+    /// Clients who let the server sleep (`DEBUG SLEEP`).
+    pub(crate) sleepers: AtomicUsize,
 }
 
 impl Replication {
@@ -141,6 +143,7 @@ impl Replication {
             is_synchronising: AtomicBool::new(false),
             handover: Mutex::default(),
             pinged_at: AtomicU64::new(now_ms().get()),
+            sleepers: AtomicUsize::new(0),
         }
     }
 

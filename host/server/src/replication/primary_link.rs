@@ -194,9 +194,11 @@ impl Follower {
                 primary.link = LinkState::Down;
                 primary.socket = None;
             });
-            // A link that was up is made again at once.
+            // A link that was up is made again at once, unless the server sleeps.
             let since = Instant::now();
-            while !was_up && self.goes_on() && since.elapsed() < RETRY {
+            let rests = || !was_up && since.elapsed() < RETRY;
+            let sleeps = || self.shared.replication.sleepers.load(Ordering::Acquire) > 0;
+            while self.goes_on() && (rests() || sleeps()) {
                 std::thread::sleep(Duration::from_millis(20));
             }
         }

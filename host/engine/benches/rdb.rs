@@ -145,7 +145,8 @@ fn measure(rules: &Rules, form: Form, keys: usize, make: Make) {
 }
 
 fn read(file: &[u8], rules: &Rules, mut put: impl FnMut(Slot)) -> usize {
-    let loading = Loading { now: Millis::new(1_000_000_000_000), drops_expired: true, any_version: false };
+    let loading =
+        Loading { now: Millis::new(1_000_000_000_000), drops_expired: true, any_version: false };
     let mut reader = FileReader::new(loading);
     let mut keys = 0;
     for chunk in file.chunks(CHUNK_BYTES) {

@@ -91,15 +91,18 @@ fn tell_stream(out: &mut Vec<u8>, key: &[u8], stream: &Stream) {
         let id = if last_id == Id::MIN { Id::new(0, 1) } else { last_id };
         tell(out, &[&"XADD", &key, &"MAXLEN", &0_u64, &id, &"x", &"y"]);
     }
-    tell(out, &[
-        &"XSETID",
-        &key,
-        &last_id,
-        &"ENTRIESADDED",
-        &entries_added,
-        &"MAXDELETEDID",
-        &max_deleted_id,
-    ]);
+    tell(
+        out,
+        &[
+            &"XSETID",
+            &key,
+            &last_id,
+            &"ENTRIESADDED",
+            &entries_added,
+            &"MAXDELETEDID",
+            &max_deleted_id,
+        ],
+    );
     for (name, group) in stream.groups() {
         tell_group(out, key, name, group);
     }
@@ -126,20 +129,23 @@ fn tell_group(out: &mut Vec<u8>, key: &[u8], name: &[u8], group: &Group) {
     for (id, pending) in group.pending_between(Id::MIN, Id::MAX) {
         let Pending { consumer, delivered_at, deliveries } = *pending;
         let Some(consumer) = group.consumer(consumer) else { continue };
-        tell(out, &[
-            &"XCLAIM",
-            &key,
-            &name,
-            &consumer.name(),
-            &0_u64,
-            &id,
-            &"TIME",
-            &delivered_at,
-            &"RETRYCOUNT",
-            &deliveries,
-            &"FORCE",
-            &"JUSTID",
-        ]);
+        tell(
+            out,
+            &[
+                &"XCLAIM",
+                &key,
+                &name,
+                &consumer.name(),
+                &0_u64,
+                &id,
+                &"TIME",
+                &delivered_at,
+                &"RETRYCOUNT",
+                &deliveries,
+                &"FORCE",
+                &"JUSTID",
+            ],
+        );
     }
 }
 

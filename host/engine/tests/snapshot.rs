@@ -143,7 +143,13 @@ impl World {
         let form = Form { version: form.version.max(11), as_commands, ..form };
         let content = self.solo.digest();
         let file = self.solo.begin_snapshot(form);
-        Saving { began_ms: self.passed_ms, as_commands, content, file, done: vec![false; self.shards] }
+        Saving {
+            began_ms: self.passed_ms,
+            as_commands,
+            content,
+            file,
+            done: vec![false; self.shards],
+        }
     }
 
     /// Takes a piece of some shard.

@@ -127,7 +127,8 @@ fn a_cut_or_a_changed_byte_is_noticed() {
 fn what_follows_the_end_is_left_alone() {
     let file = [&sample()[..], b"*1\r\n$4\r\nPING\r\n"].concat();
     let rules = rules();
-    let mut reader = FileReader::new(Loading { now: NOW, drops_expired: false, any_version: false });
+    let mut reader =
+        FileReader::new(Loading { now: NOW, drops_expired: false, any_version: false });
     reader.feed(&file[..50]);
     let mut has_ended = false;
     while let Ok(Some(event)) = reader.next(&rules) {
@@ -282,7 +283,8 @@ fn small_records_need_a_small_window() {
     }
     let file = file_of(b"REDIS0010", &records);
     let rules = rules();
-    let mut reader = FileReader::new(Loading { now: NOW, drops_expired: false, any_version: false });
+    let mut reader =
+        FileReader::new(Loading { now: NOW, drops_expired: false, any_version: false });
     let mut keys = 0;
     for chunk in file.chunks(4096) {
         reader.feed(chunk);

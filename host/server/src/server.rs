@@ -224,7 +224,10 @@ impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listen { address, source } if source.kind() == io::ErrorKind::AddrInUse => {
-                write!(f, "cannot listen on {address}: another server is running there")
+                // Whoever starts servers on ports of their choice looks for the first words.
+                let port = address.rsplit(':').next().unwrap_or_default();
+                let why = "another server is running there";
+                write!(f, "Failed listening on port {port}, that is {address}: {why}")
             }
             Self::Listen { address, source } => write!(f, "cannot listen on {address}: {source}"),
             Self::Tls(error) => error.fmt(f),

@@ -323,7 +323,7 @@ fn a_version_that_is_not_known_is_read_if_that_is_wanted() {
     assert_eq!(event(&file, true), Ok(keys));
     // Types that are not known stay unknown.
     file[sum - 1] = 200;
-    assert_eq!(event(&file, true), Err(Reason::Type(200)));
+    assert_eq!(event(&file, true), Err(Reason::UnknownType(200)));
     file[..5].copy_from_slice(b"REDOS");
     assert_eq!(event(&file, true), Err(Reason::Signature));
 }

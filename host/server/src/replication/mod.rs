@@ -265,8 +265,12 @@ impl Shared {
         self.forget_deserted(now, options.backlog_ttl_s);
     }
 
-    /// Tells those who wait for a snapshot that they are not forgotten: an empty line means nothing.
+    /// Tells those who wait for a snapshot that they are not forgotten: an empty line means nothing. A
+    /// server that sleeps says nothing.
     fn comfort_waiting(&self) {
+        if self.replication.sleepers.load(Ordering::Acquire) > 0 {
+            return;
+        }
         let history = self.replication.stream.history();
         for (client, copier) in &history.copiers {
             if copier.phase == stream::Phase::Waiting {

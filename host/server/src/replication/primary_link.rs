@@ -184,7 +184,7 @@ impl Follower {
             if let Err(error) = self.run_link()
                 && self.goes_on()
             {
-                tracing::warn!("Connection with master {}:{} lost: {error}", self.host, self.port);
+                self.tell_why(&error);
             }
             let was_up = self.shared.replication.is_linked.swap(false, Ordering::AcqRel);
             self.note(|primary| {
@@ -201,6 +201,25 @@ impl Follower {
             while self.goes_on() && (rests() || sleeps()) {
                 std::thread::sleep(Duration::from_millis(20));
             }
+        }
+    }
+
+    /// Tells the operator why the link is down.
+    fn tell_why(&self, error: &io::Error) {
+        let (host, port) = (&self.host, self.port);
+        let mut link = LinkState::Down;
+        self.note(|primary| link = primary.link);
+        match (error.kind(), link) {
+            (io::ErrorKind::TimedOut, LinkState::Connected) => {
+                tracing::warn!("MASTER timeout: no data nor PING received from {host}:{port}");
+            }
+            (io::ErrorKind::TimedOut, LinkState::Synchronising) => {
+                tracing::warn!("Timeout receiving bulk data from MASTER {host}:{port}");
+            }
+            (io::ErrorKind::TimedOut, _) => {
+                tracing::warn!("Timeout connecting to the MASTER {host}:{port}");
+            }
+            _ => tracing::warn!("Connection with master {host}:{port} lost: {error}"),
         }
     }
 

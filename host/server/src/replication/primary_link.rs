@@ -194,11 +194,9 @@ impl Follower {
                 primary.link = LinkState::Down;
                 primary.socket = None;
             });
-            // A link that was up is made again at once, unless the server sleeps.
+            // A link that was up is made again at once.
             let since = Instant::now();
-            let rests = || !was_up && since.elapsed() < RETRY;
-            let sleeps = || self.shared.replication.sleepers.load(Ordering::Acquire) > 0;
-            while self.goes_on() && (rests() || sleeps()) {
+            while !was_up && self.goes_on() && since.elapsed() < RETRY {
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
@@ -238,6 +236,9 @@ impl Follower {
         self.note(|primary| primary.link = LinkState::Connecting);
         tracing::info!("Connecting to MASTER {}:{}", self.host, self.port);
         let mut wire = Wire::connect(&self.host, self.port, patience)?;
+        while self.goes_on() && self.shared.replication.sleepers.load(Ordering::Acquire) > 0 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let clone = wire.socket.try_clone()?;
         self.note(|primary| {
             primary.link = LinkState::Handshake;

@@ -8,6 +8,7 @@
 //! The server knows nothing of plugins but the [`Extension`](reef_engine::backend::Extension)
 //! trait, and nothing of files of configuration but [`Configuration`].
 
+mod answers;
 mod clients;
 mod clock;
 mod connection;

@@ -32,6 +32,7 @@ const RETRY_MS: u64 = 5000;
 /// What the saver has to do.
 enum Job {
     Save { mode: SaveMode, then: Option<Completion> },
+    SaveFlushed,
     Rewrite,
     EndLog,
     ForgetHistory,
@@ -44,7 +45,7 @@ enum Job {
 pub(super) enum SaveMode {
     /// Nobody waits for it: how it went is what INFO tells and what writes may depend on.
     Background,
-    /// Somebody who hears how it went, or does not care.
+    /// Somebody waits and hears how it went.
     Foreground,
 }
 
@@ -222,19 +223,26 @@ impl Saver {
         self.call_off();
         self.ends_shutdown.store(false, Ordering::Release);
         self.is_shutting_down.store(true, Ordering::Release);
-        self.jobs.lock().insert(0, Job::Stop { how, then });
+        let mut jobs = self.jobs.lock();
+        // What was flushed before must not come back.
+        let at = jobs.iter().take_while(|job| matches!(job, Job::SaveFlushed)).count();
+        jobs.insert(at, Job::Stop { how, then });
         self.wake.notify_all();
     }
 
     /// All data has gone: a snapshot that is under way ends early. If there are to be snapshots, one
-    /// that has nothing takes the place of the last one, so that a restart does not bring it back.
+    /// that has nothing takes the place of the last one, so that a restart does not bring it back: soon,
+    /// and in nobody's way.
     pub(crate) fn forget_snapshot(&self, saves: bool) {
         let active = self.status.lock().active;
         if matches!(active, Some((Task::Snapshot, _))) {
             self.call_off();
         }
         if saves {
-            self.ask(Job::Save { mode: SaveMode::Foreground, then: None });
+            let mut jobs = self.jobs.lock();
+            jobs.retain(|job| !matches!(job, Job::SaveFlushed));
+            jobs.insert(0, Job::SaveFlushed);
+            self.wake.notify_all();
         }
     }
 
@@ -295,6 +303,7 @@ impl Shared {
                     then(reply_of(result.map_err(|_| Error::SAVE_FAILED)));
                 }
             }
+            Job::SaveFlushed => self.save_flushed(),
             Job::Rewrite => self.rewrite_log(),
             Job::EndLog => self.end_log(),
             Job::ForgetHistory => self.forget_log_history(),
@@ -341,6 +350,15 @@ impl Shared {
                 tracing::warn!("Error trying to save the DB: {error}");
                 Err(error)
             }
+        }
+    }
+
+    /// The same after everything was flushed. It takes no time, so that nobody sees it under way.
+    fn save_flushed(&self) {
+        let options = self.options().persistence.clone();
+        match self.write_snapshot_file(&options) {
+            Ok(changes) => self.saver.note_saved(changes),
+            Err(error) => tracing::warn!("Error trying to save the DB: {error}"),
         }
     }
 

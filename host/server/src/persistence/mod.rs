@@ -143,7 +143,10 @@ impl Shared {
         }
         match (was_logging, options.persistence.append_only) {
             (false, true) => self.saver.want_rewrite(),
-            (true, false) => self.saver.want_no_log(),
+            (true, false) => {
+                self.saver.want_no_log();
+                self.refuse_log_waits();
+            }
             _ => {}
         }
     }

@@ -129,6 +129,22 @@ impl Shared {
         true
     }
 
+    /// Ends all waits for the log with an error: there is none any more.
+    pub(crate) fn refuse_log_waits(&self) {
+        let mut history = self.replication.stream.history();
+        let waits = std::mem::take(&mut history.waits);
+        let (refused, rest): (Vec<_>, Vec<_>) =
+            waits.into_iter().partition(|wait| wait.wanted.local_log == Some(true));
+        history.waits = rest;
+        drop(history);
+        for wait in refused {
+            let mut reply = Writer::default();
+            reply.error(&Error::WAITAOF_WITHOUT_LOG.to_string());
+            let bytes = reply.take_data();
+            self.post.tell(wait.client, |client| Message::Reply { client, bytes });
+        }
+    }
+
     /// Ends all waits for copies with an error: this server is a replica now.
     pub(crate) fn refuse_waits(&self) {
         let waits = &self.replication.stream.history().waits;

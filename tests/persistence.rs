@@ -316,16 +316,3 @@ fn a_plugin_that_was_loaded_by_hand_is_there_after_a_restart_and_on_replicas() {
         assert_eq!(text(&mut server.connect(), "TYPE relayers"), "set");
     }
 }
-
-#[test]
-fn who_waits_for_the_log_hears_that_there_is_none_any_more() {
-    let server = Served::start(&["--appendonly", "yes", "--appendfsync", "no", "--save", ""]);
-    let (mut waiting, mut other) = (server.connect(), server.connect());
-    run(&mut waiting, "SET k v");
-    let waiter = std::thread::spawn(move || try_run(&mut waiting, "WAITAOF 1 0 0"));
-    wait_until("it waits", || server.info("blocked_clients") == "1");
-    run(&mut other, "CONFIG SET appendonly no");
-    let error = waiter.join().expect("it ends").expect_err("there is no log");
-    assert!(error.to_string().contains("appendonly is disabled"), "{error}");
-    wait_until("nobody waits", || server.info("blocked_clients") == "0");
-}

@@ -6,9 +6,12 @@ mod client;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use std::sync::Arc;
+
 use client::Client;
+use reef_engine::error::Error;
 use reef_engine::settings::Settings;
-use reef_server::{Options, PersistenceOptions, ReplicationOptions, Server, Store};
+use reef_server::{Configuration, Options, PersistenceOptions, ReplicationOptions, Server, Store};
 
 /// A folder that is removed at the end.
 struct Folder(PathBuf);
@@ -207,4 +210,49 @@ fn a_snapshot_waits_for_more_replicas() {
         assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
         assert!(text(&mut writer, "INFO stats\n").contains("sync_full:2"));
     }
+}
+
+/// A configuration in which whatever is set turns the log off.
+struct WithoutLog(Options);
+
+impl Configuration for WithoutLog {
+    fn get(&self, _: &[&[u8]], _: &mut dyn FnMut(&str, &str)) {}
+
+    fn set(
+        &self,
+        _: &[(&[u8], &[u8])],
+        apply: &mut dyn FnMut(Settings, Options) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut options = self.0.clone();
+        options.persistence.append_only = false;
+        apply(Settings::default(), options)
+    }
+
+    fn note_primary(&self, _: Option<&(String, u16)>) {}
+
+    fn rewrite(&self, _: &[String]) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+#[test]
+fn who_waits_for_the_log_hears_that_there_is_none_any_more() {
+    let folder = Folder::new("turned-off");
+    let fsync = reef_server::Fsync::No;
+    let persistence = PersistenceOptions { append_only: true, fsync, ..kept(&folder.0) };
+    let options = Options { port_any: true, workers: 2, persistence, ..Options::default() };
+    let store = Store::new(1, 8, Settings::default());
+    let configuration = Arc::new(WithoutLog(options.clone()));
+    let started = Server::start(store, options, None, Some(configuration), 1);
+    let mut server = started.expect("the server starts");
+    server.load().expect("the data is loaded");
+    let (mut waiting, mut other) = (Client::new(&server), Client::new(&server));
+    waiting.ask("SET k v\n", "+OK\n");
+    waiting.send("WAITAOF 1 0 0\n");
+    wait_for(&mut other, "INFO clients\n", "blocked_clients:1\r\n");
+    other.ask("CONFIG SET appendonly no\n", "+OK\n");
+    let error = "-ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.\n";
+    waiting.expect(error);
+    waiting.ask("WAITAOF 1 0 0\n", error);
+    waiting.ask("WAIT 0 0\nGET k\n", ":0\n$1\nv\n");
 }

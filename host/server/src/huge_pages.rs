@@ -1,24 +1,30 @@
-//! Huge pages, once there is data that gains from them.
+//! Huge pages, once there is data that gains from them, and while it does not grow.
 //!
 //! The allocator asks the kernel for huge pages wherever it may have them. With much data that
 //! saves a quarter of a command's time; with little it only rounds everything up to 2 MiB, and a
 //! server that holds nothing would occupy twice as much. So `reef serve` begins without them. The
 //! allocator has its first pages before anything can be said to the kernel, so the process says it and
 //! begins once more: an exec keeps the wish and forgets the pages.
+//!
+//! A command that needs memory would have to wait until a huge page is cleared, which takes milliseconds
+//! where the machine itself is a guest. So data that grows does so by small pages, which the kernel joins
+//! in its own time when it has come to rest.
 
 use std::convert::Infallible;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 use reef_engine::clock::Millis;
 use rustix::thread::{disable_transparent_huge_pages, transparent_huge_pages_are_disabled};
 
 /// From how many bytes of data on they pay.
-const LARGE_BYTES: usize = 4 * 1024 * 1024;
-/// How often it is asked how much there is: what is there already stays on small pages for long, so
-/// a data set that grows fast must be noticed early.
-const LOOK_EVERY_MS: u64 = 10;
+const LARGE_BYTES: usize = 64 * 1024 * 1024;
+/// How often it is asked how much there is.
+const LOOK_EVERY_MS: u64 = 1_000;
+/// Data has come to rest if it has not grown by more than this part of itself since the last look.
+const GROWTH_PART: usize = 256;
 
 /// Does without huge pages until there is much data. The process may begin once more, with the same
 /// arguments: to be called before it has done anything.
@@ -45,32 +51,76 @@ fn begin_again() -> std::io::Result<Infallible> {
     Err(program.args(arguments).exec())
 }
 
-/// Whether the process may have huge pages by now, or when to look again: milliseconds since 1970.
+/// Whether the process may have huge pages, as of the last look.
 #[derive(Debug, Default)]
-pub(crate) struct HugePages(AtomicU64);
-
-/// They are allowed.
-const ALLOWED: u64 = u64::MAX;
+pub(crate) struct HugePages {
+    /// When to look again: milliseconds since 1970.
+    next_look_ms: AtomicU64,
+    /// How much data there was.
+    data_bytes: AtomicUsize,
+    are_allowed: AtomicBool,
+}
 
 impl HugePages {
-    /// Allows them if there is enough data, from then on for good.
+    /// Allows them if there is enough data and it does not grow, or forbids them, if it is time to look.
     #[inline]
     pub(crate) fn allow_for(&self, now: Millis, data_bytes: impl FnOnce() -> usize) {
-        if now.get() < self.0.load(Ordering::Relaxed) {
+        let due_ms = self.next_look_ms.load(Relaxed);
+        if now.get() >= due_ms {
+            self.look(due_ms, now, data_bytes);
+        }
+    }
+
+    #[cold]
+    fn look(&self, due_ms: u64, now: Millis, data_bytes: impl FnOnce() -> usize) {
+        let next_ms = now.get() + LOOK_EVERY_MS;
+        if self.next_look_ms.compare_exchange(due_ms, next_ms, Relaxed, Relaxed).is_err() {
             return;
         }
-        let mut next = now.get() + LOOK_EVERY_MS;
-        if data_bytes() >= LARGE_BYTES {
-            set_disabled(false);
-            next = ALLOWED;
+        let bytes = data_bytes();
+        let allow = pays(self.data_bytes.swap(bytes, Relaxed), bytes);
+        if self.are_allowed.swap(allow, Relaxed) != allow {
+            set_disabled(!allow);
         }
-        self.0.store(next, Ordering::Relaxed);
     }
+}
+
+/// Whether huge pages pay for data that was so large at the last look and is at this one.
+fn pays(before: usize, now: usize) -> bool {
+    now >= LARGE_BYTES && now.saturating_sub(before) <= now / GROWTH_PART
 }
 
 /// A kernel that does not know of it goes on as it was.
 fn set_disabled(disabled: bool) {
     if let Err(error) = disable_transparent_huge_pages(disabled) {
         tracing::debug!("huge pages stay as they are: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_much_data_that_rests_has_them() {
+        assert!(!pays(LARGE_BYTES - 1, LARGE_BYTES - 1), "too little");
+        assert!(!pays(0, LARGE_BYTES), "just come");
+        assert!(pays(LARGE_BYTES, LARGE_BYTES), "at rest");
+        assert!(pays(LARGE_BYTES, LARGE_BYTES + LARGE_BYTES / GROWTH_PART), "hardly grown");
+        assert!(!pays(LARGE_BYTES, LARGE_BYTES + LARGE_BYTES / 100), "growing");
+        assert!(pays(2 * LARGE_BYTES, LARGE_BYTES), "shrinking");
+    }
+
+    #[test]
+    fn it_is_looked_once_a_second() {
+        let pages = HugePages::default();
+        let mut looks = 0;
+        for ms in [5_000, 5_001, 5_999, 6_000, 6_500, 7_001] {
+            pages.allow_for(Millis::new(ms), || {
+                looks += 1;
+                0
+            });
+        }
+        assert_eq!(looks, 3);
     }
 }

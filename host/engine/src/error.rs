@@ -150,16 +150,19 @@ impl Error {
 
     /// A quota of the tenant is used up.
     pub fn over_quota(used_up: UsedUp) -> Self {
-        let UsedUp { quota, limit } = used_up;
-        let code = if quota == Quota::Memory { "OOM" } else { "QUOTA" };
-        let name = quota.name();
-        Self::Owned(format!("{code} quota '{name}' of this tenant is used up (limit {limit})"))
+        let code = if used_up.quota == Quota::Memory { "OOM" } else { "QUOTA" };
+        Self::Owned(format!("{code} {}", over_quota_text(used_up)))
     }
 
     /// The arity error of a command.
     pub fn wrong_arity(command: &Command) -> Self {
         Self::WrongArity(command.full_name())
     }
+}
+
+/// That a quota of the tenant is used up, without a code.
+pub fn over_quota_text(UsedUp { quota, limit }: UsedUp) -> String {
+    format!("quota '{}' of this tenant is used up (limit {limit})", quota.name())
 }
 
 /// Texts of single options and arguments.

@@ -417,6 +417,7 @@ impl Solo {
         let (monitored, keeps_expired) = (client.session.monitoring, self.keeps_expired());
         let mut journal = Journal::new();
         let (now, database) = (self.process.now, client.session.database);
+        self.process.data_bytes = self.data_bytes();
         let me = self.process.described(client);
         let held = self.with_reach(held);
         let limits = self.rules.settings.slow_log;
@@ -432,7 +433,8 @@ impl Solo {
             rerun: false,
         };
         cx.keys.keep_expired = keeps_expired;
-        cx.run(command, argv);
+        let bound = cx.bound();
+        cx.run_within(bound, command, argv);
         cx.settle();
         let answer = core::mem::take(&mut cx.answer);
         let mut told = host.into_told();
@@ -532,6 +534,7 @@ impl Solo {
         let mut session = Session::new(caller.client_id, caller.user.clone(), true);
         session.database = caller.database;
         let (held, keeps_expired) = (self.with_reach(held), self.keeps_expired());
+        self.process.data_bytes = self.data_bytes();
         let shards = hold(&mut self.shards, held);
         let now = self.process.now;
         let mut host =
@@ -551,6 +554,11 @@ impl Solo {
         let told = host.into_told();
         self.spread(told);
         result
+    }
+
+    /// Bytes that all data takes.
+    pub fn data_bytes(&self) -> usize {
+        self.shards.iter().map(Shard::heap_bytes).sum()
     }
 
     /// All data in a canonical form, to compare states: independent of the number of shards.

@@ -67,6 +67,8 @@ pub(super) struct Process {
     pub(super) primary: Option<(String, u16)>,
     /// What was saved last, and when. At first nothing.
     pub(super) saved: (Vec<u8>, Millis),
+    /// Bytes that all data took when the step began.
+    pub(super) data_bytes: usize,
     /// Calls of plugins that nobody has taken yet.
     pub(super) plugin_calls: VecDeque<PluginCall>,
 }
@@ -92,6 +94,7 @@ impl Process {
             effects: Effects::default(),
             primary: None,
             saved: (Vec::new(), START),
+            data_bytes: 0,
             plugin_calls: VecDeque::new(),
         }
     }
@@ -239,6 +242,10 @@ impl Host for ProcessHost<'_> {
         self.process.plugin_calls.push_back(call);
         self.told.waiting = Some((Waiting::Plugin, None));
         CallStatus::Later
+    }
+
+    fn may_grow(&mut self, growth: usize, most: usize) -> bool {
+        self.process.data_bytes + growth <= most
     }
 
     fn administer_plugins(&mut self, _: Argv<'_>, reply: &mut Writer) -> CallStatus {

@@ -6,7 +6,8 @@ use redis::{Connection, Value};
 use crate::served::Served;
 
 /// What the hostile guest asks to be granted.
-pub(crate) const GRANTS: [&str; 8] = ["GRANT", "GET", "SET", "SADD", "INCR", "LLEN", "RPUSH", "~*"];
+pub(crate) const GRANTS: [&str; 9] =
+    ["GRANT", "GET", "SET", "SADD", "INCR", "LLEN", "RPUSH", "COPY", "~*"];
 
 /// Loads a guest; its error text, if it is refused.
 pub(crate) fn load(

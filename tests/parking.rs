@@ -336,3 +336,58 @@ fn what_is_pushed_from_many_sides_arrives_once() {
     assert_eq!(taken, (0..3 * EACH).collect::<Vec<_>>());
     assert_eq!(run::<u64>(&mut connection, "DBSIZE"), 0);
 }
+
+/// Calls that wake themselves for ever, by thousands: they take turns with each other, and others with
+/// them.
+#[test]
+fn a_storm_of_calls_that_park_again_and_again_delays_nobody() {
+    const CALLS: usize = 2_000;
+    for how in ["KEY", "TIME"] {
+        let server = Served::start(&["--save", "", "--maxclients", "4000", "--shards", "4"]);
+        allow_files(CALLS + 500);
+        let mut connection = server.connect();
+        let guest = reef_bundled::hostile::HOSTILE;
+        crate::hostile::load(&mut connection, guest, &crate::hostile::GRANTS).expect("it loads");
+        let mut storm: Vec<TcpStream> = (0..CALLS)
+            .map(|call| send(&server, &format!("HOSTILE.STORM storm:{call} {how}")))
+            .collect();
+        // They are all there, and go on.
+        let calls = |connection: &mut Connection| -> u64 {
+            let text: String = run(connection, "INFO plugins");
+            let line = text.lines().find(|line| line.starts_with("plugin_hostile:"));
+            let calls = line.and_then(|line| {
+                line.split(',').find_map(|field| field.strip_prefix("calls="))
+            });
+            calls.expect("calls").parse().expect("a number")
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while calls(&mut connection) < 5 * CALLS as u64 {
+            assert!(Instant::now() < deadline, "{} calls", calls(&mut connection));
+        }
+        let before = calls(&mut connection);
+        let mut waits: Vec<Duration> = (0..300)
+            .map(|number| {
+                let begun = Instant::now();
+                let _: () = run(&mut connection, &format!("SET mine {number}"));
+                begun.elapsed()
+            })
+            .collect();
+        waits.sort_unstable();
+        let p99 = waits[waits.len() * 99 / 100];
+        println!("{how}: median {:?}, p99 {p99:?}, worst {:?}", waits[150], waits[299]);
+        // All of them going on once takes longer than this.
+        assert!(p99 < Duration::from_millis(20), "{p99:?}");
+        assert!(calls(&mut connection) > before, "the storm goes on");
+        if how == "KEY" {
+            // None of them is passed over.
+            let slowest = (0..CALLS).map(|call| {
+                run::<Option<u64>>(&mut connection, &format!("GET storm:{call}")).unwrap_or(0)
+            });
+            assert!(slowest.min().is_some_and(|least| least > 1));
+        }
+        let _: () = run(&mut connection, "PLUGIN UNLOAD hostile");
+        let unloaded = "-UNBLOCKED the plugin of this command was unloaded";
+        storm.iter_mut().for_each(|client| assert_eq!(reply(client), unloaded));
+        until_waiting(&server, 0);
+    }
+}

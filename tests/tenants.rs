@@ -19,7 +19,7 @@ use crate::served::Served;
 const SECRET: &str = "another-tenants-secret";
 
 /// A connection of one party: `user` and password, or the operator's.
-fn enter(server: &Served, credentials: Option<(&str, &str)>) -> Connection {
+pub(crate) fn enter(server: &Served, credentials: Option<(&str, &str)>) -> Connection {
     let mut connection = server.connect();
     if let Some((user, password)) = credentials {
         let command = redis::cmd("AUTH").arg(user).arg(password).clone();
@@ -28,7 +28,7 @@ fn enter(server: &Served, credentials: Option<(&str, &str)>) -> Connection {
     connection
 }
 
-fn try_run(connection: &mut Connection, line: &str) -> Result<Value, String> {
+pub(crate) fn try_run(connection: &mut Connection, line: &str) -> Result<Value, String> {
     let mut words = line.split(' ');
     let mut command = redis::cmd(words.next().unwrap_or_default());
     words.for_each(|word| {
@@ -37,11 +37,11 @@ fn try_run(connection: &mut Connection, line: &str) -> Result<Value, String> {
     command.query(connection).map_err(|error| error.to_string())
 }
 
-fn run(connection: &mut Connection, line: &str) -> Value {
+pub(crate) fn run(connection: &mut Connection, line: &str) -> Value {
     try_run(connection, line).unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
-fn text(connection: &mut Connection, line: &str) -> String {
+pub(crate) fn text(connection: &mut Connection, line: &str) -> String {
     redis::from_redis_value(run(connection, line)).expect("text")
 }
 
@@ -57,11 +57,11 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-const ACME: Option<(&str, &str)> = Some(("acme", "pa"));
-const GLOBEX: Option<(&str, &str)> = Some(("globex", "pg"));
+pub(crate) const ACME: Option<(&str, &str)> = Some(("acme", "pa"));
+pub(crate) const GLOBEX: Option<(&str, &str)> = Some(("globex", "pg"));
 
 /// A server with two tenants, and a connection of its operator.
-fn two_tenants(args: &[&str]) -> (Served, Connection) {
+pub(crate) fn two_tenants(args: &[&str]) -> (Served, Connection) {
     let server = Served::start(&[&["--save", "", "--enable-debug-command", "yes"], args].concat());
     let mut operator = server.connect();
     run(&mut operator, "TENANT CREATE acme PASSWORD pa");

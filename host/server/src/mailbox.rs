@@ -2,10 +2,15 @@
 //!
 //! A worker that is awake looks into its mailbox before it sleeps, so nobody makes a system call to
 //! wake it; neither does it for messages to itself.
+//!
+//! Parked calls go on where mail is read, and a call may wake itself or thousands of others for ever. So
+//! between two looks at its sockets a worker gives them [`RESUMING_US`] at most; who finds that used up is
+//! put off until the next look, behind those who were put off before.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use mio::Waker;
 use parking_lot::Mutex;
@@ -13,6 +18,7 @@ use reef_engine::parking::Parking;
 use reef_engine::push::{Push, Receivers};
 use reef_engine::serving::Ending;
 
+use crate::clock::now_us;
 use crate::replication::Parcel;
 use crate::socket::Socket;
 use crate::tenants::Tenant;
@@ -94,9 +100,19 @@ pub(crate) struct Newcomer {
     pub(crate) local: Option<SocketAddr>,
 }
 
+/// How long parked calls may go on before the worker looks at its sockets again; one that has begun by
+/// then goes on for its first slice.
+const RESUMING_US: u64 = 1_000;
+/// How many of those that were put off are tried at one look: more than there is time for.
+const PUT_OFF_TAKEN_MAX: usize = 256;
+
 /// A worker's mailbox.
 pub(crate) struct Mailbox {
     messages: Mutex<Vec<Message>>,
+    /// What the worker had no time for.
+    put_off: Mutex<VecDeque<Message>>,
+    /// When the first parked call went on since the last look, in microseconds since 1970; 0: none has.
+    resuming_since: AtomicU64,
     waker: Waker,
     /// Whether the worker will look without being woken: it is awake, or a wake-up is under way.
     attended: AtomicBool,
@@ -104,7 +120,13 @@ pub(crate) struct Mailbox {
 
 impl Mailbox {
     pub(crate) fn new(waker: Waker) -> Self {
-        Self { messages: Mutex::default(), waker, attended: AtomicBool::new(false) }
+        Self {
+            messages: Mutex::default(),
+            put_off: Mutex::default(),
+            resuming_since: AtomicU64::new(0),
+            waker,
+            attended: AtomicBool::new(false),
+        }
     }
 
     /// Leaves a message.
@@ -120,12 +142,35 @@ impl Mailbox {
     /// Takes all messages: the worker is awake, and will ask [`Mailbox::may_sleep`].
     pub(crate) fn take(&self) -> Vec<Message> {
         self.attended.store(true, Ordering::Release);
-        std::mem::take(&mut *self.messages.lock())
+        self.resuming_since.store(0, Ordering::Relaxed);
+        let mut put_off = self.put_off.lock();
+        if put_off.is_empty() {
+            return std::mem::take(&mut *self.messages.lock());
+        }
+        let count = put_off.len().min(PUT_OFF_TAKEN_MAX);
+        put_off.drain(..count).chain(self.messages.lock().drain(..)).collect()
+    }
+
+    /// Whether the worker still has time for one more parked call before it looks at its sockets.
+    pub(crate) fn has_time(&self) -> bool {
+        let now = now_us();
+        match self.resuming_since.load(Ordering::Relaxed) {
+            0 => {
+                self.resuming_since.store(now, Ordering::Relaxed);
+                true
+            }
+            since => now.saturating_sub(since) < RESUMING_US,
+        }
+    }
+
+    /// Puts a message of the worker's own off until it looks again.
+    pub(crate) fn put_off(&self, message: Message) {
+        self.put_off.lock().push_back(message);
     }
 
     /// Whether the worker may sleep: whoever sends from now on wakes it, and nothing has come yet.
     pub(crate) fn may_sleep(&self) -> bool {
         self.attended.store(false, Ordering::SeqCst);
-        self.messages.lock().is_empty()
+        self.messages.lock().is_empty() && self.put_off.lock().is_empty()
     }
 }

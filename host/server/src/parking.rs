@@ -192,8 +192,13 @@ impl Worker {
         let Some(place) = self.places.get(&client).copied() else { return };
         let waiting = self.connections[place].waiter.as_ref();
         // It may have ended since, and its client may wait for something else.
-        if waiting.is_some_and(|waiting| waiting.waiter.order == order) {
+        if waiting.is_none_or(|waiting| waiting.waiter.order != order) {
+            return;
+        }
+        if self.mailbox.has_time() {
             self.resume_call(place, Some(key), moment);
+        } else {
+            self.mailbox.put_off(Message::Wake { client, order, key: key.into() });
         }
     }
 
@@ -201,9 +206,16 @@ impl Worker {
     /// says anew how long it wants to wait.
     pub(crate) fn time_out_call(&mut self, client: u64, moment: &Moment) -> bool {
         let Some(place) = self.places.get(&client).copied() else { return false };
-        let Some(waiting) = &self.connections[place].waiter else { return false };
+        let Some(waiting) = &mut self.connections[place].waiter else { return false };
         if waiting.waiter.park().is_none() {
             return false;
+        }
+        if !self.mailbox.has_time() {
+            // It is due at the next look, too.
+            let at = Instant::now();
+            waiting.deadline = Some(at);
+            self.deadlines.insert((at, client));
+            return true;
         }
         if waiting.waiter.start() {
             self.resume_call(place, None, moment);

@@ -908,8 +908,8 @@ impl Error {
         Self::Text("ERR a replica follows this server that knows no tenants");
     pub const FOREIGN_TO_TENANTS: Self =
         Self::Text("ERR this server has tenants, and a replica must know of them");
-    pub const RELOAD_WITH_TENANTS: Self =
-        Self::Text("ERR a server with tenants cannot load its data again while it runs");
+    pub const RELOAD_BUSY: Self =
+        Self::Text("ERR tenants come or go, or all data is looked at, just now: try again");
     pub const NO_TENANTS: Self = Self::Text("ERR this server has no tenants");
     pub const TENANT_LATE: Self = Self::Text(
         "ERR a connection that waits, watches, subscribes or tracks cannot enter a tenant",

@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 
 use reef_resp::{Argv, OwnedArgv, Protocol, Writer};
 
-pub use self::plugins::PluginCall;
+pub use self::plugins::{PluginCall, Woken};
 pub use self::snapshot::end_file;
 
 use self::client::{Client, Waiting, address};
@@ -140,6 +140,11 @@ impl Solo {
         self.clients.contains_key(&id)
     }
 
+    /// Whether a client waits for a reply.
+    pub fn is_waiting(&self, id: u64) -> bool {
+        self.clients.get(&id).is_some_and(|client| client.waiting.is_some())
+    }
+
     /// Takes what a client was sent without having asked (MONITOR), or later than it asked.
     pub fn take_unasked(&mut self, id: u64) -> Vec<u8> {
         match self.clients.get_mut(&id) {
@@ -159,17 +164,13 @@ impl Solo {
     fn forget(&mut self, mut client: Client) {
         self.process.subscriptions.forget(client.session.id);
         self.process.tracking.forget(client.session.id);
-        let waiter = client.waiting.take().and_then(|(waiting, _)| waiting.for_keys());
-        let mut held = client.session.shards(&self.rules);
-        if let Some(waiter) = &waiter {
-            held = held.union(waiter.shards);
+        if let Some((waiting, _)) = client.waiting.take() {
+            self.clear_queues(waiting);
         }
+        let held = client.session.shards(&self.rules);
         let mut journal = Journal::new();
         let shards = hold(&mut self.shards, held);
         let mut keys = Keyspace::new(shards, &self.rules, self.process.now, 0, &mut journal);
-        if let Some(waiter) = &waiter {
-            keys.end_wait(waiter);
-        }
         for watch in client.session.take_watches() {
             keys.unwatch(watch.database, &watch.key);
         }
@@ -224,6 +225,11 @@ impl Solo {
         });
     }
 
+    /// When the next wait ends.
+    pub fn next_timeout(&self) -> Option<Millis> {
+        self.next_deadline().map(|(at, _)| at)
+    }
+
     fn next_deadline(&self) -> Option<(Millis, u64)> {
         let waiting =
             self.clients.iter().filter_map(|(id, client)| Some((client.waiting.as_ref()?.1?, *id)));
@@ -243,6 +249,19 @@ impl Solo {
     /// Ends a client's wait, if it waits.
     fn end_wait(&mut self, id: u64, ending: Ending) {
         let Some(client) = self.clients.get_mut(&id) else { return };
+        if let Some((Waiting::Parked(waiter), _)) = &client.waiting
+            && ending != Ending::Demoted
+        {
+            let waiter = waiter.clone();
+            if ending == Ending::TimedOut {
+                return self.time_out_call(&waiter);
+            }
+            if !waiter.start() {
+                // It runs just now, and says for itself how it ends.
+                return;
+            }
+        }
+        let Some(client) = self.clients.get_mut(&id) else { return };
         let Some((waiting, _)) = client.waiting.take() else { return };
         let farewell = waiting.farewell(ending);
         if ending == Ending::Demoted {
@@ -258,7 +277,17 @@ impl Solo {
     }
 
     fn clear_queues(&mut self, waiting: Waiting) {
-        let Some(waiter) = waiting.for_keys() else { return };
+        let waiter = match waiting {
+            Waiting::Keys(waiter) => waiter,
+            Waiting::Parked(waiter) => {
+                let (shards, mut reply) = (waiter.shards, Writer::default());
+                let nobody = Caller { database: waiter.database, ..nobody() };
+                return self.run_planned(&nobody, Journal::new(), shards, &mut reply, |cx| {
+                    cx.end_parked(&waiter);
+                });
+            }
+            Waiting::Copies(..) | Waiting::Plugin => return,
+        };
         let mut journal = Journal::new();
         let shards = hold(&mut self.shards, waiter.shards);
         Keyspace::new(shards, &self.rules, self.process.now, 0, &mut journal).end_wait(&waiter);

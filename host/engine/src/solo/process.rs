@@ -17,7 +17,7 @@ use reef_resp::{Argv, OwnedArgv, Writer};
 use super::START;
 use super::client::{Client, Waiting};
 use super::configuration::Configuration;
-use super::plugins::PluginCall;
+use super::plugins::{Coming, PluginCall, Running};
 use super::snapshot;
 use crate::acl::{Directory, Reason};
 use crate::backend::{CallStatus, Caller, PluginCommand};
@@ -70,7 +70,9 @@ pub(super) struct Process {
     /// Bytes that all data took when the step began.
     pub(super) data_bytes: usize,
     /// Calls of plugins that nobody has taken yet.
-    pub(super) plugin_calls: VecDeque<PluginCall>,
+    pub(super) plugin_calls: VecDeque<Coming>,
+    /// Those that somebody has taken, by their client.
+    pub(super) running: BTreeMap<u64, Running>,
 }
 
 impl Process {
@@ -96,6 +98,7 @@ impl Process {
             saved: (Vec::new(), START),
             data_bytes: 0,
             plugin_calls: VecDeque::new(),
+            running: BTreeMap::new(),
         }
     }
 }
@@ -238,10 +241,16 @@ impl Host for ProcessHost<'_> {
         reply: &mut Writer,
     ) -> CallStatus {
         let (caller, protocol) = (caller.clone(), reply.protocol());
-        let call = PluginCall { command, caller, argv: OwnedArgv::from(argv), protocol };
-        self.process.plugin_calls.push_back(call);
+        let argv = OwnedArgv::from(argv);
+        let call = PluginCall { command, caller, argv, protocol, wake: None };
+        self.process.plugin_calls.push_back(Coming::New(call));
         self.told.waiting = Some((Waiting::Plugin, None));
         CallStatus::Later
+    }
+
+    fn wake(&mut self, waiter: &Waiter, key: &[u8]) {
+        let (client, order, key) = (waiter.client, waiter.order, Some(key.into()));
+        self.process.plugin_calls.push_back(Coming::Woken { client, order, key });
     }
 
     fn may_grow(&mut self, growth: usize, most: usize) -> bool {

@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::process::Output;
+use std::time::{Duration, Instant};
 
-use crate::served::{run, sentence, succeeded};
+use crate::served::{Served, is_here, reef, run, sentence, stranger, succeeded};
 
 fn at(verb: &str, folder: &str) -> Output {
     run(&["plugin", verb, "--path", folder])
@@ -66,4 +67,35 @@ fn a_component_is_checked_without_a_server() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("it would be refused"));
     fs::write(&file, "no component").expect("written");
     assert!(sentence(&run(&["plugin", "check", &file])).contains("wasm"));
+}
+
+/// Where nothing of it was ever compiled: what the README promises.
+#[test]
+fn a_new_plugin_answers_its_first_command_within_a_minute() {
+    if !is_here("rustup") {
+        return;
+    }
+    let (server, folder) = (Served::start(&["--save", ""]), tempfile::tempdir().expect("a folder"));
+    let project = folder.path().join("shout");
+    let began = Instant::now();
+    for (line, place) in [
+        ("plugin new shout", folder.path()),
+        ("plugin build", &project),
+        ("plugin load shout plugin.wasm --grant-wanted", &project),
+    ] {
+        let mut command = reef();
+        stranger(&mut command).env_remove("CARGO_TARGET_DIR").current_dir(place);
+        command.args(line.split(' '));
+        if line.starts_with("plugin load") {
+            command.args(["--url", &server.url()]);
+        }
+        succeeded(command.output().expect("the binary runs"));
+    }
+    let mut connection = server.connect();
+    let reply: String =
+        redis::cmd("SHOUT.GREET").arg("Ada").query(&mut connection).expect("it answers");
+    let took = began.elapsed();
+    assert_eq!(reply, "Hello Ada, for the 1. time");
+    println!("a new plugin answered after {:.1} s", took.as_secs_f64());
+    assert!(took < Duration::from_secs(60), "{took:?}");
 }

@@ -355,9 +355,8 @@ fn a_storm_of_calls_that_park_again_and_again_delays_nobody() {
         let calls = |connection: &mut Connection| -> u64 {
             let text: String = run(connection, "INFO plugins");
             let line = text.lines().find(|line| line.starts_with("plugin_hostile:"));
-            let calls = line.and_then(|line| {
-                line.split(',').find_map(|field| field.strip_prefix("calls="))
-            });
+            let calls = line
+                .and_then(|line| line.split(',').find_map(|field| field.strip_prefix("calls=")));
             calls.expect("calls").parse().expect("a number")
         };
         let deadline = Instant::now() + PATIENCE;

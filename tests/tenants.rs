@@ -429,6 +429,41 @@ fn tenants_outlive_the_process_in_the_log_and_in_a_snapshot() {
 }
 
 #[test]
+fn tenants_have_their_data_when_it_is_loaded_again() {
+    let logged = ["--appendonly", "yes", "--io-threads", "2"];
+    let (server, mut operator) = two_tenants(&logged);
+    fill(&server);
+    run(&mut operator, "SET own value");
+    let before = state(&server);
+    for how in ["RELOAD", "RELOAD NOFLUSH MERGE", "LOADAOF", "RELOAD", "LOADAOF"] {
+        run(&mut operator, &format!("DEBUG {how}"));
+        assert_eq!(state(&server), before, "{how}");
+        assert_eq!(text(&mut operator, "GET own"), "value", "{how}");
+    }
+    // What is counted is counted on.
+    run(&mut enter(&server, ACME), "SET key other");
+    run(&mut enter(&server, ACME), "SET key value");
+    // A tenant that takes the place of one that is gone gets nothing of its.
+    let next = Some(("next", "p"));
+    run(&mut operator, "TENANT CREATE gone PASSWORD p");
+    run(&mut enter(&server, Some(("gone", "p"))), &format!("SET {SECRET} 1"));
+    run(&mut operator, "SAVE");
+    run(&mut operator, "TENANT DROP gone");
+    run(&mut operator, "TENANT CREATE next PASSWORD p");
+    run(&mut enter(&server, next), "SET mine 1");
+    run(&mut operator, "DEBUG LOADAOF");
+    assert_eq!(keys(&mut enter(&server, next)), BTreeSet::from(["mine".to_owned()]));
+    run(&mut operator, "DEBUG RELOAD NOSAVE");
+    assert_eq!(keys(&mut enter(&server, next)).len(), 0, "it was not there when that was saved");
+    for name in ["next", "short-lived"] {
+        let _ = try_run(&mut operator, &format!("TENANT DROP {name}"));
+    }
+    assert_eq!(state(&server)[..5], before[..5]);
+    // Nobody but the operator may.
+    assert!(try_run(&mut enter(&server, ACME), "DEBUG RELOAD").is_err());
+}
+
+#[test]
 fn the_configuration_can_name_tenants() {
     let folder = tempfile::tempdir().expect("a folder");
     let args = ["--save", "", "--appendonly", "yes", "--tenant"];

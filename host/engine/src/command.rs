@@ -416,13 +416,8 @@ impl Command {
 
     /// Whether it is an ordinary command on keys, which can be undone.
     pub fn is_undoable(&self) -> bool {
-        let refused = [
-            Flags::NOSCRIPT,
-            Flags::ADMIN,
-            Flags::OPERATOR,
-            Flags::PUBSUB,
-            Flags::NO_MULTI,
-        ];
+        let refused =
+            [Flags::NOSCRIPT, Flags::ADMIN, Flags::OPERATOR, Flags::PUBSUB, Flags::NO_MULTI];
         matches!(self.runner, Runner::Native(_))
             && (self.flags.has(Flags::WRITE) || self.flags.has(Flags::READONLY))
             && !refused.iter().any(|flag| self.flags.has(*flag))

@@ -95,7 +95,15 @@ impl Story {
         let mut solo = Solo::new(seed, shards, settings(seed % 2 == 1));
         solo.keep_effects();
         let clients = (0..4).map(|_| solo.connect()).collect();
-        Self { solo, traffic: Traffic::all(seed).with(MORE), clients, told: Vec::new(), refused: 0, is_compared: false, peak_bytes: 0 }
+        Self {
+            solo,
+            traffic: Traffic::all(seed).with(MORE),
+            clients,
+            told: Vec::new(),
+            refused: 0,
+            is_compared: false,
+            peak_bytes: 0,
+        }
     }
 
     fn line(&mut self, client: u64, line: &Line) {
@@ -231,10 +239,7 @@ fn play_story(story: &mut Story, seed: u64, copies: &mut [Copy]) -> bool {
                         unit.commands().map(shown).collect()
                     })
                     .collect();
-                panic!(
-                    "seed {seed}\n{differ:#?}\n{:#?}\n{units:#?}",
-                    &story.told[before..]
-                );
+                panic!("seed {seed}\n{differ:#?}\n{:#?}\n{units:#?}", &story.told[before..]);
             }
             if expected != found {
                 return false;

@@ -362,10 +362,9 @@ impl Kit {
 
     fn call(&self, call: &PluginCall) -> Late {
         let PluginCall { command, caller, argv, protocol, wake } = call;
-        let wake = wake.as_ref().map(|Woken { key, invoked_ms }| Wake {
-            key: key.as_deref(),
-            invoked_ms: *invoked_ms,
-        });
+        let wake = wake
+            .as_ref()
+            .map(|Woken { key, invoked_ms }| Wake { key: key.as_deref(), invoked_ms: *invoked_ms });
         let mut reply = Writer::new(*protocol);
         let (sender, receiver) = mpsc::channel();
         let mut later = || -> Conclusion {

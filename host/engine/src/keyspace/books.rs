@@ -7,7 +7,9 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Beginning, Counters, Database, Event, Inverse, Keyspace, NOT_NOTIFIED, Place, Shard, Slot, edit};
+use super::{
+    Beginning, Counters, Database, Event, Inverse, Keyspace, NOT_NOTIFIED, Place, Shard, Slot, edit,
+};
 use crate::clock::Millis;
 use crate::notifications::{EXPIRED, Happening, KEY_MISS, NEW, class_of, is_change};
 

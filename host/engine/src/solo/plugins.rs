@@ -54,7 +54,11 @@ pub struct Woken {
 pub(super) enum Coming {
     New(PluginCall),
     /// A parked call of this client, with this place among all who wait, goes on.
-    Woken { client: u64, order: u64, key: Option<Box<[u8]>> },
+    Woken {
+        client: u64,
+        order: u64,
+        key: Option<Box<[u8]>>,
+    },
 }
 
 /// A call that somebody has taken and not ended.

@@ -433,7 +433,9 @@ impl Loader for Replay<'_> {
             (Some((number, command)), _) => make_index(run, session, reply, (number, command)),
             (None, None) => shared.note_field(name, value),
             (None, Some(note)) => {
-                of_tenant(name, value).into_iter().for_each(|notice| note(notice));
+                if let Some(notice) = of_tenant(name, value) {
+                    note(notice);
+                }
             }
         };
         let summary = read_snapshot(reader, &how, &mut note_field, *insert, &mut |_| {})?;

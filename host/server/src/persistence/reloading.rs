@@ -148,8 +148,7 @@ impl Shared {
         let options = self.options().persistence.clone();
         let files = options.open_log(&self.saver.disk)?;
         let engines = RefCell::new(engines);
-        let mut insert =
-            |batch: &mut Vec<_>| engines.borrow_mut().insert(batch, Meeting::Refused);
+        let mut insert = |batch: &mut Vec<_>| engines.borrow_mut().insert(batch, Meeting::Refused);
         // Which engine the database that was selected last is of.
         let mut current = Some(0);
         let mut run = |session: &mut Session, argv: Argv<'_>, reply: &mut Writer| {
@@ -158,9 +157,8 @@ impl Shared {
             if let Some(number) = selected(argv) {
                 let found = engines.of_database(number);
                 current = found.map(|(engine, _)| engine);
-                instead = found.map(|(_, number)| {
-                    ["SELECT", &number.to_string()].into_iter().collect()
-                });
+                instead =
+                    found.map(|(_, number)| ["SELECT", &number.to_string()].into_iter().collect());
             }
             let argv = instead.as_ref().map_or(argv, OwnedArgv::as_argv);
             match current.and_then(|at| engines.all.get_mut(at)) {

@@ -179,7 +179,9 @@ pub(super) fn of_end(tenant: &str) -> Vec<u8> {
 /// is gone.
 pub(crate) fn ownership(notice: &[u8]) -> Option<(String, Option<u32>)> {
     match read(notice).ok()? {
-        Notice::Keep { tenancy, .. } => Some((tenancy.name.to_string(), Some(tenancy.first_database))),
+        Notice::Keep { tenancy, .. } => {
+            Some((tenancy.name.to_string(), Some(tenancy.first_database)))
+        }
         Notice::Drop { tenant } => Some((tenant, None)),
         Notice::Plugin { .. } => None,
     }

@@ -203,5 +203,9 @@ fn a_tenants_plugin_reaches_nobody_elses_keys() {
         assert_eq!(ask(connection, "LLEN list"), Ok(Value::Int(1)));
         assert_eq!(ask(connection, "DBSIZE"), Ok(Value::Int(2)));
     }
-    assert_eq!(ask(&mut acme, "EXISTS mine"), Ok(Value::Int(0)), "SORT stored what it found: nothing");
+    assert_eq!(
+        ask(&mut acme, "EXISTS mine"),
+        Ok(Value::Int(0)),
+        "SORT stored what it found: nothing"
+    );
 }

@@ -341,9 +341,9 @@ fn what_is_pushed_from_many_sides_arrives_once() {
 /// them.
 #[test]
 fn a_storm_of_calls_that_park_again_and_again_delays_nobody() {
-    const CALLS: usize = 2_000;
+    const CALLS: usize = 8_000;
     for how in ["KEY", "TIME"] {
-        let server = Served::start(&["--save", "", "--maxclients", "4000", "--shards", "4"]);
+        let server = Served::start(&["--save", "", "--maxclients", "12000", "--shards", "4"]);
         allow_files(CALLS + 500);
         let mut connection = server.connect();
         let guest = reef_bundled::hostile::HOSTILE;
@@ -372,10 +372,10 @@ fn a_storm_of_calls_that_park_again_and_again_delays_nobody() {
             })
             .collect();
         waits.sort_unstable();
-        let p99 = waits[waits.len() * 99 / 100];
-        println!("{how}: median {:?}, p99 {p99:?}, worst {:?}", waits[150], waits[299]);
-        // All of them going on once takes longer than this.
-        assert!(p99 < Duration::from_millis(20), "{p99:?}");
+        let (median, worst) = (waits[waits.len() / 2], waits[waits.len() - 1]);
+        println!("{how}: median {median:?}, worst {worst:?}");
+        // All of them going on once takes three times as long.
+        assert!(median < Duration::from_millis(8), "{median:?}");
         assert!(calls(&mut connection) > before, "the storm goes on");
         if how == "KEY" {
             // None of them is passed over.

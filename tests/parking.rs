@@ -374,8 +374,8 @@ fn a_storm_of_calls_that_park_again_and_again_delays_nobody() {
         waits.sort_unstable();
         let (median, worst) = (waits[waits.len() / 2], waits[waits.len() - 1]);
         println!("{how}: median {median:?}, worst {worst:?}");
-        // All of them going on once takes three times as long.
-        assert!(median < Duration::from_millis(8), "{median:?}");
+        // All of them going on once takes twice as long where nothing else runs.
+        assert!(median < Duration::from_millis(15), "{median:?}");
         assert!(calls(&mut connection) > before, "the storm goes on");
         if how == "KEY" {
             // None of them is passed over.

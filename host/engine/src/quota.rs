@@ -84,9 +84,12 @@ impl Cx<'_> {
     }
 
     /// Refuses a string that is longer than all data may be, before memory is taken for it.
-    pub(crate) fn check_quota_of_string(&self, len: usize) -> Result<(), Error> {
-        match self.keys.rules.settings.memory_quota {
-            Some(quota) if len > quota.most() && !self.session.obeys_primary => {
+    pub(crate) fn check_quota_of_string(&mut self, len: usize) -> Result<(), Error> {
+        let quota = self.keys.rules.settings.memory_quota.filter(|quota| len > quota.most());
+        match quota {
+            Some(quota)
+                if !self.session.obeys_primary && !self.host.may_grow(len, quota.most()) =>
+            {
                 Err(Error::over_quota(quota.used_up()))
             }
             _ => Ok(()),

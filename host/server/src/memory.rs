@@ -170,7 +170,9 @@ impl Claim {
     }
 
     fn give_back(&mut self, ledger: &Ledger) {
-        ledger.claimed.fetch_sub(std::mem::take(&mut self.bytes), Ordering::AcqRel);
+        if self.bytes > 0 {
+            ledger.claimed.fetch_sub(std::mem::take(&mut self.bytes), Ordering::AcqRel);
+        }
     }
 }
 

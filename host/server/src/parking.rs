@@ -202,20 +202,20 @@ impl Worker {
         }
     }
 
+    /// Whether a client's parked call, whose time is over, has to wait for the next look at the sockets.
+    pub(crate) fn has_no_time_for(&self, client: u64) -> bool {
+        let place = self.places.get(&client);
+        let waiting = place.and_then(|place| self.connections.get(*place)?.waiter.as_ref());
+        waiting.is_some_and(|one| one.waiter.park().is_some()) && !self.mailbox.has_time()
+    }
+
     /// Lets a parked call go on because its time is over. Whether it is one: if it runs just now it
     /// says anew how long it wants to wait.
     pub(crate) fn time_out_call(&mut self, client: u64, moment: &Moment) -> bool {
         let Some(place) = self.places.get(&client).copied() else { return false };
-        let Some(waiting) = &mut self.connections[place].waiter else { return false };
+        let Some(waiting) = &self.connections[place].waiter else { return false };
         if waiting.waiter.park().is_none() {
             return false;
-        }
-        if !self.mailbox.has_time() {
-            // It is due at the next look, too.
-            let at = Instant::now();
-            waiting.deadline = Some(at);
-            self.deadlines.insert((at, client));
-            return true;
         }
         if waiting.waiter.start() {
             self.resume_call(place, None, moment);

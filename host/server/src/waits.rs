@@ -61,6 +61,9 @@ impl Worker {
         }
         let now = Instant::now();
         while let Some((_, client)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
+            if self.has_no_time_for(client) {
+                break;
+            }
             self.deadlines.pop_first();
             let place = self.places.get(&client).copied();
             let rests = |place: &usize| self.connections[*place].rests_until.is_some();

@@ -4,8 +4,8 @@
 //! wake it; neither does it for messages to itself.
 //!
 //! Parked calls go on where mail is read, and a call may wake itself or thousands of others for ever. So
-//! between two looks at its sockets a worker gives them [`RESUMING_US`] at most; who finds that used up is
-//! put off until the next look, behind those who were put off before.
+//! between two looks at its sockets a worker gives them [`RESUMING_US`] at most; who finds that used up, or
+//! others waiting already, is put off, and all go on in the order in which they were.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -103,14 +103,15 @@ pub(crate) struct Newcomer {
 /// How long parked calls may go on before the worker looks at its sockets again; one that has begun by
 /// then goes on for its first slice.
 const RESUMING_US: u64 = 1_000;
-/// How many of those that were put off are tried at one look: more than there is time for.
-const PUT_OFF_TAKEN_MAX: usize = 256;
+
+/// A parked call's client, its place among all who wait, and the key that was written.
+type Wake = (u64, u64, Box<[u8]>);
 
 /// A worker's mailbox.
 pub(crate) struct Mailbox {
     messages: Mutex<Vec<Message>>,
-    /// What the worker had no time for.
-    put_off: Mutex<VecDeque<Message>>,
+    /// What has woken parked calls for which the worker had no time.
+    put_off: Mutex<VecDeque<Wake>>,
     /// When the first parked call went on since the last look, in microseconds since 1970; 0: none has.
     resuming_since: AtomicU64,
     waker: Waker,
@@ -143,12 +144,7 @@ impl Mailbox {
     pub(crate) fn take(&self) -> Vec<Message> {
         self.attended.store(true, Ordering::Release);
         self.resuming_since.store(0, Ordering::Relaxed);
-        let mut put_off = self.put_off.lock();
-        if put_off.is_empty() {
-            return std::mem::take(&mut *self.messages.lock());
-        }
-        let count = put_off.len().min(PUT_OFF_TAKEN_MAX);
-        put_off.drain(..count).chain(self.messages.lock().drain(..)).collect()
+        std::mem::take(&mut *self.messages.lock())
     }
 
     /// Whether the worker still has time for one more parked call before it looks at its sockets.
@@ -163,9 +159,23 @@ impl Mailbox {
         }
     }
 
-    /// Puts a message of the worker's own off until it looks again.
-    pub(crate) fn put_off(&self, message: Message) {
-        self.put_off.lock().push_back(message);
+    /// Puts off what has woken a parked call, if there is no time for it or others were put off before.
+    /// Whether that was done.
+    pub(crate) fn put_off(&self, wake: (u64, u64, &[u8])) -> bool {
+        let mut all = self.put_off.lock();
+        let is_late = !all.is_empty() || !self.has_time();
+        if is_late {
+            let (client, order, key) = wake;
+            all.push_back((client, order, key.into()));
+        }
+        is_late
+    }
+
+    /// Takes the first of those that were put off, if there is time for it.
+    pub(crate) fn take_put_off(&self) -> Option<Wake> {
+        let mut all = self.put_off.lock();
+        let has_time = !all.is_empty() && self.has_time();
+        has_time.then(|| all.pop_front()).flatten()
     }
 
     /// Whether the worker may sleep: whoever sends from now on wakes it, and nothing has come yet.

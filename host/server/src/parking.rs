@@ -192,13 +192,20 @@ impl Worker {
         let Some(place) = self.places.get(&client).copied() else { return };
         let waiting = self.connections[place].waiter.as_ref();
         // It may have ended since, and its client may wait for something else.
-        if waiting.is_none_or(|waiting| waiting.waiter.order != order) {
-            return;
-        }
-        if self.mailbox.has_time() {
+        let is_it = waiting.is_some_and(|waiting| waiting.waiter.order == order);
+        if is_it && !self.mailbox.put_off((client, order, key)) {
             self.resume_call(place, Some(key), moment);
-        } else {
-            self.mailbox.put_off(Message::Wake { client, order, key: key.into() });
+        }
+    }
+
+    /// Lets calls go on that were put off, as far as there is time.
+    pub(crate) fn resume_put_off(&mut self, moment: &Moment) {
+        while let Some((client, order, key)) = self.mailbox.take_put_off() {
+            let Some(place) = self.places.get(&client).copied() else { continue };
+            let waiting = self.connections[place].waiter.as_ref();
+            if waiting.is_some_and(|waiting| waiting.waiter.order == order) {
+                self.resume_call(place, Some(&key), moment);
+            }
         }
     }
 

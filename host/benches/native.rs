@@ -114,8 +114,7 @@ impl Guest {
         let store = Data::new();
         let threads = Runtime::new(&Options::default()).expect("a runtime");
         let runtime = threads.plugins(store.store.clone());
-        let mut request =
-            LoadRequest::new("tx-repo", Source::Bytes(reef_bundled::TX_REPO.to_vec()));
+        let mut request = LoadRequest::new("tx-repo", Source::Bytes(reef_bundled::TX_REPO.into()));
         request.grants = GrantRequest::AllWanted;
         runtime.load(request).expect("the bundled plugin loads");
         Self { store, runtime }

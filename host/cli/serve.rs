@@ -30,7 +30,6 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) fn run(args: ServeArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    // Before anything of size is allocated.
     reef_server::postpone_huge_pages();
     let (file, flags) = match args.words.split_first() {
         Some((file, flags)) if !file.starts_with("--") => {
@@ -56,6 +55,7 @@ pub(super) fn run(args: ServeArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let reef = Reef::start(config).inspect_err(|error| tracing::error!("{error}"))?;
     tracing::info!("Ready to accept connections on port {}", reef.port());
     out.flush()?;
+    reef_server::forget_start_code();
     // Nobody else sets it.
     let _ = stopper.set(reef.stopper());
     reef.join();

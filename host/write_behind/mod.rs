@@ -158,7 +158,7 @@ fn sink(file: &PipelineFile, runtime: &Runtime) -> Result<Arc<Sink>, String> {
         bytes: SINK_BYTES,
         ..Limits::default()
     };
-    runtime.sink(component, config, limits).map_err(|error| error.to_string())
+    runtime.sink(component.into(), config, limits).map_err(|error| error.to_string())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {

@@ -47,7 +47,7 @@ pub(super) fn wanted(
     config: &[(String, String)],
     file: &Path,
 ) -> Result<Vec<String>, Failure> {
-    let found = inspect(Source::Bytes(component), Limits::default(), config.to_vec())?;
+    let found = inspect(Source::Bytes(component.into()), Limits::default(), config.to_vec())?;
     let wants = found.nature.map(|nature| nature.wants);
     wants.ok_or_else(|| {
         let reason = found.refusal.unwrap_or_default();

@@ -12,7 +12,7 @@ use reef_resp::{Argv, OwnedArgv, Writer};
 use crate::acl::Denial;
 use crate::args::Args;
 use crate::backend::{CallStatus, Caller};
-use crate::command::{Command, Flags, Runner};
+use crate::command::{Command, Flags, Group, Runner};
 use crate::error::Error;
 use crate::gates::{self, Conditions, Pause, Refusal};
 use crate::host::Host;
@@ -150,7 +150,7 @@ impl Cx<'_> {
     /// Runs a command; in case of an error nothing is written to the reply.
     #[inline]
     pub fn try_run(&mut self, command: &CommandRef, argv: Argv<'_>) -> Result<(), Error> {
-        if command.flags.has(Flags::BLOCKING) && !self.rerun && self.host.has_hung_up() {
+        if takes(command) && !self.rerun && self.host.has_hung_up() {
             return Err(Error::HUNG_UP);
         }
         let mark = self.reply.mark();
@@ -249,6 +249,13 @@ impl Cx<'_> {
         }
         self.session.executing = false;
     }
+}
+
+/// Whether what a command gives its client is gone from the keyspace. What a stream's reader gets stays
+/// there, and with its group as pending.
+#[inline]
+fn takes(command: &Command) -> bool {
+    command.flags.has(Flags::BLOCKING) && command.group != Group::Stream
 }
 
 /// Whether the reply to the command just run is to be sent (`CLIENT REPLY`); moves `SKIP` on.

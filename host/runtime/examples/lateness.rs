@@ -37,7 +37,7 @@ impl Victim {
         let backend = Arc::new(Stub::default());
         let plugins = runtime.plugins(backend.clone());
         let component = reef_bundled::hostile::HOSTILE.to_vec();
-        let mut request = LoadRequest::new("hostile", Source::Bytes(component));
+        let mut request = LoadRequest::new("hostile", Source::Bytes(component.into()));
         request.grants = GrantRequest::AllWanted;
         request.limits = vec![("cpu-ms".into(), cpu_ms.to_string())];
         plugins.load(request).expect("the hostile guest loads");

@@ -117,7 +117,7 @@ fn renamed(component: &[u8], prefix: &str) -> Vec<u8> {
 }
 
 fn load(plugins: &Plugins, name: &str, component: Vec<u8>) {
-    let mut request = LoadRequest::new(name, Source::Bytes(component));
+    let mut request = LoadRequest::new(name, Source::Bytes(component.into()));
     request.grants = GrantRequest::AllWanted;
     plugins.load(request).expect("the plugin loads");
 }

@@ -36,7 +36,7 @@ impl Bench {
 
     fn load(&self) -> Duration {
         let component = reef_bundled::hostile::NOOP.to_vec();
-        let mut request = LoadRequest::new("noop", Source::Bytes(component));
+        let mut request = LoadRequest::new("noop", Source::Bytes(component.into()));
         request.grants = GrantRequest::AllWanted;
         let began = Instant::now();
         self.runtime.load(request).expect("noop loads");

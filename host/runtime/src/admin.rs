@@ -182,7 +182,7 @@ pub(crate) fn load(argv: Argv<'_>, subcommand: &str) -> Result<LoadRequest, Stri
     let source = if source.len() > COMPONENT_BYTES_MAX {
         return Err(texts::component_too_large(COMPONENT_BYTES_MAX));
     } else if source.starts_with(WASM_MAGIC) {
-        Source::Bytes(source.to_vec())
+        Source::Bytes(source.to_vec().into())
     } else if source == BUNDLED {
         Source::Bundled
     } else if let Some(digest) = Digest::parse(source) {

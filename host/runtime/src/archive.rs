@@ -10,6 +10,7 @@ use crate::digest::Digest;
 use crate::limits::Limits;
 use crate::request::{GrantRequest, LoadError, LoadRequest, Mode, Source};
 use crate::texts;
+use bytes::Bytes;
 
 /// Replaced versions of one plugin that are kept.
 pub(crate) const VERSIONS_MAX: usize = 4;
@@ -21,7 +22,7 @@ pub(crate) const BYTES_MAX: u64 = 64 << 20;
 pub(crate) struct Past {
     /// The version that it said it had.
     pub(crate) version: String,
-    pub(crate) component: Arc<[u8]>,
+    pub(crate) component: Bytes,
     pub(crate) digest: Digest,
     pub(crate) limits: Limits,
     pub(crate) grants: Vec<String>,
@@ -41,7 +42,7 @@ impl Past {
             config: Some(pairs.collect()),
             is_kept: self.is_kept,
             limits: limits.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            ..LoadRequest::new(name, Source::Bytes(self.component.to_vec()))
+            ..LoadRequest::new(name, Source::Bytes(self.component.clone()))
         }
     }
 
@@ -60,7 +61,7 @@ impl Past {
         Ok(Self {
             version,
             digest: Digest::of(&component),
-            component: component.into(),
+            component,
             limits,
             grants,
             config: config.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
@@ -136,7 +137,7 @@ mod tests {
     use super::*;
 
     fn past(version: &str, bytes: usize) -> Past {
-        let component: Arc<[u8]> = format!("{version:bytes$}").into_bytes().into();
+        let component = Bytes::from(format!("{version:bytes$}"));
         Past {
             version: version.into(),
             digest: Digest::of(&component),

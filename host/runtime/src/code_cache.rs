@@ -6,8 +6,8 @@
 //! another name. The key lies beside the entries, readable by this user alone, as is the
 //! directory; one that others could write to is refused.
 //!
-//! This is the one file of the workspace that says `unsafe`: wasmtime cannot check native code,
-//! and this file does.
+//! One of two files of the workspace that say `unsafe`: wasmtime cannot check native code, and this
+//! file does.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::hash::{Hash, Hasher};

@@ -89,7 +89,7 @@ impl House {
         let bytes = self.read(source, INSPECTED)?;
         let component_bytes = bytes.len();
         let began = Instant::now();
-        let component = self.workshop.code(bytes)?;
+        let component = self.workshop.code(&bytes)?;
         let code = component.image_range();
         let mut found = Inspection {
             component_bytes,

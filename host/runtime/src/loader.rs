@@ -15,6 +15,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use reef_engine::command::Command;
 use reef_engine::grants::Grants;
@@ -153,16 +154,14 @@ impl House {
         if let Some(wanted) = digest.filter(|wanted| *wanted != found) {
             return Err(texts::other_digest(&found, &wanted).into());
         }
-        let component: Arc<[u8]> = bytes.as_slice().into();
         let others = self.registry.all().into_iter().filter(|version| version.name() != name);
-        let (count, code_bytes) = others
-            .fold((1, component.len() as u64), |(count, bytes), other| {
-                (count + 1, bytes + other.component.len() as u64)
-            });
+        let (count, code_bytes) = others.fold((1, bytes.len() as u64), |(count, sum), other| {
+            (count + 1, sum + other.component.len() as u64)
+        });
         self.services.allowance.may_load(count, code_bytes)?;
-        let (program, origin) = self.workshop.program(bytes)?;
+        let (program, origin) = self.workshop.program(&bytes)?;
         let compile_us = began.elapsed().as_micros() as u64;
-        let birth = Birth { component, digest: found, origin, compile_us, is_kept };
+        let birth = Birth { component: bytes, digest: found, origin, compile_us, is_kept };
         let trial = self.terms(&plugin, limits, config, Grants::default(), Vec::new());
         let manifest = describe(&program, &trial)?;
         let triggers = triggers::subscribe(&program, &trial)?;
@@ -187,18 +186,20 @@ impl House {
     }
 
     /// The bytes of a component. The server's files are for its operator alone.
-    pub(crate) fn read(&self, source: Source, name: &str) -> Result<Vec<u8>, LoadError> {
+    pub(crate) fn read(&self, source: Source, name: &str) -> Result<Bytes, LoadError> {
         let bytes = match source {
             Source::Bytes(bytes) => bytes,
             Source::Bundled => {
                 let bundled = self.workshop.bundled.iter().find(|(bundled, _)| *bundled == name);
-                bundled.ok_or_else(|| LoadError::from(texts::not_bundled(name)))?.1.to_vec()
+                let (_, bytes) =
+                    bundled.ok_or_else(|| LoadError::from(texts::not_bundled(name)))?;
+                Bytes::from_static(bytes)
             }
             Source::Digest(digest) => self.find(&digest)?,
             Source::Path(_) if !self.services.tenant.is_empty() => {
                 return Err(texts::FILES_OF_THE_OPERATOR.into());
             }
-            Source::Path(path) => read_file(&path)?,
+            Source::Path(path) => read_file(&path)?.into(),
         };
         if bytes.len() > COMPONENT_BYTES_MAX {
             return Err(texts::component_too_large(COMPONENT_BYTES_MAX).into());
@@ -210,19 +211,19 @@ impl House {
     }
 
     /// The component with this digest, among those that are loaded, kept, or came with the server.
-    fn find(&self, digest: &Digest) -> Result<Vec<u8>, LoadError> {
+    fn find(&self, digest: &Digest) -> Result<Bytes, LoadError> {
         for version in self.registry.all() {
             if version.digest == *digest {
-                return Ok(version.component.to_vec());
+                return Ok(version.component.clone());
             }
             let archive = version.terms.plugin.archive.lock();
             if let Some(past) = archive.all().find(|past| past.digest == *digest) {
-                return Ok(past.component.to_vec());
+                return Ok(past.component.clone());
             }
         }
         let bundled = self.workshop.bundled.iter().map(|(_, component)| *component);
         let found = bundled.into_iter().find(|component| Digest::of(component) == *digest);
-        Ok(found.ok_or_else(|| texts::no_such_digest(digest))?.to_vec())
+        Ok(Bytes::from_static(found.ok_or_else(|| texts::no_such_digest(digest))?))
     }
 
     /// Makes a checked version the one that runs.

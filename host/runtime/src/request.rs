@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
+use bytes::Bytes;
+
 use crate::digest::Digest;
 
 /// Where a component's bytes are.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// Here.
-    Bytes(Vec<u8>),
+    Bytes(Bytes),
     /// In a file.
     Path(PathBuf),
     /// It is the one of the plugin's name that came with the server.

@@ -13,6 +13,7 @@ use crate::pool::Pool;
 use crate::program::Program;
 use crate::tally::Tally;
 use crate::workshop::Origin;
+use bytes::Bytes;
 
 /// One version, as calls see it.
 pub(crate) struct Version {
@@ -25,7 +26,7 @@ pub(crate) struct Version {
     pub(crate) pool: Arc<Pool>,
     /// By command.
     habits: Box<[Habit]>,
-    pub(crate) component: Arc<[u8]>,
+    pub(crate) component: Bytes,
     pub(crate) digest: Digest,
     /// Where its code came from, and how long that took.
     pub(crate) origin: Origin,
@@ -37,7 +38,7 @@ pub(crate) struct Version {
 
 /// Facts about how a version came to be.
 pub(crate) struct Birth {
-    pub(crate) component: Arc<[u8]>,
+    pub(crate) component: Bytes,
     pub(crate) digest: Digest,
     pub(crate) origin: Origin,
     pub(crate) compile_us: u64,

@@ -12,6 +12,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use wasmtime::component::Component;
 
@@ -94,9 +95,9 @@ impl Workshop {
     /// The linked program of a component, and how it came to be.
     pub(crate) fn program(
         self: &Arc<Self>,
-        bytes: Vec<u8>,
+        bytes: &Bytes,
     ) -> Result<(Arc<Program>, Origin), LoadError> {
-        let name = self.name(&bytes)?;
+        let name = self.name(bytes)?;
         if let Some(program) = self.in_use.lock().get(&name).and_then(Weak::upgrade) {
             return Ok((program, Origin::Shared));
         }
@@ -109,8 +110,8 @@ impl Workshop {
     }
 
     /// The native code of a component that is not to be run.
-    pub(crate) fn code(self: &Arc<Self>, bytes: Vec<u8>) -> Result<Component, LoadError> {
-        let name = self.name(&bytes)?;
+    pub(crate) fn code(self: &Arc<Self>, bytes: &Bytes) -> Result<Component, LoadError> {
+        let name = self.name(bytes)?;
         self.component(bytes, &name).map(|(component, _)| component)
     }
 
@@ -125,7 +126,7 @@ impl Workshop {
     /// The native code of a component.
     fn component(
         self: &Arc<Self>,
-        bytes: Vec<u8>,
+        bytes: &Bytes,
         name: &Name,
     ) -> Result<(Component, Origin), LoadError> {
         let cached = self.cache.as_ref().and_then(|cache| cache.load(&self.machine.engine, name));
@@ -141,13 +142,13 @@ impl Workshop {
     }
 
     /// Compiles a component on a thread of its own.
-    fn compile(self: &Arc<Self>, bytes: Vec<u8>) -> Result<Component, LoadError> {
+    fn compile(self: &Arc<Self>, bytes: &Bytes) -> Result<Component, LoadError> {
         if self.compiling.fetch_add(1, Ordering::SeqCst) >= COMPILATIONS_MAX {
             self.compiling.fetch_sub(1, Ordering::SeqCst);
             return Err(texts::COMPILER_BUSY.into());
         }
         let (sender, receiver) = mpsc::sync_channel(1);
-        let workshop = Arc::clone(self);
+        let (workshop, bytes) = (Arc::clone(self), bytes.clone());
         let compile = move || {
             Standing::Behind.take();
             let compiled =

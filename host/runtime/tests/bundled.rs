@@ -13,7 +13,7 @@ use crate::rig::{Call, Rig};
 fn load(rig: &Rig, name: &str, limits: &[(&str, &str)]) -> Result<PluginSummary, LoadError> {
     let guest = reef_bundled::hostile::all().iter().find(|guest| guest.name == name);
     let component = guest.expect("the guest is bundled").component.to_vec();
-    let mut request = LoadRequest::new("test", Source::Bytes(component));
+    let mut request = LoadRequest::new("test", Source::Bytes(component.into()));
     request.grants = GrantRequest::AllWanted;
     request.limits = limits.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
     rig.runtime.load(request)
@@ -178,7 +178,7 @@ fn every_lie_of_a_manifest_is_found() {
         ("name", true),
     ] {
         let rig = Rig::new();
-        let mut request = LoadRequest::new("test", Source::Bytes(component.to_vec()));
+        let mut request = LoadRequest::new("test", Source::Bytes(component.to_vec().into()));
         request.config = Some(vec![("lie".into(), lie.into())]);
         let result = rig.runtime.load(request);
         assert_eq!(result.is_err(), refused, "{lie}: {result:?}");
@@ -194,7 +194,7 @@ fn every_lie_of_a_manifest_is_found() {
 fn bundled_plugins_load_and_noop_answers() {
     let rig = Rig::new();
     for plugin in reef_bundled::all() {
-        let mut request = LoadRequest::new(plugin.name, Source::Bytes(plugin.component.to_vec()));
+        let mut request = LoadRequest::new(plugin.name, Source::Bytes(plugin.component.into()));
         request.grants = GrantRequest::AllWanted;
         rig.runtime.load(request).expect("a bundled plugin loads");
     }

@@ -320,7 +320,8 @@ fn code_that_takes_long_to_compile_is_given_up_on_and_stops_nobody() {
     let call = "(drop (call $long (i32.const 1))) (i32.const 64)";
     let bytes = Guest::one("T.SLOW", call).extra(&all).build();
     let began = Instant::now();
-    let error = rig.runtime.load(LoadRequest::new("test", Source::Bytes(bytes))).unwrap_err();
+    let error =
+        rig.runtime.load(LoadRequest::new("test", Source::Bytes(bytes.into()))).unwrap_err();
     let took = began.elapsed();
     assert_eq!(error.to_string(), "ERR compiling took longer than 1 s");
     assert!((timeout..20 * timeout).contains(&took), "{took:?}");
@@ -336,7 +337,7 @@ fn code_beyond_what_wasm_allows_is_refused_at_once() {
     let huge = format!("(component (core module {}))", long_winded("long", 1_100_000));
     let huge = wat::parse_str(huge).unwrap();
     let began = Instant::now();
-    let error = rig.runtime.load(LoadRequest::new("test", Source::Bytes(huge))).unwrap_err();
+    let error = rig.runtime.load(LoadRequest::new("test", Source::Bytes(huge.into()))).unwrap_err();
     assert!(
         error.to_string().starts_with("ERR not a component that this server runs: "),
         "{error}"

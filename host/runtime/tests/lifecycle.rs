@@ -21,7 +21,7 @@ fn status(version: &str, text: &str) -> Guest {
 }
 
 fn replace(rig: &Rig, guest: &Guest) -> Result<(), String> {
-    let mut request = LoadRequest::new("test", Source::Bytes(guest.build()));
+    let mut request = LoadRequest::new("test", Source::Bytes(guest.build().into()));
     request.mode = Mode::Replace;
     rig.runtime.load(request).map(|_| ()).map_err(|error| error.to_string())
 }
@@ -30,7 +30,7 @@ fn replace(rig: &Rig, guest: &Guest) -> Result<(), String> {
 fn grants_must_cover_what_is_wanted() {
     let guest = ok("T.OK").wants(&["SET", "GET", "~t:*"]);
     let rig = Rig::new();
-    let mut request = LoadRequest::new("test", Source::Bytes(guest.build()));
+    let mut request = LoadRequest::new("test", Source::Bytes(guest.build().into()));
     let error = rig.runtime.load(request.clone()).unwrap_err().to_string();
     assert_eq!(
         error,
@@ -268,7 +268,10 @@ fn compiling_is_given_up_on_in_time() {
 fn what_is_no_component_is_refused() {
     let rig = Rig::new();
     let load = |bytes: Vec<u8>| {
-        rig.runtime.load(LoadRequest::new("test", Source::Bytes(bytes))).unwrap_err().to_string()
+        rig.runtime
+            .load(LoadRequest::new("test", Source::Bytes(bytes.into())))
+            .unwrap_err()
+            .to_string()
     };
     assert!(load(ok("T.OK").core()).starts_with("ERR this is a core module"));
     let refused = "ERR not a component that this server runs: ";
@@ -357,7 +360,7 @@ fn one_command_brings_a_replaced_version_back_with_its_terms() {
     rig.load("test", &status("1", "one"), &[("cpu-ms", "11")]).unwrap();
     for n in 2..=6 {
         let mut request =
-            LoadRequest::new("test", Source::Bytes(status(&n.to_string(), "many").build()));
+            LoadRequest::new("test", Source::Bytes(status(&n.to_string(), "many").build().into()));
         request.mode = Mode::Replace;
         request.limits = vec![("cpu-ms".into(), (10 + n).to_string())];
         rig.runtime.load(request).unwrap();

@@ -76,7 +76,7 @@ impl Rig {
         guest: &Guest,
         limits: &[(&str, &str)],
     ) -> Result<PluginSummary, LoadError> {
-        let mut request = LoadRequest::new(name, Source::Bytes(guest.build()));
+        let mut request = LoadRequest::new(name, Source::Bytes(guest.build().into()));
         request.grants = GrantRequest::AllWanted;
         request.limits = limits.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
         self.runtime.load(request)

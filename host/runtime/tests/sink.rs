@@ -10,7 +10,7 @@ use reef_runtime::{
 fn load(component: &[u8], config: &[(&str, &str)]) -> Result<Arc<Sink>, LoadError> {
     let runtime = Runtime::new(&Options { instances_max: 16, ..Options::default() }).unwrap();
     let config = config.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    runtime.sink(component.to_vec(), config, Limits { cpu_ms: 100, ..Limits::default() })
+    runtime.sink(component.to_vec().into(), config, Limits { cpu_ms: 100, ..Limits::default() })
 }
 
 fn events(ids: &[&str]) -> SinkEvents {

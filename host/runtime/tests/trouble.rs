@@ -93,7 +93,7 @@ fn a_replacement_ends_the_pause() {
     (0..5).for_each(|_| drop(rig.call(&["T.BAD"])));
     assert!(rig.call(&["T.OK"]).starts_with("-PAUSED "));
     let guest = Guest::one("T.OK", "(i32.const 64)");
-    let mut request = LoadRequest::new("test", Source::Bytes(guest.build()));
+    let mut request = LoadRequest::new("test", Source::Bytes(guest.build().into()));
     request.mode = Mode::Replace;
     rig.runtime.load(request).unwrap();
     assert_eq!(rig.call(&["T.OK"]), "+OK\r\n");

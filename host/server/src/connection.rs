@@ -49,6 +49,8 @@ pub(crate) struct Connection {
     pub(crate) clogged: bool,
     /// Whether something was appended to the output that nobody has tried to send.
     pub(crate) touched: bool,
+    /// Whether the output has replies that go out together with others'.
+    pub(crate) answered: bool,
     /// Whether the output has replies that must not be sent before the log is settled.
     pub(crate) held: bool,
     /// Whether it ran something in this turn that may have changed data.
@@ -85,6 +87,8 @@ pub(crate) struct Connection {
 pub(crate) enum Sent {
     /// Everything.
     All,
+    /// Nothing yet: it goes out together with others.
+    Kept,
     /// The rest is kept for when the socket takes more.
     Some,
     /// The connection is broken.
@@ -104,6 +108,7 @@ impl Connection {
             sent: 0,
             clogged: false,
             touched: false,
+            answered: false,
             held: false,
             wrote: false,
             card,

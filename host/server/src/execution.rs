@@ -12,7 +12,6 @@ use reef_engine::parking::Parking;
 use reef_engine::step::{self, Answer};
 use reef_resp::{Argv, Limits, Pipeline, Tail};
 
-use crate::clock::now_ms;
 use crate::connection::Sent;
 use crate::store::Moment;
 use crate::surroundings::WorkerHost;
@@ -169,22 +168,10 @@ impl Worker {
             sent = self.answer(place);
             self.reply.clear();
         }
-        let connection = &mut self.connections[place];
-        connection.update_memory(&self.shared.store.ledger().client_bytes);
-        let unsent = connection.unsent();
-        let overfull =
-            unsent > 0 && connection.is_overfull(&self.shared.options().output_limits, now_ms());
-        if overfull {
-            tracing::warn!(
-                "client {} is closed: its output exceeds the limit",
-                connection.session.id
-            );
-        }
-        let done = connection.session.closing && connection.output.is_empty();
-        if sent == Sent::Broken || overfull || done { Fate::Closed } else { Fate::Idle }
+        if sent == Sent::Kept { Fate::Idle } else { self.after_sending(place, sent) }
     }
 
-    /// Sends the replies at hand, or keeps them until the log is settled.
+    /// Sends the replies at hand, or keeps them.
     fn answer(&mut self, place: usize) -> Sent {
         let reply = std::mem::take(&mut self.reply);
         let sent = self.answer_with(place, reply.data());

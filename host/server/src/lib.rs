@@ -8,6 +8,7 @@
 //! The server knows nothing of plugins but the [`Extension`](reef_engine::backend::Extension)
 //! trait, and nothing of files of configuration but [`Configuration`].
 
+mod answers;
 mod clients;
 mod clock;
 mod connection;
@@ -38,6 +39,7 @@ mod replication;
 mod server;
 mod settling;
 mod socket;
+mod start_code;
 mod statistics;
 mod store;
 mod surroundings;
@@ -57,6 +59,7 @@ pub use persistence::{LoadFailure, Pace, PersistenceOptions};
 pub use reef_storage::Fsync;
 pub use replication::ReplicationOptions;
 pub use server::{Configuration, Options, OutputLimit, OutputLimits, Server, ServerError, Stopper};
+pub use start_code::forget_start_code;
 pub use store::{Execution, Moment, Store};
 pub use surroundings::BatchHost;
 pub use tenants::TenantTerms;

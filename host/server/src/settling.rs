@@ -5,22 +5,9 @@
 //! cannot be written, whoever may have changed something is closed without an answer, because whether
 //! that will last is not known; reads are answered.
 
-use crate::connection::Sent;
 use crate::worker::Worker;
 
 impl Worker {
-    /// Sends a reply, or keeps it until the log is settled.
-    pub(crate) fn answer_with(&mut self, place: usize, bytes: &[u8]) -> Sent {
-        let log = self.shared.store.log();
-        let connection = &mut self.connections[place];
-        if !connection.held && (!log.is_on() || log.is_settled()) {
-            return connection.send(bytes);
-        }
-        connection.hold(bytes);
-        self.touch(place);
-        Sent::Some
-    }
-
     /// Remembers that something was appended to a connection's output.
     pub(crate) fn touch(&mut self, place: usize) {
         let connection = &mut self.connections[place];

@@ -48,11 +48,36 @@ use crate::surroundings::BatchHost;
 use crate::tenants::Tenancy;
 use crate::timing::Slow;
 
+/// How often it is looked whether a lock is free by now: some microseconds.
+const LOOKS_MAX: usize = 400;
+
 /// A shard's lock, alone on its cache lines so that neighbours do not slow each other down, and how
 /// many bytes the ledger knows of.
 #[repr(align(128))]
 #[derive(Debug, Default)]
 struct Locked(Mutex<Shard>, AtomicUsize);
+
+impl Locked {
+    /// Takes the lock. Most steps take less time than going to sleep and being woken, so others look
+    /// for a while whether it is free before they do.
+    #[inline]
+    fn enter(&self) -> MutexGuard<'_, Shard> {
+        self.0.try_lock().unwrap_or_else(|| self.enter_contended())
+    }
+
+    #[cold]
+    fn enter_contended(&self) -> MutexGuard<'_, Shard> {
+        for _ in 0..LOOKS_MAX {
+            std::hint::spin_loop();
+            if !self.0.is_locked()
+                && let Some(guard) = self.0.try_lock()
+            {
+                return guard;
+            }
+        }
+        self.0.lock()
+    }
+}
 
 /// All data of one engine: the operator's, or a tenant's.
 pub struct Store {
@@ -455,7 +480,7 @@ impl Store {
         match (set.len(), set.first()) {
             (0, _) | (_, None) => step(Shards::None),
             (1, Some(index)) => {
-                let mut shard = self.shards[index].0.lock();
+                let mut shard = self.shards[index].enter();
                 let reach = shard.reach();
                 if set.covers(reach) {
                     let result = step(Shards::One(&mut shard));
@@ -500,7 +525,7 @@ impl Store {
             let mut guards: Vec<Option<MutexGuard<'_, Shard>>> = Vec::new();
             for index in set.iter() {
                 guards.resize_with(index, || None);
-                guards.push(Some(self.shards[index].0.lock()));
+                guards.push(Some(self.shards[index].enter()));
             }
             let shards = Shards::Many(guards.iter_mut().map(Option::as_deref_mut).collect());
             let reach = shards.reach();

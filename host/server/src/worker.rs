@@ -1,9 +1,9 @@
 //! One `io-threads` worker: an event loop that receives, executes in place and answers.
 //!
 //! A turn of the loop: wait for readiness; for each ready connection receive what is there, run
-//! every complete command against the store, and send all replies with one system call. Bytes are
-//! received into one buffer per worker and parsed where they lie; only the rest of an incomplete
-//! command is kept with the connection.
+//! every complete command against the store, and send all its replies with one system call when the
+//! others have run theirs. Bytes are received into one buffer per worker and parsed where they lie;
+//! only the rest of an incomplete command is kept with the connection.
 //!
 //! Invariants: a connection's replies are sent in the order of its commands; a connection that
 //! waits for a late reply executes nothing; one connection never has the worker for longer than
@@ -59,7 +59,9 @@ pub(crate) struct Worker {
     unfinished: Vec<usize>,
     /// Messages that were taken out of the mailbox and not read yet.
     pub(crate) mail: VecDeque<Message>,
-    /// Connections to whose output something was appended.
+    /// Connections whose replies are kept to go out together.
+    pub(crate) answered: Vec<usize>,
+    /// Connections to whose output something else was appended.
     pub(crate) touched: Vec<usize>,
     buffer: Box<[u8]>,
     /// The commands at hand; empty between moments.
@@ -103,6 +105,7 @@ impl Worker {
             has_served: false,
             unfinished: Vec::new(),
             mail: VecDeque::new(),
+            answered: Vec::new(),
             touched: Vec::new(),
             buffer: vec![0; TURN_BYTES].into_boxed_slice(),
             pipeline: Pipeline::default(),
@@ -149,6 +152,7 @@ impl Worker {
             }
             self.read_mail(&moment);
             self.settle();
+            self.send_answers();
             self.send_pushes();
             self.keep_house(moment.now);
         }
@@ -242,6 +246,8 @@ impl Worker {
     }
 
     pub(crate) fn close(&mut self, place: usize) {
+        // It may have asked something and hung up in the same breath.
+        self.send_answer(place);
         let Some(mut connection) = self.connections.try_remove(place) else { return };
         self.places.remove(&connection.session.id);
         if let Some(waited) = connection.forget_wait(&mut self.deadlines) {
@@ -315,6 +321,7 @@ impl Worker {
             Fate::Unfinished => self.unfinished.push(place),
             Fate::Closed => self.close(place),
         }
+        self.send_many_answers();
     }
 
     fn is_waiting_corpse(&self, place: usize) -> bool {

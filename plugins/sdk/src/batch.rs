@@ -10,6 +10,9 @@ use crate::bindings::reef::plugin::types::{self, Guards, ItemsParam};
 
 /// Room for a few keys.
 const BYTES_AT_FIRST: usize = 128;
+/// Room for the commands of an ordinary batch, their arguments and bytes: growing costs a guest more
+/// than space that is not used, and all of it is given back with the batch.
+const COMMANDS_AT_FIRST: (usize, usize, usize) = (8, 32, 1024);
 
 /// A list of byte strings: one length per item, then all bytes.
 #[derive(Clone, Debug, Default)]
@@ -48,8 +51,18 @@ struct Commands {
 
 impl Commands {
     fn command(&mut self, name: &str) -> CommandWriter<'_> {
+        if self.counts.capacity() == 0 {
+            let (commands, arguments, bytes) = COMMANDS_AT_FIRST;
+            self.reserve(commands, arguments, bytes);
+        }
         self.counts.push(0);
         CommandWriter { commands: self }.arg(name)
+    }
+
+    fn reserve(&mut self, commands: usize, arguments: usize, bytes: usize) {
+        self.counts.reserve_exact(commands);
+        self.arguments.lengths.reserve_exact(arguments);
+        self.arguments.data.reserve_exact(bytes);
     }
 
     fn as_param(&self) -> types::Commands<'_> {
@@ -144,9 +157,7 @@ impl Batch {
     #[must_use]
     pub fn with_capacity(commands: usize, arguments: usize, bytes: usize) -> Self {
         let mut batch = Self::default();
-        batch.commands.counts.reserve_exact(commands);
-        batch.commands.arguments.lengths.reserve_exact(arguments);
-        batch.commands.arguments.data.reserve_exact(bytes);
+        batch.commands.reserve(commands, arguments, bytes);
         batch
     }
 

@@ -105,7 +105,7 @@ impl Kit {
     /// # Errors
     /// The component is refused, as a server would.
     pub fn of(component: &[u8]) -> Result<Self, LoadError> {
-        Self::of_source(Source::Bytes(component.to_vec()))
+        Self::of_source(Source::Bytes(component.to_vec().into()))
     }
 
     fn of_source(source: Source) -> Result<Self, LoadError> {
@@ -127,7 +127,7 @@ impl Kit {
     ///     grants: GrantRequest::AllWanted,
     ///     config: Some(vec![("by-time".into(), "yes".into())]),
     ///     limits: vec![("cpu-ms".into(), "20".into())],
-    ///     ..LoadRequest::new("tx-repo", Source::Bytes(component))
+    ///     ..LoadRequest::new("tx-repo", Source::Bytes(component.into()))
     /// })?;
     /// # Ok::<(), reef_test_kit::LoadError>(())
     /// ```

@@ -87,7 +87,7 @@ fn a_killed_call_leaves_whole_batches() {
 #[test]
 fn limits_and_refusals_are_real() {
     let kit = Kit::new();
-    let mut request = LoadRequest::new("tx", Source::Bytes(reef_bundled::TX_REPO.to_vec()));
+    let mut request = LoadRequest::new("tx", Source::Bytes(reef_bundled::TX_REPO.into()));
     request.grants = GrantRequest::Words(vec!["GET".into()]);
     assert!(kit.add(request).unwrap_err().to_string().contains("GRANT"));
     let refused = Kit::of(reef_bundled::hostile::FOREIGN_IMPORT).err().map(|e| e.to_string());
@@ -113,7 +113,7 @@ fn transcripts_run_and_are_recorded() {
 fn a_component_is_looked_at_without_being_loaded() {
     let mut kit = Kit::new();
     let look = |component: &[u8]| {
-        let source = Source::Bytes(component.to_vec());
+        let source = Source::Bytes(component.to_vec().into());
         kit.plugins()
             .inspect(source, reef_test_kit::Limits::default(), Vec::new())
             .expect("a component")

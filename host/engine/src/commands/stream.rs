@@ -195,13 +195,12 @@ fn xadd(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     if wanted == NewId::Given(Id::MIN) {
         return Err(Error::STREAM_ID_ZERO);
     }
-    let exists = cx.keys.peek_collection::<Stream>(key)?.is_some();
-    if options.no_mkstream && !exists {
+    if options.no_mkstream && cx.keys.peek_collection::<Stream>(key)?.is_none() {
         cx.reply.nil();
         return Ok(());
     }
     let now_ms = cx.keys.now.get();
-    let id = cx.keys.edit_or_create::<Stream, _>(key, "xadd", |stream| {
+    let (id, is_within) = cx.keys.edit_or_create::<Stream, _>(key, "xadd", |stream| {
         if stream.marks().last_id == Id::MAX {
             return Err(Error::STREAM_EXHAUSTED);
         }
@@ -210,9 +209,9 @@ fn xadd(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             return Err(Error::STREAM_ENTRY_TOO_LARGE);
         }
         stream.append(id, pairs);
-        Ok(id)
+        Ok((id, options.trim.is_none_or(|trim| stream.is_within(&trim))))
     })?;
-    if let Some(trim) = options.trim {
+    if let Some(trim) = options.trim.filter(|_| !is_within) {
         cx.keys.edit::<Stream, _>(key, "xtrim", |stream| Ok(stream.trim(&trim)))?;
     }
     let is_chosen = !matches!(wanted, NewId::Given(_));

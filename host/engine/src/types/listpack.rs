@@ -254,16 +254,23 @@ impl Packed {
 
     /// Appends an entry.
     pub fn push_back(&mut self, text: &[u8]) {
-        self.splice(self.bytes.len() - 1, 0, text);
-        self.count(1);
+        self.append_with(|end| end.push(text));
     }
 
     /// Appends the entry of an integer.
     pub fn push_back_int(&mut self, value: i64) {
-        let mut head = [0; 9];
-        let head_len = encode_int(value, &mut head);
-        self.splice_encoded(self.bytes.len() - 1, 0, &head[..head_len], &[]);
-        self.count(1);
+        self.append_with(|end| end.push_int(value));
+    }
+
+    /// Appends entries; what the header says of all is written once.
+    pub fn append_with(&mut self, push: impl FnOnce(&mut End<'_>)) {
+        self.bytes.pop();
+        let mut end = End { packed: self, pushed: 0 };
+        push(&mut end);
+        let pushed = end.pushed;
+        self.bytes.push(END);
+        self.write_total();
+        self.count(pushed);
     }
 
     /// Replaces the entry at `place` by an integer.
@@ -375,8 +382,7 @@ impl Packed {
         }
         self.bytes.copy_within(at + old..length, at + new);
         self.bytes.truncate(length + new - old);
-        let total = self.bytes.len() as u32;
-        self.bytes[..4].copy_from_slice(&total.to_le_bytes());
+        self.write_total();
     }
 
     /// Makes room with little to spare: there are many small sequences.
@@ -404,10 +410,49 @@ impl Packed {
     }
 
     fn write_header(&mut self, count: usize) {
-        let total = self.bytes.len() as u32;
         let count = u16::try_from(count).unwrap_or(COUNT_UNKNOWN);
-        self.bytes[..4].copy_from_slice(&total.to_le_bytes());
+        self.write_total();
         self.bytes[4..6].copy_from_slice(&count.to_le_bytes());
+    }
+
+    fn write_total(&mut self) {
+        let total = self.bytes.len() as u32;
+        self.bytes[..4].copy_from_slice(&total.to_le_bytes());
+    }
+}
+
+/// The end of a sequence, where entries are appended.
+#[derive(Debug)]
+pub struct End<'a> {
+    packed: &'a mut Packed,
+    pushed: isize,
+}
+
+impl End<'_> {
+    /// Appends an entry.
+    pub fn push(&mut self, text: &[u8]) {
+        let mut head = [0; 9];
+        let (head_len, content) = encode_head(text, &mut head);
+        self.push_encoded(&head[..head_len], content);
+    }
+
+    /// Appends the entry of an integer.
+    pub fn push_int(&mut self, value: i64) {
+        let mut head = [0; 9];
+        let head_len = encode_int(value, &mut head);
+        self.push_encoded(&head[..head_len], &[]);
+    }
+
+    fn push_encoded(&mut self, head: &[u8], content: &[u8]) {
+        let length = head.len() + content.len();
+        let (back, back_len) = encode_back(length);
+        // The sequence's own end follows.
+        self.packed.reserve(length + back_len + 1);
+        let bytes = &mut self.packed.bytes;
+        bytes.extend_from_slice(head);
+        bytes.extend_from_slice(content);
+        bytes.extend_from_slice(&back[..back_len]);
+        self.pushed += 1;
     }
 }
 

@@ -316,13 +316,19 @@ impl Stream {
         Some(removed)
     }
 
+    /// Whether nothing goes, as can be told without a look at any entry.
+    #[must_use]
+    pub fn is_within(&self, trim: &Trim) -> bool {
+        matches!(trim.kept, Kept::Len(len) if self.len <= len)
+    }
+
     /// Removes entries from the front.
     pub fn trim(&mut self, trim: &Trim) -> Removed {
         let mut removed = Removed::default();
         while let Some((node_id, node)) = self.nodes.first_key_value() {
             let (node_id, live) = (*node_id, node.live());
             let room = trim.entries_max == 0 || removed.count + live <= trim.entries_max;
-            if !room || matches!(trim.kept, Kept::Len(len) if self.len <= len) {
+            if !room || self.is_within(trim) {
                 break;
             }
             let whole = match trim.kept {

@@ -173,24 +173,25 @@ impl Node {
         pairs: impl ExactSizeIterator<Item = &'p [u8]> + Clone,
     ) {
         let count = pairs.len() / 2;
-        let Head { live, deleted, names, names_count, .. } = self.head();
+        let Head { live, names, names_count, .. } = self.head();
         let mut given = pairs.clone().step_by(2);
         let same = count == names_count
             && names.take(count).all(|name| given.next().is_some_and(|given| name == *given));
-        let packed = &mut self.packed;
-        packed.push_back_int(if same { SAME_FIELDS } else { 0 });
-        packed.push_back_int(id.ms.wrapping_sub(node_id.ms) as i64);
-        packed.push_back_int(id.seq.wrapping_sub(node_id.seq) as i64);
-        let items = if same {
-            pairs.skip(1).step_by(2).for_each(|value| packed.push_back(value));
-            3 + count
-        } else {
-            packed.push_back_int(count as i64);
-            pairs.for_each(|item| packed.push_back(item));
-            4 + 2 * count
-        };
-        packed.push_back_int(items as i64);
-        self.set_counts(live + 1, deleted);
+        self.packed.append_with(|end| {
+            end.push_int(if same { SAME_FIELDS } else { 0 });
+            end.push_int(id.ms.wrapping_sub(node_id.ms) as i64);
+            end.push_int(id.seq.wrapping_sub(node_id.seq) as i64);
+            let items = if same {
+                pairs.skip(1).step_by(2).for_each(|value| end.push(value));
+                3 + count
+            } else {
+                end.push_int(count as i64);
+                pairs.for_each(|item| end.push(item));
+                4 + 2 * count
+            };
+            end.push_int(items as i64);
+        });
+        self.set_live(live + 1);
     }
 
     /// Removes the last entry as if it had never been. Whether entries are left, deleted or not.
@@ -312,10 +313,15 @@ impl Node {
     }
 
     fn set_counts(&mut self, live: u64, deleted: u64) {
-        let Some(first) = self.packed.first() else { return };
-        self.packed.replace_int(first, live as i64);
-        if let Some(second) = self.packed.next(first) {
+        self.set_live(live);
+        if let Some(second) = self.packed.first().and_then(|first| self.packed.next(first)) {
             self.packed.replace_int(second, deleted as i64);
+        }
+    }
+
+    fn set_live(&mut self, live: u64) {
+        if let Some(first) = self.packed.first() {
+            self.packed.replace_int(first, live as i64);
         }
     }
 }

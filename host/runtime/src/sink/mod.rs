@@ -22,6 +22,8 @@ pub use border::{
 pub use events::SinkEvents;
 pub use planner::{SinkFault, SinkPlanner};
 
+use bytes::Bytes;
+
 use crate::limits::Limits;
 use crate::request::LoadError;
 use crate::runtime::{Crew, Runtime};
@@ -62,12 +64,12 @@ impl Runtime {
     /// Compiles a sink and asks it for its tables. Of the limits, `cpu_ms` is for one batch.
     pub fn sink(
         &self,
-        component: Vec<u8>,
+        component: Bytes,
         config: Vec<(String, String)>,
         limits: Limits,
     ) -> Result<Arc<Sink>, LoadError> {
         let crew = Arc::clone(&self.crew);
-        let code = crew.workshop.code(component)?;
+        let code = crew.workshop.code(&component)?;
         let mut sink = Sink {
             program: SinkProgram::new(&crew.workshop.machine, &code)?,
             config,

@@ -81,6 +81,8 @@ pub(crate) fn settings(config: &Config) -> Settings {
             decay_minutes: config.lfu_decay_time_min(),
         }),
         eviction: eviction(config),
+        // Of tenants, each its own.
+        memory_quota: None,
         lazy: Lazy {
             eviction: config.lazyfree_lazy_eviction(),
             expire: config.lazyfree_lazy_expire(),

@@ -2,9 +2,10 @@
 //! project is shown by the README and the examples, which `readme.rs` runs.
 
 use std::fs;
-use std::process::Output;
+use std::process::{Command, Output};
+use std::time::Instant;
 
-use crate::served::{run, sentence, succeeded};
+use crate::served::{Served, is_here, run, sentence, stranger, succeeded};
 
 fn at(verb: &str, folder: &str) -> Output {
     run(&["plugin", verb, "--path", folder])
@@ -66,4 +67,42 @@ fn a_component_is_checked_without_a_server() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("it would be refused"));
     fs::write(&file, "no component").expect("written");
     assert!(sentence(&run(&["plugin", "check", &file])).contains("wasm"));
+}
+
+/// Seconds of CPU in what `times` of a shell says of its children: `1m2.5s 0m1.25s`.
+fn cpu_seconds(times: &str) -> f64 {
+    let of_children = times.lines().last().expect("a line of times");
+    let seconds = |time: &str| -> f64 {
+        let (minutes, seconds) = time.trim_end_matches('s').split_once('m').expect("minutes");
+        let number = |text: &str| text.parse::<f64>().expect("a number");
+        number(minutes) * 60.0 + number(seconds)
+    };
+    of_children.split(' ').map(seconds).sum()
+}
+
+/// Where nothing of it was ever compiled: what the README promises. How long that takes depends on what
+/// else the machine does, so what counts is that an idle core has as much time in a minute.
+#[test]
+fn a_new_plugin_answers_its_first_command_within_a_minute() {
+    if !is_here("rustup") {
+        return;
+    }
+    let (server, folder) = (Served::start(&["--save", ""]), tempfile::tempdir().expect("a folder"));
+    let script = format!(
+        "\"$0\" plugin new shout && cd shout && \"$0\" plugin build && \
+         \"$0\" plugin load shout plugin.wasm --grant-wanted --url {} && times",
+        server.url()
+    );
+    let mut shell = Command::new("sh");
+    stranger(&mut shell).env_remove("CARGO_TARGET_DIR").current_dir(folder.path());
+    shell.args(["-c", &script, env!("CARGO_BIN_EXE_reef")]);
+    let began = Instant::now();
+    let said = succeeded(shell.output().expect("a shell runs"));
+    let mut connection = server.connect();
+    let mut greet = redis::cmd("SHOUT.GREET");
+    let reply: String = greet.arg("Ada").query(&mut connection).expect("it answers");
+    let (took_s, cpu_s) = (began.elapsed().as_secs_f64(), cpu_seconds(&said));
+    assert_eq!(reply, "Hello Ada, for the 1. time");
+    println!("a new plugin answered after {took_s:.1} s and {cpu_s:.1} s of CPU");
+    assert!((1.0..60.0).contains(&cpu_s), "{cpu_s} s of CPU in {took_s} s");
 }

@@ -6,7 +6,8 @@ use redis::{Connection, Value};
 use crate::served::Served;
 
 /// What the hostile guest asks to be granted.
-pub(crate) const GRANTS: [&str; 8] = ["GRANT", "GET", "SET", "SADD", "INCR", "LLEN", "RPUSH", "~*"];
+pub(crate) const GRANTS: [&str; 9] =
+    ["GRANT", "GET", "SET", "SADD", "INCR", "LLEN", "RPUSH", "COPY", "~*"];
 
 /// Loads a guest; its error text, if it is refused.
 pub(crate) fn load(
@@ -161,4 +162,50 @@ fn guests_that_must_not_run_are_refused_over_the_wire() {
         assert!(error.contains(expected), "{expected}: {error}");
         assert_eq!(text(&mut connection, "PING"), "PONG");
     }
+}
+
+/// Whatever commands it is granted, a tenant's plugin has that tenant's keys and no others.
+#[test]
+fn a_tenants_plugin_reaches_nobody_elses_keys() {
+    use crate::tenants::{ACME, GLOBEX, enter, run as ask_for, two_tenants};
+    let (server, mut operator) = two_tenants(&["--shards", "4"]);
+    let (mut acme, mut globex) = (enter(&server, ACME), enter(&server, GLOBEX));
+    for connection in [&mut operator, &mut globex] {
+        ask_for(connection, "SET secret untouched");
+        ask_for(connection, "RPUSH list untouched");
+    }
+    load(&mut acme, reef_bundled::hostile::HOSTILE, &["GRANT", "*", "~*"]).expect("it loads");
+    ask_for(&mut acme, "SET mine 1");
+    for line in [
+        "COPY mine secret DB 1048592",
+        "COPY mine secret DB 16",
+        "COPY mine secret DB -1",
+        "MOVE mine 1048576",
+        "MOVE mine 16",
+        "SELECT 1048592",
+        "SWAPDB 0 1048592",
+        "FLUSHALL",
+        "TENANT LIST",
+        "GETDEL secret",
+        "RENAME secret mine",
+        "LMOVE list list LEFT RIGHT",
+        "SORT list STORE mine",
+        "DEL secret list",
+    ] {
+        // An error, or nothing found.
+        let reply = ask(&mut acme, &format!("HOSTILE.STEAL {line}"));
+        let is_harmless = reply.as_ref().is_err_and(|text| !text.starts_with("TRAP "))
+            || ["GETDEL", "LMOVE", "SORT", "DEL"].iter().any(|name| line.starts_with(name));
+        assert!(is_harmless, "{line}: {reply:?}");
+    }
+    for connection in [&mut operator, &mut globex] {
+        assert_eq!(text(connection, "GET secret"), "untouched");
+        assert_eq!(ask(connection, "LLEN list"), Ok(Value::Int(1)));
+        assert_eq!(ask(connection, "DBSIZE"), Ok(Value::Int(2)));
+    }
+    assert_eq!(
+        ask(&mut acme, "EXISTS mine"),
+        Ok(Value::Int(0)),
+        "SORT stored what it found: nothing"
+    );
 }

@@ -15,6 +15,7 @@ mod operations;
 mod parking;
 mod persistence;
 mod plugins;
+mod quotas;
 mod readme;
 mod redis_cli;
 mod rendezvous;

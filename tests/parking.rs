@@ -336,3 +336,64 @@ fn what_is_pushed_from_many_sides_arrives_once() {
     assert_eq!(taken, (0..3 * EACH).collect::<Vec<_>>());
     assert_eq!(run::<u64>(&mut connection, "DBSIZE"), 0);
 }
+
+/// Calls that wake themselves for ever, by thousands: they take turns with each other, and others with
+/// them.
+#[test]
+fn a_storm_of_calls_that_park_again_and_again_delays_nobody() {
+    const CALLS: usize = 8_000;
+    for how in ["KEY", "TIME"] {
+        let server = Served::start(&["--save", "", "--maxclients", "12000", "--shards", "4"]);
+        allow_files(CALLS + 500);
+        let mut connection = server.connect();
+        let guest = reef_bundled::hostile::HOSTILE;
+        crate::hostile::load(&mut connection, guest, &crate::hostile::GRANTS).expect("it loads");
+        let mut storm: Vec<TcpStream> = (0..CALLS)
+            .map(|call| send(&server, &format!("HOSTILE.STORM storm:{call} {how}")))
+            .collect();
+        // They are all there, and go on.
+        let calls = |connection: &mut Connection| -> u64 {
+            let text: String = run(connection, "INFO plugins");
+            let line = text.lines().find(|line| line.starts_with("plugin_hostile:"));
+            let calls = line
+                .and_then(|line| line.split(',').find_map(|field| field.strip_prefix("calls=")));
+            calls.expect("calls").parse().expect("a number")
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while calls(&mut connection) < 5 * CALLS as u64 {
+            assert!(Instant::now() < deadline, "{} calls", calls(&mut connection));
+        }
+        let before = calls(&mut connection);
+        let mut waits: Vec<Duration> = (0..300)
+            .map(|number| {
+                let begun = Instant::now();
+                let _: () = run(&mut connection, &format!("SET mine {number}"));
+                begun.elapsed()
+            })
+            .collect();
+        waits.sort_unstable();
+        let (median, worst) = (waits[waits.len() / 2], waits[waits.len() - 1]);
+        println!("{how}: median {median:?}, worst {worst:?}");
+        // All of them going on once takes twice as long where nothing else runs.
+        assert!(median < Duration::from_millis(15), "{median:?}");
+        assert!(calls(&mut connection) > before, "the storm goes on");
+        if how == "KEY" {
+            // None of them is passed over.
+            let slowest = (0..CALLS).map(|call| {
+                run::<Option<u64>>(&mut connection, &format!("GET storm:{call}")).unwrap_or(0)
+            });
+            assert!(slowest.min().is_some_and(|least| least > 1));
+        }
+        let _: () = run(&mut connection, "PLUGIN UNLOAD hostile");
+        // Whoever is about to go on hears so then.
+        for client in &mut storm {
+            let told = reply(client);
+            assert!(
+                told.starts_with('-') && told.ends_with("plugin was unloaded")
+                    || told == "-UNBLOCKED the plugin of this command was unloaded",
+                "{told}"
+            );
+        }
+        until_waiting(&server, 0);
+    }
+}

@@ -19,7 +19,7 @@ use crate::served::Served;
 const SECRET: &str = "another-tenants-secret";
 
 /// A connection of one party: `user` and password, or the operator's.
-fn enter(server: &Served, credentials: Option<(&str, &str)>) -> Connection {
+pub(crate) fn enter(server: &Served, credentials: Option<(&str, &str)>) -> Connection {
     let mut connection = server.connect();
     if let Some((user, password)) = credentials {
         let command = redis::cmd("AUTH").arg(user).arg(password).clone();
@@ -28,7 +28,7 @@ fn enter(server: &Served, credentials: Option<(&str, &str)>) -> Connection {
     connection
 }
 
-fn try_run(connection: &mut Connection, line: &str) -> Result<Value, String> {
+pub(crate) fn try_run(connection: &mut Connection, line: &str) -> Result<Value, String> {
     let mut words = line.split(' ');
     let mut command = redis::cmd(words.next().unwrap_or_default());
     words.for_each(|word| {
@@ -37,11 +37,11 @@ fn try_run(connection: &mut Connection, line: &str) -> Result<Value, String> {
     command.query(connection).map_err(|error| error.to_string())
 }
 
-fn run(connection: &mut Connection, line: &str) -> Value {
+pub(crate) fn run(connection: &mut Connection, line: &str) -> Value {
     try_run(connection, line).unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
-fn text(connection: &mut Connection, line: &str) -> String {
+pub(crate) fn text(connection: &mut Connection, line: &str) -> String {
     redis::from_redis_value(run(connection, line)).expect("text")
 }
 
@@ -57,11 +57,11 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-const ACME: Option<(&str, &str)> = Some(("acme", "pa"));
-const GLOBEX: Option<(&str, &str)> = Some(("globex", "pg"));
+pub(crate) const ACME: Option<(&str, &str)> = Some(("acme", "pa"));
+pub(crate) const GLOBEX: Option<(&str, &str)> = Some(("globex", "pg"));
 
 /// A server with two tenants, and a connection of its operator.
-fn two_tenants(args: &[&str]) -> (Served, Connection) {
+pub(crate) fn two_tenants(args: &[&str]) -> (Served, Connection) {
     let server = Served::start(&[&["--save", "", "--enable-debug-command", "yes"], args].concat());
     let mut operator = server.connect();
     run(&mut operator, "TENANT CREATE acme PASSWORD pa");
@@ -427,6 +427,41 @@ fn tenants_outlive_the_process_in_the_log_and_in_a_snapshot() {
     server.kill();
     let server = Served::start_in(folder.path(), &["--save", ""]);
     assert_eq!(state(&server), before, "from the snapshot");
+}
+
+#[test]
+fn tenants_have_their_data_when_it_is_loaded_again() {
+    let logged = ["--appendonly", "yes", "--io-threads", "2"];
+    let (server, mut operator) = two_tenants(&logged);
+    fill(&server);
+    run(&mut operator, "SET own value");
+    let before = state(&server);
+    for how in ["RELOAD", "RELOAD NOFLUSH MERGE", "LOADAOF", "RELOAD", "LOADAOF"] {
+        run(&mut operator, &format!("DEBUG {how}"));
+        assert_eq!(state(&server), before, "{how}");
+        assert_eq!(text(&mut operator, "GET own"), "value", "{how}");
+    }
+    // What is counted is counted on.
+    run(&mut enter(&server, ACME), "SET key other");
+    run(&mut enter(&server, ACME), "SET key value");
+    // A tenant that takes the place of one that is gone gets nothing of its.
+    let next = Some(("next", "p"));
+    run(&mut operator, "TENANT CREATE gone PASSWORD p");
+    run(&mut enter(&server, Some(("gone", "p"))), &format!("SET {SECRET} 1"));
+    run(&mut operator, "SAVE");
+    run(&mut operator, "TENANT DROP gone");
+    run(&mut operator, "TENANT CREATE next PASSWORD p");
+    run(&mut enter(&server, next), "SET mine 1");
+    run(&mut operator, "DEBUG LOADAOF");
+    assert_eq!(keys(&mut enter(&server, next)), BTreeSet::from(["mine".to_owned()]));
+    run(&mut operator, "DEBUG RELOAD NOSAVE");
+    assert_eq!(keys(&mut enter(&server, next)).len(), 0, "it was not there when that was saved");
+    for name in ["next", "short-lived"] {
+        let _ = try_run(&mut operator, &format!("TENANT DROP {name}"));
+    }
+    assert_eq!(state(&server)[..5], before[..5]);
+    // Nobody but the operator may.
+    assert!(try_run(&mut enter(&server, ACME), "DEBUG RELOAD").is_err());
 }
 
 #[test]

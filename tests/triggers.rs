@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use redis::{Connection, Value};
+use reef_engine::triggers::DEPTH_MAX;
 
 use crate::served::Served;
 
@@ -175,4 +176,44 @@ fn writers_are_refused_while_a_trigger_is_too_far_behind() {
     assert!(written >= 10_000, "{written}");
     let _: () = run(&mut connection, "PLUGIN UNLOAD listener");
     let _: () = run(&mut connection, "SET mem:1 x");
+}
+
+/// Two plugins that hear of each other's writes would go on for ever.
+#[test]
+fn a_chain_of_triggers_ends_at_its_limit_and_the_server_lives() {
+    for args in [&[][..], &["--io-threads", "2", "--shards", "8"]] {
+        for kind in ["mem", "dur"] {
+            let server = Served::start(args);
+            let mut connection = server.connect();
+            load(&mut connection);
+            let mut command = redis::cmd("PLUGIN");
+            command.arg("LOAD").arg("echo").arg(reef_bundled::hostile::ECHO);
+            command.arg(&["GRANT", "INCR", "~mem:*", "~dur:*"]);
+            command.query::<()>(&mut connection).expect("it loads");
+            let links = DEPTH_MAX as usize / 2;
+            for chains in 1..=3 {
+                let _: Value = run(&mut connection, &format!("SET {kind}:1 x"));
+                // Each takes its turn four times.
+                let echoes = format!("GET {kind}:echo");
+                wait_until("the chain has come to its end", || {
+                    run::<Option<usize>>(&mut connection, &echoes) == Some(chains * links)
+                });
+                std::thread::sleep(Duration::from_millis(200));
+                assert_eq!(run::<usize>(&mut connection, &echoes), chains * links);
+                let count: usize = run(&mut connection, &format!("GET {kind}:count"));
+                assert_eq!(count, chains * links);
+            }
+            let mut expected = vec![format!("set {kind}:1")];
+            expected.extend((1..links).map(|_| format!("incrby {kind}:echo")));
+            let told = std::iter::repeat_n(expected, 3).flatten().collect::<Vec<_>>();
+            assert_eq!(log(&mut connection, kind), told);
+            // Nothing is left over, nobody was paused, and others are told as before.
+            for stream in ["trigger:listener", "trigger:echo", "trigger:echo:dead"] {
+                assert_eq!(run::<u64>(&mut connection, &format!("XLEN {stream}")), 0, "{stream}");
+            }
+            assert_eq!(figure(&mut connection, "events-failed"), 0);
+            let _: Value = run(&mut connection, "LISTENER.PING");
+            let _: Value = run(&mut connection, "ECHO.PING");
+        }
+    }
 }

@@ -38,7 +38,7 @@ const RATIO_MAX: f64 = 1.5;
 /// A server with a plugin whose calls may burn CPU for a while.
 fn start(io_threads: usize) -> Server {
     let server = Server::reef(&["--io-threads", &io_threads.to_string()]);
-    let words = ["GET", "SET", "SADD", "INCR", "LLEN", "RPUSH", "~*"];
+    let words = ["GET", "SET", "SADD", "INCR", "LLEN", "RPUSH", "COPY", "~*"];
     let mut load = redis::cmd("PLUGIN");
     load.arg("LOAD").arg("hostile").arg(reef_bundled::hostile::HOSTILE);
     load.arg("GRANT").arg(&words).arg(&["LIMIT", "cpu-ms", "50"]);

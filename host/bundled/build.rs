@@ -24,6 +24,7 @@ const HOSTILE: &[&str] = &[
     "noop",
     "queue",
     "listener",
+    "echo",
     "hostile",
     "describe_loops",
     "describe_errors",

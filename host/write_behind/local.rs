@@ -116,8 +116,8 @@ fn text(error: &StepError) -> String {
         | StepError::InvalidCommand(_, text)
         | StepError::RolledBack(_, text)
         | StepError::ReadOnly(text)
+        | StepError::QuotaExceeded(text)
         | StepError::Other(text) => text.clone(),
-        StepError::QuotaExceeded(name) => format!("the quota {name} is used up"),
         StepError::OutOfMemory => "the server is out of memory".into(),
         StepError::BatchTooLarge => "the step is too large".into(),
         StepError::CrossSlot => "the keys are not in one slot".into(),

@@ -57,6 +57,8 @@ pub mod hostile {
     pub static QUEUE: &[u8] = guest!("queue");
     /// Behaves: its triggers write down what happens to `mem:*`, and durably to `dur:*`.
     pub static LISTENER: &[u8] = guest!("listener");
+    /// Behaves: its triggers answer those of `listener`, which answers them in turn.
+    pub static ECHO: &[u8] = guest!("echo");
     /// Loads well; its commands `HOSTILE.*` attack from inside a call, one way each.
     pub static HOSTILE: &[u8] = guest!("hostile");
     /// Never returns from `describe`.
@@ -77,6 +79,7 @@ pub mod hostile {
         BundledPlugin { name: "noop", component: NOOP },
         BundledPlugin { name: "queue", component: QUEUE },
         BundledPlugin { name: "listener", component: LISTENER },
+        BundledPlugin { name: "echo", component: ECHO },
         BundledPlugin { name: "hostile", component: HOSTILE },
         BundledPlugin { name: "describe_loops", component: DESCRIBE_LOOPS },
         BundledPlugin { name: "describe_errors", component: DESCRIBE_ERRORS },

@@ -82,7 +82,7 @@ pub(super) fn run(args: &NewArgs, json: bool, out: &mut dyn Write) -> Result<(),
     };
     let load = format!("reef plugin load {name} plugin.wasm --grant-wanted");
     let call = format!("redis-cli {}.GREET Ada", name.to_ascii_uppercase());
-    for line in first.iter().chain(&["reef plugin build", "reef plugin test", &load, &call]) {
+    for line in first.iter().chain(&["reef plugin build", &load, &call, "reef plugin test"]) {
         writeln!(out, "  {line}")?;
     }
     Ok(())

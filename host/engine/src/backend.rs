@@ -122,7 +122,7 @@ pub enum StepError {
     BatchTooLarge,
     /// `maxmemory` is reached.
     OutOfMemory,
-    /// A quota or budget is used up; its name.
+    /// A quota is used up, or the step would exceed it; the text names it.
     QuotaExceeded(String),
     /// On a cluster: the keys are not in one slot.
     CrossSlot,

@@ -244,9 +244,24 @@ impl Cx<'_> {
             return Ok(Outcome::Stale(stale));
         }
         let start = self.reply.mark();
+        let (of_all, of_each) = match batch.on_error {
+            OnError::RollBack => (self.bound(), None),
+            OnError::KeepGoing => (None, self.bound()),
+        };
         for (index, (command, range)) in plan.commands.iter().enumerate() {
             let mark = self.reply.mark();
-            match self.try_run(command, plan.argv(batch.commands.data, range)) {
+            let argv = plan.argv(batch.commands.data, range);
+            let result = match &of_each {
+                Some(bound) => self.try_run_within(bound, command, argv),
+                None => self.try_run(command, argv),
+            };
+            match result {
+                Ok(()) if of_all.is_some_and(|bound| !self.is_within(&bound)) => {
+                    self.keys.roll_back();
+                    self.reply.rewind(start);
+                    let text = of_all.map(|bound| bound.text()).unwrap_or_default();
+                    return Err(StepError::QuotaExceeded(text));
+                }
                 Ok(()) => {}
                 Err(error) if batch.on_error == OnError::RollBack => {
                     self.keys.roll_back();

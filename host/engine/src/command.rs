@@ -411,14 +411,13 @@ impl Command {
     /// Whether it may run in a plugin's batch: an ordinary command on keys that never waits and
     /// can be undone.
     pub fn is_batchable(&self) -> bool {
-        let refused = [
-            Flags::NOSCRIPT,
-            Flags::ADMIN,
-            Flags::OPERATOR,
-            Flags::BLOCKING,
-            Flags::PUBSUB,
-            Flags::NO_MULTI,
-        ];
+        self.is_undoable() && !self.flags.has(Flags::BLOCKING)
+    }
+
+    /// Whether it is an ordinary command on keys, which can be undone.
+    pub fn is_undoable(&self) -> bool {
+        let refused =
+            [Flags::NOSCRIPT, Flags::ADMIN, Flags::OPERATOR, Flags::PUBSUB, Flags::NO_MULTI];
         matches!(self.runner, Runner::Native(_))
             && (self.flags.has(Flags::WRITE) || self.flags.has(Flags::READONLY))
             && !refused.iter().any(|flag| self.flags.has(*flag))

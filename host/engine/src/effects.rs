@@ -59,6 +59,13 @@ struct Entry {
     end: usize,
 }
 
+/// A place between effects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EffectsMark {
+    entries: usize,
+    is_open: bool,
+}
+
 /// What must take effect as a whole.
 #[derive(Clone, Copy, Debug)]
 pub struct Unit<'a> {
@@ -135,6 +142,18 @@ impl Effects {
         let first = self.entries.iter().rposition(|entry| entry.begins_unit).unwrap_or(0);
         self.entries.truncate(first);
         self.bytes.truncate(self.entries.last().map_or(0, |last| last.end));
+    }
+
+    /// Where they end by now.
+    pub(crate) fn mark(&self) -> EffectsMark {
+        EffectsMark { entries: self.entries.len(), is_open: self.is_open }
+    }
+
+    /// Takes back what has come since.
+    pub(crate) fn rewind(&mut self, mark: EffectsMark) {
+        self.entries.truncate(mark.entries);
+        self.bytes.truncate(self.entries.last().map_or(0, |last| last.end));
+        self.is_open = mark.is_open;
     }
 
     /// Adds a command: `words`, and `more` behind them.
@@ -369,5 +388,21 @@ mod tests {
         say(&mut effects, 0, &[&"DEL", &"d"]);
         let texts: Vec<_> = shown(&effects).concat().into_iter().map(|(_, text)| text).collect();
         assert_eq!(texts, ["*2 $3 DEL $1 a ", "*2 $3 DEL $1 d "]);
+    }
+
+    #[test]
+    fn what_came_since_a_mark_is_taken_back() {
+        let mut effects = Effects::default();
+        let first = effects.mark();
+        say(&mut effects, 0, &[&"DEL", &"a"]);
+        let second = effects.mark();
+        say(&mut effects, 0, &[&"DEL", &"b"]);
+        effects.rewind(second);
+        say(&mut effects, 0, &[&"DEL", &"c"]);
+        assert_eq!(shown(&effects).len(), 1, "it is one unit still");
+        let texts: Vec<_> = shown(&effects).concat().into_iter().map(|(_, text)| text).collect();
+        assert_eq!(texts, ["*2 $3 DEL $1 a ", "*2 $3 DEL $1 c "]);
+        effects.rewind(first);
+        assert!(effects.is_empty());
     }
 }

@@ -150,16 +150,19 @@ impl Error {
 
     /// A quota of the tenant is used up.
     pub fn over_quota(used_up: UsedUp) -> Self {
-        let UsedUp { quota, limit } = used_up;
-        let code = if quota == Quota::Memory { "OOM" } else { "QUOTA" };
-        let name = quota.name();
-        Self::Owned(format!("{code} quota '{name}' of this tenant is used up (limit {limit})"))
+        let code = if used_up.quota == Quota::Memory { "OOM" } else { "QUOTA" };
+        Self::Owned(format!("{code} {}", over_quota_text(used_up)))
     }
 
     /// The arity error of a command.
     pub fn wrong_arity(command: &Command) -> Self {
         Self::WrongArity(command.full_name())
     }
+}
+
+/// That a quota of the tenant is used up, without a code.
+pub fn over_quota_text(UsedUp { quota, limit }: UsedUp) -> String {
+    format!("quota '{}' of this tenant is used up (limit {limit})", quota.name())
 }
 
 /// Texts of single options and arguments.
@@ -905,8 +908,8 @@ impl Error {
         Self::Text("ERR a replica follows this server that knows no tenants");
     pub const FOREIGN_TO_TENANTS: Self =
         Self::Text("ERR this server has tenants, and a replica must know of them");
-    pub const RELOAD_WITH_TENANTS: Self =
-        Self::Text("ERR a server with tenants cannot load its data again while it runs");
+    pub const RELOAD_BUSY: Self =
+        Self::Text("ERR tenants come or go, or all data is looked at, just now: try again");
     pub const NO_TENANTS: Self = Self::Text("ERR this server has no tenants");
     pub const TENANT_LATE: Self = Self::Text(
         "ERR a connection that waits, watches, subscribes or tracks cannot enter a tenant",

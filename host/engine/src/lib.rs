@@ -42,6 +42,7 @@ pub mod parking;
 pub mod permission;
 pub mod pubsub;
 pub mod push;
+pub mod quota;
 pub mod rdb;
 pub mod registry;
 pub mod replication;

@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::acl;
 use crate::keyspace::{Lfu, Policy};
 use crate::notifications::Classes;
+use crate::tenancy::MemoryQuota;
 use crate::triggers::Triggers;
 use crate::types::hasher::Hasher;
 use crate::types::limits::Limits;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub lfu: Option<Lfu>,
     /// When and how keys give way to others.
     pub eviction: Eviction,
+    /// What all data may take, if a step that would exceed it is to be taken back.
+    pub memory_quota: Option<MemoryQuota>,
     /// Which large values are freed elsewhere.
     pub lazy: Lazy,
     /// What SLOWLOG and COMMANDLOG keep.
@@ -54,6 +57,7 @@ impl Default for Settings {
             tracked_keys_max: 1_000_000,
             lfu: None,
             eviction: Eviction::default(),
+            memory_quota: None,
             lazy: Lazy::default(),
             slow_log: SlowLogLimits::default(),
             latency_threshold_ms: 0,

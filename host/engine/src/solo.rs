@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 
 use reef_resp::{Argv, OwnedArgv, Protocol, Writer};
 
-pub use self::plugins::PluginCall;
+pub use self::plugins::{PluginCall, Woken};
 pub use self::snapshot::end_file;
 
 use self::client::{Client, Waiting, address};
@@ -140,6 +140,11 @@ impl Solo {
         self.clients.contains_key(&id)
     }
 
+    /// Whether a client waits for a reply.
+    pub fn is_waiting(&self, id: u64) -> bool {
+        self.clients.get(&id).is_some_and(|client| client.waiting.is_some())
+    }
+
     /// Takes what a client was sent without having asked (MONITOR), or later than it asked.
     pub fn take_unasked(&mut self, id: u64) -> Vec<u8> {
         match self.clients.get_mut(&id) {
@@ -159,17 +164,13 @@ impl Solo {
     fn forget(&mut self, mut client: Client) {
         self.process.subscriptions.forget(client.session.id);
         self.process.tracking.forget(client.session.id);
-        let waiter = client.waiting.take().and_then(|(waiting, _)| waiting.for_keys());
-        let mut held = client.session.shards(&self.rules);
-        if let Some(waiter) = &waiter {
-            held = held.union(waiter.shards);
+        if let Some((waiting, _)) = client.waiting.take() {
+            self.clear_queues(waiting);
         }
+        let held = client.session.shards(&self.rules);
         let mut journal = Journal::new();
         let shards = hold(&mut self.shards, held);
         let mut keys = Keyspace::new(shards, &self.rules, self.process.now, 0, &mut journal);
-        if let Some(waiter) = &waiter {
-            keys.end_wait(waiter);
-        }
         for watch in client.session.take_watches() {
             keys.unwatch(watch.database, &watch.key);
         }
@@ -224,6 +225,11 @@ impl Solo {
         });
     }
 
+    /// When the next wait ends.
+    pub fn next_timeout(&self) -> Option<Millis> {
+        self.next_deadline().map(|(at, _)| at)
+    }
+
     fn next_deadline(&self) -> Option<(Millis, u64)> {
         let waiting =
             self.clients.iter().filter_map(|(id, client)| Some((client.waiting.as_ref()?.1?, *id)));
@@ -243,6 +249,19 @@ impl Solo {
     /// Ends a client's wait, if it waits.
     fn end_wait(&mut self, id: u64, ending: Ending) {
         let Some(client) = self.clients.get_mut(&id) else { return };
+        if let Some((Waiting::Parked(waiter), _)) = &client.waiting
+            && ending != Ending::Demoted
+        {
+            let waiter = waiter.clone();
+            if ending == Ending::TimedOut {
+                return self.time_out_call(&waiter);
+            }
+            if !waiter.start() {
+                // It runs just now, and says for itself how it ends.
+                return;
+            }
+        }
+        let Some(client) = self.clients.get_mut(&id) else { return };
         let Some((waiting, _)) = client.waiting.take() else { return };
         let farewell = waiting.farewell(ending);
         if ending == Ending::Demoted {
@@ -258,7 +277,17 @@ impl Solo {
     }
 
     fn clear_queues(&mut self, waiting: Waiting) {
-        let Some(waiter) = waiting.for_keys() else { return };
+        let waiter = match waiting {
+            Waiting::Keys(waiter) => waiter,
+            Waiting::Parked(waiter) => {
+                let (shards, mut reply) = (waiter.shards, Writer::default());
+                let nobody = Caller { database: waiter.database, ..nobody() };
+                return self.run_planned(&nobody, Journal::new(), shards, &mut reply, |cx| {
+                    cx.end_parked(&waiter);
+                });
+            }
+            Waiting::Copies(..) | Waiting::Plugin => return,
+        };
         let mut journal = Journal::new();
         let shards = hold(&mut self.shards, waiter.shards);
         Keyspace::new(shards, &self.rules, self.process.now, 0, &mut journal).end_wait(&waiter);
@@ -417,6 +446,7 @@ impl Solo {
         let (monitored, keeps_expired) = (client.session.monitoring, self.keeps_expired());
         let mut journal = Journal::new();
         let (now, database) = (self.process.now, client.session.database);
+        self.process.data_bytes = self.data_bytes();
         let me = self.process.described(client);
         let held = self.with_reach(held);
         let limits = self.rules.settings.slow_log;
@@ -432,7 +462,8 @@ impl Solo {
             rerun: false,
         };
         cx.keys.keep_expired = keeps_expired;
-        cx.run(command, argv);
+        let bound = cx.bound();
+        cx.run_within(bound, command, argv);
         cx.settle();
         let answer = core::mem::take(&mut cx.answer);
         let mut told = host.into_told();
@@ -532,6 +563,7 @@ impl Solo {
         let mut session = Session::new(caller.client_id, caller.user.clone(), true);
         session.database = caller.database;
         let (held, keeps_expired) = (self.with_reach(held), self.keeps_expired());
+        self.process.data_bytes = self.data_bytes();
         let shards = hold(&mut self.shards, held);
         let now = self.process.now;
         let mut host =
@@ -551,6 +583,11 @@ impl Solo {
         let told = host.into_told();
         self.spread(told);
         result
+    }
+
+    /// Bytes that all data takes.
+    pub fn data_bytes(&self) -> usize {
+        self.shards.iter().map(Shard::heap_bytes).sum()
     }
 
     /// All data in a canonical form, to compare states: independent of the number of shards.

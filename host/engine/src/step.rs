@@ -129,6 +129,11 @@ impl Cx<'_> {
         if let Err(error) = self.try_run(command, argv) {
             refuse(&error, self.reply);
         }
+        self.end_caching_after(command);
+    }
+
+    #[inline]
+    pub(crate) fn end_caching_after(&mut self, command: &CommandRef) {
         if self.session.caching.is_some() && !command.flags.has(Flags::KEEPS_CACHING) {
             self.session.end_caching();
         }
@@ -229,11 +234,12 @@ impl Cx<'_> {
     pub fn run_queue(&mut self, queue: Vec<(CommandRef, OwnedArgv)>) {
         self.reply.array(queue.len());
         self.session.executing = true;
+        let bound = self.bound();
         for (command, argv) in queue {
             self.keys.database = self.session.database;
             let (database, mark) = (self.session.database, self.reply.mark());
             match self.permit(&command, argv.as_argv()) {
-                Ok(()) => self.run(&command, argv.as_argv()),
+                Ok(()) => self.run_within(bound, &command, argv.as_argv()),
                 Err(denial) => refuse(&Error::no_longer_allowed(denial.reason), self.reply),
             }
             self.tell_happenings();

@@ -58,6 +58,31 @@ impl Quota {
     }
 }
 
+/// By how much a step may exceed a quota of memory where nothing gives way: what tables take by leaps, and
+/// what others have taken that is not counted yet. What comes next is refused.
+pub const STEP_SLACK_BYTES: usize = 16 * 1024;
+
+/// How many bytes a tenant's data may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryQuota {
+    /// Beyond this whatever needs memory is refused.
+    pub limit: usize,
+    /// By how much one step may exceed it.
+    pub slack: usize,
+}
+
+impl MemoryQuota {
+    /// The most that there is at the end of any step.
+    pub const fn most(self) -> usize {
+        self.limit.saturating_add(self.slack)
+    }
+
+    /// That it is used up.
+    pub const fn used_up(self) -> UsedUp {
+        UsedUp { quota: Quota::Memory, limit: self.limit as u64 }
+    }
+}
+
 /// A quota that is used up, and how much there was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UsedUp {

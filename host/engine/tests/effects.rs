@@ -5,13 +5,14 @@
 //! are flushed. A copy obeys: it removes nothing by itself. What is not compared is when consumers of
 //! streams were last seen, which Redis does not tell its replicas either.
 
-use reef_engine::backend::{Batch, Caller, Guards, OnError};
+use reef_engine::backend::{Batch, Caller, Guards, OnError, StepError};
 use reef_engine::batch::reply_columns;
 use reef_engine::effects::Effect;
 use reef_engine::grants::Grants;
 use reef_engine::keyspace::Policy;
 use reef_engine::settings::{Lazy, Settings};
 use reef_engine::solo::Solo;
+use reef_engine::tenancy::MemoryQuota;
 use reef_fuzz::choice::Choice;
 use reef_fuzz::copy::{Copy, differences, essence, words};
 
@@ -72,12 +73,21 @@ fn copy(seed: u64, shards: usize, clock_ms: u64) -> Copy {
     Copy::new(seed, shards, clock_ms, settings(false))
 }
 
+/// What a client hears that exceeds its quota.
+const OVER: &[u8] = b"-OOM quota 'memory' of this tenant is used up";
+
 /// Random clients of one engine.
 struct Story {
     solo: Solo,
     traffic: Traffic,
     clients: Vec<u64>,
     told: Vec<String>,
+    /// How often a quota was in the way.
+    refused: usize,
+    /// Whether what was refused is looked at: where nothing that is due stays.
+    is_compared: bool,
+    /// The most that the data took.
+    peak_bytes: usize,
 }
 
 impl Story {
@@ -85,12 +95,30 @@ impl Story {
         let mut solo = Solo::new(seed, shards, settings(seed % 2 == 1));
         solo.keep_effects();
         let clients = (0..4).map(|_| solo.connect()).collect();
-        Self { solo, traffic: Traffic::all(seed).with(MORE), clients, told: Vec::new() }
+        Self {
+            solo,
+            traffic: Traffic::all(seed).with(MORE),
+            clients,
+            told: Vec::new(),
+            refused: 0,
+            is_compared: false,
+            peak_bytes: 0,
+        }
     }
 
     fn line(&mut self, client: u64, line: &Line) {
         self.told.push(String::from_utf8_lossy(&line.join(&b' ')).into_owned());
-        self.solo.run(client, argv(line).as_argv());
+        let before = self.is_compared.then(|| {
+            // Nothing is due that the command would find gone.
+            self.solo.advance(0);
+            self.solo.digest()
+        });
+        let (reply, _) = self.solo.run(client, argv(line).as_argv());
+        if let Some(before) = before.filter(|_| reply.starts_with(OVER)) {
+            assert_eq!(before, self.solo.digest(), "{:?}", self.told.last());
+        }
+        self.refused += usize::from(reply.windows(OVER.len()).any(|window| window == OVER));
+        self.peak_bytes = self.peak_bytes.max(self.solo.data_bytes());
     }
 
     fn say(&mut self, client: u64, words: &[&str]) {
@@ -129,6 +157,7 @@ impl Story {
         };
         let caller = Caller { client_id: 1, user: "default".into(), database };
         let outcome = self.solo.apply(&caller, &Grants::all(), &batch, &mut reply_columns());
+        self.refused += usize::from(matches!(outcome, Err(StepError::QuotaExceeded(_))));
         let shown: Vec<_> = lines
             .iter()
             .map(|line| String::from_utf8_lossy(&line.join(&b' ')).into_owned())
@@ -181,9 +210,12 @@ impl Story {
 
 /// Plays a story and replays its effects now and then; gives whether all copies ended as it did.
 fn play(seed: u64, shards: usize, copies: &mut [Copy]) -> bool {
+    play_story(&mut Story::new(seed, shards), seed, copies)
+}
+
+fn play_story(story: &mut Story, seed: u64, copies: &mut [Copy]) -> bool {
     const ROUNDS: usize = 60;
     const STEPS: usize = 15;
-    let mut story = Story::new(seed, shards);
     for _ in 0..ROUNDS {
         let before = story.told.len();
         // In half of the stories nobody removes what is due before somebody meets it.
@@ -207,10 +239,7 @@ fn play(seed: u64, shards: usize, copies: &mut [Copy]) -> bool {
                         unit.commands().map(shown).collect()
                     })
                     .collect();
-                panic!(
-                    "seed {seed}, {shards} shards\n{differ:#?}\n{:#?}\n{units:#?}",
-                    &story.told[before..]
-                );
+                panic!("seed {seed}\n{differ:#?}\n{:#?}\n{units:#?}", &story.told[before..]);
             }
             if expected != found {
                 return false;
@@ -237,6 +266,32 @@ fn effects_bring_copies_to_the_same_data() {
             assert_eq!(copies[0].digest(), second.digest(), "seed {seed}");
         }
     }
+}
+
+/// Most stories without one take more than this.
+const QUOTA: MemoryQuota = MemoryQuota { limit: 5_000, slack: 1_000 };
+
+#[test]
+fn what_a_quota_took_back_has_no_effect() {
+    let mut refused = 0;
+    for seed in 0..24 {
+        for (shards, other) in [(1, 8), (8, 1)] {
+            let mut copies = [copy(seed + 1000, other, 0)];
+            let mut story = Story::new(seed, shards);
+            story.is_compared = seed % 4 < 2;
+            story.solo = {
+                let memory_quota = Some(QUOTA);
+                Solo::new(seed, shards, Settings { memory_quota, ..settings(seed % 2 == 1) })
+            };
+            story.solo.keep_effects();
+            story.clients = (0..4).map(|_| story.solo.connect()).collect();
+            assert!(play_story(&mut story, seed, &mut copies));
+            refused += story.refused;
+            // Tables that have grown stay as they are, and nobody refuses what a waiter is served.
+            assert!(story.peak_bytes < QUOTA.most() + 3_000, "{} bytes", story.peak_bytes);
+        }
+    }
+    assert!(refused > 1000, "{refused} refused: a dull run");
 }
 
 #[test]

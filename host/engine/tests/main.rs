@@ -12,6 +12,7 @@ mod judge;
 mod measures;
 mod oracle;
 mod peer;
+mod quota;
 mod refusals;
 mod replica;
 mod search;

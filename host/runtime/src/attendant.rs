@@ -254,9 +254,10 @@ impl Failure {
     fn of_step(error: &StepError) -> Self {
         let text = format!("{error:?}");
         match error {
-            StepError::ReadOnly(_) | StepError::OutOfMemory | StepError::Stopped => {
-                Self::ForNow(text)
-            }
+            StepError::ReadOnly(_)
+            | StepError::OutOfMemory
+            | StepError::QuotaExceeded(_)
+            | StepError::Stopped => Self::ForNow(text),
             _ => Self::Final(text),
         }
     }

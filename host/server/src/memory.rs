@@ -4,6 +4,9 @@
 //! nothing to read. It may be behind by [`SLACK_BYTES`] per shard where there are several, so that
 //! workers do not fight over one counter.
 //!
+//! What a tenant's step adds is claimed before it is noted, so that steps on several shards do not exceed its
+//! quota together ([`Claim`]).
+//!
 //! Invariant: nobody who holds a shard evicts, so that evicting may take any of them.
 
 use std::sync::Arc;
@@ -11,8 +14,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use reef_engine::backend::Caller;
+use reef_engine::backend::{Caller, StepError};
 use reef_engine::clock::Millis;
+use reef_engine::error::over_quota_text;
 use reef_engine::gates::Pause;
 use reef_engine::keyspace::{Candidate, Journal, Policy, Pool, ShardSet};
 use reef_engine::settings::Rules;
@@ -40,6 +44,8 @@ pub(crate) struct Ledger {
     is_tenants: bool,
     /// Whether a replica leaves eviction to its primary.
     is_left_to_primary: AtomicBool,
+    /// By how much steps that are under way have grown.
+    claimed: AtomicUsize,
     /// Connections with their buffers.
     pub(crate) client_bytes: AtomicUsize,
     /// Whether a command left something over for others to evict.
@@ -138,6 +144,38 @@ impl Ledger {
     }
 }
 
+/// By how much a step has grown, as far as the ledger does not know it yet. It has to be given back when
+/// the ledger does.
+#[derive(Debug, Default)]
+pub(crate) struct Claim {
+    bytes: usize,
+}
+
+impl Claim {
+    /// Claims this much, in place of what was claimed before, if all data takes no more than `most` then;
+    /// otherwise nothing. Of steps that grow at the same time the later one sees what the earlier has
+    /// claimed.
+    pub(crate) fn take(&mut self, ledger: &Ledger, bytes: usize, most: usize) -> bool {
+        self.give_back(ledger);
+        if bytes == 0 {
+            return true;
+        }
+        self.bytes = bytes;
+        let claimed = ledger.claimed.fetch_add(bytes, Ordering::AcqRel) + bytes;
+        let fits = ledger.used().saturating_add(claimed) <= most;
+        if !fits {
+            self.give_back(ledger);
+        }
+        fits
+    }
+
+    fn give_back(&mut self, ledger: &Ledger) {
+        if self.bytes > 0 {
+            ledger.claimed.fetch_sub(std::mem::take(&mut self.bytes), Ordering::AcqRel);
+        }
+    }
+}
+
 /// What a command finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Room {
@@ -195,6 +233,25 @@ impl Store {
             return Room::AMPLE;
         }
         self.evict(rules, now)
+    }
+
+    /// Why a batch is refused when there is no room for it.
+    #[cold]
+    pub(crate) fn no_room(&self, rules: &Rules) -> StepError {
+        match rules.settings.memory_quota {
+            Some(quota) => StepError::QuotaExceeded(over_quota_text(quota.used_up())),
+            None => StepError::OutOfMemory,
+        }
+    }
+
+    /// Whether a step of a tenant's may take so much more; see [`Claim::take`].
+    #[cold]
+    pub(crate) fn may_grow(&self, claim: &mut Claim, growth: usize, most: usize) -> bool {
+        let may = claim.take(self.ledger(), growth, most);
+        if let Some(tenancy) = self.tenancy().filter(|_| !may) {
+            tenancy.note_refusal();
+        }
+        may
     }
 
     #[inline]
@@ -312,5 +369,24 @@ impl Store {
         let mut set = ShardSet::NONE;
         set.insert(shard);
         self.run_planned(&nobody, &mut Journal::new(), set, &mut Writer::default(), act)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_under_way_see_what_others_have_claimed() {
+        let ledger = Ledger { is_tenants: true, ..Ledger::default() };
+        ledger.note(&AtomicUsize::new(0), 600, true);
+        let (mut one, mut other) = (Claim::default(), Claim::default());
+        assert!(one.take(&ledger, 300, 1000));
+        assert!(!other.take(&ledger, 200, 1000) && other.take(&ledger, 100, 1000));
+        // One that goes on growing claims anew, and one that may not has nothing.
+        assert!(!one.take(&ledger, 301, 1000) && other.take(&ledger, 400, 1000));
+        assert!(other.take(&ledger, 0, 0) && one.take(&ledger, 400, 1000));
+        assert!(!other.take(&ledger, 1, 1000) && one.take(&ledger, 0, 0));
+        assert_eq!(ledger.claimed.load(Ordering::Acquire), 0);
     }
 }

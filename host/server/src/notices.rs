@@ -44,6 +44,11 @@ impl Store {
     }
 }
 
+/// The notice about a tenant in a field of a snapshot's header, if it is one.
+pub(crate) fn of_tenant<'f>(name: &[u8], value: &'f [u8]) -> Option<&'f [u8]> {
+    (name == TENANT_FIELD.as_bytes()).then_some(value)
+}
+
 /// Whether the first word of a notice is TENANT.
 fn is_about_tenants(notice: &[u8]) -> bool {
     let words = notice.iter().position(|byte| *byte == b'\n').map(|end| &notice[end + 1..]);

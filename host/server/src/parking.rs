@@ -192,9 +192,28 @@ impl Worker {
         let Some(place) = self.places.get(&client).copied() else { return };
         let waiting = self.connections[place].waiter.as_ref();
         // It may have ended since, and its client may wait for something else.
-        if waiting.is_some_and(|waiting| waiting.waiter.order == order) {
+        let is_it = waiting.is_some_and(|waiting| waiting.waiter.order == order);
+        if is_it && !self.mailbox.put_off((client, order, key)) {
             self.resume_call(place, Some(key), moment);
         }
+    }
+
+    /// Lets calls go on that were put off, as far as there is time.
+    pub(crate) fn resume_put_off(&mut self, moment: &Moment) {
+        while let Some((client, order, key)) = self.mailbox.take_put_off() {
+            let Some(place) = self.places.get(&client).copied() else { continue };
+            let waiting = self.connections[place].waiter.as_ref();
+            if waiting.is_some_and(|waiting| waiting.waiter.order == order) {
+                self.resume_call(place, Some(&key), moment);
+            }
+        }
+    }
+
+    /// Whether a client's parked call, whose time is over, has to wait for the next look at the sockets.
+    pub(crate) fn has_no_time_for(&self, client: u64) -> bool {
+        let place = self.places.get(&client);
+        let waiting = place.and_then(|place| self.connections.get(*place)?.waiter.as_ref());
+        waiting.is_some_and(|one| one.waiter.park().is_some()) && !self.mailbox.has_time()
     }
 
     /// Lets a parked call go on because its time is over. Whether it is one: if it runs just now it

@@ -40,7 +40,7 @@ use crate::clock::now_ms;
 use crate::copying::Copies;
 use crate::huge_pages::HugePages;
 use crate::mailbox::Message;
-use crate::memory::{Ledger, Room};
+use crate::memory::{Claim, Ledger, Room};
 use crate::pause::PauseClock;
 use crate::post::Post;
 use crate::reaper::Reaper;
@@ -206,6 +206,7 @@ impl Store {
             users: Some(&self.users),
             store: Some(self),
             relayed: None,
+            claim: Claim::default(),
         }
     }
 
@@ -406,7 +407,10 @@ impl Store {
                 rerun: false,
             };
             cx.keys.keep_expired = conditions.pause != Pause::Nothing || self.is_replica();
-            cx.run(&command, argv);
+            match self.tenancy {
+                None => cx.run(&command, argv),
+                Some(_) => cx.run_within(cx.bound(), &command, argv),
+            }
             cx.settle();
             if command.is_exec() || command.flags.has(Flags::WRITE.with(Flags::ALL_SHARDS)) {
                 self.note_indexing(&cx.keys);
@@ -417,6 +421,9 @@ impl Store {
             }
             Some(answer)
         });
+        if self.tenancy.is_some() {
+            host.may_grow(0, 0);
+        }
         let Some(answer) = answer else {
             return Execution { postponed: true, ..Default::default() };
         };
@@ -642,6 +649,9 @@ impl Store {
             }
             result
         });
+        if self.tenancy.is_some() {
+            host.may_grow(0, 0);
+        }
         self.sweep(journal);
         result
     }
@@ -688,7 +698,7 @@ impl Backend for Store {
             plan.add_keys(batch.guards.keys, grants, &rules)?;
             plan.add_keys(batch.guards.absent, grants, &rules)?;
             if !self.make_room(&rules, now_ms()).is_there && plan.may_use_memory() {
-                return Err(StepError::OutOfMemory);
+                return Err(self.no_room(&rules));
             }
             if plan.may_write() && rules.triggers().are_full() {
                 return Err(StepError::ReadOnly(Error::TRIGGERS_BEHIND.to_string()));

@@ -32,6 +32,7 @@ use reef_resp::{Argv, Writer};
 use crate::clients::Card;
 use crate::clock::{now_ms, now_us};
 use crate::mailbox::Message;
+use crate::memory::Claim;
 use crate::parking::PluginCall;
 use crate::post::Post;
 use crate::replication::Relayed;
@@ -68,6 +69,8 @@ pub(crate) struct WorkerHost<'a> {
     pub(crate) waits_until: Option<Instant>,
     /// A call of the client's that is to be parked.
     pub(crate) parking: Option<Parking>,
+    /// What the step at hand adds to a tenant's data.
+    claim: Claim,
 }
 
 impl<'a> WorkerHost<'a> {
@@ -93,6 +96,7 @@ impl<'a> WorkerHost<'a> {
             became_copier: false,
             waits_until: None,
             parking: None,
+            claim: Claim::default(),
         }
     }
 
@@ -171,6 +175,11 @@ impl Host for WorkerHost<'_> {
 
     fn wake(&mut self, waiter: &Waiter, key: &[u8]) {
         self.shared.post.wake(waiter, key);
+    }
+
+    fn may_grow(&mut self, growth: usize, most: usize) -> bool {
+        let store = self.store();
+        store.may_grow(&mut self.claim, growth, most)
     }
 
     fn administer_plugins(&mut self, argv: Argv<'_>, reply: &mut Writer) -> CallStatus {
@@ -542,9 +551,15 @@ pub struct BatchHost<'a> {
     pub(crate) store: Option<&'a Store>,
     /// What a primary said, if it is the client.
     pub(crate) relayed: Option<Relayed<'a>>,
+    /// What the step at hand adds to a tenant's data.
+    pub(crate) claim: Claim,
 }
 
 impl Host for BatchHost<'_> {
+    fn may_grow(&mut self, growth: usize, most: usize) -> bool {
+        self.store.is_none_or(|store| store.may_grow(&mut self.claim, growth, most))
+    }
+
     fn call_plugin(
         &mut self,
         _: &CommandRef,

@@ -56,11 +56,16 @@ impl Worker {
 
     /// Ends the waits whose time is over.
     pub(crate) fn end_due_waits(&mut self, moment: &Moment) {
+        self.resume_put_off(moment);
         if self.deadlines.is_empty() {
             return;
         }
-        let now = Instant::now();
+        let (now, mut goes_on) = (Instant::now(), false);
         while let Some((_, client)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
+            // One has its turn in any case.
+            if goes_on && self.has_no_time_for(client) {
+                break;
+            }
             self.deadlines.pop_first();
             let place = self.places.get(&client).copied();
             let rests = |place: &usize| self.connections[*place].rests_until.is_some();
@@ -68,7 +73,9 @@ impl Worker {
                 self.end_rest(place, moment);
                 continue;
             }
-            if !self.time_out_call(client, moment) {
+            let is_call = self.time_out_call(client, moment);
+            goes_on |= is_call;
+            if !is_call {
                 self.end_wait(client, Ending::TimedOut, moment);
             }
         }

@@ -34,8 +34,10 @@ const COMMANDS: &[Command] = &[
     attack("HOSTILE.FAIL", failing_batch, "key", "Applies a batch whose last command fails."),
     attack("HOSTILE.ABANDON", abandon, "key", "Applies a batch, then traps."),
     attack("HOSTILE.BATCH", giant_batch, "commands bytes", "Applies a batch of this size."),
+    attack("HOSTILE.COPIES", copies, "bytes copies", "Applies a batch that copies a value."),
     attack("HOSTILE.STEAL", steal, "command [argument ...]", "Runs a command it may not run."),
     attack("HOSTILE.PARK", park_everywhere, "keys", "Parks on this many keys for ever.").blocking(),
+    attack("HOSTILE.STORM", park_storm, "key KEY|TIME", "Wakes itself for ever.").blocking(),
     attack("HOSTILE.ERROR", forged_error, "", "Fails with a text that is more than one line."),
     attack("HOSTILE.FORGE", forge, "kind", "Sends columns that do not add up."),
 ];
@@ -226,6 +228,19 @@ fn giant_batch(call: &mut Call<'_>) -> Result<Answer> {
     Ok(Answer::ok())
 }
 
+/// Small arguments, and as much data as one likes.
+fn copies(call: &mut Call<'_>) -> Result<Answer> {
+    let value = vec![b'x'; call.arguments.u64()? as usize];
+    let copies = call.arguments.u64()?;
+    let mut batch = Batch::new();
+    batch.set("copied", &value);
+    for index in 0..copies {
+        batch.command("COPY").arg("copied").arg(format!("copied:{index}"));
+    }
+    call.host.apply(&batch)?;
+    Ok(Answer::ok())
+}
+
 fn steal(call: &mut Call<'_>) -> Result<Answer> {
     let name = call.arguments.text()?;
     let mut batch = Batch::new();
@@ -240,6 +255,18 @@ fn park_everywhere(call: &mut Call<'_>) -> Result<Answer> {
     let keys = call.arguments.u64()?;
     let park = (0..keys).fold(Park::new(), |park, index| park.on(format!("park:{index}")));
     Ok(park.into())
+}
+
+/// Parks again whenever it is called, on a key that it has just written or until a time that is over.
+fn park_storm(call: &mut Call<'_>) -> Result<Answer> {
+    let key = call.arguments.bytes()?;
+    if call.arguments.text()? == "TIME" {
+        return Ok(Park::new().until(call.host.invoked_ms()).into());
+    }
+    let mut batch = Batch::new();
+    batch.command("INCR").arg(key);
+    call.host.apply(&batch)?;
+    Ok(Park::new().on(key).into())
 }
 
 fn forged_error(_: &mut Call<'_>) -> Result<Answer> {
@@ -297,7 +324,7 @@ pub static PLUGIN: Plugin = Plugin {
     version: "0.1.0",
     summary: "Tries to harm its host.",
     commands: COMMANDS,
-    wants: &["GET", "SET", "SADD", "INCR", "LLEN", "RPUSH", "~*"],
+    wants: &["GET", "SET", "SADD", "INCR", "LLEN", "RPUSH", "COPY", "~*"],
     subscription: None,
     reaction: None,
 };

@@ -8,12 +8,14 @@ pub const GUESTS: &[&str] = &[
     "noop",
     "queue",
     "listener",
+    "echo",
     "hostile",
     "describe_loops",
     "describe_errors",
     "describe_traps",
     "describe_lies",
     "foreign_import",
+    "sink",
 ];
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use reef_engine::backend::{CallStatus, Called, Completion, Conclusion, Extension, Late};
-use reef_engine::solo::PluginCall;
+use reef_engine::backend::{CallStatus, Called, Completion, Conclusion, Extension, Late, Wake};
+use reef_engine::solo::{PluginCall, Woken};
 use reef_resp::{Argv, OwnedArgv, Protocol, Writer};
 use reef_runtime::{GrantRequest, LoadError, LoadRequest, Options, Plugins, Runtime, Source};
 use reef_transcript::{Mismatch, decode, format_reply, split_args};
@@ -50,6 +50,10 @@ const COMPILE_TIMEOUT: Duration = Duration::from_secs(600);
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Most host calls of a command that is killed at every one.
 const KILLED_HOST_CALLS_MAX: usize = 10_000;
+/// Most calls of plugins, parked ones that go on among them, at one instant.
+const CALLS_AT_ONCE_MAX: usize = 100_000;
+/// What is said of a plugin beyond that.
+const RESTLESS: &str = "time stands still: a plugin parks, and wakes itself, again and again";
 /// In how large pieces saved data is put back.
 const CHUNK_BYTES: usize = 1 << 16;
 
@@ -185,11 +189,34 @@ impl Kit {
         self.receive(client).unwrap_or_else(|| "(no reply)".into())
     }
 
-    /// Moves the clock: what is due expires, and whose wait is over goes on.
+    /// Moves the clock: what is due expires, and whose wait is over goes on at that very time.
+    ///
+    /// # Panics
+    /// When a plugin never stops to park, and to be called again at once.
     pub fn advance(&mut self, time: Duration) {
         let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        self.world.lock().solo.advance(ms);
-        self.serve();
+        let end = self.now_ms().saturating_add(ms);
+        let mut at_once = 0;
+        loop {
+            let mut state = self.world.lock();
+            let now = state.solo.now().get();
+            let next = state.solo.next_timeout().map_or(end, |at| at.get().clamp(now, end));
+            state.solo.advance(next - now);
+            drop(state);
+            self.serve();
+            at_once = if next == now { at_once + 1 } else { 0 };
+            assert!(at_once < CALLS_AT_ONCE_MAX, "{RESTLESS}");
+            let is_over = self.world.lock().solo.next_timeout().is_none_or(|at| at.get() > end);
+            if next == end && is_over {
+                return;
+            }
+        }
+    }
+
+    /// Whether this client waits: for a key, or because a plugin has parked its call.
+    #[must_use]
+    pub fn is_waiting(&self, client: ClientId) -> bool {
+        self.world.lock().solo.is_waiting(client.0)
     }
 
     /// Milliseconds since 1970, as plugins and commands see them.
@@ -315,40 +342,43 @@ impl Kit {
         self.unread.entry(client).or_default().extend(came);
     }
 
-    /// Runs the calls of plugins that have come up.
+    /// Runs the calls of plugins that have come up, and those that go on.
     fn serve(&mut self) {
-        loop {
+        for _ in 0..CALLS_AT_ONCE_MAX {
             let call = self.world.lock().solo.next_plugin_call();
             let Some(call) = call else { return };
             self.world.lock().trace = Trace::default();
-            let reply = self.call(&call);
+            let end = self.call(&call);
             let mut state = self.world.lock();
             // What was meant for this call and did not come up is not for the next one.
             state.faults = Faults::default();
-            state.solo.end_plugin_call(call.caller.client_id, &reply);
+            match end {
+                Late::Reply(reply) => state.solo.end_plugin_call(call.caller.client_id, &reply),
+                Late::Park(park) => state.solo.park_plugin_call(call.caller.client_id, *park),
+            }
         }
+        panic!("{RESTLESS}");
     }
 
-    fn call(&self, call: &PluginCall) -> Vec<u8> {
-        let PluginCall { command, caller, argv, protocol } = call;
-        reply(*protocol, |reply, later| {
-            let mut conclude = || -> Conclusion {
-                let complete = later();
-                Box::new(move |late| match late {
-                    Late::Reply(bytes) => complete(bytes),
-                    Late::Park(_) => complete(format!("-{PARKED}\r\n").into_bytes()),
-                })
-            };
-            let argv = argv.as_argv();
-            match self.plugins.call(*command, None, caller, argv, reply, &mut conclude) {
-                Called::Done => CallStatus::Done,
-                Called::Later => CallStatus::Later,
-                Called::Parked(_) => {
-                    reply.error(PARKED);
-                    CallStatus::Done
-                }
-            }
-        })
+    fn call(&self, call: &PluginCall) -> Late {
+        let PluginCall { command, caller, argv, protocol, wake } = call;
+        let wake = wake
+            .as_ref()
+            .map(|Woken { key, invoked_ms }| Wake { key: key.as_deref(), invoked_ms: *invoked_ms });
+        let mut reply = Writer::new(*protocol);
+        let (sender, receiver) = mpsc::channel();
+        let mut later = || -> Conclusion {
+            let sender = sender.clone();
+            Box::new(move |late| {
+                // Whoever waited may have given up.
+                let _ = sender.send(late);
+            })
+        };
+        match self.plugins.call(*command, wake, caller, argv.as_argv(), &mut reply, &mut later) {
+            Called::Done => Late::Reply(reply.take_data()),
+            Called::Parked(park) => Late::Park(park),
+            Called::Later => in_time(&receiver),
+        }
     }
 
     fn administer(&self, argv: Argv<'_>) -> Vec<u8> {
@@ -368,9 +398,6 @@ impl Kit {
     }
 }
 
-/// What a handler that parks is told here, where nobody waits.
-const PARKED: &str = "PARKED the call would wait, which the test kit does not do";
-
 /// The reply of a runtime, whenever it comes.
 fn reply(
     protocol: Protocol,
@@ -387,9 +414,12 @@ fn reply(
     };
     match run(&mut reply, &mut later) {
         CallStatus::Done => reply.take_data(),
-        CallStatus::Later => {
-            let came = receiver.recv_timeout(PATIENCE);
-            came.unwrap_or_else(|_| panic!("a plugin has not replied within {PATIENCE:?}"))
-        }
+        CallStatus::Later => in_time(&receiver),
     }
+}
+
+/// What comes of a call that takes longer.
+fn in_time<T>(receiver: &Receiver<T>) -> T {
+    let came = receiver.recv_timeout(PATIENCE);
+    came.unwrap_or_else(|_| panic!("a plugin has not replied within {PATIENCE:?}"))
 }

@@ -2,6 +2,8 @@
 //! real engine. No server, no socket, no sleeping:
 //!
 //! - **time is virtual**: [`Kit::advance`] moves it, and what is due expires;
+//! - **calls may wait**: one that parks is called again when one of its keys is written or its time is over, and
+//!   [`Kit::receive`] has what its client hears then;
 //! - **races are lost on purpose**: [`Kit::before_host_call`] lets another client write between a
 //!   handler's read and its batch, so that its guards are stale;
 //! - **plugins die on purpose**: [`Kit::kill_at_every_host_call`] runs a command once for each of its
@@ -31,6 +33,33 @@
 //! # Ok::<(), reef_test_kit::LoadError>(())
 //! ```
 //!
+//! A call that parks, as it goes on:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use reef_test_kit::Kit;
+//!
+//! # let component = reef_bundled::RENDEZVOUS;
+//! let mut kit = Kit::of(component)?;
+//! kit.run("RDV.OPEN run-1 TTL 600");
+//! let (taker, impatient) = (kit.connect(), kit.connect());
+//! assert_eq!(kit.run_as(taker, "RDV.TAKE run-1 worker WAIT 60"), "(no reply)");
+//! assert_eq!(kit.run_as(impatient, "RDV.TAKE run-1 other WAIT 2"), "(no reply)");
+//! kit.advance(Duration::from_secs(1));
+//! assert!(kit.is_waiting(taker) && kit.is_waiting(impatient));
+//!
+//! // Its time is over: the plugin is called again, and says what that means.
+//! kit.advance(Duration::from_secs(2));
+//! let told = kit.receive(impatient);
+//! assert!(told.as_ref().is_some_and(|reply| reply.contains("NOLISTENER")), "{told:?}");
+//!
+//! // A key that it waits for is written, by another call of the plugin as it happens.
+//! kit.run("RDV.REGISTER run-1 worker /ip4/10.0.0.2");
+//! assert!(kit.receive(taker).is_some_and(|reply| reply.contains("/ip4/10.0.0.2")));
+//! # Ok::<(), reef_test_kit::LoadError>(())
+//! ```
+//!
 //! A **host call** is a call of the interface `engine`: a `read` or an `apply`, which is where data
 //! is seen and changed. Asking for the time, random numbers or the configuration, and logging, change
 //! nothing, so there is nothing to be seen of a kill there.
@@ -38,8 +67,8 @@
 //! Limits are the real ones, and CPU is counted in real time: an endless loop ends as on a server.
 //! Random numbers of plugins are those of the operating system.
 //!
-//! What it does not do: it has no network, no persistence and no replicas, lets no call park, and delivers
-//! no events to triggers or sinks. Plugins are administered with [`Kit::run`], by `PLUGIN ...` as on a server.
+//! What it does not do: it has no network, no persistence and no replicas, and delivers no events to
+//! triggers or sinks. Plugins are administered with [`Kit::run`], by `PLUGIN ...` as on a server.
 
 mod data;
 mod faults;

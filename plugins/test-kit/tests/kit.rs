@@ -133,3 +133,100 @@ fn a_component_is_looked_at_without_being_loaded() {
     assert!(look(reef_bundled::hostile::DESCRIBE_TRAPS).nature.is_none());
     assert_eq!(kit.run("PLUGIN LIST"), "(empty array)");
 }
+
+fn queue() -> Kit {
+    Kit::of(reef_bundled::hostile::QUEUE).expect("it loads")
+}
+
+#[test]
+fn a_parked_call_goes_on_when_its_key_is_written() {
+    let mut kit = queue();
+    let [first, second, third, idle] = [(); 4].map(|()| kit.connect());
+    for client in [first, second] {
+        assert_eq!(kit.run_as(client, "QUEUE.TAKE k 0"), "(no reply)");
+    }
+    assert_eq!(kit.run_as(third, "BLPOP k 0"), "(no reply)");
+    // What wakes nobody, or is of no use to who is woken.
+    kit.run("SET other 1");
+    kit.run("DEL k");
+    assert!(kit.is_waiting(first) && !kit.is_waiting(idle));
+    // What it sends meanwhile waits with it.
+    assert_eq!(kit.run_as(first, "ECHO later"), "(no reply)");
+    // In order of arrival, the native command in its place among them.
+    kit.run("RPUSH k a b c d");
+    assert_eq!(kit.receive(first).as_deref(), Some("\"a\""));
+    assert_eq!(kit.receive(first).as_deref(), Some("\"later\""));
+    assert_eq!(kit.receive(second).as_deref(), Some("\"b\""));
+    assert_eq!(kit.receive(third).as_deref(), Some("1) \"k\"\n2) \"c\""));
+    assert_eq!(kit.run("LRANGE k 0 -1"), "1) \"d\"");
+    assert_eq!(kit.run_as(first, "QUEUE.TAKE k 0"), "\"d\"");
+}
+
+#[test]
+fn the_time_of_a_parked_call_is_the_tests_own() {
+    let mut kit = queue();
+    let clients: Vec<_> = [300, 100, 200].map(|ms| (kit.connect(), ms)).into();
+    for (client, ms) in &clients {
+        assert_eq!(kit.run_as(*client, &format!("QUEUE.TAKE k {ms}")), "(no reply)");
+    }
+    kit.advance(Duration::from_millis(99));
+    assert!(clients.iter().all(|(client, _)| kit.is_waiting(*client)));
+    kit.advance(Duration::from_millis(101));
+    let ended: Vec<_> =
+        clients.iter().filter(|(client, _)| !kit.is_waiting(*client)).map(|(_, ms)| *ms).collect();
+    assert_eq!(ended, [100, 200]);
+    assert_eq!(kit.receive(clients[1].0).as_deref(), Some("(nil)"));
+    // One that is left over is served, and has no time to run out any more.
+    kit.run("RPUSH k x");
+    assert_eq!(kit.receive(clients[0].0).as_deref(), Some("\"x\""));
+    kit.advance(Duration::from_secs(10));
+    assert_eq!(kit.receive(clients[0].0), None);
+}
+
+#[test]
+fn who_goes_or_is_sent_away_gives_its_turn_to_the_next() {
+    let mut kit = queue();
+    let (first, second) = (kit.connect(), kit.connect());
+    let id = kit.run_as(first, "CLIENT ID").replace("(integer) ", "");
+    for client in [first, second] {
+        kit.run_as(client, "QUEUE.TAKE k 0");
+    }
+    assert_eq!(kit.run(&format!("CLIENT UNBLOCK {id} ERROR")), "(integer) 1");
+    assert!(kit.receive(first).is_some_and(|reply| reply.contains("UNBLOCKED")));
+    kit.run_as(first, "QUEUE.TAKE k 0");
+    kit.run(&format!("CLIENT KILL ID {id}"));
+    kit.run("RPUSH k x");
+    assert_eq!(kit.receive(second).as_deref(), Some("\"x\""));
+    // When the plugin goes, its waits end.
+    kit.run_as(second, "QUEUE.TAKE k 0");
+    kit.run("PLUGIN UNLOAD plugin");
+    assert!(kit.receive(second).is_some_and(|reply| reply.contains("was unloaded")));
+}
+
+#[test]
+fn a_parked_call_that_is_killed_when_it_goes_on_ends_its_wait() {
+    let mut kit = queue();
+    let (first, second) = (kit.connect(), kit.connect());
+    for client in [first, second] {
+        kit.run_as(client, "QUEUE.TAKE k 0");
+    }
+    // It dies before it takes the element: the next one has it.
+    kit.kill_at_host_call(1, Moment::Before);
+    kit.run("RPUSH k x");
+    assert!(kit.receive(first).is_some_and(|reply| reply.starts_with("(error)")));
+    assert_eq!(kit.receive(second).as_deref(), Some("\"x\""));
+    // Somebody else is faster: it goes on waiting.
+    kit.run_as(first, "QUEUE.TAKE k 0");
+    kit.before_host_call(1, Race::of(["LPOP k"]));
+    kit.run("RPUSH k y");
+    assert!(kit.is_waiting(first));
+    kit.run("RPUSH k z");
+    assert_eq!(kit.receive(first).as_deref(), Some("\"z\""));
+}
+
+#[test]
+#[should_panic(expected = "time stands still")]
+fn a_call_that_wakes_itself_for_ever_is_told_of() {
+    let mut kit = Kit::of(reef_bundled::hostile::HOSTILE).expect("it loads");
+    kit.run("HOSTILE.STORM k KEY");
+}

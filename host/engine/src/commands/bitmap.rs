@@ -86,6 +86,7 @@ fn setbit(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let offset = bit_offset(cx, args.bytes()?, None)?;
     let on = args.integer_within(0..=1, Error::BIT_VALUE)? == 1;
     let byte = (offset / 8) as usize;
+    cx.check_quota_of_string(byte)?;
     let before = cx.keys.edit_text(key, "setbit", |text| {
         text.grow(byte + 1);
         let before = bitmap::bit(text, offset);
@@ -290,6 +291,7 @@ fn bitfield(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let Some(len) = written.map(|step| step.field.bytes(step.offset).end).max() else {
         return say_fields(cx, key, &steps);
     };
+    cx.check_quota_of_string(len)?;
     cx.reply.array(steps.len());
     let reply = &mut *cx.reply;
     cx.keys.edit_text(key, "setbit", |text| {

@@ -413,9 +413,11 @@ fn text_len(cx: &mut Cx<'_>, key: &[u8]) -> Result<Option<usize>, Error> {
     }
 }
 
-fn check_length(cx: &Cx<'_>, offset: usize, len: usize) -> Result<(), Error> {
+fn check_length(cx: &mut Cx<'_>, offset: usize, len: usize) -> Result<(), Error> {
     match offset.checked_add(len) {
-        Some(end) if end <= cx.keys.rules.settings.string_bytes_max => Ok(()),
+        Some(end) if end <= cx.keys.rules.settings.string_bytes_max => {
+            cx.check_quota_of_string(end)
+        }
         _ => Err(Error::StringTooLong),
     }
 }

@@ -7,7 +7,9 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Counters, Database, Event, Inverse, Keyspace, NOT_NOTIFIED, Place, Shard, Slot, edit};
+use super::{
+    Beginning, Counters, Database, Event, Inverse, Keyspace, NOT_NOTIFIED, Place, Shard, Slot, edit,
+};
 use crate::clock::Millis;
 use crate::notifications::{EXPIRED, Happening, KEY_MISS, NEW, class_of, is_change};
 
@@ -228,10 +230,33 @@ impl Keyspace<'_> {
 
     /// Takes back everything that the journal recorded.
     pub fn roll_back(&mut self) {
-        let selected = self.database;
         self.journal.effects.drop_unit();
+        let undo = self.journal.take_undo();
+        self.undo_all(undo);
+        self.journal.forget();
+    }
+
+    /// From here on a command can be taken back alone, until it is kept.
+    pub(crate) fn begin(&mut self) -> Beginning {
+        self.journal.begin()
+    }
+
+    /// Keeps what a command did.
+    pub(crate) fn keep(&mut self, beginning: Beginning) {
+        self.journal.keep(beginning);
+    }
+
+    /// Takes back what a command did, and nothing that came before it.
+    pub(crate) fn take_back(&mut self, beginning: Beginning) {
+        self.journal.effects.rewind(beginning.effects);
+        let undo = self.journal.take_since(beginning);
+        self.undo_all(undo);
+    }
+
+    fn undo_all(&mut self, undo: Vec<Inverse>) {
+        let selected = self.database;
         let mut losses = Vec::new();
-        for inverse in self.journal.take_undo().into_iter().rev() {
+        for inverse in undo.into_iter().rev() {
             match inverse {
                 Inverse::Lost(loss) => losses.push(loss),
                 inverse => self.undo(inverse),
@@ -239,7 +264,6 @@ impl Keyspace<'_> {
         }
         losses.into_iter().rev().for_each(|loss| self.say_if_still_lost(loss));
         self.database = selected;
-        self.journal.forget();
     }
 
     fn undo(&mut self, inverse: Inverse) {
@@ -286,6 +310,9 @@ impl Keyspace<'_> {
                     part.change(hash, &key, &rules.hasher, |slot| {
                         let Some(text) = slot.text_buffer() else { return };
                         text.resize(len, 0);
+                        if text.capacity() > 2 * len {
+                            text.shrink_to(len);
+                        }
                         text[offset.min(len)..][..bytes.len()].copy_from_slice(&bytes);
                     });
                 });

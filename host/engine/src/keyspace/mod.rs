@@ -42,6 +42,7 @@ pub use shard::{Counters, SHARDS_MAX, Shard, ShardSet, Shards, slot_of};
 pub use slot::{Description, Slot, TextKind, allocated};
 pub use snapshot::Piece;
 pub use text::{SILENT, TextEdit};
+pub(crate) use undo::Beginning;
 pub use undo::{EditInverse, Inverse, Journal, NumberedKey};
 pub use value::{Collection, Value};
 pub use warming::Wanted;

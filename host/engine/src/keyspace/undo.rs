@@ -11,7 +11,7 @@ use super::edit::{ListEnd, StreamInverse};
 use super::losses::Loss;
 use super::slot::Slot;
 use crate::clock::Millis;
-use crate::effects::Effects;
+use crate::effects::{Effects, EffectsMark};
 use crate::notifications::{EXPIRED, Happening};
 use crate::search::Part;
 use crate::triggers::Origin;
@@ -159,6 +159,17 @@ pub struct Journal {
     pub waste: Waste,
 }
 
+/// Where a command of a step began that can be taken back alone.
+#[derive(Debug)]
+pub(crate) struct Beginning {
+    changes: u64,
+    ready: usize,
+    happenings: usize,
+    pub(super) effects: EffectsMark,
+    /// How to undo what came before, if that can be.
+    before: Option<Vec<Inverse>>,
+}
+
 /// Values whose end takes long.
 #[derive(Debug, Default)]
 pub struct Waste {
@@ -303,9 +314,43 @@ impl Journal {
     pub fn forget(&mut self) {
         self.changes = 0;
         self.ready.clear();
-        let is_lasting = |happening: &Happening| matches!(happening, Happening::Event(EXPIRED, ..));
         self.happenings.retain(is_lasting);
         self.looked_at = 0;
+    }
+
+    /// From here on, until it is kept or taken back, a command can be undone alone.
+    pub(super) fn begin(&mut self) -> Beginning {
+        Beginning {
+            changes: self.changes,
+            ready: self.ready.len(),
+            happenings: self.happenings.len(),
+            effects: self.effects.mark(),
+            before: self.undo.replace(Vec::new()),
+        }
+    }
+
+    /// What was done since stays. If nothing else undoes it, what left its key goes as it would have.
+    pub(super) fn keep(&mut self, beginning: Beginning) {
+        let since = core::mem::replace(&mut self.undo, beginning.before).unwrap_or_default();
+        match &mut self.undo {
+            Some(undo) => undo.extend(since),
+            None => since.into_iter().for_each(|inverse| {
+                if let Inverse::Restore { slot, .. } = inverse {
+                    self.waste.push(slot, false);
+                }
+            }),
+        }
+    }
+
+    /// Gives the inverses of what was done since, and forgets that it was. What expired meanwhile stays
+    /// expired.
+    pub(super) fn take_since(&mut self, beginning: Beginning) -> Vec<Inverse> {
+        self.changes = beginning.changes;
+        self.ready.truncate(beginning.ready);
+        let since = self.happenings.split_off(beginning.happenings.min(self.happenings.len()));
+        self.happenings.extend(since.into_iter().filter(is_lasting));
+        self.looked_at = self.looked_at.min(beginning.happenings);
+        core::mem::replace(&mut self.undo, beginning.before).unwrap_or_default()
     }
 
     /// Takes the keys away that changed and that somebody waits for.
@@ -318,4 +363,9 @@ impl Journal {
     pub fn take_undo(&mut self) -> Vec<Inverse> {
         self.undo.take().unwrap_or_default()
     }
+}
+
+/// Whether something is not undone with the step that met it.
+fn is_lasting(happening: &Happening) -> bool {
+    matches!(happening, Happening::Event(EXPIRED, ..))
 }

@@ -91,8 +91,10 @@ impl Keyspace<'_> {
     /// Offers a key to those who wait for it if it was written since a mark was taken.
     pub(crate) fn serve_if_written(&mut self, key: &[u8], mark: &Mark) {
         let place = self.place(key);
+        // A step that holds one shard does not say which; the mark has one for each.
+        let began = mark.of(self.rules.shard_of(key));
         let Some(shard) = self.shards.get_mut(place.shard) else { return };
-        if shard.version(place.hash) > mark.of(place.shard) {
+        if shard.version(place.hash) > began {
             self.journal.note_ready(self.database, key);
         }
     }

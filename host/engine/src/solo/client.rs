@@ -70,6 +70,8 @@ pub(super) enum Waiting {
     Copies(Protocol, Vec<u8>),
     /// A plugin, which somebody else runs.
     Plugin,
+    /// What its plugin waits for.
+    Parked(Arc<Waiter>),
 }
 
 impl Waiting {
@@ -78,18 +80,15 @@ impl Waiting {
         !matches!(self, Self::Plugin)
     }
 
-    /// What stands in the queues of keys.
-    pub(super) fn for_keys(self) -> Option<Arc<Waiter>> {
-        match self {
-            Self::Keys(waiter) => Some(waiter),
-            Self::Copies(..) | Self::Plugin => None,
-        }
+    /// Whether a plugin ends it.
+    pub(super) fn is_for_plugin(&self) -> bool {
+        matches!(self, Self::Plugin | Self::Parked(_))
     }
 
     /// What the client hears when its wait ends without its being served.
     pub(super) fn farewell(&self, ending: Ending) -> Vec<u8> {
         let (protocol, copies) = match self {
-            Self::Keys(waiter) => return waiter.farewell(ending),
+            Self::Keys(waiter) | Self::Parked(waiter) => return waiter.farewell(ending),
             Self::Copies(protocol, copies) => (*protocol, copies),
             Self::Plugin => return Vec::new(),
         };

@@ -17,7 +17,7 @@ use reef_resp::{Argv, OwnedArgv, Writer};
 use super::START;
 use super::client::{Client, Waiting};
 use super::configuration::Configuration;
-use super::plugins::PluginCall;
+use super::plugins::{Coming, PluginCall, Running};
 use super::snapshot;
 use crate::acl::{Directory, Reason};
 use crate::backend::{CallStatus, Caller, PluginCommand};
@@ -67,8 +67,12 @@ pub(super) struct Process {
     pub(super) primary: Option<(String, u16)>,
     /// What was saved last, and when. At first nothing.
     pub(super) saved: (Vec<u8>, Millis),
+    /// Bytes that all data took when the step began.
+    pub(super) data_bytes: usize,
     /// Calls of plugins that nobody has taken yet.
-    pub(super) plugin_calls: VecDeque<PluginCall>,
+    pub(super) plugin_calls: VecDeque<Coming>,
+    /// Those that somebody has taken, by their client.
+    pub(super) running: BTreeMap<u64, Running>,
 }
 
 impl Process {
@@ -92,7 +96,9 @@ impl Process {
             effects: Effects::default(),
             primary: None,
             saved: (Vec::new(), START),
+            data_bytes: 0,
             plugin_calls: VecDeque::new(),
+            running: BTreeMap::new(),
         }
     }
 }
@@ -235,10 +241,20 @@ impl Host for ProcessHost<'_> {
         reply: &mut Writer,
     ) -> CallStatus {
         let (caller, protocol) = (caller.clone(), reply.protocol());
-        let call = PluginCall { command, caller, argv: OwnedArgv::from(argv), protocol };
-        self.process.plugin_calls.push_back(call);
+        let argv = OwnedArgv::from(argv);
+        let call = PluginCall { command, caller, argv, protocol, wake: None };
+        self.process.plugin_calls.push_back(Coming::New(call));
         self.told.waiting = Some((Waiting::Plugin, None));
         CallStatus::Later
+    }
+
+    fn wake(&mut self, waiter: &Waiter, key: &[u8]) {
+        let (client, order, key) = (waiter.client, waiter.order, Some(key.into()));
+        self.process.plugin_calls.push_back(Coming::Woken { client, order, key });
+    }
+
+    fn may_grow(&mut self, growth: usize, most: usize) -> bool {
+        self.process.data_bytes + growth <= most
     }
 
     fn administer_plugins(&mut self, _: Argv<'_>, reply: &mut Writer) -> CallStatus {

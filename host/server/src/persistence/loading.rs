@@ -20,6 +20,7 @@ use super::expired::Expired;
 use super::pace::Pace;
 use crate::clock::now_ms;
 use crate::indexes::{as_run, read_field, words_of};
+use crate::notices::{message_of, of_tenant};
 use crate::server::Shared;
 use crate::store::Store;
 use crate::surroundings::BatchHost;
@@ -401,7 +402,12 @@ pub(crate) struct Replay<'a> {
     progress: Progress<'a>,
     insert: &'a mut Insert<'a>,
     run: &'a mut Run<'a>,
+    /// Who is told what is said of tenants and plugins, if they stay as they are.
+    note: Option<&'a mut Note<'a>>,
 }
+
+/// Is told of a notice.
+pub(crate) type Note<'a> = dyn FnMut(&[u8]) + 'a;
 
 impl<'a> Replay<'a> {
     pub(crate) fn new(
@@ -411,7 +417,12 @@ impl<'a> Replay<'a> {
     ) -> Self {
         let progress = Progress::new(shared, 0);
         let session = Session::obeying();
-        Self { shared, session, reply: Writer::default(), progress, insert, run }
+        Self { shared, session, reply: Writer::default(), progress, insert, run, note: None }
+    }
+
+    /// Leaves tenants and plugins as they are, and tells `note` what is said of them.
+    pub(crate) fn of_data_alone(self, note: &'a mut Note<'a>) -> Self {
+        Self { note: Some(note), ..self }
     }
 }
 
@@ -420,21 +431,35 @@ impl Loader for Replay<'_> {
         // Commands that follow may be about keys that have expired since, so none is passed over.
         let rules = self.shared.store.rules();
         let how = self.shared.reading(&rules, &self.shared.stopping);
-        let Self { shared, session, reply, insert, run, .. } = self;
-        let mut note_field = |name: &[u8], value: &[u8]| match read_field(name, value) {
-            Some((number, command)) => make_index(run, session, reply, (number, command)),
-            None => shared.note_field(name, value),
+        let Self { shared, session, reply, insert, run, note, .. } = self;
+        let mut note_field = |name: &[u8], value: &[u8]| match (read_field(name, value), &mut *note)
+        {
+            (Some((number, command)), _) => make_index(run, session, reply, (number, command)),
+            (None, None) => shared.note_field(name, value),
+            (None, Some(note)) => {
+                if let Some(notice) = of_tenant(name, value) {
+                    note(notice);
+                }
+            }
         };
         let summary = read_snapshot(reader, &how, &mut note_field, *insert, &mut |_| {})?;
-        self.shared.restore_notices(&summary);
+        if self.note.is_none() {
+            self.shared.restore_notices(&summary);
+        }
         Ok(())
     }
 
     fn command(&mut self, argv: Argv<'_>) -> Result<(), String> {
         let search = as_run(argv);
         let argv = search.as_ref().map_or(argv, OwnedArgv::as_argv);
-        if self.shared.heed(argv) {
-            return Ok(());
+        match (&mut self.note, message_of(argv)) {
+            (Some(note), Some(notice)) => {
+                note(notice);
+                return Ok(());
+            }
+            (Some(_), None) => {}
+            (None, _) if self.shared.heed(argv) => return Ok(()),
+            (None, _) => {}
         }
         self.reply.clear();
         let mark = self.reply.mark();

@@ -189,14 +189,15 @@ impl Begun {
         result
     }
 
-    /// Writes it while all shards are held. There is one engine.
+    /// Writes it while all shards are held: those with which it began.
     pub(crate) fn write_held(
         &self,
-        shards: &mut Shards<'_>,
+        held: &mut Held<'_, '_>,
         sink: &mut Sink<'_>,
     ) -> io::Result<()> {
-        let rules = self.engines[0].rules();
-        let mut write_piece = |(_, shard): Part, out: &mut Vec<u8>| {
+        let mut write_piece = |(engine, shard): Part, out: &mut Vec<u8>| {
+            let Some((store, shards)) = held.get_mut(engine) else { return Ok(true) };
+            let rules = store.rules();
             let piece =
                 shards.get_mut(shard).map(|shard| shard.snapshot_piece(&rules, PIECE_BYTES, out));
             Ok(piece.is_none_or(|piece| piece.is_last))

@@ -175,6 +175,18 @@ pub(super) fn of_end(tenant: &str) -> Vec<u8> {
     command(&[b"TENANT", b"DROP", tenant.as_bytes()])
 }
 
+/// What a notice says of whose databases are whose: a tenant, and where its databases begin, or none if it
+/// is gone.
+pub(crate) fn ownership(notice: &[u8]) -> Option<(String, Option<u32>)> {
+    match read(notice).ok()? {
+        Notice::Keep { tenancy, .. } => {
+            Some((tenancy.name.to_string(), Some(tenancy.first_database)))
+        }
+        Notice::Drop { tenant } => Some((tenant, None)),
+        Notice::Plugin { .. } => None,
+    }
+}
+
 fn read(notice: &[u8]) -> Result<Notice, String> {
     let limits = Limits { bulk_bytes_max: i64::MAX / 2, authenticated: true };
     let mut decoder = Decoder::new();

@@ -30,7 +30,7 @@ use parking_lot::{Mutex, MutexGuard};
 use reef_engine::tenancy::{TENANT_DATABASES, TENANT_DATABASES_FIRST};
 
 pub(crate) use engines::{Held, begin_copying};
-pub(crate) use keeping::{is_tenants, of_plugin};
+pub(crate) use keeping::{is_tenants, of_plugin, ownership};
 pub use requests::TenantTerms;
 pub(crate) use route::{Route, selected};
 pub(crate) use tenancy::Tenancy;
@@ -65,6 +65,12 @@ impl Tenants {
     /// Lets nobody come or go until what is given is dropped.
     pub(crate) fn stay(&self) -> MutexGuard<'_, ()> {
         self.changes.lock()
+    }
+
+    /// The same if nobody comes or goes just now, nor looks at all of them: for who holds shards, and may
+    /// not wait.
+    pub(crate) fn try_stay(&self) -> Option<MutexGuard<'_, ()>> {
+        self.changes.try_lock()
     }
 
     /// A number for a new tenant's first database. Nobody comes or goes meanwhile.

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 use reef_engine::backend::PluginQuotas;
 use reef_engine::clock::Millis;
-use reef_engine::tenancy::{Quota, UsedUp};
+use reef_engine::keyspace::Policy;
+use reef_engine::tenancy::{MemoryQuota, Quota, STEP_SLACK_BYTES, UsedUp};
 
 /// Stands for no limit.
 const NONE: u64 = u64::MAX;
@@ -79,8 +80,21 @@ impl Tenancy {
             None if is_room => return None,
             None => UsedUp { quota: Quota::Memory, limit: self.limit(Quota::Memory).unwrap_or(0) },
         };
-        self.refused.fetch_add(1, Ordering::Relaxed);
+        self.note_refusal();
         Some(used_up)
+    }
+
+    /// Counts that a quota was in the way.
+    pub(crate) fn note_refusal(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What its data may take. Where keys give way to others one step may add as much again, and what is too
+    /// much goes before the next one: otherwise nothing new would ever come.
+    pub(crate) fn memory_quota(&self, policy: Policy) -> Option<MemoryQuota> {
+        let limit = usize::try_from(self.limit(Quota::Memory)?).unwrap_or(usize::MAX);
+        let slack = if policy == Policy::NoEviction { STEP_SLACK_BYTES } else { limit };
+        Some(MemoryQuota { limit, slack })
     }
 
     /// How many commands came, and how many were met by a quota that was used up.

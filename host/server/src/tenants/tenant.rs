@@ -136,7 +136,7 @@ fn settings_of(root: &Settings, tenancy: &Tenancy) -> Settings {
     settings.databases = TENANT_DATABASES;
     settings.password = Box::default();
     settings.debug_commands = false;
-    let memory = tenancy.limit(Quota::Memory).unwrap_or(0);
-    settings.eviction.bytes_max = usize::try_from(memory).unwrap_or(usize::MAX);
+    settings.memory_quota = tenancy.memory_quota(settings.eviction.policy);
+    settings.eviction.bytes_max = settings.memory_quota.map_or(0, |quota| quota.limit);
     settings
 }

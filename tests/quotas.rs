@@ -58,9 +58,9 @@ fn no_command_exceeds_the_quota() {
         format!("RENAME text {huge}"),
     ] {
         let result = try_run(&mut acme, &line);
-        assert!(exceeds(&result), "{:.60}: {result:?}", line);
+        assert!(exceeds(&result), "{line:.60}: {result:?}");
         let used = figure(&mut operator, "used-memory");
-        assert!(used <= before + 4096, "{before} before, {used} after {:.60}", line);
+        assert!(used <= before + 4096, "{before} before, {used} after {line:.60}");
     }
     assert_eq!(text(&mut acme, "GET text"), "t");
     assert_eq!(run(&mut acme, "DBSIZE"), Value::Int(2));

@@ -28,14 +28,22 @@ const SINCE_7_2: &[&str] = &[
 
 /// Directives of Valkey that no Redis knows.
 const VALKEYS: &[&str] = &[
+    "aof-rewrite-cpulist",
+    "bgsave-cpulist",
+    "bio-cpulist",
     "commandlog-execution-slower-than",
     "commandlog-large-reply-max-len",
     "commandlog-large-request-max-len",
     "commandlog-reply-larger-than",
     "commandlog-request-larger-than",
     "commandlog-slow-execution-max-len",
+    "dual-channel-replication-enabled",
+    "hide-user-data-from-log",
+    "prefetch-batch-max-size",
     "primaryauth",
     "primaryuser",
+    "rdb-version-check",
+    "server-cpulist",
 ];
 
 /// Reef's own directives.

@@ -195,7 +195,13 @@ fn writes_are_refused_while_snapshots_fail_and_reads_are_not() {
     run(&mut connection, "SET k v");
     let obstacle = folder.path().join("dump.rdb/inside");
     fs::create_dir_all(&obstacle).expect("a folder in the way");
+    // Who asks for a snapshot hears that it failed. Nobody hears it of one in the background.
     assert!(try_run(&mut connection, "SAVE").is_err());
+    run(&mut connection, "SET k v");
+    run(&mut connection, "BGSAVE");
+    wait_until("it has failed", || {
+        text(&mut connection, "INFO persistence").contains("rdb_last_bgsave_status:err")
+    });
     let refused = try_run(&mut connection, "SET k w").expect_err("not kept");
     assert_eq!(refused.code(), Some("MISCONF"), "{refused}");
     assert_eq!(text(&mut connection, "GET k"), "v");

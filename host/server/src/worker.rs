@@ -417,7 +417,9 @@ impl Worker {
             match connection.link.read(buffer) {
                 Ok(0) => return Received::End,
                 Ok(count) => {
-                    connection.readable = !connection.link.is_drained(count, buffer.len());
+                    // Whoever has hung up has said so once: the end is to be read, too.
+                    connection.readable =
+                        connection.hung_up || !connection.link.is_drained(count, buffer.len());
                     self.statistics.reads.add(1);
                     self.statistics.bytes_in.add(count as u64);
                     return Received::Bytes(count);

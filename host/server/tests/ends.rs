@@ -3,7 +3,9 @@
 
 mod client;
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
 
 use client::Client;
 use reef_engine::settings::Settings;
@@ -35,7 +37,7 @@ fn text(client: &mut Client, line: &str) -> String {
 
 /// Asks until the text has all of these words.
 fn wait_for(client: &mut Client, line: &str, words: &[&str]) {
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let until = std::time::Instant::now() + Duration::from_secs(10);
     loop {
         let found = text(client, line);
         if words.iter().all(|word| found.contains(word)) {
@@ -94,4 +96,18 @@ fn a_command_that_waits_is_counted_when_it_is_answered() {
     assert!(line.ends_with(",rejected_calls=0,failed_calls=1"), "{line}");
     let errors = text(&mut operator, "INFO errorstats\n");
     assert!(errors.contains("errorstat_NOGROUP:count=1\r\n"), "{errors}");
+}
+
+#[test]
+fn who_sends_and_hangs_up_in_one_breath_is_answered_and_let_go() {
+    let server = serve();
+    for _ in 0..100 {
+        let mut socket = TcpStream::connect(("127.0.0.1", server.port())).expect("a connection");
+        socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a limit");
+        socket.write_all(b"PING\r\nSET k v\r\nGET k\r\n").expect("sent");
+        socket.shutdown(Shutdown::Write).expect("half closed");
+        let mut heard = String::new();
+        socket.read_to_string(&mut heard).expect("all replies, and the end");
+        assert_eq!(heard, "+PONG\r\n+OK\r\n$1\r\nv\r\n");
+    }
 }

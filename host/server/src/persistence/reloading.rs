@@ -9,7 +9,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -81,14 +81,17 @@ impl Shared {
     fn reload_held(&self, engines: &mut Engines<'_>, from: Reload) -> Result<(), Error> {
         match from {
             Reload::Snapshot { saves, flushes, merges } => {
-                if saves {
-                    self.save_held(engines).map_err(|error| told(&error, Error::SAVE_FAILED))?;
-                }
+                let saved = match saves {
+                    true => self.save_held(engines),
+                    false => self.saver.disk.read(&self.options().persistence.snapshot_path()),
+                };
+                let reading_failed = if saves { Error::SAVE_FAILED } else { Error::RELOAD_FAILED };
+                let file = saved.map_err(|error| told(&error, reading_failed))?;
                 if flushes {
                     self.empty_held(engines);
                 }
                 let meeting = if merges { Meeting::Replacing } else { Meeting::Refused };
-                let loaded = self.read_snapshot_into(engines, meeting);
+                let loaded = self.read_snapshot_into(engines, file, meeting);
                 loaded.map_err(|error| told(&error, Error::RELOAD_FAILED))
             }
             Reload::Log => {
@@ -101,17 +104,19 @@ impl Shared {
         }
     }
 
-    fn save_held(&self, engines: &mut Engines<'_>) -> io::Result<()> {
+    /// Saves, and opens what was saved: under its name there may soon be what the saver began before.
+    fn save_held(&self, engines: &mut Engines<'_>) -> io::Result<Box<dyn Read + Send>> {
         let options = self.options().persistence.clone();
-        let temporary = options.dir.join(format!("temp-{}.rdb", std::process::id()));
-        let mut file = SnapshotFile::create(self.saver.disk.clone(), temporary)?;
+        let temporary = options.dir.join(format!("temp-{}-reload.rdb", std::process::id()));
+        let mut file = SnapshotFile::create(self.saver.disk.clone(), temporary.clone())?;
         let all = engines.all.iter_mut();
         let mut held: Vec<_> = all.map(|one| (one.store, one.shards.reborrow())).collect();
         let begun = begin_snapshot(&mut held, &options, &self.notices());
         begun.write_held(&mut held, &mut |bytes| file.write(bytes))?;
+        let saved = self.saver.disk.read(&temporary)?;
         file.finish_as(&options.snapshot_path())?;
         self.saver.note_saved(begun.changes);
-        Ok(())
+        Ok(saved)
     }
 
     fn empty_held(&self, engines: &mut Engines<'_>) {
@@ -122,9 +127,13 @@ impl Shared {
         }
     }
 
-    fn read_snapshot_into(&self, engines: &mut Engines<'_>, meeting: Meeting) -> io::Result<()> {
-        let path = self.options().persistence.snapshot_path();
-        let mut reader = BufReader::with_capacity(1 << 20, self.saver.disk.read(&path)?);
+    fn read_snapshot_into(
+        &self,
+        engines: &mut Engines<'_>,
+        file: Box<dyn Read + Send>,
+        meeting: Meeting,
+    ) -> io::Result<()> {
+        let mut reader = BufReader::with_capacity(1 << 20, file);
         let rules = self.store.rules().clone();
         let engines = RefCell::new(engines);
         let mut insert = |batch: &mut Vec<_>| engines.borrow_mut().insert(batch, meeting);

@@ -2,11 +2,12 @@
 //! order.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use parking_lot::MutexGuard;
 use reef_engine::clock::Millis;
 use reef_engine::gates::Pause;
-use reef_engine::keyspace::{Shards, Slot};
-use std::sync::atomic::Ordering;
+use reef_engine::keyspace::{Shard, Shards, Slot};
 
 use crate::persistence::Meeting;
 use crate::server::Shared;
@@ -35,9 +36,10 @@ impl Shared {
     /// Holds all shards of all engines for the length of `act`. Nobody holds any when this is asked
     /// for.
     pub(crate) fn freeze<R>(&self, act: impl FnOnce(&mut Held<'_, '_>) -> R) -> R {
-        let _stay = self.tenants.stay();
+        let (own, stay) = self.hold_own();
         let engines = self.engines();
-        let mut guards: Vec<_> = engines.iter().map(|store| store.hold()).collect();
+        let others = engines.iter().skip(1).map(|store| store.hold());
+        let mut guards: Vec<_> = std::iter::once(own).chain(others).collect();
         let mut held: Vec<_> = engines
             .iter()
             .zip(&mut guards)
@@ -46,7 +48,24 @@ impl Shared {
                 (store, Shards::Many(shards))
             })
             .collect();
-        act(&mut held)
+        let result = act(&mut held);
+        // Before the shards: who has them next may want it at once, and not wait.
+        drop(stay);
+        result
+    }
+
+    /// Holds the operator's shards, with nobody coming or going among the tenants. Whoever holds those
+    /// shards for a step may want the same, so nobody waits for them who keeps others from coming or going.
+    fn hold_own(&self) -> (Vec<MutexGuard<'_, Shard>>, MutexGuard<'_, ()>) {
+        loop {
+            let own = self.store.hold();
+            if let Some(stay) = self.tenants.try_stay() {
+                return (own, stay);
+            }
+            drop(own);
+            // Until whoever has it is done; they may need a shard for that.
+            drop(self.tenants.stay());
+        }
     }
 
     /// Lets steps say their effects as long as somebody keeps a copy of the data.

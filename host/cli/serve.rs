@@ -53,11 +53,11 @@ pub(super) fn run(args: ServeArgs, out: &mut dyn Write) -> Result<(), Failure> {
         .name("reef-signals".to_owned())
         .spawn(move || signals.forever().for_each(|signal| obey(signal, &heard)))?;
     let reef = Reef::start(config).inspect_err(|error| tracing::error!("{error}"))?;
+    // Nobody else sets it. From here on a signal saves: before anybody is told that they can connect.
+    let _ = stopper.set(reef.stopper());
     tracing::info!("Ready to accept connections on port {}", reef.port());
     out.flush()?;
     reef_server::forget_start_code();
-    // Nobody else sets it.
-    let _ = stopper.set(reef.stopper());
     reef.join();
     handle.close();
     let _ = waiter.join();

@@ -139,10 +139,11 @@ impl Commands {
     }
 }
 
-/// Whether a command was there in Redis 7.0.
+/// Whether a command was there in Redis 7.0, which has none of those that came with modules: their names
+/// have a dot, and their versions are the modules'.
 fn is_known_to_7_0(command: &Command) -> bool {
     let mut numbers = command.since.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
-    (numbers.next(), numbers.next()) <= (Some(7), Some(0))
+    !command.name.contains('.') && (numbers.next(), numbers.next()) <= (Some(7), Some(0))
 }
 
 fn split(line: &str) -> Line {

@@ -2,6 +2,7 @@
 //!
 //! The server is the built binary, so nothing of it is linked here: a client sees what users see.
 
+use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -22,7 +23,7 @@ pub struct Served {
 }
 
 impl Served {
-    /// Starts one and waits until it listens.
+    /// Starts one and waits until it answers.
     ///
     /// # Panics
     /// If it does not start.
@@ -49,7 +50,7 @@ impl Served {
         let mut served = Self { process, port, _folder: folder };
         let deadline = Instant::now() + START_TIMEOUT;
         while Instant::now() < deadline && served.process.try_wait().expect("a child").is_none() {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            if answers(port).unwrap_or(false) {
                 return Some(served);
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -69,6 +70,17 @@ impl Drop for Served {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Whether a server has loaded what it has: until then it refuses commands.
+fn answers(port: u16) -> io::Result<bool> {
+    const PONG: [u8; 5] = *b"+PONG";
+    let mut socket = TcpStream::connect(("127.0.0.1", port))?;
+    socket.set_read_timeout(Some(START_TIMEOUT))?;
+    socket.write_all(b"PING\r\n")?;
+    let mut heard = [0; PONG.len()];
+    socket.read_exact(&mut heard)?;
+    Ok(heard == PONG)
 }
 
 /// The binary as `cargo test` or `cargo build` left it; built if there is none. Always building it

@@ -21,10 +21,12 @@ use rustix::thread::{disable_transparent_huge_pages, transparent_huge_pages_are_
 
 /// From how many bytes of data on they pay.
 const LARGE_BYTES: usize = 64 * 1024 * 1024;
-/// How often it is asked how much there is.
-const LOOK_EVERY_MS: u64 = 1_000;
-/// Data has come to rest if it has not grown by more than this part of itself since the last look.
-const GROWTH_PART: usize = 256;
+/// How often it is asked how much there is: growth is to be noticed soon.
+const LOOK_EVERY_MS: u64 = 100;
+/// Data has grown if it is larger by more than this part of itself than at the last look.
+const GROWTH_PART: usize = 4096;
+/// How long it must not have grown to be at rest.
+const REST_MS: u64 = 5_000;
 
 /// Does without huge pages until there is much data. The process may begin once more, with the same
 /// arguments: to be called before it has done anything.
@@ -58,6 +60,8 @@ pub(crate) struct HugePages {
     next_look_ms: AtomicU64,
     /// How much data there was.
     data_bytes: AtomicUsize,
+    /// When it was last seen to have grown: milliseconds since 1970.
+    grew_at_ms: AtomicU64,
     are_allowed: AtomicBool,
 }
 
@@ -78,16 +82,20 @@ impl HugePages {
             return;
         }
         let bytes = data_bytes();
-        let allow = pays(self.data_bytes.swap(bytes, Relaxed), bytes);
+        if has_grown(self.data_bytes.swap(bytes, Relaxed), bytes) {
+            self.grew_at_ms.store(now.get(), Relaxed);
+        }
+        let rests = now.get().saturating_sub(self.grew_at_ms.load(Relaxed)) >= REST_MS;
+        let allow = rests && bytes >= LARGE_BYTES;
         if self.are_allowed.swap(allow, Relaxed) != allow {
             set_disabled(!allow);
         }
     }
 }
 
-/// Whether huge pages pay for data that was so large at the last look and is at this one.
-fn pays(before: usize, now: usize) -> bool {
-    now >= LARGE_BYTES && now.saturating_sub(before) <= now / GROWTH_PART
+/// Whether data has grown that was so large at the last look and is at this one.
+fn has_grown(before: usize, now: usize) -> bool {
+    now.saturating_sub(before) > now / GROWTH_PART
 }
 
 /// A kernel that does not know of it goes on as it was.
@@ -103,19 +111,33 @@ mod tests {
 
     #[test]
     fn only_much_data_that_rests_has_them() {
-        assert!(!pays(LARGE_BYTES - 1, LARGE_BYTES - 1), "too little");
-        assert!(!pays(0, LARGE_BYTES), "just come");
-        assert!(pays(LARGE_BYTES, LARGE_BYTES), "at rest");
-        assert!(pays(LARGE_BYTES, LARGE_BYTES + LARGE_BYTES / GROWTH_PART), "hardly grown");
-        assert!(!pays(LARGE_BYTES, LARGE_BYTES + LARGE_BYTES / 100), "growing");
-        assert!(pays(2 * LARGE_BYTES, LARGE_BYTES), "shrinking");
+        const ALMOST: usize = LARGE_BYTES - 1;
+        const MORE: usize = 2 * LARGE_BYTES;
+        let pages = HugePages::default();
+        for (ms, bytes, allowed) in [
+            (10_000, ALMOST, false),
+            (16_000, ALMOST, false),
+            (17_000, MORE, false),
+            (17_100, MORE + MORE / GROWTH_PART, false),
+            (21_900, MORE, false),
+            (22_000, MORE, true),
+            (22_100, LARGE_BYTES, true),
+            (22_200, LARGE_BYTES + LARGE_BYTES / 1_000, false),
+            (27_100, LARGE_BYTES, false),
+            (27_200, LARGE_BYTES, true),
+            (27_300, ALMOST, false),
+        ] {
+            pages.allow_for(Millis::new(ms), || bytes);
+            assert_eq!(pages.are_allowed.load(Relaxed), allowed, "{bytes} at {ms}");
+        }
+        set_disabled(false);
     }
 
     #[test]
-    fn it_is_looked_once_a_second() {
+    fn it_is_looked_from_time_to_time() {
         let pages = HugePages::default();
         let mut looks = 0;
-        for ms in [5_000, 5_001, 5_999, 6_000, 6_500, 7_001] {
+        for ms in [5_000, 5_001, 5_099, 5_100, 5_150, 5_201] {
             pages.allow_for(Millis::new(ms), || {
                 looks += 1;
                 0

@@ -16,7 +16,7 @@ use reef::config::{Caller, Config, Source};
 
 /// Defaults that differ on purpose, and why.
 const DEFAULTS_THAT_DIFFER: &[(&str, &str)] =
-    &[("io-threads", "Reef serves clients with one worker per processor, Redis with one")];
+    &[("io-threads", "Reef serves clients with a worker per processor but one, Redis with one")];
 
 /// Directives of Redis 7.2 that a 7.0 does not know.
 const SINCE_7_2: &[&str] = &[

@@ -79,6 +79,37 @@ fn nothing_is_lost_to_clients_that_have_gone_two_workers() {
     nothing_goes_to_a_client_that_has_gone(&["--io-threads", "2", "--shards", "8"]);
 }
 
+/// More clients go than the server hears of at once, and all while it is busy; who pushes was heard
+/// before, and sent the rest of its command when they had gone.
+#[test]
+fn nothing_is_lost_to_a_crowd_that_has_gone_meanwhile() {
+    const GOING: usize = 1_500;
+    let server = Served::start(&["--io-threads", "1", "--enable-debug-command", "yes"]);
+    let mut crowd: Vec<_> = (0..GOING).map(|_| waiter(&server, "k", "0")).collect();
+    until_waiting(&server, GOING);
+    let mut staying = waiter(&server, "k", "0");
+    until_waiting(&server, GOING + 1);
+    let connect = || TcpStream::connect(("127.0.0.1", server.port())).expect("it listens");
+    let (mut busy, mut pusher) = (connect(), connect());
+    for stream in [&mut busy, &mut pusher] {
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        stream.write_all(b"PING\r\n").expect("sent");
+        stream.read_exact(&mut [0; 7]).expect("a reply");
+    }
+    busy.write_all(b"DEBUG SLEEP 1\r\n").expect("sent");
+    std::thread::sleep(Duration::from_millis(100));
+    pusher.write_all(b"RPUSH k first ").expect("sent");
+    crowd.drain(..).for_each(hang_up);
+    pusher.write_all(b"second\r\n").expect("sent");
+    let mut reply = [0; 4];
+    pusher.read_exact(&mut reply).expect("a reply");
+    assert_eq!(&reply, b":2\r\n");
+    assert_eq!(element(&mut staying), "first");
+    let left: Vec<String> =
+        redis::cmd("LRANGE").arg("k").arg(0).arg(-1).query(&mut server.connect()).expect("read");
+    assert_eq!(left, ["second"], "given to nobody");
+}
+
 #[test]
 fn when_half_of_the_waiters_die_the_others_are_served_in_order() {
     let server = Served::start(&["--io-threads", "2", "--shards", "4"]);

@@ -113,11 +113,13 @@ fn read_default(directive: &directive::Directive) -> Result<Value, value::Refusa
     Value::read(directive, &[directive.default.as_bytes().to_vec()], None)
 }
 
-/// One worker per processor, up to a number beyond which more must be asked for.
+/// One worker per processor but one, which is left to the kernel's network, plugins' calls that take
+/// longer and the log: a worker that is put aside for them delays all its clients. Up to a number beyond
+/// which more must be asked for.
 fn io_threads_default() -> i64 {
     const WORKERS_MAX: usize = 8;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    i64::try_from(processors.min(WORKERS_MAX)).unwrap_or(1)
+    i64::try_from((processors - 1).clamp(1, WORKERS_MAX)).unwrap_or(1)
 }
 
 #[cfg(test)]

@@ -201,7 +201,7 @@ pub trait Host {
 
     /// Whether the client that asks has hung up meanwhile. Asked before a command that takes what
     /// others wait for: what is given to a client that has gone is lost.
-    fn has_hung_up(&self) -> bool {
+    fn has_hung_up(&mut self) -> bool {
         false
     }
 

@@ -17,6 +17,23 @@ const ANSWERED_MAX: usize = 64;
 impl Worker {
     /// Sends a reply, or keeps it: until others go out as well, or until the log is settled.
     pub(crate) fn answer_with(&mut self, place: usize, bytes: &[u8]) -> Sent {
+        let sent = self.send_or_keep(place, bytes);
+        if sent == Sent::Kept && !std::mem::replace(&mut self.connections[place].answered, true) {
+            self.answered.push(place);
+        }
+        sent
+    }
+
+    /// The same for a client that has waited for something.
+    pub(crate) fn answer_late(&mut self, place: usize, bytes: &[u8]) -> Sent {
+        let sent = self.send_or_keep(place, bytes);
+        if sent == Sent::Kept && !std::mem::replace(&mut self.connections[place].answered, true) {
+            self.answered_late.push(place);
+        }
+        sent
+    }
+
+    fn send_or_keep(&mut self, place: usize, bytes: &[u8]) -> Sent {
         let log = self.shared.store.log();
         let connection = &mut self.connections[place];
         if connection.held || (log.is_on() && !log.is_settled()) {
@@ -28,30 +45,28 @@ impl Worker {
             return connection.send(bytes);
         }
         connection.output.extend_from_slice(bytes);
-        if !connection.answered {
-            connection.answered = true;
-            self.answered.push(place);
-        }
         Sent::Kept
     }
 
     /// Sends the replies that are kept, if they are many.
     #[inline]
     pub(crate) fn send_many_answers(&mut self) {
-        if self.answered.len() >= ANSWERED_MAX {
+        if self.answered.len() + self.answered_late.len() >= ANSWERED_MAX {
             self.send_answers();
         }
     }
 
-    /// Sends the replies that are kept.
+    /// Sends the replies that are kept, first those of clients that have waited: for what the others
+    /// have just done, mostly, and for longer.
     pub(crate) fn send_answers(&mut self) {
+        let mut late = std::mem::take(&mut self.answered_late);
         let mut answered = std::mem::take(&mut self.answered);
-        for place in answered.drain(..) {
+        for place in late.drain(..).chain(answered.drain(..)) {
             if self.send_answer(place) == Fate::Closed {
                 self.close(place);
             }
         }
-        self.answered = answered;
+        (self.answered_late, self.answered) = (late, answered);
     }
 
     /// Sends the replies that are kept for a connection, which may have gone.

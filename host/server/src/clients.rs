@@ -23,6 +23,8 @@ use crate::tenants::Tenant;
 pub(crate) struct Card {
     pub(crate) id: u64,
     pub(crate) worker: usize,
+    /// Where its worker keeps the connection.
+    pub(crate) place: usize,
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) local: Option<SocketAddr>,
     pub(crate) socket: Arc<Socket>,
@@ -75,7 +77,7 @@ pub(crate) struct Labels {
 impl Card {
     pub(crate) fn new(
         id: u64,
-        worker: usize,
+        (worker, place): (usize, usize),
         (peer, local): (Option<SocketAddr>, Option<SocketAddr>),
         socket: Arc<Socket>,
         now: Millis,
@@ -83,6 +85,7 @@ impl Card {
         Self {
             id,
             worker,
+            place,
             peer,
             local,
             socket,

@@ -68,8 +68,6 @@ pub(crate) struct Connection {
     pub(crate) postponed: bool,
     /// Since when it has left more untaken than the soft limit: milliseconds since 1970, or 0.
     pub(crate) soft_since: u64,
-    /// Whether the other side has said that it sends nothing more: most likely it is gone.
-    pub(crate) hung_up: bool,
     /// Where it waits, if for a key.
     pub(crate) waiter: Option<Box<Waiting>>,
     /// Until when it waits for copies of what it wrote, if it does so with a limit.
@@ -117,7 +115,6 @@ impl Connection {
             waiting: false,
             postponed: false,
             soft_since: 0,
-            hung_up: false,
             waiter: None,
             copies_until: None,
             is_copier: false,

@@ -10,10 +10,11 @@ use std::time::Duration;
 use reef_engine::keyspace::Wanted;
 use reef_engine::parking::Parking;
 use reef_engine::step::{self, Answer};
-use reef_resp::{Argv, Limits, Pipeline, Tail};
+use reef_resp::{Argv, Limits, Mark, Pipeline, Tail};
 
 use crate::connection::Sent;
-use crate::store::Moment;
+use crate::memory::Room;
+use crate::store::{Execution, Moment};
 use crate::surroundings::WorkerHost;
 use crate::tally::Tally;
 use crate::timing::{Amounts, Stopwatch};
@@ -29,6 +30,15 @@ enum Ran {
     UnderOtherLimits,
     /// Not the last ones: nothing more may run in this moment.
     Until(Fate),
+}
+
+/// What became of a command that ran.
+struct Outcome {
+    execution: Execution,
+    /// Whether its client caused a push for itself.
+    told_self: bool,
+    /// A call that is to be parked.
+    parking: Option<Parking>,
 }
 
 impl Worker {
@@ -208,37 +218,18 @@ impl Worker {
             // Whoever cached what had to go hears so first.
             self.read_pushes(place);
         }
-        let connection = &mut self.connections[place];
         if argv.is_empty() {
             return true;
         }
         let mark = self.reply.mark();
-        let was_monitoring = connection.session.monitoring;
-        let mut host = WorkerHost::new(
-            &self.shared,
-            (&connection.card, connection.hung_up, self.has_served || self.shared.is_shared()),
-            (self.index as u32, &mut self.random, &mut self.stopwatch),
-        );
-        let session = &mut connection.session;
-        let store = connection.card.store(&self.shared);
-        let execution =
-            store.execute_within(moment, room, session, argv, &mut self.reply, &mut host);
+        let was_monitoring = self.connections[place].session.monitoring;
+        let Outcome { execution, told_self, parking } = self.step(place, argv, room, moment);
+        let connection = &mut self.connections[place];
         if execution.postponed {
             connection.waiting = true;
             connection.postponed = true;
             self.postponed.push(connection.session.id);
             return false;
-        }
-        session.closing |= host.close_self;
-        let (told_self, waits_until, parking) =
-            (host.told_self, host.waits_until, host.parking.take());
-        if host.became_copier {
-            connection.is_copier = true;
-            connection.card.is_copier.store(true, Ordering::Relaxed);
-        }
-        if let Some(at) = waits_until {
-            connection.copies_until = Some(at);
-            self.deadlines.insert((at, connection.session.id));
         }
         connection.wrote |= execution.may_write;
         connection.refused += u32::from(execution.over_quota);
@@ -246,22 +237,16 @@ impl Worker {
         let took = self.stopwatch.lap_outer();
         if !matches!(execution.answer, Answer::WhenReady(_)) && parking.is_none() {
             // Whoever waits has not got anything yet that could be counted.
-            let error = self.reply.is_error_since(mark).then(|| self.reply.data_since(mark));
-            let run = execution.command.filter(|_| execution.ran);
-            let tally = Tally::of(&self.shared, &self.statistics, self.latency_tracking);
-            let reply_bytes = self.reply.data_since(mark).len();
-            let amounts = Amounts { took, request_bytes, reply_bytes };
-            tally.count(run, argv, amounts, error, connection);
+            self.count(place, &execution, argv, (took, request_bytes, mark));
         }
+        let connection = &mut self.connections[place];
         if let Some(command) = execution.command {
             connection.card.command.store(command, Ordering::Relaxed);
         }
-        if let Some(tenant) = connection.card.tenant()
-            && execution.ran
-        {
-            self.shared.note_tenant_command(tenant, argv);
-        }
         if execution.ran {
+            if let Some(tenant) = connection.card.tenant() {
+                self.shared.note_tenant_command(tenant, argv);
+            }
             self.shared.feed_monitors(connection.session.database, &connection.card, argv);
         }
         if was_monitoring != connection.session.monitoring {
@@ -275,5 +260,50 @@ impl Worker {
         }
         self.begin_waiting(place, execution.answer, parking, took);
         true
+    }
+
+    /// Runs a command against the store, and keeps with its connection what it said about that.
+    #[inline]
+    fn step(&mut self, place: usize, argv: Argv<'_>, room: Room, moment: &Moment) -> Outcome {
+        let connection = &mut self.connections[place];
+        let mut host = WorkerHost::new(
+            &self.shared,
+            (&connection.card, self.has_served || self.shared.is_shared()),
+            (self.index as u32, &mut self.readiness),
+            (&mut self.random, &mut self.stopwatch),
+        );
+        let session = &mut connection.session;
+        let store = connection.card.store(&self.shared);
+        let execution =
+            store.execute_within(moment, room, session, argv, &mut self.reply, &mut host);
+        session.closing |= host.close_self;
+        let (became_copier, waits_until) = (host.became_copier, host.waits_until);
+        let outcome = Outcome { execution, told_self: host.told_self, parking: host.parking };
+        if became_copier {
+            connection.is_copier = true;
+            connection.card.is_copier.store(true, Ordering::Relaxed);
+        }
+        if let Some(at) = waits_until {
+            connection.copies_until = Some(at);
+            self.deadlines.insert((at, connection.session.id));
+        }
+        outcome
+    }
+
+    /// Counts a command whose reply begins at the mark.
+    #[inline]
+    fn count(
+        &self,
+        place: usize,
+        execution: &Execution,
+        argv: Argv<'_>,
+        (took, request_bytes, mark): (Duration, usize, Mark),
+    ) {
+        let reply = self.reply.data_since(mark);
+        let error = self.reply.is_error_since(mark).then_some(reply);
+        let run = execution.command.filter(|_| execution.ran);
+        let amounts = Amounts { took, request_bytes, reply_bytes: reply.len() };
+        let tally = Tally::of(&self.shared, &self.statistics, self.latency_tracking);
+        tally.count(run, argv, amounts, error, &self.connections[place]);
     }
 }

@@ -34,6 +34,7 @@ mod post;
 mod process;
 mod pushes;
 mod rates;
+mod readiness;
 mod reaper;
 mod replication;
 mod server;

@@ -182,7 +182,7 @@ impl Worker {
         self.begin_parking(place, parking, None);
         if let Some(ending) = ending {
             self.end_parked(client, ending, moment);
-        } else if self.connections[place].hung_up {
+        } else if self.readiness.has_hung_up(place) {
             self.close(place);
         }
     }
@@ -289,7 +289,7 @@ impl Worker {
         let connection = &mut self.connections[place];
         let store = connection.card.store(&self.shared).clone();
         let session = &mut connection.session;
-        if !connection.link.socket.is_connected()
+        if self.readiness.has_hung_up_by_now(place)
             || session.is_outdated() && !store.users.lock().renew(session)
         {
             return End::Gone;
@@ -302,8 +302,9 @@ impl Worker {
             reply.error(&denial.error(&session.user, &waiter.command).to_string());
             let mut host = WorkerHost::new(
                 &self.shared,
-                (&connection.card, connection.hung_up, true),
-                (self.index as u32, &mut self.random, &mut self.stopwatch),
+                (&connection.card, true),
+                (self.index as u32, &mut self.readiness),
+                (&mut self.random, &mut self.stopwatch),
             );
             note_denial(&waiter.command, denial, argv, session, &reply, &mut host);
             return End::Reply(reply.take_data());

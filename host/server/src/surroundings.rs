@@ -35,6 +35,7 @@ use crate::mailbox::Message;
 use crate::memory::Claim;
 use crate::parking::PluginCall;
 use crate::post::Post;
+use crate::readiness::Readiness;
 use crate::replication::Relayed;
 use crate::server::Shared;
 use crate::socket::Socket;
@@ -49,13 +50,14 @@ pub(crate) struct WorkerHost<'a> {
     pub(crate) client: u64,
     /// The tenant that it belongs to, unless to the operator.
     pub(crate) tenant: Option<&'a Arc<Tenant>>,
-    /// Its connection, and whether it is known to have hung up.
-    pub(crate) socket: &'a Socket,
-    pub(crate) hung_up: bool,
-    /// Whether others may have run since that was looked at, who knew that it has hung up.
+    /// Its connection.
+    socket: &'a Socket,
+    place: usize,
+    /// Whether others may have run since readiness was looked at, who knew that it has hung up.
     may_be_late: bool,
     /// The worker that serves it.
     pub(crate) worker: u32,
+    readiness: &'a mut Readiness,
     pub(crate) random: &'a mut u64,
     /// Times the commands of a transaction.
     pub(crate) stopwatch: &'a mut Stopwatch,
@@ -78,17 +80,19 @@ impl<'a> WorkerHost<'a> {
     #[inline]
     pub(crate) fn new(
         shared: &'a Arc<Shared>,
-        (card, hung_up, may_be_late): (&'a Card, bool, bool),
-        (worker, random, stopwatch): (u32, &'a mut u64, &'a mut Stopwatch),
+        (card, may_be_late): (&'a Card, bool),
+        (worker, readiness): (u32, &'a mut Readiness),
+        (random, stopwatch): (&'a mut u64, &'a mut Stopwatch),
     ) -> Self {
         Self {
             shared,
             client: card.id,
             tenant: card.tenant(),
             socket: &card.socket,
-            hung_up,
+            place: card.place,
             may_be_late,
             worker,
+            readiness,
             random,
             stopwatch,
             close_self: false,
@@ -313,12 +317,24 @@ impl Host for WorkerHost<'_> {
         self.worker
     }
 
-    fn has_hung_up(&self) -> bool {
-        self.hung_up || self.may_be_late && !self.socket.is_connected()
+    fn has_hung_up(&mut self) -> bool {
+        if !self.may_be_late {
+            return self.readiness.has_hung_up(self.place);
+        }
+        if self.shared.is_shared() {
+            // Other workers' clients may know more than what this one has heard.
+            return !self.socket.is_connected();
+        }
+        self.readiness.has_hung_up_by_now(self.place)
     }
 
     fn is_connected(&mut self, waiter: &Waiter) -> bool {
-        self.shared.post.is_connected(waiter)
+        let Some(card) = self.shared.post.clients.get(waiter.client) else { return false };
+        if waiter.home == self.worker {
+            !self.readiness.has_hung_up_by_now(card.place)
+        } else {
+            card.socket.is_connected()
+        }
     }
 
     fn deliver(&mut self, waiter: &Waiter, reply: Vec<u8>) {

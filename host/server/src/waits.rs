@@ -134,7 +134,7 @@ impl Worker {
         connection.waiting = false;
         connection.card.waiting.store(false, Ordering::Relaxed);
         self.statistics.bytes_out.add(bytes.len() as u64);
-        if self.answer_with(place, bytes) == Sent::Broken {
+        if self.answer_late(place, bytes) == Sent::Broken {
             return self.close(place);
         }
         self.serve(place, moment);

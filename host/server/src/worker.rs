@@ -15,9 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use mio::event::Event;
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Interest, Poll, Token};
 use reef_engine::clock::Millis;
 use reef_engine::gates::Pause;
 use reef_engine::session::Session;
@@ -30,6 +29,7 @@ use crate::connection::{Connection, Deadlines, Sent};
 use crate::housekeeping::HOUSEKEEPING_MS;
 use crate::listener::LISTENERS;
 use crate::mailbox::{Mailbox, Message, Newcomer};
+use crate::readiness::{Readiness, Ready};
 use crate::server::Shared;
 use crate::statistics::Statistics;
 use crate::store::Moment;
@@ -43,7 +43,7 @@ pub(crate) const MAILBOX: Token = Token(usize::MAX);
 
 pub(crate) struct Worker {
     pub(crate) index: usize,
-    poll: Poll,
+    pub(crate) readiness: Readiness,
     pub(crate) shared: Arc<Shared>,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) statistics: Arc<Statistics>,
@@ -61,6 +61,8 @@ pub(crate) struct Worker {
     pub(crate) mail: VecDeque<Message>,
     /// Connections whose replies are kept to go out together.
     pub(crate) answered: Vec<usize>,
+    /// The same of clients that have waited.
+    pub(crate) answered_late: Vec<usize>,
     /// Connections to whose output something else was appended.
     pub(crate) touched: Vec<usize>,
     buffer: Box<[u8]>,
@@ -95,7 +97,7 @@ impl Worker {
     pub(crate) fn new(index: usize, poll: Poll, shared: Arc<Shared>, seed: u64) -> Self {
         Self {
             index,
-            poll,
+            readiness: Readiness::new(poll),
             mailbox: shared.post.mailboxes[index].clone(),
             statistics: shared.statistics[index].clone(),
             shared,
@@ -106,6 +108,7 @@ impl Worker {
             unfinished: Vec::new(),
             mail: VecDeque::new(),
             answered: Vec::new(),
+            answered_late: Vec::new(),
             touched: Vec::new(),
             buffer: vec![0; TURN_BYTES].into_boxed_slice(),
             pipeline: Pipeline::default(),
@@ -122,15 +125,14 @@ impl Worker {
 
     /// Runs until told to stop.
     pub(crate) fn run(mut self) {
-        let mut events = Events::with_capacity(1024);
+        let mut ready = Vec::new();
         while !self.stopping {
             let timeout = self.timeout();
-            if let Err(error) = self.poll.poll(&mut events, Some(timeout))
-                && error.kind() != ErrorKind::Interrupted
-            {
+            if let Err(error) = self.readiness.wait(timeout) {
                 tracing::error!("worker {} cannot wait for its sockets: {error}", self.index);
                 return;
             }
+            self.readiness.swap(&mut ready);
             self.has_served = false;
             let moment = self.moment();
             self.latency_tracking = self.shared.options().latency_tracking;
@@ -140,11 +142,11 @@ impl Worker {
             self.shared.index_more();
             self.end_due_waits(&moment);
             self.resume(&moment);
-            for event in &events {
-                match event.token() {
+            for Ready { token, is_writable } in ready.drain(..) {
+                match token {
                     MAILBOX => {}
                     LISTENERS => self.accept(),
-                    Token(place) => self.ready(place, &moment, event),
+                    Token(place) => self.ready(place, is_writable, &moment),
                 }
             }
             for place in std::mem::take(&mut self.unfinished) {
@@ -170,6 +172,7 @@ impl Worker {
         // A command of an earlier era is stopped where there is no pause.
         let may_resume = self.postponed.iter().any(|client| self.may_go_on(*client, now));
         let is_busy = !self.unfinished.is_empty()
+            || self.readiness.is_left()
             || may_resume
             || store.ledger().is_unfinished()
             || self.shared.is_indexing();
@@ -229,14 +232,14 @@ impl Worker {
         let entry = self.connections.vacant_entry();
         let place = entry.key();
         let interest = Interest::READABLE | Interest::WRITABLE;
-        let registry = self.poll.registry();
+        let registry = self.readiness.registry();
         let descriptor = socket.descriptor();
         if let Err(error) = registry.register(&mut SourceFd(&descriptor), Token(place), interest) {
             tracing::warn!("a connection cannot be served: {error}");
             self.shared.post.clients.dismiss();
             return;
         }
-        let card = Arc::new(Card::new(id, self.index, (peer, local), socket, now_ms()));
+        let card = Arc::new(Card::new(id, (self.index, place), (peer, local), socket, now_ms()));
         self.shared.post.clients.insert(card.clone());
         let session = Session::of(id, self.shared.store.default_account());
         let connection = Connection::new(link, session, card);
@@ -277,7 +280,8 @@ impl Worker {
         }
         // A socket that cannot be deregistered is closed by being dropped all the same.
         let descriptor = connection.link.socket.descriptor();
-        let _ = self.poll.registry().deregister(&mut SourceFd(&descriptor));
+        let _ = self.readiness.registry().deregister(&mut SourceFd(&descriptor));
+        self.readiness.forget(place);
     }
 
     /// Ends what others could notice of a connection that closes when its last reply is sent.
@@ -296,14 +300,13 @@ impl Worker {
     // ---- readiness -----------------------------------------------------------------------
 
     #[inline]
-    fn ready(&mut self, place: usize, moment: &Moment, event: &Event) {
+    fn ready(&mut self, place: usize, is_writable: bool, moment: &Moment) {
         let Some(connection) = self.connections.get_mut(place) else { return };
-        connection.hung_up |= event.is_read_closed();
-        if event.is_writable() && connection.flush() == Sent::Broken {
+        if is_writable && connection.flush() == Sent::Broken {
             return self.close(place);
         }
         connection.readable = true;
-        if connection.is_copier && event.is_writable() {
+        if connection.is_copier && is_writable {
             let client = connection.session.id;
             self.feed_replica(client);
         }
@@ -325,8 +328,8 @@ impl Worker {
     }
 
     fn is_waiting_corpse(&self, place: usize) -> bool {
-        let connection = self.connections.get(place);
-        connection.is_some_and(|connection| connection.hung_up && connection.waiter.is_some())
+        self.readiness.has_hung_up(place)
+            && self.connections.get(place).is_some_and(|connection| connection.waiter.is_some())
     }
 
     fn take_turn(&mut self, place: usize, moment: &Moment) -> Fate {
@@ -418,8 +421,9 @@ impl Worker {
                 Ok(0) => return Received::End,
                 Ok(count) => {
                     // Whoever has hung up has said so once: the end is to be read, too.
-                    connection.readable =
-                        connection.hung_up || !connection.link.is_drained(count, buffer.len());
+                    connection.readable = self.readiness.has_hung_up(place)
+                        || !connection.link.is_drained(count, buffer.len());
+                    self.readiness.received();
                     self.statistics.reads.add(1);
                     self.statistics.bytes_in.add(count as u64);
                     return Received::Bytes(count);
@@ -438,6 +442,9 @@ impl Worker {
 
     fn read_mail(&mut self, moment: &Moment) {
         self.mail.extend(self.mailbox.take());
+        if !self.mail.is_empty() {
+            self.readiness.received();
+        }
         while let Some(message) = self.mail.pop_front() {
             match message {
                 Message::Adopt(newcomer) => self.adopt(*newcomer),

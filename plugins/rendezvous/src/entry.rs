@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use reef_sdk::{Error, Result};
+use reef_sdk::{Argument, Error, Result};
 
 use crate::key::{CORRUPT, Name};
-use crate::meta::numbers;
+use crate::meta::{numbers, write_numbers};
 
 /// A connection in a life of the plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,15 +84,17 @@ pub(crate) struct Registration<'a> {
     pub(crate) value: Cow<'a, [u8]>,
 }
 
-impl<'a> Registration<'a> {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let Self { order, revision, deadline_ms, span, value } = self;
-        let (incarnation, client) = parts(span.owner());
-        let ttl_ms = span.ttl_ms();
-        let head = format!("{order} {revision} {deadline_ms} {ttl_ms} {incarnation} {client}\n");
-        [head.as_bytes(), value].concat()
+impl Argument for Registration<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        let (incarnation, client) = parts(self.span.owner());
+        let Self { order, revision, deadline_ms, .. } = *self;
+        write_numbers([order, revision, deadline_ms, self.span.ttl_ms(), incarnation, client], out);
+        out.push(b'\n');
+        out.extend_from_slice(&self.value);
     }
+}
 
+impl<'a> Registration<'a> {
     pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self> {
         let (head, value) = split(bytes)?;
         let [order, revision, deadline_ms, ttl_ms, incarnation, client] =
@@ -118,12 +120,15 @@ pub(crate) struct Lease {
     pub(crate) owner: Owner,
 }
 
-impl Lease {
-    pub(crate) fn encode(self) -> Vec<u8> {
-        let Self { order, token, owner } = self;
-        format!("{order} {token} {} {}\n", owner.incarnation, owner.client).into_bytes()
+impl Argument for Lease {
+    fn write(&self, out: &mut Vec<u8>) {
+        let Owner { incarnation, client } = self.owner;
+        write_numbers([self.order, self.token, incarnation, client], out);
+        out.push(b'\n');
     }
+}
 
+impl Lease {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
         let (head, _) = split(bytes)?;
         let [order, token, incarnation, client] = numbers(head).ok_or(CORRUPT)?;
@@ -141,14 +146,17 @@ pub(crate) struct Leader {
     pub(crate) candidate: Vec<u8>,
 }
 
-impl Leader {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let Self { token, deadline_ms, span, candidate } = self;
-        let (incarnation, client) = parts(span.owner());
-        let head = format!("{token} {deadline_ms} {} {incarnation} {client}\n", span.ttl_ms());
-        [head.as_bytes(), candidate].concat()
+impl Argument for Leader {
+    fn write(&self, out: &mut Vec<u8>) {
+        let (incarnation, client) = parts(self.span.owner());
+        let Self { token, deadline_ms, span, .. } = *self;
+        write_numbers([token, deadline_ms, span.ttl_ms(), incarnation, client], out);
+        out.push(b'\n');
+        out.extend_from_slice(&self.candidate);
     }
+}
 
+impl Leader {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
         let (head, candidate) = split(bytes)?;
         let [token, deadline_ms, ttl_ms, incarnation, client] = numbers(head).ok_or(CORRUPT)?;
@@ -182,6 +190,25 @@ pub(crate) enum Tie {
     Connection(Owner),
 }
 
+/// As a member of a set.
+impl Argument for Tie {
+    fn write(&self, out: &mut Vec<u8>) {
+        let mut pair = |letter: u8, ns: &[u8], id: &[u8]| {
+            out.push(letter);
+            ns.len().write(out);
+            out.push(b':');
+            out.extend_from_slice(ns);
+            out.extend_from_slice(id);
+        };
+        match self {
+            Self::Registration { ns, id } => pair(b'r', ns, id),
+            Self::Lease { ns, id } => pair(b'k', ns, id),
+            Self::Leader { role } => ("l", role.as_slice()).write(out),
+            Self::Connection(owner) => ("c", owner.name().as_slice()).write(out),
+        }
+    }
+}
+
 impl Tie {
     pub(crate) fn registration(Name(ns): Name<'_>, Name(id): Name<'_>) -> Self {
         Self::Registration { ns: ns.to_vec(), id: id.to_vec() }
@@ -193,19 +220,6 @@ impl Tie {
 
     pub(crate) fn leader(Name(role): Name<'_>) -> Self {
         Self::Leader { role: role.to_vec() }
-    }
-
-    /// As a member of a set.
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let pair = |letter: &str, ns: &[u8], id: &[u8]| {
-            [format!("{letter}{}:", ns.len()).as_bytes(), ns, id].concat()
-        };
-        match self {
-            Self::Registration { ns, id } => pair("r", ns, id),
-            Self::Lease { ns, id } => pair("k", ns, id),
-            Self::Leader { role } => [b"l", role.as_slice()].concat(),
-            Self::Connection(owner) => [b"c", owner.name().as_slice()].concat(),
-        }
     }
 
     pub(crate) fn decode(member: &[u8]) -> Result<Self> {
@@ -236,18 +250,24 @@ impl Tie {
 mod tests {
     use super::*;
 
+    fn written(argument: &impl Argument) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        argument.write(&mut bytes);
+        bytes
+    }
+
     #[test]
     fn what_was_kept_comes_back() {
         let owner = Owner { incarnation: u64::MAX, client: 9 };
         for span in [Span::Run, Span::Time(5), Span::Connection(owner)] {
             let value = Cow::Borrowed(b"/ip4/1\n2".as_slice());
             let one = Registration { order: 1, revision: 2, deadline_ms: 3, span, value };
-            assert_eq!(Registration::decode(&one.encode()), Ok(one));
+            assert_eq!(Registration::decode(&written(&one)), Ok(one));
             let leader = Leader { token: 1, deadline_ms: 2, span, candidate: b"\n".to_vec() };
-            assert_eq!(Leader::decode(&leader.encode()), Ok(leader));
+            assert_eq!(Leader::decode(&written(&leader)), Ok(leader));
         }
         let lease = Lease { order: 1, token: 2, owner };
-        assert_eq!(Lease::decode(&lease.encode()), Ok(lease));
+        assert_eq!(Lease::decode(&written(&lease)), Ok(lease));
         assert_eq!(Owner::of_name(&owner.name()), Some(owner));
         for bad in [b"".as_slice(), b"1 2", b"\n", b"1 2 3\nx"] {
             assert!(Registration::decode(bad).is_err() && Lease::decode(bad).is_err());
@@ -259,11 +279,11 @@ mod tests {
         for (ns, id) in [("a", "b"), ("1:", ":2"), ("k3:", "r"), ("x", "")] {
             let (ns, id) = (Name(ns.as_bytes()), Name(id.as_bytes()));
             for tie in [Tie::registration(ns, id), Tie::lease(ns, id), Tie::leader(ns)] {
-                assert_eq!(Tie::decode(&tie.encode()), Ok(tie));
+                assert_eq!(Tie::decode(&written(&tie)), Ok(tie));
             }
         }
         let tie = Tie::Connection(Owner { incarnation: u64::MAX, client: 9 });
-        assert_eq!(Tie::decode(&tie.encode()), Ok(tie));
+        assert_eq!(Tie::decode(&written(&tie)), Ok(tie));
         for bad in ["", "r", "r9:ab", "rx:ab", "q1:ab", "c", "c1"] {
             assert!(Tie::decode(bad.as_bytes()).is_err(), "{bad}");
         }

@@ -101,10 +101,10 @@ fn changes(
         let ended = run.key(Kind::Ended, ns.0);
         query.get(run.meta()).get(run.key(Kind::Changed, ns.0));
         query.command("HGETALL").arg(run.key(Kind::Registered, ns.0));
-        query.command("ZRANGEBYSCORE").arg(&ended).arg(since.saturating_add(1)).arg("+inf");
-        let oldest = query.command("ZRANGEBYSCORE").arg(&ended).arg("-inf").arg("+inf");
+        query.command("ZRANGEBYSCORE").arg(ended).arg(since.saturating_add(1)).arg("+inf");
+        let oldest = query.command("ZRANGEBYSCORE").arg(ended).arg("-inf").arg("+inf");
         oldest.arg("WITHSCORES").arg("LIMIT").arg("0").arg("1");
-        query.command("ZCARD").arg(&ended);
+        query.command("ZCARD").arg(ended);
         let view = round.host.read(&query)?;
         let mut cursor = view.cursor();
         let revision = revision(&mut cursor)?;
@@ -130,7 +130,7 @@ fn changes(
         if changed > since {
             return Ok(Verdict::Done(answer));
         }
-        Ok(Lack::of_keys([run.key(Kind::Changed, ns.0)], Otherwise::Said(Ok(answer))))
+        Ok(Lack::of_key(run.key(Kind::Changed, ns.0), Otherwise::Said(Ok(answer))))
     })
 }
 

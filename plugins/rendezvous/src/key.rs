@@ -26,7 +26,7 @@
 //! | `rdv:{run}:gone` | there for a while after a drop: everybody who waits does so here, too |
 //! | `rdv:runs` | sorted set of runs by their end |
 
-use reef_sdk::{Error, FromArgument, Result};
+use reef_sdk::{Argument, Cursor, Error, FromArgument, Query, Result};
 
 use crate::refusal;
 
@@ -122,20 +122,44 @@ impl Kind {
     }
 }
 
+/// A key of a run. It is put together where it is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key<'a> {
+    run: Run<'a>,
+    /// What follows the run; nothing in the key of what the run is.
+    parts: [&'a [u8]; 3],
+}
+
+impl Key<'_> {
+    pub(crate) fn to_vec(self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes);
+        bytes
+    }
+}
+
+impl Argument for Key<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        for part in [b"rdv:{", self.run.0, b"}"].iter().chain(&self.parts) {
+            out.extend_from_slice(part);
+        }
+    }
+}
+
 impl<'a> Run<'a> {
     /// The key of what the run is.
-    pub(crate) fn meta(self) -> Vec<u8> {
-        [b"rdv:{", self.0, b"}"].concat()
+    pub(crate) fn meta(self) -> Key<'a> {
+        Key { run: self, parts: [b"", b"", b""] }
     }
 
     /// One of its other keys.
-    pub(crate) fn key(self, kind: Kind, name: &[u8]) -> Vec<u8> {
-        [b"rdv:{", self.0, b"}:", kind.word().as_bytes(), name].concat()
+    pub(crate) fn key(self, kind: Kind, name: &'a [u8]) -> Key<'a> {
+        Key { run: self, parts: [b":", kind.word().as_bytes(), name] }
     }
 
     /// The key that is called so among its names.
-    pub(crate) fn key_of(self, name: &[u8]) -> Vec<u8> {
-        [b"rdv:{", self.0, b"}:", name].concat()
+    pub(crate) fn key_of(self, name: &'a [u8]) -> Key<'a> {
+        Key { run: self, parts: [b":", name, b""] }
     }
 
     /// Takes a key apart: the run, and what follows.
@@ -169,6 +193,21 @@ impl Counted<'_> {
         [&[letter], name].concat()
     }
 
+    /// Asks for the least number that somebody waits for.
+    pub(crate) fn ask_least_wanted(self, run: Run<'_>, query: &mut Query) {
+        let name = self.name();
+        let least = query.command("ZRANGEBYSCORE").arg(run.key(Kind::Wanted, &name));
+        least.arg("-inf").arg("+inf").arg("LIMIT").arg("0").arg("1");
+    }
+
+    /// What came of it.
+    pub(crate) fn hear_least_wanted(cursor: &mut Cursor<'_>) -> Result<Option<u64>> {
+        match cursor.elements()? {
+            0 => Ok(None),
+            _ => cursor.value(),
+        }
+    }
+
     /// What the key is called that is there when it is so many.
     pub(crate) fn reached(self, number: u64) -> Vec<u8> {
         [number.to_string().as_bytes(), b":", &self.name()].concat()
@@ -186,10 +225,11 @@ mod tests {
     #[test]
     fn keys_come_apart_again() {
         let run = Run(b"a:b");
-        let key = run.key(Kind::Tied, b"7:8");
+        assert_eq!(run.meta().to_vec(), b"rdv:{a:b}");
+        let key = run.key(Kind::Tied, b"7:8").to_vec();
         assert_eq!(key, b"rdv:{a:b}:tied:7:8");
         assert_eq!(Run::of_key(&key), Some((run, b"tied:7:8".as_slice())));
-        assert_eq!(run.key_of(b"tied:7:8"), key);
+        assert_eq!(run.key_of(b"tied:7:8").to_vec(), key);
         for other in ["rdv:runs", "rdv:{a}", "rdv:{a", "x", ""] {
             assert_eq!(Run::of_key(other.as_bytes()), None, "{other}");
         }

@@ -34,7 +34,7 @@ pub(crate) fn lead(call: &mut Call<'_>) -> Result<Answer> {
                 let waited_ms = round.now_ms.saturating_sub(invoked_ms);
                 let error = refusal::not_leader((run, role), waited_ms, &leader.candidate);
                 let otherwise = Otherwise::Said(Err(error));
-                return Ok(Lack::of_keys([run.key(Kind::Vacant, role.0)], otherwise));
+                return Ok(Lack::of_key(run.key(Kind::Vacant, role.0), otherwise));
             }
             Some(leader) => leader.token,
             None => {
@@ -44,13 +44,13 @@ pub(crate) fn lead(call: &mut Call<'_>) -> Result<Answer> {
                 round.next_revision()
             }
         };
-        let (tie, span) = (Tie::leader(role), round.span(lasting)?);
+        let (tie, span) = (|| Tie::leader(role), round.span(lasting)?);
         if let Some(before) = before {
-            round.untie_from(&tie, before.span);
+            round.untie_from(tie, before.span);
         }
-        let deadline_ms = round.tie(&tie, span);
+        let deadline_ms = round.tie(tie, span);
         let leader = Leader { token, deadline_ms, span, candidate: candidate.0.to_vec() };
-        round.write("HSET", Kind::Leaders, b"").arg(role.0).arg(leader.encode());
+        round.write("HSET", Kind::Leaders, b"").arg(role.0).arg(leader);
         let mut reply = Reply::new();
         reply.array(2).value(token).integer(granted_ms(round, span));
         Ok(Verdict::Done(reply.into()))

@@ -3,7 +3,7 @@
 //! Every change of a run writes this line, and demands that nobody else has meanwhile: so all
 //! changes of a run happen one after the other.
 
-use reef_sdk::{Host, Result};
+use reef_sdk::{Argument, Host, Result};
 
 use crate::key::CORRUPT;
 
@@ -35,19 +35,22 @@ pub(crate) struct Meta {
     /// What counts against the limit of registrations.
     pub(crate) count: u64,
     pub(crate) limits: Limits,
+    /// Whether somebody gave a registration an id that looks like one of ours.
+    pub(crate) has_numbers: bool,
+}
+
+impl Argument for Meta {
+    fn write(&self, out: &mut Vec<u8>) {
+        let Self { opened_ms, end_ms, revision, incarnation, due_ms, count, .. } = *self;
+        let Limits { registrations, waiters, bytes, wait_ms } = self.limits;
+        let has_numbers = u64::from(self.has_numbers);
+        let run = [opened_ms, end_ms, revision, incarnation, due_ms, count];
+        let limits = [registrations, waiters, bytes, wait_ms];
+        write_numbers(run.into_iter().chain(limits).chain([has_numbers]), out);
+    }
 }
 
 impl Meta {
-    /// As it is kept.
-    pub(crate) fn encode(&self) -> String {
-        let Self { opened_ms, end_ms, revision, incarnation, due_ms, count, limits } = self;
-        let Limits { registrations, waiters, bytes, wait_ms } = limits;
-        format!(
-            "{opened_ms} {end_ms} {revision} {incarnation} {due_ms} {count} \
-             {registrations} {waiters} {bytes} {wait_ms}"
-        )
-    }
-
     /// As it was kept.
     pub(crate) fn decode(text: &[u8]) -> Result<Self> {
         let [
@@ -61,9 +64,21 @@ impl Meta {
             waiters,
             bytes,
             wait_ms,
+            has_numbers,
         ] = numbers(text).ok_or(CORRUPT)?;
         let limits = Limits { registrations, waiters, bytes, wait_ms };
-        Ok(Self { opened_ms, end_ms, revision, incarnation, due_ms, count, limits })
+        let has_numbers = has_numbers != 0;
+        Ok(Self { opened_ms, end_ms, revision, incarnation, due_ms, count, limits, has_numbers })
+    }
+}
+
+/// Numbers with blanks between them.
+pub(crate) fn write_numbers(numbers: impl IntoIterator<Item = u64>, out: &mut Vec<u8>) {
+    for (index, number) in numbers.into_iter().enumerate() {
+        if index > 0 {
+            out.push(b' ');
+        }
+        number.write(out);
     }
 }
 
@@ -129,17 +144,20 @@ mod tests {
             due_ms: 5,
             count: 6,
             limits,
+            has_numbers: true,
         };
-        assert_eq!(Meta::decode(meta.encode().as_bytes()), Ok(meta));
+        let mut text = Vec::new();
+        meta.write(&mut text);
+        assert_eq!(Meta::decode(&text), Ok(meta));
         for bad in [
             "",
             "1 2 3",
-            "1 2 3 4 5 6 7 8 9 10 11",
-            "1 2 3 4 5 6 7 8 9 10 ",
-            "1 2 3 4  5 6 7 8 9 10",
-            " 1 2 3 4 5 6 7 8 9 10",
-            "1 2 3 4 5 6 7 8 9 18446744073709551616",
-            "1 2 3 4 5 6 7 8 9 x",
+            "1 2 3 4 5 6 7 8 9 10 11 12",
+            "1 2 3 4 5 6 7 8 9 10 11 ",
+            "1 2 3 4 5  6 7 8 9 10 11",
+            " 1 2 3 4 5 6 7 8 9 10 11",
+            "1 2 3 4 5 6 7 8 9 10 18446744073709551616",
+            "1 2 3 4 5 6 7 8 9 10 x",
         ] {
             assert_eq!(Meta::decode(bad.as_bytes()), Err(CORRUPT), "{bad}");
         }

@@ -107,6 +107,7 @@ fn fresh(host: &mut dyn Host, (now_ms, ttl_ms): (u64, u64), limits: Limits) -> M
         due_ms: 0,
         count: 0,
         limits,
+        has_numbers: false,
     }
 }
 

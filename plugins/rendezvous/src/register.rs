@@ -1,11 +1,11 @@
 //! Registrations: RDV.REGISTER, RDV.HEARTBEAT, RDV.UNREGISTER.
 
-use reef_sdk::{Answer, Call, Query, Reply, Result};
+use reef_sdk::{Answer, Call, Cursor, Query, Reply, Result};
 
 use crate::entry::{Lease, Registration, Span, Tie};
 use crate::key::{Counted, Kind, Name, Run};
 use crate::refusal;
-use crate::round::{Lasting, Round, Verdict, on_keys, on_run};
+use crate::round::{Lasting, Round, Verdict, on_run, on_view};
 use crate::sweep::end_registration;
 
 /// `RDV.REGISTER run ns value [ID id] [TTL seconds | CONNECTION]`
@@ -25,16 +25,30 @@ pub(crate) fn register(call: &mut Call<'_>) -> Result<Answer> {
     }
     let written =
         [(Kind::Registered, ns.0), (Kind::Free, ns.0), (Kind::Changed, ns.0), (Kind::Due, b"")];
-    on_keys(call, (run, &written), None, |round| {
+    let ask = |query: &mut Query| Standing::ask(query, (run, ns), id);
+    on_view(call, (run, &written), None, (ask, Standing::hear), |round, standing| {
         round.check_value(value)?;
         let span = round.span(lasting)?;
         let revision = round.next_revision();
         let digits = revision.to_string();
-        let id = id.unwrap_or(Name(digits.as_bytes()));
-        let (before, count) = read_and_count(round, ns, id)?;
+        let Standing { count, wanted, mut before } = standing;
+        let id = match id {
+            Some(id) => {
+                round.meta.has_numbers |= id.0.iter().all(u8::is_ascii_digit);
+                id
+            }
+            None => {
+                let id = Name(digits.as_bytes());
+                if round.meta.has_numbers {
+                    before = registered(round, ns, id)?;
+                }
+                id
+            }
+        };
+        let tie = || Tie::registration(ns, id);
         let order = match &before {
             Some(before) => {
-                round.untie_from(&Tie::registration(ns, id), before.span);
+                round.untie_from(tie, before.span);
                 before.order
             }
             None => {
@@ -43,12 +57,12 @@ pub(crate) fn register(call: &mut Call<'_>) -> Result<Answer> {
                 revision
             }
         };
-        let deadline_ms = round.tie(&Tie::registration(ns, id), span);
+        let deadline_ms = round.tie(tie, span);
         let value = value.into();
         let registration = Registration { order, revision, deadline_ms, span, value };
-        round.write("HSET", Kind::Registered, ns.0).arg(id.0).arg(registration.encode());
+        round.write("HSET", Kind::Registered, ns.0).arg(id.0).arg(registration);
         round.mark(Kind::Changed, ns.0, revision);
-        if before.is_none() {
+        if before.is_none() && wanted.is_some_and(|wanted| wanted <= count + 1) {
             round.reach(Counted::Registrations(ns), count + 1)?;
         }
         let mut reply = Reply::new();
@@ -67,17 +81,17 @@ pub(crate) fn heartbeat(call: &mut Call<'_>) -> Result<Answer> {
         let Some((mut registration, _)) = read(round, ns, id)? else {
             return Err(refusal::no_registration((run, ns), id));
         };
-        let tie = Tie::registration(ns, id);
+        let tie = || Tie::registration(ns, id);
         let span = match lasting {
             Some(_) => round.span(lasting)?,
             None => registration.span,
         };
         if registration.span.owner() != span.owner() {
-            round.untie_from(&tie, registration.span);
+            round.untie_from(tie, registration.span);
         }
-        registration.deadline_ms = round.tie(&tie, span);
+        registration.deadline_ms = round.tie(tie, span);
         registration.span = span;
-        round.write("HSET", Kind::Registered, ns.0).arg(id.0).arg(registration.encode());
+        round.write("HSET", Kind::Registered, ns.0).arg(id.0).arg(registration);
         Ok(Verdict::Done(Answer::integer(granted_ms(round, span))))
     })
 }
@@ -96,20 +110,45 @@ pub(crate) fn unregister(call: &mut Call<'_>) -> Result<Answer> {
     })
 }
 
-/// A registration, and how many there are.
-fn read_and_count(
+/// How a name space stands when something is registered there.
+struct Standing {
+    /// How many are registered.
+    count: u64,
+    /// The least number that somebody waits for.
+    wanted: Option<u64>,
+    /// What is registered with the id that was given.
+    before: Option<Registration<'static>>,
+}
+
+impl Standing {
+    fn ask(query: &mut Query, (run, ns): (Run<'_>, Name<'_>), id: Option<Name<'_>>) {
+        let registered = run.key(Kind::Registered, ns.0);
+        query.command("HLEN").arg(registered);
+        Counted::Registrations(ns).ask_least_wanted(run, query);
+        if let Some(id) = id {
+            query.command("HGET").arg(registered).arg(id.0);
+        }
+    }
+
+    fn hear(cursor: &mut Cursor<'_>) -> Result<Self> {
+        let (count, wanted) = (cursor.value()?, Counted::hear_least_wanted(cursor)?);
+        let before = if cursor.is_empty() { None } else { cursor.bulk()? };
+        let before = before.map(Registration::decode).transpose()?;
+        Ok(Self { count, wanted, before: before.map(Registration::into_owned) })
+    }
+}
+
+/// A registration.
+pub(crate) fn registered(
     round: &mut Round<'_>,
     ns: Name<'_>,
     id: Name<'_>,
-) -> Result<(Option<Registration<'static>>, u64)> {
-    let registered = round.run.key(Kind::Registered, ns.0);
+) -> Result<Option<Registration<'static>>> {
     let mut query = Query::new();
-    query.command("HGET").arg(&registered).arg(id.0);
-    query.command("HLEN").arg(&registered);
+    query.command("HGET").arg(round.run.key(Kind::Registered, ns.0)).arg(id.0);
     let view = round.host.read(&query)?;
-    let mut cursor = view.cursor();
-    let registration = cursor.bulk()?.map(Registration::decode).transpose()?;
-    Ok((registration.map(Registration::into_owned), cursor.value()?))
+    let registration = view.cursor().bulk()?.map(Registration::decode).transpose()?;
+    Ok(registration.map(Registration::into_owned))
 }
 
 /// A registration, and who has leased it.

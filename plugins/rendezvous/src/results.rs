@@ -87,8 +87,8 @@ pub(crate) fn result(call: &mut Call<'_>) -> Result<Answer> {
         let encoded = encode(&values);
         round.check_value(&encoded)?;
         let key = run.key(Kind::Results, name.0);
-        let mut count = hash_length(round.host, &key)?;
-        let is_new = hash_field(round.host, &key, by)?.is_none();
+        let mut count = hash_length(round.host, key)?;
+        let is_new = hash_field(round.host, key, by)?.is_none();
         round.write("HSET", Kind::Results, name.0).arg(by.0).arg(encoded);
         if is_new {
             round.count()?;
@@ -151,7 +151,7 @@ pub(crate) fn results(call: &mut Call<'_>) -> Result<Answer> {
         let key = run.key(Kind::Results, name.0);
         if let Some(wanted) = wanted {
             round.check_number(wanted)?;
-            let count = hash_length(round.host, &key)?;
+            let count = hash_length(round.host, key)?;
             if count < wanted {
                 let waited_ms = round.now_ms.saturating_sub(invoked_ms);
                 let numbers = (count, wanted);

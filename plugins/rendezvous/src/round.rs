@@ -11,12 +11,12 @@
 use std::collections::BTreeSet;
 
 use reef_sdk::{
-    Answer, Argument, Attempt, Batch, Call, Cause, CommandWriter, Error, Host, Outcome, Park,
-    Query, Result, transact,
+    Answer, Argument, Attempt, Batch, Call, Cause, CommandWriter, Cursor, Error, Host, Outcome,
+    Park, Query, Result, transact,
 };
 
 use crate::entry::{Owner, Span, Tie};
-use crate::key::{Counted, Kind, Name, Run};
+use crate::key::{Counted, Key, Kind, Name, Run};
 use crate::meta::Meta;
 use crate::{find, refusal, sweep};
 
@@ -26,11 +26,15 @@ pub(crate) struct Round<'a> {
     pub(crate) run: Run<'a>,
     pub(crate) meta: Meta,
     pub(crate) now_ms: u64,
-    pub(crate) caller: Owner,
+    /// The life of the plugin in which the caller is connected, and who it is once that was asked.
+    pub(crate) incarnation: u64,
+    client: Option<u64>,
     version: u64,
     batch: Batch,
-    /// Keys that were there at its beginning, as the run's names have them: they end with the run already.
-    present: Vec<Vec<u8>>,
+    /// Keys that were there at its beginning: they end with the run already.
+    present: Vec<(Kind, &'a [u8])>,
+    /// How many wait, if the caller is about to.
+    waiting: u64,
     /// Other keys that this round writes.
     written: BTreeSet<Vec<u8>>,
     /// Keys that it wants to be told of when the caller goes.
@@ -81,18 +85,15 @@ impl Lack {
     ) -> Verdict {
         let reached = counted.reached(number);
         Verdict::Lacking(Self {
-            keys: vec![run.key(Kind::Reached, &reached)],
+            keys: vec![run.key(Kind::Reached, &reached).to_vec()],
             number: Some((counted.name(), reached, number)),
             otherwise: Otherwise::Said(Err(otherwise)),
         })
     }
 
     /// A key that is not there, or not new.
-    pub(crate) fn of_keys(
-        keys: impl IntoIterator<Item = Vec<u8>>,
-        otherwise: Otherwise,
-    ) -> Verdict {
-        Verdict::Lacking(Self { keys: keys.into_iter().collect(), number: None, otherwise })
+    pub(crate) fn of_key(key: Key<'_>, otherwise: Otherwise) -> Verdict {
+        Verdict::Lacking(Self { keys: vec![key.to_vec()], number: None, otherwise })
     }
 }
 
@@ -131,16 +132,33 @@ pub(crate) fn on_run(
 /// The same with the keys that it usually writes: those that are there already cost less.
 pub(crate) fn on_keys(
     call: &mut Call<'_>,
-    (run, keys): (Run<'_>, &[(Kind, &[u8])]),
+    keys: (Run<'_>, &[(Kind, &[u8])]),
     wait: Option<Seconds>,
     mut act: impl FnMut(&mut Round<'_>) -> Result<Verdict>,
 ) -> Result<Answer> {
-    let (cause, invoked_ms) = (call.cause, call.host.invoked_ms());
+    on_view(call, keys, wait, (|_| {}, |_| Ok(())), |round, ()| act(round))
+}
+
+/// The same for a command that knows at once what it has to read: it is read together with the run.
+/// One closure asks, the other one takes the replies.
+pub(crate) fn on_view<T>(
+    call: &mut Call<'_>,
+    (run, keys): (Run<'_>, &[(Kind, &[u8])]),
+    wait: Option<Seconds>,
+    (ask, hear): (impl Fn(&mut Query), impl Fn(&mut Cursor<'_>) -> Result<T>),
+    mut act: impl FnMut(&mut Round<'_>, T) -> Result<Verdict>,
+) -> Result<Answer> {
+    let cause = call.cause;
+    let invoked_ms =
+        if cause == Cause::Invoked { call.host.now_ms() } else { call.host.invoked_ms() };
     let waiters = wait.map(|_| (Kind::Waiters, &b""[..]));
     let keys: Vec<(Kind, &[u8])> = keys.iter().copied().chain(waiters).collect();
+    let begins_to_wait = wait.is_some() && cause == Cause::Invoked;
     transact(call.host, |host| {
-        let waited_ms = host.now_ms().saturating_sub(invoked_ms);
-        let Some(mut round) = Round::begin(host, run, &keys)? else {
+        let now_ms = host.now_ms();
+        let waited_ms = now_ms.saturating_sub(invoked_ms);
+        let look = Look { now_ms, keys: &keys, begins_to_wait };
+        let Some((mut round, heard)) = Round::begin(host, run, look, (&ask, &hear))? else {
             return match cause {
                 Cause::Invoked => Err(refusal::no_run(run)),
                 _ => Err(refusal::run_gone(run, waited_ms)),
@@ -150,13 +168,13 @@ pub(crate) fn on_keys(
             // Another run of this name: what the caller waited in is gone.
             return Err(refusal::run_gone(run, waited_ms));
         }
-        if sweep::is_due(&mut round) {
+        if sweep::is_due(&round) {
             sweep::sweep(&mut round)?;
             round.end()?;
             return Ok(Attempt::Stale);
         }
         let patience = patience(&round, wait, invoked_ms)?;
-        let answer = match act(&mut round) {
+        let answer = match act(&mut round, heard) {
             Ok(Verdict::Done(answer)) => Ok(answer),
             Ok(Verdict::Lacking(lack)) => match patience {
                 Some(until_ms) if until_ms > round.now_ms => round.wait(lack, until_ms, cause),
@@ -179,6 +197,16 @@ pub(crate) fn on_keys(
     })?
 }
 
+/// What a round looks at besides the run.
+#[derive(Clone, Copy)]
+pub(crate) struct Look<'a> {
+    pub(crate) now_ms: u64,
+    /// Whether these are there.
+    pub(crate) keys: &'a [(Kind, &'a [u8])],
+    /// Whether the caller may become one of those who wait.
+    pub(crate) begins_to_wait: bool,
+}
+
 /// Until when the caller waits, if it does.
 fn patience(round: &Round<'_>, wait: Option<Seconds>, invoked_ms: u64) -> Result<Option<u64>> {
     let most_ms = round.meta.limits.wait_ms;
@@ -192,42 +220,60 @@ fn patience(round: &Round<'_>, wait: Option<Seconds>, invoked_ms: u64) -> Result
 }
 
 impl<'a> Round<'a> {
-    /// Looks at a run; `None` if it is not open.
-    pub(crate) fn begin(
+    /// Looks at a run, and at what else is asked for; `None` if it is not open.
+    pub(crate) fn begin<T>(
         host: &'a mut dyn Host,
         run: Run<'a>,
-        keys: &[(Kind, &[u8])],
-    ) -> Result<Option<Self>> {
+        look: Look<'a>,
+        (ask, hear): (impl Fn(&mut Query), impl Fn(&mut Cursor<'_>) -> Result<T>),
+    ) -> Result<Option<(Self, T)>> {
+        let Look { now_ms, keys, begins_to_wait } = look;
         let mut query = Query::new();
         query.get(run.meta()).watch(run.meta());
         for (kind, name) in keys {
             query.command("EXISTS").arg(run.key(*kind, name));
         }
+        if begins_to_wait {
+            let waiters = run.key(Kind::Waiters, b"");
+            query.command("ZCOUNT").arg(waiters).arg(now_ms).arg("+inf");
+        }
+        ask(&mut query);
         let view = host.read(&query)?;
         let mut cursor = view.cursor();
         let Some(text) = cursor.bulk()? else { return Ok(None) };
         let meta = Meta::decode(text)?;
-        let mut present = Vec::new();
-        for (kind, name) in keys {
+        let mut present = Vec::with_capacity(keys.len());
+        for key in keys {
             if cursor.integer()? == 1 {
-                present.push(kind.of(name));
+                present.push(*key);
             }
         }
-        let (now_ms, client) = (host.now_ms(), host.caller().id);
-        let caller = Owner { incarnation: host.incarnation(), client };
-        Ok(Some(Self {
+        let waiting = if begins_to_wait { cursor.value()? } else { 0 };
+        let heard = hear(&mut cursor)?;
+        let incarnation = host.incarnation();
+        let round = Self {
             host,
             run,
             meta,
             now_ms,
-            caller,
+            incarnation,
+            client: None,
             version: view.version(0),
             batch: Batch::new(),
             present,
+            waiting,
             written: BTreeSet::new(),
             ties: BTreeSet::new(),
             waits: None,
-        }))
+        };
+        Ok(Some((round, heard)))
+    }
+
+    /// Who called.
+    pub(crate) fn caller(&mut self) -> Owner {
+        let client = self.client.unwrap_or_else(|| self.host.caller().id);
+        self.client = Some(client);
+        Owner { incarnation: self.incarnation, client }
     }
 
     /// Another number in the order of this run's changes.
@@ -240,9 +286,8 @@ impl<'a> Round<'a> {
 
     /// Begins a command on one of the run's keys that leaves something there.
     pub(crate) fn write(&mut self, command: &str, kind: Kind, name: &[u8]) -> CommandWriter<'_> {
-        let own = kind.of(name);
-        if !self.present.contains(&own) {
-            self.written.insert(own);
+        if !self.present.contains(&(kind, name)) {
+            self.written.insert(kind.of(name));
         }
         self.batch.command(command).arg(self.run.key(kind, name))
     }
@@ -260,7 +305,7 @@ impl<'a> Round<'a> {
 
     /// Lets something end at an instant.
     pub(crate) fn end_at(&mut self, tie: &Tie, deadline_ms: u64) {
-        self.write("ZADD", Kind::Due, b"").arg(deadline_ms).arg(tie.encode());
+        self.write("ZADD", Kind::Due, b"").arg(deadline_ms).arg(tie);
         if self.meta.due_ms == 0 || deadline_ms < self.meta.due_ms {
             self.set_timer(deadline_ms);
         }
@@ -280,16 +325,16 @@ impl<'a> Round<'a> {
     }
 
     /// Binds something to how long it is to last. The instant at which it ends, 0 if not by itself.
-    pub(crate) fn tie(&mut self, tie: &Tie, span: Span) -> u64 {
+    pub(crate) fn tie(&mut self, tie: impl FnOnce() -> Tie, span: Span) -> u64 {
         match span {
             Span::Run => 0,
             Span::Time(ttl_ms) => {
                 let deadline_ms = self.now_ms + ttl_ms;
-                self.end_at(tie, deadline_ms);
+                self.end_at(&tie(), deadline_ms);
                 deadline_ms
             }
             Span::Connection(owner) => {
-                self.tie_to(tie, owner);
+                self.tie_to(&tie(), owner);
                 0
             }
         }
@@ -298,36 +343,37 @@ impl<'a> Round<'a> {
     /// Lets something end with a connection. Only the caller's is watched: another one's was when the
     /// thing was made, and nobody's must end with somebody else.
     pub(crate) fn tie_to(&mut self, tie: &Tie, owner: Owner) {
-        self.write("SADD", Kind::Tied, &owner.name()).arg(tie.encode());
-        if owner == self.caller {
-            self.ties.insert(self.run.key(Kind::Tied, &owner.name()));
+        let name = owner.name();
+        self.write("SADD", Kind::Tied, &name).arg(tie);
+        if owner == self.caller() {
+            self.ties.insert(self.run.key(Kind::Tied, &name).to_vec());
         }
     }
 
     /// Undoes [`Self::tie`].
-    pub(crate) fn untie_from(&mut self, tie: &Tie, span: Span) {
+    pub(crate) fn untie_from(&mut self, tie: impl FnOnce() -> Tie, span: Span) {
         match span {
             Span::Run => {}
-            Span::Time(_) => self.untie(tie, None),
+            Span::Time(_) => self.untie(&tie(), None),
             Span::Connection(owner) => {
-                self.take("SREM", Kind::Tied, &owner.name()).arg(tie.encode());
+                self.take("SREM", Kind::Tied, &owner.name()).arg(tie());
             }
         }
     }
 
     /// Undoes [`Self::end_at`] and [`Self::tie_to`].
     pub(crate) fn untie(&mut self, tie: &Tie, owner: Option<Owner>) {
-        self.take("ZREM", Kind::Due, b"").arg(tie.encode());
+        self.take("ZREM", Kind::Due, b"").arg(tie);
         if let Some(owner) = owner {
-            self.take("SREM", Kind::Tied, &owner.name()).arg(tie.encode());
+            self.take("SREM", Kind::Tied, &owner.name()).arg(tie);
         }
     }
 
     /// How long something is to last: what was asked for, but no longer than the run.
-    pub(crate) fn span(&self, asked: Option<Lasting>) -> Result<Span> {
+    pub(crate) fn span(&mut self, asked: Option<Lasting>) -> Result<Span> {
         match asked {
             None => Ok(Span::Run),
-            Some(Lasting::Connection) => Ok(Span::Connection(self.caller)),
+            Some(Lasting::Connection) => Ok(Span::Connection(self.caller())),
             Some(Lasting::Seconds(seconds)) => {
                 let left_ms = self.meta.end_ms.saturating_sub(self.now_ms);
                 Ok(Span::Time(seconds.lasting()?.min(left_ms)))
@@ -337,13 +383,14 @@ impl<'a> Round<'a> {
 
     /// Wakes those who wait until it is so many.
     pub(crate) fn reach(&mut self, counted: Counted<'_>, number: u64) -> Result<()> {
+        let name = counted.name();
         let mut query = Query::new();
-        let wanted = self.run.key(Kind::Wanted, &counted.name());
+        let wanted = self.run.key(Kind::Wanted, &name);
         query.command("ZRANGEBYSCORE").arg(wanted).arg("-inf").arg(number);
         let view = self.host.read(&query)?;
         for member in view.cursor().bulks()?.into_iter().flatten() {
-            self.take("ZREM", Kind::Wanted, &counted.name()).arg(member);
-            let reached = [member, b":", &counted.name()].concat();
+            self.take("ZREM", Kind::Wanted, &name).arg(member);
+            let reached = [member, b":", &name].concat();
             self.mark(Kind::Reached, &reached, "1");
         }
         Ok(())
@@ -404,20 +451,16 @@ impl<'a> Round<'a> {
     }
 
     fn begin_to_wait(&mut self, until_ms: u64) -> Result<()> {
-        let mut query = Query::new();
-        let waiters = self.run.key(Kind::Waiters, b"");
-        query.command("ZCOUNT").arg(&waiters).arg(self.now_ms).arg("+inf");
-        let waiting: u64 = self.host.read(&query)?.cursor().value()?;
         let most = self.meta.limits.waiters;
-        if waiting >= most {
+        if self.waiting >= most {
             return Err(refusal::limit(self.run, "waiters", most));
         }
-        let own = Kind::Waiters.of(b"");
-        if !self.present.contains(&own) {
+        if !self.present.contains(&(Kind::Waiters, b"")) {
             // The first one's: a change of the run, which has one key more.
-            self.written.insert(own);
+            self.written.insert(Kind::Waiters.of(b""));
         }
-        self.ties.insert(self.run.key(Kind::Tied, &self.caller.name()));
+        let name = self.caller().name();
+        self.ties.insert(self.run.key(Kind::Tied, &name).to_vec());
         self.waits = Some(Waits::Until(until_ms));
         Ok(())
     }
@@ -427,18 +470,19 @@ impl<'a> Round<'a> {
     }
 
     /// Notes in a batch what becomes of the caller among those who wait.
-    fn note_waits(&self, batch: &mut Batch, waits: Waits) {
+    fn note_waits(&mut self, batch: &mut Batch, waits: Waits) {
+        let client = self.caller().client;
         let waiters = self.run.key(Kind::Waiters, b"");
         match waits {
             Waits::Until(until_ms) => {
                 // Those whose time was over have not said so.
                 let over_ms = self.now_ms.saturating_sub(1);
-                batch.command("ZREMRANGEBYSCORE").arg(&waiters).arg("-inf").arg(over_ms);
-                batch.command("ZADD").arg(&waiters).arg(until_ms).arg(self.caller.client);
+                batch.command("ZREMRANGEBYSCORE").arg(waiters).arg("-inf").arg(over_ms);
+                batch.command("ZADD").arg(waiters).arg(until_ms).arg(client);
                 batch.command("PEXPIREAT").arg(waiters).arg(self.meta.end_ms);
             }
             Waits::NoMore => {
-                batch.command("ZREM").arg(waiters).arg(self.caller.client);
+                batch.command("ZREM").arg(waiters).arg(client);
             }
         }
     }
@@ -486,7 +530,7 @@ impl<'a> Round<'a> {
         let written = std::mem::take(&mut self.written);
         if !written.is_empty() {
             let names = self.run.key(Kind::Names, b"");
-            batch.command("SADD").arg(&names).args(&written);
+            batch.command("SADD").arg(names).args(&written);
             for name in &written {
                 expire(&mut batch, self.run.key_of(name), end_ms);
             }
@@ -500,8 +544,7 @@ impl<'a> Round<'a> {
 
 /// Writes down what a run is.
 pub(crate) fn keep(batch: &mut Batch, run: Run<'_>, meta: &Meta) {
-    let (text, end_ms) = (meta.encode(), meta.end_ms);
-    batch.command("SET").arg(run.meta()).arg(text).arg("PXAT").arg(end_ms);
+    batch.command("SET").arg(run.meta()).arg(meta).arg("PXAT").arg(meta.end_ms);
 }
 
 /// Lets a key end with its run, unless it does so already.

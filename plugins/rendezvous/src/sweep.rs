@@ -15,18 +15,18 @@ use crate::round::{Round, hash_field};
 
 /// How much is ended in one step.
 const SWEEP_MAX: usize = 256;
-/// How many ids of a name space are remembered that are gone.
+/// How many ids of a name space are remembered that are gone, at least.
 const ENDED_MAX: i64 = 4_096;
 
 /// Whether something is over.
-pub(crate) fn is_due(round: &mut Round<'_>) -> bool {
+pub(crate) fn is_due(round: &Round<'_>) -> bool {
     let due_ms = round.meta.due_ms;
-    due_ms > 0 && due_ms <= round.now_ms || round.meta.incarnation != round.caller.incarnation
+    due_ms > 0 && due_ms <= round.now_ms || round.meta.incarnation != round.incarnation
 }
 
 /// Ends what is over, at most so much at once; what is left is due at once.
 pub(crate) fn sweep(round: &mut Round<'_>) -> Result<()> {
-    if round.meta.incarnation != round.caller.incarnation {
+    if round.meta.incarnation != round.incarnation {
         return forget_former_life(round);
     }
     let mut query = Query::new();
@@ -86,8 +86,7 @@ fn collect(round: &mut Round<'_>, gone: &[Owner], ties: &mut Vec<Tie>) -> Result
         round.take("ZREM", Kind::Waiters, b"").arg(owner.client);
         if left.len() > room {
             left.truncate(room);
-            let members = left.iter().map(Tie::encode);
-            round.take("SREM", Kind::Tied, &owner.name()).args(members);
+            round.take("SREM", Kind::Tied, &owner.name()).args(&left);
             rest.push(*owner);
         } else {
             round.take("DEL", Kind::Tied, &owner.name());
@@ -115,7 +114,7 @@ fn forget_former_life(round: &mut Round<'_>) -> Result<()> {
     let names = view.cursor().bulks()?;
     let tied = names.into_iter().flatten().filter_map(|name| {
         let owner = Owner::of_name(name.strip_prefix(Kind::Tied.word().as_bytes())?)?;
-        (owner.incarnation != round.caller.incarnation).then_some(owner)
+        (owner.incarnation != round.incarnation).then_some(owner)
     });
     let mut gone: Vec<Owner> = tied.take(SWEEP_MAX + 1).collect();
     let mut is_all = gone.len() <= SWEEP_MAX;
@@ -126,7 +125,7 @@ fn forget_former_life(round: &mut Round<'_>) -> Result<()> {
     end(round, ties)?;
     if is_all {
         round.take("DEL", Kind::Waiters, b"");
-        round.meta.incarnation = round.caller.incarnation;
+        round.meta.incarnation = round.incarnation;
     }
     let due_ms = if is_all { round.meta.due_ms } else { round.now_ms };
     round.set_timer(due_ms);
@@ -204,7 +203,7 @@ pub(crate) fn end_registration(
 ) {
     round.take("HDEL", Kind::Registered, ns.0).arg(id.0);
     round.take("ZREM", Kind::Free, ns.0).arg(id.0);
-    round.untie_from(&Tie::registration(ns, id), registration.span);
+    round.untie_from(|| Tie::registration(ns, id), registration.span);
     if let Some(lease) = lease {
         round.take("HDEL", Kind::Leased, ns.0).arg(id.0);
         round.untie(&Tie::lease(ns, id), Some(lease.owner));
@@ -214,9 +213,17 @@ pub(crate) fn end_registration(
     if is_told {
         round.write("ZADD", Kind::Ended, ns.0).arg(revision).arg(id.0);
         round.mark(Kind::Changed, ns.0, revision);
-        // The oldest are forgotten.
-        round.take("ZREMRANGEBYRANK", Kind::Ended, ns.0).arg("0").arg(-(ENDED_MAX + 1));
+        if is_time_to_forget(revision) {
+            round.take("ZREMRANGEBYRANK", Kind::Ended, ns.0).arg("0").arg(-(ENDED_MAX + 1));
+        }
     }
+}
+
+/// Whether the oldest that are gone are forgotten with this change: one of 32, in whatever steps changes
+/// come that end something.
+fn is_time_to_forget(revision: u64) -> bool {
+    // Fibonacci hashing spreads any arithmetic progression evenly.
+    revision.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59 == 0
 }
 
 /// Ends a lease: what was leased can be taken again, in its old place.
@@ -229,7 +236,7 @@ pub(crate) fn give_back(round: &mut Round<'_>, (ns, id): (Name<'_>, Name<'_>), l
 /// Ends somebody's lead: candidates may have it.
 pub(crate) fn end_leader(round: &mut Round<'_>, role: Name<'_>, leader: &Leader) {
     round.take("HDEL", Kind::Leaders, b"").arg(role.0);
-    round.untie_from(&Tie::leader(role), leader.span);
+    round.untie_from(|| Tie::leader(role), leader.span);
     round.mark(Kind::Vacant, role.0, "1");
     round.meta.count = round.meta.count.saturating_sub(1);
 }

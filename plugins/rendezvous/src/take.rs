@@ -4,13 +4,13 @@
 //! it stays registered until the taker acknowledges, and goes to the next one when the lease is over,
 //! the taker's connection is, or the taker gives it back.
 
-use reef_sdk::{Answer, Call, Error, Query, Reply, Result};
+use reef_sdk::{Answer, Call, Cursor, Error, Query, Reply, Result};
 
 use crate::entry::{Lease, Registration, Tie};
 use crate::key::{Kind, Name, Run};
 use crate::refusal;
-use crate::register::read;
-use crate::round::{Lack, Otherwise, Round, Seconds, Verdict, on_keys, on_run};
+use crate::register::{read, registered};
+use crate::round::{Lack, Otherwise, Round, Seconds, Verdict, on_run, on_view};
 use crate::sweep::{end_registration, give_back};
 
 /// `RDV.TAKE run ns [LEASE seconds] [WAIT seconds]`
@@ -31,10 +31,11 @@ pub(crate) fn take(call: &mut Call<'_>) -> Result<Answer> {
         None => &[(Kind::Ended, ns.0), (Kind::Changed, ns.0)],
         Some(_) => &[(Kind::Leased, ns.0), (Kind::Due, b"")],
     };
-    on_keys(call, (run, written), wait, |round| {
-        let Some((id, order, registration)) = first(round, ns)? else {
+    let ask = |query: &mut Query| ask_free(query, (run, ns), 0);
+    on_view(call, (run, written), wait, (ask, hear_free), |round, free| {
+        let Some((id, order, registration)) = first(round, ns, free)? else {
             let otherwise = Otherwise::NoListener(ns.0.to_vec());
-            return Ok(Lack::of_keys([run.key(Kind::Free, ns.0)], otherwise));
+            return Ok(Lack::of_key(run.key(Kind::Free, ns.0), otherwise));
         };
         let id = Name(&id);
         let mut reply = Reply::new();
@@ -52,26 +53,38 @@ pub(crate) fn take(call: &mut Call<'_>) -> Result<Answer> {
     })
 }
 
-/// The one that came first of those that can be taken, and its place. What is not registered is nobody's.
+/// An id that can be taken, and its place among all.
+type Free = (Vec<u8>, u64);
+
+/// Asks for one of those that can be taken, counted in order of arrival.
+fn ask_free(query: &mut Query, (run, ns): (Run<'_>, Name<'_>), index: u64) {
+    let range = query.command("ZRANGEBYSCORE").arg(run.key(Kind::Free, ns.0));
+    range.arg("-inf").arg("+inf").arg("WITHSCORES").arg("LIMIT").arg(index).arg("1");
+}
+
+fn hear_free(cursor: &mut Cursor<'_>) -> Result<Option<Free>> {
+    match cursor.elements()? {
+        0 => Ok(None),
+        _ => Ok(Some((cursor.value()?, cursor.value::<f64>()? as u64))),
+    }
+}
+
+/// The one that came first of those that can be taken, of which the first is known, and its place. What
+/// is not registered is nobody's.
 fn first(
     round: &mut Round<'_>,
     ns: Name<'_>,
+    mut free: Option<Free>,
 ) -> Result<Option<(Vec<u8>, u64, Registration<'static>)>> {
-    for place in 0_u64.. {
-        let mut query = Query::new();
-        let range = query.command("ZRANGEBYSCORE").arg(round.run.key(Kind::Free, ns.0));
-        range.arg("-inf").arg("+inf").arg("WITHSCORES").arg("LIMIT").arg(place).arg("1");
-        let view = round.host.read(&query)?;
-        let mut cursor = view.cursor();
-        if cursor.elements()? < 2 {
-            break;
-        }
-        let id = cursor.value::<&[u8]>()?.to_vec();
-        let order = cursor.value::<f64>()? as u64;
-        if let Some((registration, _)) = read(round, ns, Name(&id))? {
+    for next in 1.. {
+        let Some((id, order)) = free else { break };
+        if let Some(registration) = registered(round, ns, Name(&id))? {
             return Ok(Some((id, order, registration)));
         }
         round.take("ZREM", Kind::Free, ns.0).arg(id);
+        let mut query = Query::new();
+        ask_free(&mut query, (round.run, ns), next);
+        free = hear_free(&mut round.host.read(&query)?.cursor())?;
     }
     Ok(None)
 }
@@ -83,10 +96,10 @@ fn hand_out(
     order: u64,
     lease_ms: u64,
 ) -> u64 {
-    let (token, owner, tie) = (round.next_revision(), round.caller, Tie::lease(ns, id));
+    let (token, owner, tie) = (round.next_revision(), round.caller(), Tie::lease(ns, id));
     round.take("ZREM", Kind::Free, ns.0).arg(id.0);
     let lease = Lease { order, token, owner };
-    round.write("HSET", Kind::Leased, ns.0).arg(id.0).arg(lease.encode());
+    round.write("HSET", Kind::Leased, ns.0).arg(id.0).arg(lease);
     round.end_at(&tie, round.now_ms + lease_ms);
     round.tie_to(&tie, owner);
     token

@@ -73,6 +73,12 @@ pub struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    /// Whether all replies have been taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
     /// The next step, whatever it is.
     pub fn step(&mut self) -> Result<Value<'a>> {
         let (node, nodes) = self.nodes.split_first().ok_or(Error::UNEXPECTED_REPLY)?;

@@ -1,5 +1,7 @@
 //! The border: a plugin's table on one side, the component's exports and imports on the other.
 
+use std::sync::OnceLock;
+
 use crate::bindings::exports::reef::plugin::handler;
 use crate::bindings::reef::plugin::context::{self, Budget, Client, Level};
 use crate::bindings::reef::plugin::engine::{self, Outcome, View};
@@ -127,7 +129,9 @@ impl Host for Component {
     }
 
     fn incarnation(&mut self) -> u64 {
-        context::incarnation()
+        // An instance has one for as long as it is there.
+        static INCARNATION: OnceLock<u64> = OnceLock::new();
+        *INCARNATION.get_or_init(context::incarnation)
     }
 
     fn watch_caller(&mut self, key: &[u8]) -> Result<()> {

@@ -497,7 +497,11 @@ impl Nodes {
 
     fn push_front(&mut self, text: &[u8], size: NodeSize) {
         if self.has_room(0, text, size) {
-            self.edit(0, |packed| packed.push_front(text), 1);
+            let push = |packed: &mut Packed| {
+                packed.expect_more(text, size.bytes_max);
+                packed.push_front(text);
+            };
+            self.edit(0, push, 1);
         } else {
             self.close(0);
             self.add(0, Node::new(text, size));
@@ -507,7 +511,11 @@ impl Nodes {
     fn push_back(&mut self, text: &[u8], size: NodeSize) {
         let last = self.queue.len().wrapping_sub(1);
         if self.has_room(last, text, size) {
-            self.edit(last, |packed| packed.push_back(text), 1);
+            let push = |packed: &mut Packed| {
+                packed.expect_more(text, size.bytes_max);
+                packed.push_back(text);
+            };
+            self.edit(last, push, 1);
         } else {
             self.close(last);
             self.add(self.queue.len(), Node::new(text, size));

@@ -385,6 +385,19 @@ impl Packed {
         self.write_total();
     }
 
+    /// Makes room for this entry, and for many like it if there is none left: the sequence grows until it
+    /// has so many bytes.
+    pub fn expect_more(&mut self, text: &[u8], bytes_max: usize) {
+        /// What an entry takes beside its text, at most.
+        const ENTRY_BYTES_MAX: usize = 10;
+        let length = self.bytes.len();
+        let wanted = length + text.len() + ENTRY_BYTES_MAX;
+        if wanted > self.bytes.capacity() {
+            let ahead = (length + length / 2).min(bytes_max);
+            self.bytes.reserve_exact(wanted.max(ahead) - length);
+        }
+    }
+
     /// Makes room with little to spare: there are many small sequences.
     fn reserve(&mut self, extra: usize) {
         let wanted = self.bytes.len() + extra;

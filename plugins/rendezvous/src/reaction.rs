@@ -1,10 +1,10 @@
 //! What the plugin makes of what it is told: a run's timer has expired, or a connection has gone.
 
-use reef_sdk::{Batch, Cursor, Event, Host, Query, Result, Trigger};
+use reef_sdk::{Batch, Event, Host, Result, Trigger};
 
 use crate::entry::Owner;
 use crate::key::{Kind, Run};
-use crate::round::{Look, Round};
+use crate::round::{Look, NOTHING_MORE, Round};
 use crate::{alias, sweep};
 
 /// Of what it wants to hear: nobody's keys but its own, and those that the operator lets have aliases.
@@ -25,8 +25,7 @@ pub(crate) fn react(host: &mut dyn Host, event: &Event<'_>) -> Result<Batch> {
         return alias::react(host, event);
     };
     let look = Look { now_ms: host.now_ms(), keys: &[], begins_to_wait: false };
-    let nothing_more = (|_: &mut Query| {}, |_: &mut Cursor<'_>| Ok(()));
-    let Some((mut round, ())) = Round::begin(host, run, look, nothing_more)? else {
+    let Some(mut round) = Round::begin(host, run, look, NOTHING_MORE)? else {
         return Ok(Batch::new());
     };
     match event.name {

@@ -8,6 +8,7 @@
 //! waits is no change of the run: as many as come at once may exceed the limit by as many as the server
 //! has threads.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use reef_sdk::{
@@ -136,17 +137,42 @@ pub(crate) fn on_keys(
     wait: Option<Seconds>,
     mut act: impl FnMut(&mut Round<'_>) -> Result<Verdict>,
 ) -> Result<Answer> {
-    on_view(call, keys, wait, (|_| {}, |_| Ok(())), |round, ()| act(round))
+    repeat(call, keys, wait, NOTHING_MORE, &mut act)
 }
 
 /// The same for a command that knows at once what it has to read: it is read together with the run.
 /// One closure asks, the other one takes the replies.
 pub(crate) fn on_view<T>(
     call: &mut Call<'_>,
-    (run, keys): (Run<'_>, &[(Kind, &[u8])]),
+    keys: (Run<'_>, &[(Kind, &[u8])]),
     wait: Option<Seconds>,
     (ask, hear): (impl Fn(&mut Query), impl Fn(&mut Cursor<'_>) -> Result<T>),
     mut act: impl FnMut(&mut Round<'_>, T) -> Result<Verdict>,
+) -> Result<Answer> {
+    let heard = Cell::new(None);
+    let listen = |cursor: &mut Cursor<'_>| {
+        heard.set(Some(hear(cursor)?));
+        Ok(())
+    };
+    repeat(call, keys, wait, (&ask, &listen), &mut |round| match heard.take() {
+        Some(heard) => act(round, heard),
+        None => Err(Error::UNEXPECTED_REPLY),
+    })
+}
+
+/// What is read together with a run: who asks for it, and who takes the replies.
+type Extra<'a> = (&'a dyn Fn(&mut Query), &'a dyn Fn(&mut Cursor<'_>) -> Result<()>);
+
+/// Nothing but the run.
+pub(crate) const NOTHING_MORE: Extra<'static> = (&|_| {}, &|_| Ok(()));
+
+/// The loop itself, once for all commands: it is a good part of a plugin's code.
+fn repeat(
+    call: &mut Call<'_>,
+    (run, keys): (Run<'_>, &[(Kind, &[u8])]),
+    wait: Option<Seconds>,
+    extra: Extra<'_>,
+    act: &mut dyn FnMut(&mut Round<'_>) -> Result<Verdict>,
 ) -> Result<Answer> {
     let cause = call.cause;
     let invoked_ms =
@@ -158,7 +184,7 @@ pub(crate) fn on_view<T>(
         let now_ms = host.now_ms();
         let waited_ms = now_ms.saturating_sub(invoked_ms);
         let look = Look { now_ms, keys: &keys, begins_to_wait };
-        let Some((mut round, heard)) = Round::begin(host, run, look, (&ask, &hear))? else {
+        let Some(mut round) = Round::begin(host, run, look, extra)? else {
             return match cause {
                 Cause::Invoked => Err(refusal::no_run(run)),
                 _ => Err(refusal::run_gone(run, waited_ms)),
@@ -174,7 +200,7 @@ pub(crate) fn on_view<T>(
             return Ok(Attempt::Stale);
         }
         let patience = patience(&round, wait, invoked_ms)?;
-        let answer = match act(&mut round, heard) {
+        let answer = match act(&mut round) {
             Ok(Verdict::Done(answer)) => Ok(answer),
             Ok(Verdict::Lacking(lack)) => match patience {
                 Some(until_ms) if until_ms > round.now_ms => round.wait(lack, until_ms, cause),
@@ -221,12 +247,12 @@ fn patience(round: &Round<'_>, wait: Option<Seconds>, invoked_ms: u64) -> Result
 
 impl<'a> Round<'a> {
     /// Looks at a run, and at what else is asked for; `None` if it is not open.
-    pub(crate) fn begin<T>(
+    pub(crate) fn begin(
         host: &'a mut dyn Host,
         run: Run<'a>,
         look: Look<'a>,
-        (ask, hear): (impl Fn(&mut Query), impl Fn(&mut Cursor<'_>) -> Result<T>),
-    ) -> Result<Option<(Self, T)>> {
+        (ask, hear): Extra<'_>,
+    ) -> Result<Option<Self>> {
         let Look { now_ms, keys, begins_to_wait } = look;
         let mut query = Query::new();
         query.get(run.meta()).watch(run.meta());
@@ -249,9 +275,9 @@ impl<'a> Round<'a> {
             }
         }
         let waiting = if begins_to_wait { cursor.value()? } else { 0 };
-        let heard = hear(&mut cursor)?;
+        hear(&mut cursor)?;
         let incarnation = host.incarnation();
-        let round = Self {
+        Ok(Some(Self {
             host,
             run,
             meta,
@@ -265,8 +291,7 @@ impl<'a> Round<'a> {
             written: BTreeSet::new(),
             ties: BTreeSet::new(),
             waits: None,
-        };
-        Ok(Some((round, heard)))
+        }))
     }
 
     /// Who called.

@@ -213,11 +213,13 @@ pub trait Host {
 
     /// Counts in that a step takes so many bytes more than its shards did when it began, in place of what
     /// was counted for it before. Whether all data takes no more than `most` then; if not, nothing is
-    /// counted for it. When the step has ended, and its growth is known, it is asked for 0. Asked for data
-    /// with a [quota](crate::settings::Settings::memory_quota) only.
+    /// counted for it. Asked for data with a [quota](crate::settings::Settings::memory_quota) only.
     fn may_grow(&mut self, _growth: usize, _most: usize) -> bool {
         true
     }
+
+    /// The step has ended, and its growth is known: what [`Self::may_grow`] counted for it counts no more.
+    fn end_growth(&mut self) {}
 
     /// Lets `act` see and change who is subscribed, and send what follows. Whoever implements it may
     /// hold a lock meanwhile: `act` asks the host for nothing else.

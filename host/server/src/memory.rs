@@ -157,9 +157,6 @@ impl Claim {
     /// claimed.
     pub(crate) fn take(&mut self, ledger: &Ledger, bytes: usize, most: usize) -> bool {
         self.give_back(ledger);
-        if bytes == 0 {
-            return true;
-        }
         self.bytes = bytes;
         let claimed = ledger.claimed.fetch_add(bytes, Ordering::AcqRel) + bytes;
         let fits = ledger.used().saturating_add(claimed) <= most;
@@ -169,7 +166,8 @@ impl Claim {
         fits
     }
 
-    fn give_back(&mut self, ledger: &Ledger) {
+    /// The ledger knows by now.
+    pub(crate) fn give_back(&mut self, ledger: &Ledger) {
         if self.bytes > 0 {
             ledger.claimed.fetch_sub(std::mem::take(&mut self.bytes), Ordering::AcqRel);
         }
@@ -385,8 +383,9 @@ mod tests {
         assert!(!other.take(&ledger, 200, 1000) && other.take(&ledger, 100, 1000));
         // One that goes on growing claims anew, and one that may not has nothing.
         assert!(!one.take(&ledger, 301, 1000) && other.take(&ledger, 400, 1000));
-        assert!(other.take(&ledger, 0, 0) && one.take(&ledger, 400, 1000));
-        assert!(!other.take(&ledger, 1, 1000) && one.take(&ledger, 0, 0));
+        other.give_back(&ledger);
+        assert!(one.take(&ledger, 400, 1000) && !other.take(&ledger, 1, 1000));
+        one.give_back(&ledger);
         assert_eq!(ledger.claimed.load(Ordering::Acquire), 0);
     }
 }

@@ -8,6 +8,8 @@
 //! - a step holds all shards that serving the waiters of its shards may take, and serves them
 //!   before it releases any.
 
+pub(crate) mod batches;
+
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,14 +18,11 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
 use reef_engine::acl::Directory;
-use reef_engine::backend::{Backend, Batch, Caller, CommandColumns, Items, Outcome, StepError};
-use reef_engine::batch::Plan;
+use reef_engine::backend::Caller;
 use reef_engine::clock::Millis;
-use reef_engine::command::{Command, Flags};
+use reef_engine::command::Flags;
 use reef_engine::effects::Effects;
-use reef_engine::error::Error;
 use reef_engine::gates::{Conditions, Pause};
-use reef_engine::grants::Grants;
 use reef_engine::host::Host;
 use reef_engine::keyspace::{self, Journal, Keyspace, Shard, ShardSet, Shards, Wanted};
 use reef_engine::permission::note_denial;
@@ -32,14 +31,12 @@ use reef_engine::session::Session;
 use reef_engine::settings::{Rules, Settings};
 use reef_engine::step::{self, Admission, Answer, Cx};
 use reef_engine::tenancy::{Quota, UsedUp};
-use reef_engine::triggers::{Origin, Trigger, Triggers};
 use reef_engine::waiters::Waiter;
 use reef_resp::{Argv, Writer};
 
 use crate::clock::now_ms;
 use crate::copying::Copies;
 use crate::huge_pages::HugePages;
-use crate::mailbox::Message;
 use crate::memory::{Claim, Ledger, Room};
 use crate::pause::PauseClock;
 use crate::post::Post;
@@ -407,22 +404,10 @@ impl Store {
                 rerun: false,
             };
             cx.keys.keep_expired = conditions.pause != Pause::Nothing || self.is_replica();
-            match self.tenancy {
-                None => cx.run(&command, argv),
-                Some(_) => cx.run_within(cx.bound(), &command, argv),
-            }
-            cx.settle();
-            if command.is_exec() || command.flags.has(Flags::WRITE.with(Flags::ALL_SHARDS)) {
-                self.note_indexing(&cx.keys);
-            }
-            let answer = std::mem::take(&mut cx.answer);
-            if let Some(at) = journal.earliest_expiry {
-                self.note_expiry(at);
-            }
-            Some(answer)
+            Some(self.run_admitted(cx, &command, argv))
         });
         if self.tenancy.is_some() {
-            host.may_grow(0, 0);
+            host.end_growth();
         }
         let Some(answer) = answer else {
             return Execution { postponed: true, ..Default::default() };
@@ -432,6 +417,23 @@ impl Store {
             EFFECTS.set(std::mem::take(&mut journal.effects));
         }
         Execution::of(&command, answer)
+    }
+
+    /// Runs a command with its shards held, and settles it.
+    #[inline]
+    fn run_admitted(&self, mut cx: Cx<'_>, command: &CommandRef, argv: Argv<'_>) -> Answer {
+        match self.tenancy {
+            None => cx.run(command, argv),
+            Some(_) => cx.run_within(cx.bound(), command, argv),
+        }
+        cx.settle();
+        if command.is_exec() || command.flags.has(Flags::WRITE.with(Flags::ALL_SHARDS)) {
+            self.note_indexing(&cx.keys);
+        }
+        if let Some(at) = cx.keys.earliest_expiry() {
+            self.note_expiry(at);
+        }
+        cx.answer
     }
 
     /// What stands in the way of a session's next command.
@@ -617,140 +619,9 @@ impl Store {
             }
         });
     }
-
-    /// Runs something with these shards held, and settles it.
-    pub(crate) fn run_planned<R>(
-        &self,
-        caller: &Caller,
-        journal: &mut Journal,
-        set: ShardSet,
-        replies: &mut Writer,
-        run: impl FnOnce(&mut Cx<'_>) -> R,
-    ) -> R {
-        let (rules, registry) = (self.rules.load(), self.registry.load());
-        let mut session = Session::new(caller.client_id, caller.user.clone(), true);
-        session.database = caller.database;
-        let mut host = self.batch_host();
-        let result = self.with_shards(set, |shards| {
-            let mut cx = Cx {
-                keys: Keyspace::new(shards, &rules, now_ms(), caller.database, journal),
-                reply: replies,
-                session: &mut session,
-                registry: &registry,
-                host: &mut host,
-                answer: Answer::Now,
-                rerun: false,
-            };
-            cx.keys.keep_expired = self.is_replica();
-            let result = run(&mut cx);
-            cx.settle();
-            if let Some(at) = cx.keys.earliest_expiry() {
-                self.note_expiry(at);
-            }
-            result
-        });
-        if self.tenancy.is_some() {
-            host.may_grow(0, 0);
-        }
-        self.sweep(journal);
-        result
-    }
 }
 
 thread_local! {
     /// Where effects are gathered; kept so that a command allocates nothing for them.
     static EFFECTS: RefCell<Effects> = RefCell::new(Effects::default());
-    /// The plan of the batch at hand; kept so that a batch allocates nothing for it.
-    pub(crate) static PLAN: RefCell<Plan> = RefCell::new(Plan::new());
-}
-
-impl Backend for Store {
-    fn read(
-        &self,
-        caller: &Caller,
-        grants: &Grants,
-        commands: CommandColumns<'_>,
-        watch: Items<'_>,
-        replies: &mut Writer,
-        versions: &mut Vec<u64>,
-    ) -> Result<(), StepError> {
-        PLAN.with_borrow_mut(|plan| {
-            let (rules, registry) = (self.rules.load(), self.registry.load());
-            plan.make(commands, true, grants, &registry, &rules)?;
-            plan.add_keys(watch, grants, &rules)?;
-            let mut journal = Journal::new();
-            self.run_planned(caller, &mut journal, plan.shards, replies, |cx| {
-                cx.run_read(plan, commands.data, watch, versions)
-            })
-        })
-    }
-
-    fn apply(
-        &self,
-        caller: &Caller,
-        grants: &Grants,
-        batch: &Batch<'_>,
-        replies: &mut Writer,
-    ) -> Result<Outcome, StepError> {
-        PLAN.with_borrow_mut(|plan| {
-            let (rules, registry) = (self.rules.load(), self.registry.load());
-            plan.make(batch.commands, false, grants, &registry, &rules)?;
-            plan.add_keys(batch.guards.keys, grants, &rules)?;
-            plan.add_keys(batch.guards.absent, grants, &rules)?;
-            if !self.make_room(&rules, now_ms()).is_there && plan.may_use_memory() {
-                return Err(self.no_room(&rules));
-            }
-            if plan.may_write() && rules.triggers().are_full() {
-                return Err(StepError::ReadOnly(Error::TRIGGERS_BEHIND.to_string()));
-            }
-            let mut journal = Journal::undoable();
-            self.run_planned(caller, &mut journal, plan.shards, replies, |cx| {
-                // With the shards held: until now it may have been otherwise.
-                match self.refusal().filter(|_| plan.may_write()) {
-                    Some(refusal) => Err(StepError::ReadOnly(refusal)),
-                    None => cx.run_batch(plan, batch),
-                }
-            })
-        })
-    }
-
-    fn set_plugin_commands(&self, commands: Vec<Arc<Command>>) -> Result<(), String> {
-        self.registry.store(Arc::new(Registry::with_plugins(&commands)?));
-        if let Some(post) = self.post.get() {
-            // Parked calls of commands that are gone end.
-            post.broadcast(|| Message::PluginsChanged);
-        }
-        Ok(())
-    }
-
-    fn set_triggers(&self, triggers: Vec<Trigger>) {
-        self.change_triggers(Triggers::new(triggers));
-    }
-
-    fn databases(&self) -> u32 {
-        self.rules().settings.databases
-    }
-
-    fn may_trigger(&self) -> bool {
-        !self.is_replica()
-    }
-
-    fn apply_effects(
-        &self,
-        origin: &Origin,
-        caller: &Caller,
-        grants: &Grants,
-        batch: &Batch<'_>,
-        acknowledgement: &[Vec<Vec<u8>>],
-    ) -> Result<Outcome, StepError> {
-        self.apply_event(origin, caller, grants, batch, acknowledgement)
-    }
-
-    fn tell_copies(&self, notice: &[u8]) {
-        self.tell_extension_notice(notice);
-    }
-
-    fn now_ms(&self) -> u64 {
-        now_ms().get()
-    }
 }

@@ -186,6 +186,11 @@ impl Host for WorkerHost<'_> {
         store.may_grow(&mut self.claim, growth, most)
     }
 
+    fn end_growth(&mut self) {
+        let store = self.store();
+        self.claim.give_back(store.ledger());
+    }
+
     fn administer_plugins(&mut self, argv: Argv<'_>, reply: &mut Writer) -> CallStatus {
         let Some(extension) = self.extension() else {
             reply.error(NO_PLUGINS);
@@ -574,6 +579,12 @@ pub struct BatchHost<'a> {
 impl Host for BatchHost<'_> {
     fn may_grow(&mut self, growth: usize, most: usize) -> bool {
         self.store.is_none_or(|store| store.may_grow(&mut self.claim, growth, most))
+    }
+
+    fn end_growth(&mut self) {
+        if let Some(store) = self.store {
+            self.claim.give_back(store.ledger());
+        }
     }
 
     fn call_plugin(

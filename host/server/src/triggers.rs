@@ -6,7 +6,8 @@ use reef_engine::keyspace::Journal;
 use reef_engine::triggers::{Origin, Triggers};
 use reef_resp::{Protocol, Writer};
 
-use crate::store::{PLAN, Store};
+use crate::store::Store;
+use crate::store::batches::PLAN;
 
 /// Commands in columns.
 #[derive(Default)]

@@ -134,3 +134,15 @@ fn a_server_that_stops_lets_its_replicas_hear_the_rest_first() {
     assert!(status.success(), "{log}");
     assert_eq!(run(&replica, "DBSIZE").expect("a number"), Value::Int(20_000));
 }
+
+#[test]
+fn how_long_a_primary_may_be_silent_can_be_changed_while_it_is() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    silent.set_nonblocking(true).expect("a socket");
+    let mut links = Vec::new();
+    let place = format!("127.0.0.1 {}", silent.local_addr().expect("bound").port());
+    let replica = Served::start(&["--save", "", "--replicaof", &place]);
+    wait_until("it connects", || silent.accept().map(|link| links.push(link)).is_ok());
+    run(&replica, "CONFIG SET repl-timeout 1").expect("it is heard");
+    wait_until("it tries again", || silent.accept().map(|link| links.push(link)).is_ok());
+}

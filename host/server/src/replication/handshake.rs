@@ -2,10 +2,12 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::ReplicationOptions;
 use super::stream::command;
+use crate::server::Shared;
 
 /// How long a read waits before it looks around.
 pub(super) const READ_TIMEOUT: Duration = Duration::from_millis(100);
@@ -15,14 +17,12 @@ const READ_BYTES: usize = 256 * 1024;
 const LINE_BYTES_MAX: usize = 4096;
 
 /// A connection to the primary with what was read and not used.
-#[derive(Debug)]
 pub(super) struct Wire {
+    shared: Arc<Shared>,
     pub(super) socket: TcpStream,
     pub(super) buffer: Vec<u8>,
     /// Whether the primary has been asked for the stream.
     pub(super) has_asked: bool,
-    /// For how long the primary may be silent.
-    patience: Duration,
 }
 
 /// What the primary offers.
@@ -46,9 +46,17 @@ pub(super) struct Introduction<'a> {
     pub(super) takes_over: bool,
 }
 
+impl Shared {
+    /// For how long the primary may be silent, as of now: `repl-timeout`.
+    pub(super) fn patience(&self) -> Duration {
+        Duration::from_secs(self.options().replication.timeout_s.max(1))
+    }
+}
+
 impl Wire {
-    /// Connects. `patience` is for how long the other may be silent from then on.
-    pub(super) fn connect(host: &str, port: u16, patience: Duration) -> io::Result<Self> {
+    /// Connects.
+    pub(super) fn connect(shared: &Arc<Shared>, host: &str, port: u16) -> io::Result<Self> {
+        let patience = shared.patience();
         let mut error = io::Error::other("the address has no host");
         let addresses: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
         for address in addresses {
@@ -57,7 +65,8 @@ impl Wire {
                     socket.set_nodelay(true)?;
                     socket.set_read_timeout(Some(READ_TIMEOUT))?;
                     socket.set_write_timeout(Some(patience))?;
-                    return Ok(Self { socket, buffer: Vec::new(), has_asked: false, patience });
+                    let (shared, buffer) = (shared.clone(), Vec::new());
+                    return Ok(Self { shared, socket, buffer, has_asked: false });
                 }
                 Err(refused) => error = refused,
             }
@@ -84,7 +93,7 @@ impl Wire {
         let mut silent = Duration::ZERO;
         while self.read_some()? == 0 {
             silent += READ_TIMEOUT;
-            if silent > self.patience {
+            if silent > self.shared.patience() {
                 return Err(io::ErrorKind::TimedOut.into());
             }
             if !goes_on() {

@@ -232,10 +232,9 @@ impl Follower {
 
     fn run_link(&mut self) -> io::Result<()> {
         let options = self.shared.options().replication.clone();
-        let patience = Duration::from_secs(options.timeout_s.max(1));
         self.note(|primary| primary.link = LinkState::Connecting);
         tracing::info!("Connecting to MASTER {}:{}", self.host, self.port);
-        let mut wire = Wire::connect(&self.host, self.port, patience)?;
+        let mut wire = Wire::connect(&self.shared, &self.host, self.port)?;
         while self.goes_on() && self.shared.replication.sleepers.load(Ordering::Acquire) > 0 {
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -284,7 +283,7 @@ impl Follower {
         // Who began to wait while the role changed.
         self.shared.end_blocked();
         self.shared.replication.is_linked.store(true, Ordering::Release);
-        self.run_stream(&mut wire, patience)
+        self.run_stream(&mut wire)
     }
 
     /// This database is selected in the stream.
@@ -439,7 +438,7 @@ impl Follower {
 
     // ---- the stream ----------------------------------------------------------------------
 
-    fn run_stream(&mut self, wire: &mut Wire, patience: Duration) -> io::Result<()> {
+    fn run_stream(&mut self, wire: &mut Wire) -> io::Result<()> {
         let mut decoder = Decoder::new();
         let mut acknowledged: Option<Instant> = None;
         let (mut heard, mut wants_ack) = (Instant::now(), false);
@@ -452,7 +451,7 @@ impl Follower {
             if wire.read_some()? > 0 {
                 heard = Instant::now();
                 self.note(|primary| primary.heard_at = now_ms());
-            } else if heard.elapsed() > patience {
+            } else if heard.elapsed() > self.shared.patience() {
                 return Err(io::ErrorKind::TimedOut.into());
             }
             let used = self.apply(&wire.buffer, &mut decoder, &mut wants_ack)?;

@@ -17,23 +17,20 @@ const ANSWERED_MAX: usize = 64;
 impl Worker {
     /// Sends a reply, or keeps it: until others go out as well, or until the log is settled.
     pub(crate) fn answer_with(&mut self, place: usize, bytes: &[u8]) -> Sent {
-        let sent = self.send_or_keep(place, bytes);
-        if sent == Sent::Kept && !std::mem::replace(&mut self.connections[place].answered, true) {
-            self.answered.push(place);
-        }
-        sent
+        self.send_or_keep(place, bytes, |worker| &mut worker.answered)
     }
 
     /// The same for a client that has waited for something.
     pub(crate) fn answer_late(&mut self, place: usize, bytes: &[u8]) -> Sent {
-        let sent = self.send_or_keep(place, bytes);
-        if sent == Sent::Kept && !std::mem::replace(&mut self.connections[place].answered, true) {
-            self.answered_late.push(place);
-        }
-        sent
+        self.send_or_keep(place, bytes, |worker| &mut worker.answered_late)
     }
 
-    fn send_or_keep(&mut self, place: usize, bytes: &[u8]) -> Sent {
+    fn send_or_keep(
+        &mut self,
+        place: usize,
+        bytes: &[u8],
+        answered: fn(&mut Self) -> &mut Vec<usize>,
+    ) -> Sent {
         let log = self.shared.store.log();
         let connection = &mut self.connections[place];
         if connection.held || (log.is_on() && !log.is_settled()) {
@@ -45,6 +42,9 @@ impl Worker {
             return connection.send(bytes);
         }
         connection.output.extend_from_slice(bytes);
+        if !std::mem::replace(&mut connection.answered, true) {
+            answered(self).push(place);
+        }
         Sent::Kept
     }
 

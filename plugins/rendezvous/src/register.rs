@@ -32,19 +32,12 @@ pub(crate) fn register(call: &mut Call<'_>) -> Result<Answer> {
         let revision = round.next_revision();
         let digits = revision.to_string();
         let Standing { count, wanted, mut before } = standing;
-        let id = match id {
-            Some(id) => {
-                round.meta.has_numbers |= id.0.iter().all(u8::is_ascii_digit);
-                id
-            }
-            None => {
-                let id = Name(digits.as_bytes());
-                if round.meta.has_numbers {
-                    before = registered(round, ns, id)?;
-                }
-                id
-            }
-        };
+        let own = Name(digits.as_bytes());
+        round.meta.has_numbers |= id.is_some_and(|id| id.0.iter().all(u8::is_ascii_digit));
+        if id.is_none() && round.meta.has_numbers {
+            before = registered(round, ns, own)?;
+        }
+        let id = id.unwrap_or(own);
         let tie = || Tie::registration(ns, id);
         let order = match &before {
             Some(before) => {

@@ -5,6 +5,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 
+use rustix::buffer::spare_capacity;
 use rustls::{ServerConfig, ServerConnection};
 
 use crate::socket::Socket;
@@ -40,6 +41,18 @@ impl Link {
             None => (&*self.socket).read(buffer),
             Some(tls) => read_tls(tls, &self.socket, buffer),
         }
+    }
+
+    /// Receives behind what is in the buffer, as much as it has room for. 0 bytes are the end.
+    pub(crate) fn read_behind(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        let Some(tls) = &mut self.tls else {
+            return Ok(rustix::io::read(&*self.socket, spare_capacity(buffer))?);
+        };
+        let length = buffer.len();
+        buffer.resize(buffer.capacity(), 0);
+        let result = read_tls(tls, &self.socket, &mut buffer[length..]);
+        buffer.truncate(length + *result.as_ref().unwrap_or(&0));
+        result
     }
 
     /// Sends some of `bytes`; how many.

@@ -27,6 +27,7 @@ use crate::clients::Card;
 use crate::clock::now_ms;
 use crate::connection::{Connection, Deadlines, Sent};
 use crate::housekeeping::HOUSEKEEPING_MS;
+use crate::link::Link;
 use crate::listener::LISTENERS;
 use crate::mailbox::{Mailbox, Message, Newcomer};
 use crate::readiness::{Readiness, Ready};
@@ -352,7 +353,8 @@ impl Worker {
     #[inline]
     fn take_turn_fresh(&mut self, place: usize, moment: &Moment) -> Fate {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let fate = match self.receive(place, &mut buffer) {
+        let room = buffer.len();
+        let fate = match self.receive(place, room, |link| link.read(&mut buffer)) {
             Received::Nothing => Fate::Idle,
             Received::End => Fate::Closed,
             Received::Bytes(count) => {
@@ -380,11 +382,12 @@ impl Worker {
             let missing = connection.missing;
             input.consume(used);
             used = 0;
-            match self.receive(place, input.room(missing)) {
+            let buffer = input.with_room(missing);
+            let room = buffer.capacity() - buffer.len();
+            match self.receive(place, room, |link| link.read_behind(buffer)) {
                 Received::Nothing => {}
                 Received::End => fate = Fate::Closed,
-                Received::Bytes(count) => {
-                    input.received_more(count);
+                Received::Bytes(_) => {
                     (used, fate) = self.execute(place, input.received(), moment);
                 }
             }
@@ -410,19 +413,25 @@ impl Worker {
         fate
     }
 
+    /// Receives by `read`, which has so much room.
     #[inline]
-    fn receive(&mut self, place: usize, buffer: &mut [u8]) -> Received {
+    fn receive(
+        &mut self,
+        place: usize,
+        room: usize,
+        mut read: impl FnMut(&mut Link) -> io::Result<usize>,
+    ) -> Received {
         let connection = &mut self.connections[place];
         if !connection.readable {
             return Received::Nothing;
         }
         loop {
-            match connection.link.read(buffer) {
+            match read(&mut connection.link) {
                 Ok(0) => return Received::End,
                 Ok(count) => {
                     // Whoever has hung up has said so once: the end is to be read, too.
                     connection.readable = self.readiness.has_hung_up(place)
-                        || !connection.link.is_drained(count, buffer.len());
+                        || !connection.link.is_drained(count, room);
                     self.readiness.received();
                     self.statistics.reads.add(1);
                     self.statistics.bytes_in.add(count as u64);

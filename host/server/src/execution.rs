@@ -38,7 +38,7 @@ struct Outcome {
     /// Whether its client caused a push for itself.
     told_self: bool,
     /// A call that is to be parked.
-    parking: Option<Parking>,
+    parking: Option<Box<Parking>>,
 }
 
 impl Worker {
@@ -195,14 +195,14 @@ impl Worker {
         &mut self,
         place: usize,
         answer: Answer,
-        parking: Option<Parking>,
+        parking: Option<Box<Parking>>,
         took: Duration,
     ) {
         if let Answer::WhenReady(waiter) = answer {
             self.begin_wait(place, waiter, took);
         }
         if let Some(parking) = parking {
-            self.begin_parking(place, parking, Some(took));
+            self.begin_parking(place, *parking, Some(took));
         }
     }
 

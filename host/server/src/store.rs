@@ -404,7 +404,8 @@ impl Store {
                 rerun: false,
             };
             cx.keys.keep_expired = conditions.pause != Pause::Nothing || self.is_replica();
-            Some(self.run_admitted(cx, &command, argv))
+            self.run_admitted(&mut cx, &command, argv);
+            Some(std::mem::take(&mut cx.answer))
         });
         if self.tenancy.is_some() {
             host.end_growth();
@@ -421,7 +422,7 @@ impl Store {
 
     /// Runs a command with its shards held, and settles it.
     #[inline]
-    fn run_admitted(&self, mut cx: Cx<'_>, command: &CommandRef, argv: Argv<'_>) -> Answer {
+    fn run_admitted(&self, cx: &mut Cx<'_>, command: &CommandRef, argv: Argv<'_>) {
         match self.tenancy {
             None => cx.run(command, argv),
             Some(_) => cx.run_within(cx.bound(), command, argv),
@@ -433,7 +434,6 @@ impl Store {
         if let Some(at) = cx.keys.earliest_expiry() {
             self.note_expiry(at);
         }
-        cx.answer
     }
 
     /// What stands in the way of a session's next command.

@@ -70,7 +70,7 @@ pub(crate) struct WorkerHost<'a> {
     /// Until when the client waits for copies, if not for ever.
     pub(crate) waits_until: Option<Instant>,
     /// A call of the client's that is to be parked.
-    pub(crate) parking: Option<Parking>,
+    pub(crate) parking: Option<Box<Parking>>,
     /// What the step at hand adds to a tenant's data.
     claim: Claim,
 }
@@ -171,7 +171,7 @@ impl Host for WorkerHost<'_> {
             Called::Done => CallStatus::Done,
             Called::Later => CallStatus::Later,
             Called::Parked(park) => {
-                self.parking = Some(call.parking(*park));
+                self.parking = Some(Box::new(call.parking(*park)));
                 CallStatus::Later
             }
         }

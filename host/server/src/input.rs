@@ -3,14 +3,17 @@
 //! Empty for an idle connection: a worker reads into a buffer of its own first, and only the rest
 //! of an incomplete command is kept here. Large arguments are received straight into this buffer.
 
-/// For how many bytes there is room at once when a command announces them, although none has come yet:
-/// what is not filled is no memory.
-const BELIEVED_BYTES: usize = 2 * 1024 * 1024;
+/// Room for what a command announces is made for so many times the bytes that have really come.
+const BELIEVED_TIMES: usize = 16;
+/// Room that there is in any case.
+const ROOM_MIN: usize = 16 * 1024;
 
 /// Received bytes between commands' boundaries.
 #[derive(Debug, Default)]
 pub(crate) struct Input {
     bytes: Vec<u8>,
+    /// The most that was in it: what was never filled is no memory.
+    filled_most: usize,
 }
 
 impl Input {
@@ -29,18 +32,20 @@ impl Input {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Where to receive behind that. There is room for `missing` bytes, as far as they are believed, and
-    /// for some in any case.
+    /// Where to receive behind that. There is room for `missing` bytes, as far as they are believed. It is
+    /// made anew only when little is left: the bytes that are there have to move.
     pub(crate) fn with_room(&mut self, missing: usize) -> &mut Vec<u8> {
-        const ROOM_MIN: usize = 16 * 1024;
-        // Beyond that as far as bytes have really come.
-        let believed = self.bytes.len().max(BELIEVED_BYTES);
-        self.bytes.reserve_exact(missing.clamp(ROOM_MIN, believed));
+        let room = self.bytes.capacity() - self.bytes.len();
+        if room < missing.clamp(1, ROOM_MIN) {
+            let believed = ROOM_MIN.max(BELIEVED_TIMES * self.bytes.len());
+            self.bytes.reserve_exact(missing.clamp(ROOM_MIN, believed));
+        }
         &mut self.bytes
     }
 
     /// Drops the first `count` bytes, and the buffer with the last.
     pub(crate) fn consume(&mut self, count: usize) {
+        self.filled_most = self.heap_bytes();
         if count >= self.bytes.len() {
             *self = Self::default();
         } else {
@@ -50,7 +55,7 @@ impl Input {
 
     /// Bytes on the heap.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.bytes.capacity()
+        self.filled_most.max(self.bytes.len())
     }
 }
 
@@ -76,8 +81,24 @@ mod tests {
     #[test]
     fn what_is_only_announced_takes_little() {
         let mut input = Input::default();
-        assert!(input.with_room(1 << 40).capacity() <= BELIEVED_BYTES);
-        input.append(&vec![0; 2 * BELIEVED_BYTES]);
-        assert!(input.with_room(1 << 40).capacity() <= 4 * BELIEVED_BYTES);
+        assert!(input.with_room(1 << 40).capacity() <= ROOM_MIN);
+        input.append(&[0; 4 * ROOM_MIN]);
+        assert!(input.with_room(1 << 40).capacity() <= (1 + BELIEVED_TIMES) * 4 * ROOM_MIN);
+        assert_eq!(input.heap_bytes(), 4 * ROOM_MIN);
+        input.consume(3 * ROOM_MIN);
+        assert_eq!(input.heap_bytes(), 4 * ROOM_MIN, "it still has what was filled");
+    }
+
+    #[test]
+    fn large_arguments_that_come_piece_by_piece_move_a_few_times_only() {
+        const PIECE: [u8; ROOM_MIN] = [0; ROOM_MIN];
+        let (mut input, mut moves, mut missing) = (Input::default(), 0, 64 << 20);
+        while missing > 0 {
+            let before = input.bytes.capacity();
+            input.with_room(missing).extend_from_slice(&PIECE);
+            moves += usize::from(input.bytes.capacity() != before);
+            missing -= PIECE.len();
+        }
+        assert!(moves <= 5, "{moves}");
     }
 }

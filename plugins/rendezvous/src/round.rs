@@ -61,8 +61,8 @@ enum Waits {
 
 /// What is missing.
 pub(crate) struct Lack {
-    /// Who writes one of these keys may have brought it.
-    pub(crate) keys: Vec<Vec<u8>>,
+    /// Who writes this key may have brought it.
+    pub(crate) key: Vec<u8>,
     /// The number that is to be reached, if it is one.
     pub(crate) number: Option<(Vec<u8>, Vec<u8>, u64)>,
     /// What the client hears if it does not wait, or not any longer.
@@ -86,7 +86,7 @@ impl Lack {
     ) -> Verdict {
         let reached = counted.reached(number);
         Verdict::Lacking(Self {
-            keys: vec![run.key(Kind::Reached, &reached).to_vec()],
+            key: run.key(Kind::Reached, &reached).to_vec(),
             number: Some((counted.name(), reached, number)),
             otherwise: Otherwise::Said(Err(otherwise)),
         })
@@ -94,7 +94,7 @@ impl Lack {
 
     /// A key that is not there, or not new.
     pub(crate) fn of_key(key: Key<'_>, otherwise: Otherwise) -> Verdict {
-        Verdict::Lacking(Self { keys: vec![key.to_vec()], number: None, otherwise })
+        Verdict::Lacking(Self { key: key.to_vec(), number: None, otherwise })
     }
 }
 
@@ -125,23 +125,14 @@ pub(crate) fn on_run(
     call: &mut Call<'_>,
     run: Run<'_>,
     wait: Option<Seconds>,
-    act: impl FnMut(&mut Round<'_>) -> Result<Verdict>,
-) -> Result<Answer> {
-    on_keys(call, (run, &[]), wait, act)
-}
-
-/// The same with the keys that it usually writes: those that are there already cost less.
-pub(crate) fn on_keys(
-    call: &mut Call<'_>,
-    keys: (Run<'_>, &[(Kind, &[u8])]),
-    wait: Option<Seconds>,
     mut act: impl FnMut(&mut Round<'_>) -> Result<Verdict>,
 ) -> Result<Answer> {
-    repeat(call, keys, wait, NOTHING_MORE, &mut act)
+    repeat(call, (run, &[]), wait, NOTHING_MORE, &mut act)
 }
 
-/// The same for a command that knows at once what it has to read: it is read together with the run.
-/// One closure asks, the other one takes the replies.
+/// The same for a command that knows at once which keys it usually writes, so that those that are there
+/// already cost less, and what it has to read: it is read together with the run. One closure asks, the
+/// other one takes the replies.
 pub(crate) fn on_view<T>(
     call: &mut Call<'_>,
     keys: (Run<'_>, &[(Kind, &[u8])]),
@@ -460,8 +451,7 @@ impl<'a> Round<'a> {
         }
         let deadline_ms = until_ms.min(self.meta.end_ms);
         let gone = self.run.key(Kind::Gone, b"");
-        let park = lack.keys.iter().fold(Park::new(), |park, key| park.on(key));
-        Ok(park.on(gone).until(deadline_ms).into())
+        Ok(Park::new().on(&lack.key).on(gone).until(deadline_ms).into())
     }
 
     /// What the client hears who does not wait, or not any longer.

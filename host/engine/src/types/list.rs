@@ -497,11 +497,7 @@ impl Nodes {
 
     fn push_front(&mut self, text: &[u8], size: NodeSize) {
         if self.has_room(0, text, size) {
-            let push = |packed: &mut Packed| {
-                packed.expect_more(text, size.bytes_max);
-                packed.push_front(text);
-            };
-            self.edit(0, push, 1);
+            self.grow(0, text, size, Packed::push_front);
         } else {
             self.close(0);
             self.add(0, Node::new(text, size));
@@ -511,11 +507,7 @@ impl Nodes {
     fn push_back(&mut self, text: &[u8], size: NodeSize) {
         let last = self.queue.len().wrapping_sub(1);
         if self.has_room(last, text, size) {
-            let push = |packed: &mut Packed| {
-                packed.expect_more(text, size.bytes_max);
-                packed.push_back(text);
-            };
-            self.edit(last, push, 1);
+            self.grow(last, text, size, Packed::push_back);
         } else {
             self.close(last);
             self.add(self.queue.len(), Node::new(text, size));
@@ -666,6 +658,15 @@ impl Nodes {
         self.node_bytes += packed.heap_bytes();
         node.len = node.len.saturating_add_signed(change);
         self.len = self.len.saturating_add_signed(change);
+    }
+
+    /// Adds an element to a node at an end, which will have more of them.
+    fn grow(&mut self, at: usize, text: &[u8], size: NodeSize, push: fn(&mut Packed, &[u8])) {
+        let push = |packed: &mut Packed| {
+            packed.expect_more(text, size.bytes_max);
+            push(packed, text);
+        };
+        self.edit(at, push, 1);
     }
 
     /// Gives back what a node at an end kept for growing, when the next one begins.

@@ -268,7 +268,7 @@ impl Worker {
         let connection = &mut self.connections[place];
         let mut host = WorkerHost::new(
             &self.shared,
-            (&connection.card, self.has_served || self.shared.is_shared()),
+            (&connection.card, self.has_served),
             (self.index as u32, &mut self.readiness),
             (&mut self.random, &mut self.stopwatch),
         );

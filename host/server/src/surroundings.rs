@@ -53,7 +53,8 @@ pub(crate) struct WorkerHost<'a> {
     /// Its connection.
     socket: &'a Socket,
     place: usize,
-    /// Whether others may have run since readiness was looked at, who knew that it has hung up.
+    /// Whether others of its worker have run since readiness was looked at, who may have known that it
+    /// has hung up.
     may_be_late: bool,
     /// The worker that serves it.
     pub(crate) worker: u32,
@@ -323,23 +324,22 @@ impl Host for WorkerHost<'_> {
     }
 
     fn has_hung_up(&mut self) -> bool {
-        if !self.may_be_late {
-            return self.readiness.has_hung_up(self.place);
-        }
         if self.shared.is_shared() {
             // Other workers' clients may know more than what this one has heard.
-            return !self.socket.is_connected();
+            return self.readiness.has_hung_up(self.place) || !self.socket.is_connected();
         }
-        self.readiness.has_hung_up_by_now(self.place)
+        match self.may_be_late {
+            true => self.readiness.has_hung_up_by_now(self.place),
+            false => self.readiness.has_hung_up(self.place),
+        }
     }
 
     fn is_connected(&mut self, waiter: &Waiter) -> bool {
-        let Some(card) = self.shared.post.clients.get(waiter.client) else { return false };
-        if waiter.home == self.worker {
-            !self.readiness.has_hung_up_by_now(card.place)
-        } else {
-            card.socket.is_connected()
+        if waiter.home != self.worker {
+            return self.shared.post.is_connected(waiter);
         }
+        let card = self.shared.post.clients.get(waiter.client);
+        card.is_some_and(|card| !self.readiness.has_hung_up_by_now(card.place))
     }
 
     fn deliver(&mut self, waiter: &Waiter, reply: Vec<u8>) {

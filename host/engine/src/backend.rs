@@ -163,6 +163,9 @@ pub trait Backend: Send + Sync {
         replies: &mut Writer,
     ) -> Result<Outcome, StepError>;
 
+    /// How many clients wait for a key just now, in blocking commands or parked calls.
+    fn waiting(&self, caller: &Caller, grants: &Grants, key: &[u8]) -> Result<u64, StepError>;
+
     /// Replaces the plugin commands in the command table, in one step. Fails, changing nothing,
     /// when a name is taken by a native command or given twice; the error names it.
     fn set_plugin_commands(&self, commands: Vec<Arc<Command>>) -> Result<(), String>;

@@ -28,7 +28,7 @@ pub(crate) fn take(call: &mut Call<'_>) -> Result<Answer> {
         }
     }
     let written: &[(Kind, &[u8])] = match lease {
-        None => &[(Kind::Ended, ns.0), (Kind::Changed, ns.0)],
+        None => &[],
         Some(_) => &[(Kind::Leased, ns.0), (Kind::Due, b"")],
     };
     let ask = |query: &mut Query| ask_free(query, (run, ns), 0);
@@ -41,7 +41,7 @@ pub(crate) fn take(call: &mut Call<'_>) -> Result<Answer> {
         let mut reply = Reply::new();
         match lease {
             None => {
-                end_registration(round, (ns, id), &registration, None, true);
+                end_registration(round, (ns, id), &registration, None);
                 reply.array(2).bulk(id.0).bulk(&*registration.value);
             }
             Some(lease_ms) => {
@@ -81,7 +81,7 @@ fn first(
         if let Some(registration) = registered(round, ns, Name(&id))? {
             return Ok(Some((id, order, registration)));
         }
-        round.take("ZREM", Kind::Free, ns.0).arg(id);
+        round.amend("ZREM", Kind::Free, ns.0).arg(id);
         let mut query = Query::new();
         ask_free(&mut query, (round.run, ns), next);
         free = hear_free(&mut round.host.read(&query)?.cursor())?;
@@ -97,7 +97,7 @@ fn hand_out(
     lease_ms: u64,
 ) -> u64 {
     let (token, owner, tie) = (round.next_revision(), round.caller(), Tie::lease(ns, id));
-    round.take("ZREM", Kind::Free, ns.0).arg(id.0);
+    round.amend("ZREM", Kind::Free, ns.0).arg(id.0);
     let lease = Lease { order, token, owner };
     round.write("HSET", Kind::Leased, ns.0).arg(id.0).arg(lease);
     round.end_at(&tie, round.now_ms + lease_ms);
@@ -108,7 +108,7 @@ fn hand_out(
 /// `RDV.ACK run ns id token`
 pub(crate) fn ack(call: &mut Call<'_>) -> Result<Answer> {
     settle(call, |round, place, registration, lease| {
-        end_registration(round, place, registration, Some(lease), true);
+        end_registration(round, place, registration, Some(lease));
     })
 }
 

@@ -32,7 +32,7 @@ impl Items {
         self.lengths.push(length(self.data.len() - start));
     }
 
-    fn as_param(&self) -> ItemsParam<'_> {
+    pub(crate) fn as_param(&self) -> ItemsParam<'_> {
         ItemsParam { lengths: &self.lengths, data: &self.data }
     }
 }

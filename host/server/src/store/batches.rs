@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use reef_engine::backend::{Backend, Batch, Caller, CommandColumns, Items, Outcome, StepError};
-use reef_engine::batch::Plan;
+use reef_engine::batch::{Plan, check_key};
 use reef_engine::command::Command;
 use reef_engine::error::Error;
 use reef_engine::grants::Grants;
@@ -115,6 +115,12 @@ impl Backend for Store {
                 }
             })
         })
+    }
+
+    fn waiting(&self, caller: &Caller, grants: &Grants, key: &[u8]) -> Result<u64, StepError> {
+        check_key(key, grants)?;
+        let shard = &self.shards[self.rules.load().shard_of(key)];
+        Ok(shard.enter().waiters.count(caller.database, key) as u64)
     }
 
     fn set_plugin_commands(&self, commands: Vec<Arc<Command>>) -> Result<(), String> {

@@ -101,7 +101,8 @@ impl From<EngineError> for Error {
             EngineError::CrossSlot => {
                 Self::fixed("CROSSSLOT", "Keys in request don't hash to the same slot")
             }
-            EngineError::ReadOnly(text) => Self::new("READONLY", text),
+            // The text begins with its own code: a replica's is READONLY, a full disk's is MISCONF.
+            EngineError::ReadOnly(text) => Self::from_reply(text.as_bytes()),
             EngineError::Other(text) => Self::new("ERR", text),
         }
     }
@@ -123,6 +124,13 @@ mod tests {
     fn wrong_arity_names_the_command_as_redis_does() {
         let text = Error::wrong_arity(b"TX.Get").to_string();
         assert_eq!(text, "ERR wrong number of arguments for 'tx.get' command");
+    }
+
+    #[test]
+    fn a_server_that_takes_no_writes_says_why_itself() {
+        for text in ["READONLY You can't write", "BUSY A plugin is too far behind", "MISCONF No"] {
+            assert_eq!(Error::from(EngineError::ReadOnly(text.to_owned())).to_string(), text);
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The commands of the fake server: one table, the handlers beneath it in the same order.
+//! Commands of the fake server: one table, the handlers beneath it in the same order. Those that came
+//! later stand in `others.rs`, streams in `streams.rs`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -6,11 +7,11 @@ use super::keyspace::{Keyspace, Value};
 use super::scan::{scan, sscan};
 use crate::{Cursor, Error, Reply, Result, Value as Step};
 
-type Run = fn(&mut Keyspace, &[&[u8]], &mut Reply) -> Result<()>;
+pub(super) type Run = fn(&mut Keyspace, &[&[u8]], &mut Reply) -> Result<()>;
 
 /// Where the keys of a command stand.
 #[derive(Clone, Copy)]
-enum Keys {
+pub(super) enum Keys {
     None,
     First,
     All,
@@ -40,11 +41,11 @@ impl Entry {
     }
 }
 
-const fn read(name: &'static str, arity: i32, keys: Keys, run: Run) -> Entry {
+pub(super) const fn read(name: &'static str, arity: i32, keys: Keys, run: Run) -> Entry {
     Entry { name, arity, write: false, keys, run }
 }
 
-const fn write(name: &'static str, arity: i32, keys: Keys, run: Run) -> Entry {
+pub(super) const fn write(name: &'static str, arity: i32, keys: Keys, run: Run) -> Entry {
     Entry { name, arity, write: true, keys, run }
 }
 
@@ -121,7 +122,7 @@ fn del(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
     say_count(reply, args.iter().filter(|key| space.remove(key)).count())
 }
 
-fn pexpireat(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
+pub(super) fn pexpireat(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
     let deadline_ms = integer(args[1])?.cast_unsigned();
     let only_first = args.get(2).is_some_and(|word| word.eq_ignore_ascii_case(b"NX"));
     let is_meant = !only_first || space.deadline_ms(args[0]).is_none();
@@ -206,7 +207,7 @@ fn incr(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
     incrby(space, &[args[0], b"1"], reply)
 }
 
-fn incrby(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
+pub(super) fn incrby(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
     let number = text(space, args[0])?.map_or(Ok(0), integer)?;
     let sum = number.checked_add(integer(args[1])?).ok_or(Error::NOT_AN_INTEGER)?;
     let deadline_ms = space.deadline_ms(args[0]);
@@ -456,7 +457,7 @@ fn lpop(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
     Ok(())
 }
 
-fn text<'a>(space: &'a Keyspace, key: &[u8]) -> Result<Option<&'a [u8]>> {
+pub(super) fn text<'a>(space: &'a Keyspace, key: &[u8]) -> Result<Option<&'a [u8]>> {
     match space.get(key) {
         Some(Value::Text(text)) => Ok(Some(text)),
         Some(_) => Err(Error::WRONG_TYPE),
@@ -472,7 +473,7 @@ pub(super) fn members(space: &Keyspace, key: &[u8]) -> Result<BTreeSet<Vec<u8>>>
     }
 }
 
-fn scores(space: &Keyspace, key: &[u8]) -> Result<BTreeMap<Vec<u8>, f64>> {
+pub(super) fn scores(space: &Keyspace, key: &[u8]) -> Result<BTreeMap<Vec<u8>, f64>> {
     match space.get(key) {
         Some(Value::Sorted(sorted)) => Ok(sorted.clone()),
         Some(_) => Err(Error::WRONG_TYPE),
@@ -480,7 +481,7 @@ fn scores(space: &Keyspace, key: &[u8]) -> Result<BTreeMap<Vec<u8>, f64>> {
     }
 }
 
-fn fields(space: &Keyspace, key: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+pub(super) fn fields(space: &Keyspace, key: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
     match space.get(key) {
         Some(Value::Hash(hash)) => Ok(hash.clone()),
         Some(_) => Err(Error::WRONG_TYPE),
@@ -488,7 +489,7 @@ fn fields(space: &Keyspace, key: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
     }
 }
 
-fn elements(space: &Keyspace, key: &[u8]) -> Result<VecDeque<Vec<u8>>> {
+pub(super) fn elements(space: &Keyspace, key: &[u8]) -> Result<VecDeque<Vec<u8>>> {
     match space.get(key) {
         Some(Value::List(list)) => Ok(list.clone()),
         Some(_) => Err(Error::WRONG_TYPE),
@@ -500,20 +501,20 @@ fn as_set(value: &mut Value) -> Option<&mut BTreeSet<Vec<u8>>> {
     if let Value::Set(set) = value { Some(set) } else { None }
 }
 
-fn as_sorted(value: &mut Value) -> Option<&mut BTreeMap<Vec<u8>, f64>> {
+pub(super) fn as_sorted(value: &mut Value) -> Option<&mut BTreeMap<Vec<u8>, f64>> {
     if let Value::Sorted(sorted) = value { Some(sorted) } else { None }
 }
 
-fn as_hash(value: &mut Value) -> Option<&mut BTreeMap<Vec<u8>, Vec<u8>>> {
+pub(super) fn as_hash(value: &mut Value) -> Option<&mut BTreeMap<Vec<u8>, Vec<u8>>> {
     if let Value::Hash(hash) = value { Some(hash) } else { None }
 }
 
-fn as_list(value: &mut Value) -> Option<&mut VecDeque<Vec<u8>>> {
+pub(super) fn as_list(value: &mut Value) -> Option<&mut VecDeque<Vec<u8>>> {
     if let Value::List(list) = value { Some(list) } else { None }
 }
 
 /// Members between two inclusive scores, by score and then by name.
-fn between(space: &Keyspace, args: &[&[u8]]) -> Result<Vec<(Vec<u8>, f64)>> {
+pub(super) fn between(space: &Keyspace, args: &[&[u8]]) -> Result<Vec<(Vec<u8>, f64)>> {
     let (low, high) = (float(args[1])?, float(args[2])?);
     let mut found: Vec<_> = scores(space, args[0])?.into_iter().collect();
     found.retain(|(_, score)| (low..=high).contains(score));
@@ -526,12 +527,12 @@ pub(super) fn integer(text: &[u8]) -> Result<i64> {
     text.and_then(|text| text.parse().ok()).ok_or(Error::NOT_AN_INTEGER)
 }
 
-fn float(text: &[u8]) -> Result<f64> {
+pub(super) fn float(text: &[u8]) -> Result<f64> {
     let text = std::str::from_utf8(text).ok();
     text.and_then(|text| text.parse().ok()).ok_or(Error::NOT_A_FLOAT)
 }
 
-fn say_count(reply: &mut Reply, count: usize) -> Result<()> {
+pub(super) fn say_count(reply: &mut Reply, count: usize) -> Result<()> {
     reply.integer(i64::try_from(count).unwrap_or(i64::MAX));
     Ok(())
 }

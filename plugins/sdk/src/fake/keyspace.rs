@@ -1,4 +1,4 @@
-//! The keys of the fake server: values of four types, expiry and versions.
+//! The keys of the fake server: values of six types, expiry and versions.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -12,6 +12,19 @@ pub(super) enum Value {
     Sorted(BTreeMap<Vec<u8>, f64>),
     Hash(BTreeMap<Vec<u8>, Vec<u8>>),
     List(VecDeque<Vec<u8>>),
+    Stream(Stream),
+}
+
+/// The id of an entry: milliseconds since 1970, and a number within them.
+pub(super) type Id = (u64, u64);
+
+/// A stream. It is there without entries, too.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stream {
+    /// Fields and values by id.
+    pub(super) entries: BTreeMap<Id, Vec<Vec<u8>>>,
+    /// The largest id that there ever was.
+    pub(super) last: Id,
 }
 
 impl Value {
@@ -22,12 +35,13 @@ impl Value {
             Self::Sorted(_) => "zset",
             Self::Hash(_) => "hash",
             Self::List(_) => "list",
+            Self::Stream(_) => "stream",
         }
     }
 
     fn is_empty(&self) -> bool {
         match self {
-            Self::Text(_) => false,
+            Self::Text(_) | Self::Stream(_) => false,
             Self::Set(set) => set.is_empty(),
             Self::Sorted(sorted) => sorted.is_empty(),
             Self::Hash(hash) => hash.is_empty(),

@@ -1,19 +1,92 @@
 //! A server in memory, for native unit tests of a plugin's logic.
 //!
-//! It knows the common commands of strings, sets, sorted sets, hashes and lists, expiry, versions,
-//! guards and rollback, and refuses what the plugin did not ask for in its `wants`, so a forgotten
-//! want fails a unit test and not a load. Its clock stands still until [`Server::advance`], its
-//! random numbers come from a seed, and [`Server::before_apply`] lets another client win a race.
+//! It has expiry, versions, guards and rollback, and refuses what the plugin did not ask for in its
+//! `wants`, so a forgotten want fails a unit test and not a load. Its clock stands still until
+//! [`Server::advance`], its random numbers come from a seed, and [`Server::before_apply`] lets another
+//! client win a race.
+//!
+//! | of | it knows |
+//! |---|---|
+//! | keys | `EXISTS` `TYPE` `KEYS` `SCAN` `DEL` `EXPIRE` `PEXPIRE` `PEXPIREAT` `PERSIST` `TTL` `PTTL` |
+//! | strings | `GET` `MGET` `SET` `SETNX` `MSET` `GETDEL` `APPEND` `STRLEN` `INCR` `INCRBY` `DECR` `DECRBY` |
+//! | sets | `SADD` `SREM` `SMOVE` `SCARD` `SMEMBERS` `SRANDMEMBER` `SISMEMBER` `SMISMEMBER` `SSCAN` |
+//! | sorted sets | `ZADD` (no options) `ZINCRBY` `ZREM` `ZREMRANGEBYRANK` `ZREMRANGEBYSCORE` `ZCARD` `ZCOUNT` `ZSCORE` `ZRANK` `ZRANGE` (ranks) `ZRANGEBYSCORE` `ZREVRANGEBYSCORE` |
+//! | hashes | `HSET` `HDEL` `HINCRBY` `HGET` `HMGET` `HGETALL` `HEXISTS` `HKEYS` `HVALS` `HLEN` |
+//! | lists | `LPUSH` `RPUSH` `LPOP` `RPOP` `LINDEX` `LLEN` `LRANGE` |
+//! | streams | `XADD` (`MAXLEN`) `XDEL` `XLEN` `XRANGE` `XREVRANGE` |
+//!
+//! For all others there are transcripts (`reef plugin test`) and the test kit, which run the component
+//! against the real engine.
+//!
+//! A parked call is not called again by itself: a test writes the key, or calls [`Server::advance`], and
+//! then [`Server::call_because`] with the cause it wants to see. A trigger hears of what a test tells it
+//! with [`Server::event`]:
+//!
+//! ```
+//! use reef_sdk::{Answer, Batch, Call, Cause, Command, Park, Query, Result, Trigger, fake};
+//!
+//! /// `LEVEL.WAIT amount milliseconds`: waits until the level is that high, at most so long.
+//! fn wait(call: &mut Call<'_>) -> Result<Answer> {
+//!     let (amount, patience): (i64, u64) = (call.arguments.parse()?, call.arguments.parse()?);
+//!     call.arguments.end()?;
+//!     let mut query = Query::new();
+//!     query.get("level:now");
+//!     let level = call.host.read(&query)?.cursor().value::<Option<i64>>()?.unwrap_or(0);
+//!     if level >= amount {
+//!         return Ok(Answer::of(level));
+//!     }
+//!     if call.cause == Cause::TimedOut {
+//!         return Ok(Answer::nil());
+//!     }
+//!     // From when the client called, however often the key was written in vain meanwhile.
+//!     Ok(Park::new().on("level:now").until(call.host.invoked_ms() + patience).into())
+//! }
+//!
+//! # const COMMANDS: &[Command] = &[Command::new("LEVEL.WAIT", wait).arity(3).readonly().blocking()];
+//! # reef_sdk::export_plugin! {
+//! #     name: "level",
+//! #     version: "0.1.0",
+//! #     summary: "Waits.",
+//! #     commands: COMMANDS,
+//! #     wants: &["GET", "INCR", "~level:*"],
+//! #     triggers: &[Trigger::on("level:now")],
+//! #     on_event: |_, _| {
+//! #         let mut batch = Batch::new();
+//! #         batch.command("INCR").arg("level:changes");
+//! #         Ok(batch)
+//! #     },
+//! # }
+//! # fn main() -> Result<()> {
+//! let mut server = fake::Server::new();
+//! let wait = ["LEVEL.WAIT", "5", "1000"];
+//! assert_eq!(server.run(&PLUGIN, &wait), "(parked)");
+//!
+//! // Written in vain: it parks again. Then its time is over.
+//! server.redis(&["SET", "level:now", "3"]);
+//! let again = server.call_because(&PLUGIN, Cause::Ready(b"level:now"), &wait)?;
+//! assert!(matches!(again, Answer::Park(_)));
+//! server.advance(1000);
+//! let over = server.call_because(&PLUGIN, Cause::TimedOut, &wait)?;
+//! assert!(matches!(over, Answer::Reply(_)));
+//!
+//! // Its trigger counts changes.
+//! server.event(&PLUGIN, "set", "level:now")?;
+//! assert_eq!(server.redis(&["GET", "level:changes"]), "\"1\"");
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! Deliberately absent: limits, blocking commands, and any claim to be Redis in the corners.
 
 mod commands;
 mod keyspace;
+mod others;
 mod scan;
+mod streams;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::commands::{Entry, TABLE};
+use self::commands::Entry;
 use self::keyspace::Keyspace;
 use crate::bindings::reef::plugin::context::{Budget, Client, Level};
 use crate::bindings::reef::plugin::engine::{OnError, Outcome, View};
@@ -202,8 +275,10 @@ impl Server {
     /// Finds a command that the plugin may run here, with these keys.
     fn look_up(&self, argv: &[&[u8]], writes: bool) -> Result<&'static Entry, EngineError> {
         let name = String::from_utf8_lossy(argv[0]).to_uppercase();
-        let Some(entry) = TABLE.iter().find(|entry| entry.name == name) else {
-            return Err(invalid(Error::new("ERR", format!("the fake server has no '{name}'"))));
+        let Some(entry) = entry(&name) else {
+            let text =
+                format!("the fake server has no '{name}': see the documentation of reef_sdk::fake");
+            return Err(invalid(Error::new("ERR", text)));
         };
         let count = i32::try_from(argv.len()).unwrap_or(i32::MAX);
         if count < entry.arity.abs() || (entry.arity > 0 && count != entry.arity) {
@@ -239,10 +314,9 @@ impl Server {
             return Ok(());
         }
         let name = |argv: &[&[u8]]| String::from_utf8_lossy(argv[0]).to_uppercase();
-        let keys = commands.iter().flat_map(|argv| {
-            let entry = TABLE.iter().find(|entry| entry.name == name(argv));
-            entry.map_or_else(Vec::new, |entry| entry.keys(argv))
-        });
+        let keys = commands
+            .iter()
+            .flat_map(|argv| entry(&name(argv)).map_or_else(Vec::new, |entry| entry.keys(argv)));
         let mut tags = keys.chain(others).map(tag);
         let first = tags.next();
         if tags.all(|other| Some(other) == first) { Ok(()) } else { Err(EngineError::CrossSlot) }
@@ -367,6 +441,12 @@ impl Host for Server {
     fn count(&mut self, counter: &str, delta: u64) {
         *self.counters.entry(counter.to_owned()).or_default() += delta;
     }
+}
+
+/// The command of this name, in upper case.
+fn entry(name: &str) -> Option<&'static Entry> {
+    let tables = [commands::TABLE, others::TABLE, streams::TABLE];
+    tables.into_iter().flatten().find(|entry| entry.name == name)
 }
 
 /// What of a key decides its slot: what stands in its first braces, if anything does.
@@ -511,6 +591,74 @@ mod tests {
         server.advance(1);
         assert_eq!(server.redis(&["GET", "k"]), "(nil)");
         assert_ne!(server.keyspace.version(b"k"), before);
+    }
+
+    #[test]
+    fn the_documentation_names_every_command() {
+        let documentation = include_str!("mod.rs");
+        for entry in [commands::TABLE, others::TABLE, streams::TABLE].into_iter().flatten() {
+            assert!(documentation.contains(&format!("`{}`", entry.name)), "{}", entry.name);
+        }
+    }
+
+    #[test]
+    fn common_commands_answer_as_redis_does() {
+        let mut server = Server::new();
+        for (line, reply) in [
+            ("DECRBY n 3", "(integer) -3"),
+            ("DECR n", "(integer) -4"),
+            ("SETNX n 1", "(integer) 0"),
+            ("APPEND t abc", "(integer) 3"),
+            ("STRLEN t", "(integer) 3"),
+            ("EXPIRE t 5", "(integer) 1"),
+            ("TTL t", "(integer) 5"),
+            ("TTL n", "(integer) -1"),
+            ("PEXPIRE none 5", "(integer) 0"),
+            ("GETDEL t", "\"abc\""),
+            ("GETDEL t", "(nil)"),
+            ("HINCRBY h f 2", "(integer) 2"),
+            ("HMGET h f g", "[\"2\", (nil)]"),
+            ("HEXISTS h g", "(integer) 0"),
+            ("HKEYS h", "[\"f\"]"),
+            ("HVALS h", "[\"2\"]"),
+            ("LPUSH l a b", "(integer) 2"),
+            ("LINDEX l -1", "\"a\""),
+            ("RPOP l", "\"a\""),
+            ("ZINCRBY z 1.5 m", "\"1.5\""),
+            ("ZINCRBY z 1 k", "\"1\""),
+            ("ZRANK z m", "(integer) 1"),
+            ("ZRANGE z 0 -1", "[\"k\", \"m\"]"),
+            (
+                "LPUSH z a",
+                "(error) WRONGTYPE Operation against a key holding the wrong kind of value",
+            ),
+        ] {
+            let words: Vec<&str> = line.split(' ').collect();
+            assert_eq!(server.redis(&words), reply, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_stream_keeps_its_entries_in_order() {
+        let mut server = Server::new();
+        for (line, reply) in [
+            ("XADD s * a 1", "\"1750000000000-0\""),
+            ("XADD s * a 2", "\"1750000000000-1\""),
+            (
+                "XADD s 1-1 a 3",
+                "(error) ERR The ID specified in XADD is equal or smaller than the target stream top item",
+            ),
+            ("XLEN s", "(integer) 2"),
+            ("XREVRANGE s + - COUNT 1", "[[\"1750000000000-1\", [\"a\", \"2\"]]]"),
+            ("XRANGE s (1750000000000-0 +", "[[\"1750000000000-1\", [\"a\", \"2\"]]]"),
+            ("XDEL s 1750000000000-1 5", "(integer) 1"),
+            ("XADD s MAXLEN ~ 1 * a 4", "\"1750000000000-2\""),
+            ("XRANGE s 1750000000000 1750000000000", "[[\"1750000000000-2\", [\"a\", \"4\"]]]"),
+            ("TYPE s", "stream"),
+        ] {
+            let words: Vec<&str> = line.split(' ').collect();
+            assert_eq!(server.redis(&words), reply, "{line}");
+        }
     }
 
     #[test]

@@ -158,6 +158,25 @@ fn time_is_over_when_it_is_and_never_earlier() {
 }
 
 #[test]
+fn who_is_woken_in_vain_is_called_once_for_each_write_and_ends_in_time() {
+    for shards in ["1", "4"] {
+        let (server, mut connection) = server(&["--shards", shards]);
+        let begun = Instant::now();
+        let mut stream = send(&server, "QUEUE.NEVER k 500");
+        until_waiting(&server, 1);
+        let _: () = run(&mut connection, "RPUSH k x");
+        let _: () = run(&mut connection, "RPUSH k y");
+        assert_eq!(reply(&mut stream), "$-1");
+        let took = begun.elapsed();
+        assert!(took >= Duration::from_millis(500) && took < PATIENCE / 2, "{took:?}");
+        let stats: Value = run(&mut connection, "PLUGIN STATS queue");
+        let stats = format!("{stats:?}");
+        let woken = stats.split("woken-in-vain").nth(1).expect("it was woken");
+        assert!(woken.contains("int(1)") || woken.contains("int(2)"), "{woken}");
+    }
+}
+
+#[test]
 fn a_wake_up_goes_on_to_the_next_when_its_client_is_gone() {
     for args in [&[][..], &["--io-threads", "2", "--shards", "8"]] {
         let (server, mut connection) = server(args);

@@ -159,8 +159,11 @@ fn check(
     if !command.accepts(argv.len()) {
         return Err(Refusal::Invalid(Error::wrong_arity(&command)));
     }
-    if !command.is_batchable() || readonly && command.flags.has(Flags::WRITE) {
-        return Err(Refusal::Invalid(Error::NoScriptCommand));
+    if !command.is_batchable() {
+        return Err(Refusal::Invalid(Error::not_for_plugins(&command.full_name())));
+    }
+    if readonly && command.flags.has(Flags::WRITE) {
+        return Err(Refusal::Invalid(Error::write_in_read(&command.full_name())));
     }
     if !grants.allow_command(command.id()) {
         return Err(Refusal::Denied(format!("command '{}' was not granted", command.full_name())));

@@ -116,6 +116,18 @@ impl Error {
         Self::Owned(format!("ERR Unsupported rdb-filter-only option: {kind}"))
     }
 
+    /// A plugin asked for a command of connections, of the server or one that waits.
+    pub fn not_for_plugins(name: &str) -> Self {
+        Self::Owned(format!("ERR command '{name}' cannot run inside a plugin"))
+    }
+
+    /// A plugin asked for a change where it may only read.
+    pub fn write_in_read(name: &str) -> Self {
+        Self::Owned(format!(
+            "ERR command '{name}' writes: it belongs into a batch, not into a read"
+        ))
+    }
+
     /// There is no tenant of this name.
     pub fn unknown_tenant(name: &str) -> Self {
         Self::Owned(format!("ERR there is no tenant '{name}'"))

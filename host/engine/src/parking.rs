@@ -107,15 +107,28 @@ impl Cx<'_> {
             state: AtomicU8::default(),
         });
         let known: BTreeSet<&[u8]> = before.iter().flat_map(|before| before.keys()).collect();
-        if let Some(before) = before {
-            self.end_parked(before);
+        match before {
+            Some(before) => self.go_on_waiting(before, &waiter),
+            None => self.keys.add_waiter(&waiter),
         }
-        self.keys.add_waiter(&waiter);
         // Of keys that it was parked on already it would have been told.
         for key in waiter.keys().filter(|key| !known.contains(key)) {
             self.keys.serve_if_written(key, &mark);
         }
         waiter
+    }
+
+    /// Puts a call that parks again in the place of what it was parked as. A queue of which it is the last
+    /// one must not go meanwhile: it knows that this call has seen what was written, and without that
+    /// would offer it again, for ever.
+    fn go_on_waiting(&mut self, before: &Waiter, waiter: &Arc<Waiter>) {
+        before.finish();
+        self.keys.end_turns(before);
+        self.keys.add_waiter(waiter);
+        let kept: BTreeSet<&[u8]> = waiter.keys().collect();
+        for key in before.keys().filter(|key| !kept.contains(key)) {
+            self.keys.leave_queue(key, before);
+        }
     }
 
     /// Ends a parked call, and with it its turns. Whether it was parked. Its shards are held.

@@ -284,7 +284,8 @@ impl Waiters {
         self.queues.get_mut(&database)?.get_mut(key)
     }
 
-    /// Puts a waiter behind all that came before it. Waiting twice for one key counts once.
+    /// Puts a waiter behind all that came before it. Waiting twice for one key counts once: who parks again
+    /// stands where it stood.
     pub(crate) fn add(&mut self, key: &[u8], waiter: &Arc<Waiter>) {
         let queues = self.queues.entry(waiter.database).or_default();
         let queue = match queues.get_mut(key) {
@@ -296,7 +297,11 @@ impl Waiters {
         if queue.waiters.back().is_some_and(|last| last.order >= waiter.order) {
             at = queue.waiters.partition_point(|other| other.order < waiter.order);
         }
-        if queue.waiters.get(at).is_some_and(|other| other.order == waiter.order) {
+        if let Some(same) = queue.waiters.get_mut(at).filter(|other| other.order == waiter.order) {
+            queue.of_loss -= usize::from(same.hears_of_loss);
+            queue.of_loss += usize::from(waiter.hears_of_loss);
+            *same = waiter.clone();
+            self.reach = self.reach.union(waiter.reach);
             return;
         }
         queue.waiters.insert(at, waiter.clone());

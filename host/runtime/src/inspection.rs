@@ -151,7 +151,7 @@ fn refusal(manifest: &Manifest) -> Result<(), LoadError> {
     }
     match Registry::with_plugins(&manifest.entries(0)) {
         Ok(_) => Ok(()),
-        Err(name) => Err(texts::refused_commands(&name).into()),
+        Err(name) => Err(texts::command_taken(&name, None).into()),
     }
 }
 

@@ -239,9 +239,9 @@ impl House {
         self.registry.open(&version);
         let mut commands = self.commands_without(version.name());
         commands.extend(version.manifest.entries(number));
-        if let Err(reason) = self.services.backend.set_plugin_commands(commands) {
+        if let Err(taken) = self.services.backend.set_plugin_commands(commands) {
             self.registry.forget(number);
-            return Err(texts::refused_commands(&reason).into());
+            return Err(self.command_taken(&taken, version.name()).into());
         }
         let old = self.registry.promote(&version);
         self.attend(&version);
@@ -299,7 +299,7 @@ impl House {
         self.registry.find(name).ok_or_else(gone)?;
         let commands = self.commands_without(name);
         let taken = self.services.backend.set_plugin_commands(commands);
-        taken.map_err(|reason| LoadError::from(texts::refused_commands(&reason)))?;
+        taken.map_err(|command| LoadError::from(self.command_taken(&command, name)))?;
         let old = self.registry.remove(name).ok_or_else(gone)?;
         retire(&old);
         self.attend_no_more(name);
@@ -354,6 +354,15 @@ impl House {
         let plugins = leaving.iter().filter_map(Weak::upgrade);
         let counted = plugins.map(|one| (one.name.clone(), one.in_flight()));
         counted.filter(|(_, calls)| *calls > 0).collect()
+    }
+
+    /// Why a plugin cannot have a command of this name.
+    fn command_taken(&self, command: &str, plugin: &str) -> String {
+        let others = self.registry.all().into_iter().filter(|version| version.name() != plugin);
+        let mut owners = others
+            .filter(|version| version.manifest.commands.iter().any(|one| one.name == command));
+        let owner = owners.next();
+        texts::command_taken(command, owner.as_ref().map(|version| version.name()))
     }
 
     fn commands_without(&self, name: &str) -> Vec<Arc<Command>> {

@@ -231,9 +231,13 @@ mod tests {
         let mut meter = meter(Limits { host_calls: 2, bytes: 10, ..Limits::default() });
         assert_eq!(meter.step(10), Ok(()));
         assert_eq!(meter.left(), (1, 0));
-        assert!(matches!(meter.step(1), Err(EngineError::QuotaExceeded(name)) if name == "bytes"));
+        assert!(
+            matches!(meter.step(1), Err(EngineError::QuotaExceeded(text)) if text.contains("'bytes'"))
+        );
         let refusal = meter.step(0);
-        assert!(matches!(refusal, Err(EngineError::QuotaExceeded(name)) if name == "host-calls"));
+        assert!(
+            matches!(refusal, Err(EngineError::QuotaExceeded(text)) if text.contains("'host-calls'"))
+        );
         assert_eq!(meter.count(), Err(Stopped::HostCalls));
         meter.begin();
         assert_eq!(meter.step(10), Ok(()));

@@ -82,8 +82,8 @@ pub(crate) fn event_failed(name: &str, key: &[u8], reason: &str) -> String {
 
 // Quotas as the guest sees them, by their names.
 
-pub(crate) const QUOTA_HOST_CALLS: &str = "host-calls";
-pub(crate) const QUOTA_BYTES: &str = "bytes";
+pub(crate) const QUOTA_HOST_CALLS: &str = "budget 'host-calls' of this call is used up";
+pub(crate) const QUOTA_BYTES: &str = "budget 'bytes' of this call is used up";
 
 /// What ends a guest that was killed, inside the host.
 pub(crate) const TOLD_TO_STOP: &str = "told to stop";
@@ -183,8 +183,13 @@ pub(crate) fn not_grantable(name: &str, word: &str) -> String {
     format!("ERR plugin '{name}' wants '{}', which cannot be granted", quoted(word.as_bytes()))
 }
 
-pub(crate) fn refused_commands(reason: &str) -> String {
-    format!("ERR {}", quoted(reason.as_bytes()))
+/// `owner` is the plugin that has the command; without one it is the server's own, or given twice.
+pub(crate) fn command_taken(command: &str, owner: Option<&str>) -> String {
+    let command = quoted(command.as_bytes());
+    match owner {
+        Some(owner) => format!("ERR command '{command}' belongs to plugin '{owner}' already"),
+        None => format!("ERR command '{command}' is one of the server's own, or there twice"),
+    }
 }
 
 pub(crate) const LOAD_PANICKED: &str = "ERR loading failed inside the server";

@@ -181,11 +181,11 @@ impl Backend for Keys {
         let mut names: Vec<&str> = commands.iter().map(|command| command.name.as_ref()).collect();
         names.sort_unstable();
         if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(format!("command '{}' is there already", twice[0]));
+            return Err(twice[0].to_owned());
         }
         let native = Command::natives().find(|(_, native)| names.contains(&native.name.as_ref()));
         if let Some((_, native)) = native {
-            return Err(format!("command '{}' is native", native.name));
+            return Err(native.name.to_string());
         }
         *self.table.lock() = commands;
         Ok(())

@@ -12,6 +12,15 @@ const COMMANDS: &[Command] = &[
         .write()
         .blocking()
         .keys(1, 1, 1),
+    Command::new("QUEUE.NEVER", never)
+        .usage("key milliseconds")
+        .summary("Waits for its time to be over, whatever is written meanwhile.")
+        .complexity("O(1)")
+        .since("0.1.0")
+        .arity(3)
+        .readonly()
+        .blocking()
+        .keys(1, 1, 1),
     Command::new("QUEUE.SETTING", setting)
         .usage("name")
         .summary("Tells a value of the configuration.")
@@ -42,6 +51,18 @@ fn take(call: &mut Call<'_>) -> Result<Answer> {
         _ => park.until(call.host.invoked_ms() + milliseconds),
     }
     .into())
+}
+
+fn never(call: &mut Call<'_>) -> Result<Answer> {
+    let key = call.arguments.bytes()?;
+    let milliseconds = call.arguments.u64()?;
+    call.arguments.end()?;
+    match call.cause {
+        Cause::TimedOut => return Ok(Answer::nil()),
+        Cause::Ready(_) => call.host.count("woken-in-vain", 1),
+        Cause::Invoked => {}
+    }
+    Ok(Park::new().on(key).until(call.host.invoked_ms() + milliseconds).into())
 }
 
 fn setting(call: &mut Call<'_>) -> Result<Answer> {

@@ -184,6 +184,25 @@ fn the_time_of_a_parked_call_is_the_tests_own() {
 }
 
 #[test]
+fn who_is_woken_in_vain_and_parks_again_waits_for_the_next_write_or_its_time() {
+    for clients in [1, 2] {
+        let mut kit = queue();
+        let clients: Vec<_> = (0..clients).map(|_| kit.connect()).collect();
+        for client in &clients {
+            assert_eq!(kit.run_as(*client, "QUEUE.NEVER k 1000"), "(no reply)");
+        }
+        // The key stays: it is no reason to be called again.
+        kit.run("RPUSH k x");
+        kit.run("RPUSH k y");
+        assert!(clients.iter().all(|client| kit.is_waiting(*client)));
+        kit.advance(Duration::from_secs(1));
+        for client in &clients {
+            assert_eq!(kit.receive(*client).as_deref(), Some("(nil)"));
+        }
+    }
+}
+
+#[test]
 fn who_goes_or_is_sent_away_gives_its_turn_to_the_next() {
     let mut kit = queue();
     let (first, second) = (kit.connect(), kit.connect());

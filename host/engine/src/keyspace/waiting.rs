@@ -29,10 +29,15 @@ impl Keyspace<'_> {
     /// Takes a waiter out of the queues that are held.
     pub(crate) fn remove_waiter(&mut self, waiter: &Waiter) {
         for key in waiter.keys() {
-            let place = self.place(key);
-            if let Some(shard) = self.shards.get_mut(place.shard) {
-                shard.waiters.remove(key, waiter);
-            }
+            self.leave_queue(key, waiter);
+        }
+    }
+
+    /// Takes a waiter out of the queue of one key, if that is held.
+    pub(crate) fn leave_queue(&mut self, key: &[u8], waiter: &Waiter) {
+        let place = self.place(key);
+        if let Some(shard) = self.shards.get_mut(place.shard) {
+            shard.waiters.remove(key, waiter);
         }
     }
 

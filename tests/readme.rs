@@ -148,6 +148,25 @@ fn words(line: &str) -> Vec<&str> {
     words
 }
 
+/// In a project where nothing was built before. Its own tests may need the component.
+#[test]
+fn what_the_readme_of_a_new_project_says_works() {
+    const NEEDS_COMPONENT: &str = "//! Needs the component.\n\n#[test]\nfn it_is_there() {\n    \
+        assert!(std::path::Path::new(\"plugin.wasm\").exists());\n}\n";
+    if !is_here("redis-cli") || !is_here("rustup") {
+        return;
+    }
+    let server = Served::start(&["--save", ""]);
+    let mut reader = Reader::new(&server, ".");
+    reader.run("reef plugin new till");
+    reader.run("cd till");
+    let path = reader.folder.join("tests/component.rs");
+    std::fs::write(path, NEEDS_COMPONENT).expect("written");
+    reader.run("reef plugin test");
+    let readme = std::fs::read_to_string(reader.folder.join("README.md")).expect("a README");
+    reader.follow(&readme, 10);
+}
+
 #[test]
 fn every_command_line_of_the_readme_runs() {
     if is_here("redis-cli") && is_here("rustup") {

@@ -153,7 +153,25 @@ export_plugin! {
 
 #[cfg(test)]
 mod tests {
+    use reef_sdk::fake::Server;
+
     use super::*;
+
+    #[test]
+    fn a_transfer_that_loses_a_race_reads_and_decides_anew() {
+        let mut server = Server::new();
+        server.run(&PLUGIN, &["LEDGER.OPEN", "ada", "100"]);
+        server.run(&PLUGIN, &["LEDGER.OPEN", "bob"]);
+        server.before_apply(|server| {
+            server.redis(&["DECRBY", "ledger:account:ada", "80"]);
+            server.leave_alone();
+        });
+        let reply = server.run(&PLUGIN, &["LEDGER.TRANSFER", "r-1", "ada", "bob", "30"]);
+        assert_eq!(reply, "(error) FUNDS there is not that much in the account");
+        let reply = server.run(&PLUGIN, &["LEDGER.TRANSFER", "r-2", "ada", "bob", "20"]);
+        assert_eq!(reply, "(integer) 0");
+        assert_eq!(server.redis(&["XLEN", "ledger:journal"]), "(integer) 1");
+    }
 
     #[test]
     fn a_request_is_known_by_all_that_it_asked() {

@@ -61,7 +61,7 @@ enum AuthorCommand {
     Build(project::ProjectArgs),
     /// Show what a component imports, is, wants and costs, and whether it would be refused.
     Check(check::CheckArgs),
-    /// Run the project's own tests, then its transcripts against the real engine.
+    /// Build the component, run the project's own tests, then its stories against the real engine.
     Test(test::TestArgs),
 }
 

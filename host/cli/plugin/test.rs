@@ -1,4 +1,5 @@
-//! `reef plugin test`: the project's own tests, then its transcripts against the real engine.
+//! `reef plugin test`: builds the component, runs the project's own tests, then its transcripts against the
+//! real engine.
 
 use std::fs;
 use std::io::Write;
@@ -35,10 +36,11 @@ pub(super) struct TestArgs {
 
 pub(super) fn run(args: &TestArgs, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
     let project = args.project.open()?;
-    own_tests(&project)?;
     if !args.no_build {
+        // First: tests of the project's own may load the component, too.
         build(&project)?;
     }
+    own_tests(&project)?;
     let mut kit = load(&project, args)?;
     let files = transcripts(&project.folder.join("tests"))?;
     let mut mismatches = Vec::new();

@@ -183,7 +183,9 @@ fn count(number: usize) -> u32 {
 }
 
 /// "Call me again when one of these keys is written, or at the deadline." Nothing is kept in the
-/// plugin meanwhile: the call starts anew, with the same arguments.
+/// plugin meanwhile: the call starts anew, with the same arguments. Only a command that is declared to be
+/// [`blocking`](crate::Command::blocking) may park, on keys that the plugin was granted. The documentation
+/// of `fake` has an example, with its test.
 #[derive(Clone, Debug, Default)]
 pub struct Park {
     pub(crate) keys: Items,
@@ -204,7 +206,8 @@ impl Park {
         self
     }
 
-    /// Wakes at this instant, in milliseconds since 1970.
+    /// Wakes at this instant, in milliseconds since 1970: [`Host::invoked_ms`](crate::Host::invoked_ms)
+    /// and as long as the client is to wait.
     #[must_use]
     pub fn until(mut self, deadline_ms: u64) -> Self {
         self.deadline_ms = deadline_ms;

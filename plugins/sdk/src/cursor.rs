@@ -56,7 +56,8 @@ impl View {
 }
 
 impl Outcome {
-    /// The replies of a batch that had no guard which could fail.
+    /// The replies of a batch that had no guard which could fail; of one that had, look at the outcome
+    /// itself, or use [`transact`](crate::transact): here a lost race is [`Error::CONTENDED`].
     pub fn applied(self) -> Result<Replies> {
         match self {
             Self::Applied(replies) => Ok(replies),

@@ -75,6 +75,54 @@ pub const RETRY_ROUNDS_MAX: u32 = 1_000;
 ///
 /// The round must start from a fresh [`Host::read`] each time. Between a read and its batch other
 /// clients run, so a lost race is normal; losing every one of many is [`Error::CONTENDED`].
+///
+/// ```
+/// use reef_sdk::{Answer, Attempt, Batch, Call, Error, Outcome, Query, Result, transact};
+///
+/// /// `POINTS.MOVE from to amount`
+/// fn transfer(call: &mut Call<'_>) -> Result<Answer> {
+///     let (from, to): (&[u8], &[u8]) = (call.arguments.parse()?, call.arguments.parse()?);
+///     let amount: i64 = call.arguments.parse()?;
+///     call.arguments.end()?;
+///     transact(call.host, |host| {
+///         let mut query = Query::new();
+///         query.get(("points:", from)).watch(("points:", from));
+///         let view = host.read(&query)?;
+///         let funds = view.cursor().value::<Option<i64>>()?.unwrap_or(0);
+///         if amount <= 0 || funds < amount {
+///             return Err(Error::new("FUNDS", "there is not that much"));
+///         }
+///         let mut batch = Batch::new();
+///         // Nothing happens if somebody changed the key since it was read.
+///         batch.guard(("points:", from), view.version(0));
+///         batch.incr_by(("points:", from), -amount).incr_by(("points:", to), amount);
+///         match host.apply(&batch)? {
+///             Outcome::Applied(_) => Ok(Attempt::Done(Answer::integer(funds - amount))),
+///             Outcome::Stale(_) => Ok(Attempt::Stale),
+///         }
+///     })
+/// }
+/// # const COMMANDS: &[reef_sdk::Command] =
+/// #     &[reef_sdk::Command::new("POINTS.MOVE", transfer).arity(4).write()];
+/// # reef_sdk::export_plugin! {
+/// #     name: "points",
+/// #     version: "0.1.0",
+/// #     summary: "Moves points.",
+/// #     commands: COMMANDS,
+/// #     wants: &["GET", "INCRBY", "~points:*"],
+/// # }
+/// # fn main() {
+/// # let mut server = reef_sdk::fake::Server::new();
+/// # server.redis(&["SET", "points:ada", "9"]);
+/// # server.before_apply(|server| {
+/// #     server.redis(&["DECRBY", "points:ada", "5"]);
+/// #     server.leave_alone();
+/// # });
+/// # let reply = server.run(&PLUGIN, &["POINTS.MOVE", "ada", "bob", "5"]);
+/// # assert_eq!(reply, "(error) FUNDS there is not that much");
+/// # assert_eq!(server.run(&PLUGIN, &["POINTS.MOVE", "ada", "bob", "4"]), "(integer) 0");
+/// # }
+/// ```
 pub fn transact<T>(
     host: &mut dyn Host,
     mut round: impl FnMut(&mut dyn Host) -> Result<Attempt<T>>,

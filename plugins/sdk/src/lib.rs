@@ -42,6 +42,10 @@
 //! # } }
 //! ```
 //!
+//! Where to read on: [`transact`] for handlers that read, decide and write while others do the same;
+//! [`Park`] for those that wait; [`Trigger`] for changes that others make; `fake` for unit tests. A panic
+//! is a trap: the caller hears `TRAP`, and `PLUGIN LOG` has its message.
+//!
 //! Invariants: no WASI and no import besides `reef:plugin/*`; every value that crosses the border
 //! is laid out in columns, so a batch costs a handful of copies however many commands it has.
 //! Deliberately absent: any way to block, to reach a clock other than the call's instant, or to

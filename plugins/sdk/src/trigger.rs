@@ -1,4 +1,8 @@
 //! Triggers: what a plugin wants to hear of, and what it makes of it.
+//!
+//! A trigger hears of a change after it was made, whoever made it, the plugin's own commands included; what
+//! the trigger itself writes does not trigger its plugin. Its glob counts among what the plugin wants. Events come
+//! one at a time: whoever writes faster than the plugin reacts hears `BUSY` once it is too far behind.
 
 use std::borrow::Cow;
 
@@ -55,7 +59,8 @@ impl Trigger {
         self
     }
 
-    /// Of each at least once, whatever happens to the server meanwhile.
+    /// Of each, whatever happens to the server meanwhile: what is made of it takes effect once. Each write
+    /// costs an entry in the stream `trigger:<plugin>` more.
     #[must_use]
     pub const fn durable(mut self) -> Self {
         self.durable = true;

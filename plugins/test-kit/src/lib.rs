@@ -60,6 +60,11 @@
 //! # Ok::<(), reef_test_kit::LoadError>(())
 //! ```
 //!
+//! In a project of `reef plugin new`, name it under `[dev-dependencies]`, by the path to Reef's repository or its
+//! address: `reef-test-kit = { path = "../reef/plugins/test-kit" }`. A test in `tests/` then begins with
+//! `Kit::load("plugin.wasm")`, and `reef plugin test` builds that component first. The kit brings the engine and the
+//! compiler of components along, so its first build takes minutes.
+//!
 //! A **host call** is a call of the interface `engine`: a `read` or an `apply`, which is where data
 //! is seen and changed. Asking for the time, random numbers or the configuration, and logging, change
 //! nothing, so there is nothing to be seen of a kill there.

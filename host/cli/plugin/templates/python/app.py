@@ -48,4 +48,4 @@ class Handler(exports.Handler):
         return plugin.describe()
 
     def call(self, command, cause, arguments):
-        return plugin.call(command, arguments)
+        return plugin.call(command, cause, arguments)

@@ -5,7 +5,10 @@ It belongs to this project: change what you like.
 
 A reply of the server becomes None, True for OK, int, float, bool, bytes, list or dict; an error
 inside a reply becomes a ReefError among the others. What a command returns is turned into a reply in
-the same way: None, bool, int, float, str, bytes, list, tuple, set, dict, OK, or Status("...").
+the same way: None, bool, int, float, str, bytes, list, tuple, set, dict, OK, or Status("..."). A command
+that has nothing to answer yet returns Park(...). `context` tells the time, the configuration and who calls.
+
+An exception that no command catches is an error for the caller; where it came from is in PLUGIN LOG.
 """
 
 from componentize_py_types import Err
@@ -27,6 +30,18 @@ class ReefError(Exception):
     def __init__(self, message, code="ERR"):
         super().__init__(f"{code} {message}")
         self.code, self.message = code, message
+
+
+class Park:
+    """"Call me again when one of these keys is written, or after so long": what a command returns that is
+    declared with Flags.BLOCKING. It begins anew then, with the same arguments; `plugin.timed_out` tells
+    whether its time is over. The time counts from when the client called; 0 is without end."""
+
+    def __init__(self, *keys, timeout_ms=0):
+        self.keys, self.timeout_ms = keys, timeout_ms
+
+    def deadline(self):
+        return context.invoked_at() + int(self.timeout_ms) if self.timeout_ms else 0
 
 
 class Stale(Exception):
@@ -55,8 +70,21 @@ def _raised(error):
     if isinstance(value, tuple):
         return ReefError(value[1].message, value[1].code)
     name = type(error).__name__.removeprefix("Error_")
-    code = {"AccessDenied": "NOPERM", "OutOfMemory": "OOM", "ReadOnly": "READONLY"}.get(name, "ERR")
-    return ReefError(value or name, code)
+    if name == "ReadOnly":
+        # The text begins with its own code.
+        code, _, message = value.partition(" ")
+        return ReefError(message, code)
+    code, text = _REFUSALS.get(name, ("ERR", name))
+    return ReefError(value or text, code)
+
+
+_REFUSALS = {
+    "AccessDenied": ("NOPERM", ""),
+    "BatchTooLarge": ("ERR", "batch too large"),
+    "OutOfMemory": ("OOM", "command not allowed when used memory > 'maxmemory'."),
+    "QuotaExceeded": ("QUOTA", ""),
+    "CrossSlot": ("CROSSSLOT", "Keys in request don't hash to the same slot"),
+}
 
 
 class _Walk:
@@ -122,8 +150,9 @@ def apply(*commands, guards=None, absent=()):
     return _Walk(outcome.value).values(len(commands))
 
 
-def retry(round, times=64):
-    """Runs a function that reads, decides and applies until it is not Stale."""
+def retry(round, times=1000):
+    """Runs a function that reads, decides and applies until it is not Stale. A call's budget of CPU time ends
+    what never ends."""
     for _ in range(times):
         try:
             return round()
@@ -177,12 +206,23 @@ class _Reply:
                     self.add(member)
 
 
+def _log_crash(message, trace):
+    """Into PLUGIN LOG. The module `traceback` would look for source files, and there are none in a plugin."""
+    context.log(context.Level.ERROR, message)
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        where = f"{code.co_filename}:{trace.tb_lineno}, in {code.co_name}"
+        context.log(context.Level.ERROR, where)
+        trace = trace.tb_next
+
+
 class Plugin:
     """What the plugin is, and its commands in the order of their declaration."""
 
     def __init__(self, name, version, summary, wants):
         self.name, self.version, self.summary, self.wants = name, version, summary, wants
         self.commands, self.functions = [], []
+        self.timed_out = False
 
     def command(self, name, *, arity, usage="", summary="", complexity="O(1)", since=None,
                 flags=Flags(0), keys=(0, 0, 0)):
@@ -200,7 +240,8 @@ class Plugin:
     def describe(self):
         return handler.Manifest(self.name, self.version, self.summary, self.commands, self.wants)
 
-    def call(self, command, arguments):
+    def call(self, command, cause, arguments):
+        self.timed_out = isinstance(cause, handler.Cause_TimedOut)
         at, words = 0, []
         for length in arguments.lengths:
             words.append(arguments.data[at : at + length])
@@ -209,6 +250,12 @@ class Plugin:
             answer = self.functions[command](*words[1:])
         except ReefError as error:
             raise Err(types.CommandError(error.code, error.message)) from None
+        except Exception as error:
+            message = f"{type(error).__name__}: {error}".replace("\n", " ")
+            _log_crash(message, error.__traceback__)
+            raise Err(types.CommandError("ERR", message)) from None
+        if isinstance(answer, Park):
+            return handler.Outcome_Park(handler.Park(_items(answer.keys), answer.deadline()))
         reply = _Reply()
         reply.add(answer)
         return handler.Outcome_Reply(types.Replies(reply.nodes, bytes(reply.data)))

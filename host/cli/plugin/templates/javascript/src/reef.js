@@ -6,9 +6,15 @@
 // A reply of the server becomes null, true for OK, a number (a BigInt when it is too large for one), a
 // boolean, a Uint8Array, an array or a Map; an error inside a reply becomes a ReefError among the
 // others. What a command returns is turned into a reply in the same way; strings may stand for
-// bytes, and there are Set, plain objects, `OK` and `new Status('...')`.
+// bytes, and there are Set, plain objects, `OK` and `new Status('...')`. A command that has nothing to
+// answer yet returns `new Park(...)`. `context` tells the time, the configuration and who calls.
+//
+// What a command throws beside a ReefError is an error for the caller, and stands in PLUGIN LOG.
 
+import * as context from 'reef:plugin/context@0.1.0';
 import * as engine from 'reef:plugin/engine@0.1.0';
+
+export { context };
 
 export const OK = Symbol('OK');
 
@@ -26,6 +32,27 @@ export class ReefError extends Error {
     this.code = code;
   }
 }
+
+/**
+ * "Call me again when one of these keys is written, or after so long": what a command returns that is
+ * declared as `blocking`. It begins anew then, with the same arguments; `timedOut()` tells whether its time
+ * is over. The time counts from when the client called; 0 is without end.
+ */
+export class Park {
+  constructor(keys, { timeoutMs = 0 } = {}) {
+    this.keys = keys;
+    this.timeoutMs = timeoutMs;
+  }
+
+  deadline() {
+    return this.timeoutMs > 0 ? context.invokedAt() + BigInt(Math.ceil(this.timeoutMs)) : 0n;
+  }
+}
+
+let isOver = false;
+
+/** Whether this call was parked, and its time is over. */
+export const timedOut = () => isOver;
 
 /** Another client was faster: read again, decide again. `retry` does. */
 export class Stale extends Error {}
@@ -65,10 +92,23 @@ function step(run) {
     const { tag, val } = error.payload ?? error;
     if (tag === undefined) throw error;
     if (Array.isArray(val)) throw new ReefError(val[1].message, val[1].code);
-    const codes = { 'access-denied': 'NOPERM', 'out-of-memory': 'OOM', 'read-only': 'READONLY' };
-    throw new ReefError(val ?? tag, codes[tag] ?? 'ERR');
+    if (tag === 'read-only') {
+      // The text begins with its own code.
+      const [code, ...message] = val.split(' ');
+      throw new ReefError(message.join(' '), code);
+    }
+    const [code, text] = REFUSALS[tag] ?? ['ERR', tag];
+    throw new ReefError(val ?? text, code);
   }
 }
+
+const REFUSALS = {
+  'access-denied': ['NOPERM'],
+  'batch-too-large': ['ERR', 'batch too large'],
+  'out-of-memory': ['OOM', "command not allowed when used memory > 'maxmemory'."],
+  'quota-exceeded': ['QUOTA'],
+  'cross-slot': ['CROSSSLOT', "Keys in request don't hash to the same slot"],
+};
 
 /** Reads replies from their pre-order walk. */
 class Walk {
@@ -144,8 +184,11 @@ export function apply(commands, { guards = [], absent = [] } = {}) {
   return new Walk(outcome.val).values(commands.length);
 }
 
-/** Runs a function that reads, decides and applies until it throws Stale no more. */
-export function retry(round, times = 64) {
+/**
+ * Runs a function that reads, decides and applies until it throws Stale no more. A call's budget of CPU
+ * time ends what never ends.
+ */
+export function retry(round, times = 1000) {
   for (let turn = 0; turn < times; turn += 1) {
     try {
       return round();
@@ -210,15 +253,27 @@ export function plugin({ name, version, summary, wants, commands }) {
   }));
   return {
     describe: () => ({ name, version, summary, commands: described, wants }),
-    call(index, _cause, words) {
+    call(index, cause, words) {
+      isOver = cause.tag === 'timed-out';
       const reply = new Reply();
       try {
-        reply.add(commands[index].run(...split(words).slice(1)));
+        const answer = commands[index].run(...split(words).slice(1));
+        if (answer instanceof Park) {
+          return { tag: 'park', val: { keys: items(answer.keys), deadline: answer.deadline() } };
+        }
+        reply.add(answer);
       } catch (error) {
-        if (!(error instanceof ReefError)) throw error;
-        throw { code: error.code, message: error.message };
+        throw refused(error);
       }
       return { tag: 'reply', val: { nodes: reply.nodes, data: concatenated(reply.parts) } };
     },
   };
+}
+
+/** What the caller hears of something thrown; where that was no refusal, the log has where it came from. */
+function refused(error) {
+  if (error instanceof ReefError) return { code: error.code, message: error.message };
+  const lines = `${error}\n${error?.stack ?? ''}`.split('\n').filter((line) => line !== '');
+  lines.forEach((line) => context.log('error', line));
+  return { code: 'ERR', message: lines[0] ?? 'the plugin failed' };
 }

@@ -7,7 +7,7 @@ use core::ops::Range;
 
 use super::expression::{Lookup, Value};
 use super::language::Language;
-use super::schema::{FieldType, Schema};
+use super::schema::{FieldType, KEY, Schema};
 use super::source::{Path, Raw, Source};
 use crate::types::geohash::Position;
 use crate::types::hasher::Hasher;
@@ -43,11 +43,11 @@ pub(super) struct Unfit;
 
 impl Draft {
     /// Gathers the values of a document. Whether the index is about it.
-    pub(super) fn gather(&mut self, schema: &Schema, source: &Source<'_>) -> bool {
+    pub(super) fn gather(&mut self, schema: &Schema, key: &[u8], source: &Source<'_>) -> bool {
         self.bytes.clear();
         self.items.clear();
         if let Some((_, filter)) = &schema.filter {
-            let lookup = Unparsed { schema, source };
+            let lookup = Unparsed { schema, key, source };
             if !filter.value(&lookup).is_ok_and(|value| value.is_true()) {
                 return false;
             }
@@ -160,16 +160,20 @@ pub(super) fn parse_position(text: &[u8]) -> Option<Position> {
 /// The fields of a document that is not indexed yet.
 struct Unparsed<'a> {
     schema: &'a Schema,
+    key: &'a [u8],
     source: &'a Source<'a>,
 }
 
 impl Lookup for Unparsed<'_> {
-    fn find(&self, name: &[u8]) -> Value {
+    fn find(&self, name: &[u8]) -> Option<Value> {
+        if name == KEY {
+            return Some(Value::text(self.key));
+        }
         let path = Path::of_name(name, self.schema.documents);
         let shown = match self.schema.field(name) {
             Some((_, field)) => self.source.shown(&field.path, &field.source),
             None => self.source.shown(name, &path),
         };
-        shown.map_or(Value::Null, |text| Value::Text(Box::from(text)))
+        shown.map(|text| Value::Text(Box::from(text)))
     }
 }

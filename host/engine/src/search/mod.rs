@@ -35,7 +35,7 @@ pub mod tokens;
 mod value;
 
 pub use catalogue::{Catalogue, Options};
-pub use cursors::{CURSORS_MAX, Cursor, Cursors, Rows};
+pub use cursors::{CURSORS_MAX, Column, Cursor, Cursors, Rows};
 pub use document::{Document, Sizes, SortValue};
 pub use indexes::Indexes;
 pub use language::Language;

@@ -67,6 +67,9 @@ struct Occurrence {
     weight: u32,
 }
 
+/// So far apart are several texts of one field, beside the step from one word to the next.
+const TEXT_GAP: u32 = 99;
+
 /// What one document takes beside what it owns.
 const DOCUMENT_BYTES: usize = size_of::<Document>() + size_of::<Option<Box<Document>>>() + 8;
 
@@ -206,7 +209,7 @@ impl Part {
     ) {
         let schema = self.schema.clone();
         let source = value.and_then(|value| Source::of(value, schema.documents, hasher));
-        if !source.is_some_and(|source| desk.draft.gather(&schema, &source)) {
+        if !source.is_some_and(|source| desk.draft.gather(&schema, key, &source)) {
             return self.remove(hash, key, hasher);
         }
         let fingerprint = desk.draft.fingerprint(hasher) ^ self.mark;
@@ -222,7 +225,11 @@ impl Part {
                 return self.remove(hash, key, hasher);
             }
         };
-        let sequence = before.map_or_else(next, |document| document.sequence);
+        // What is only looked at again keeps its place.
+        let sequence = match next() {
+            0 => before.map_or(0, |document| document.sequence),
+            sequence => sequence,
+        };
         self.writes += 1;
         if let Some(id) = known {
             self.take_back(id, hasher);
@@ -325,7 +332,10 @@ impl Part {
                         is_stemmed: !no_stem,
                         is_phonetic: phonetic.is_some(),
                     };
-                    for text in draft.texts(place) {
+                    for (number_of_text, text) in draft.texts(place).enumerate() {
+                        if number_of_text > 0 {
+                            position += TEXT_GAP;
+                        }
                         let mut note = Noting { part: self, occurrences, id, hasher };
                         if field.indexes_empty && text.is_empty() {
                             position += 1;

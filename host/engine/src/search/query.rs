@@ -212,6 +212,22 @@ impl Node {
         }
     }
 
+    /// Shows in which fields it matters where words stand, where something is said of that. Of the
+    /// outermost part it is said in any case if `is_said`.
+    pub fn each_placing(&self, is_said: bool, show: &mut dyn FnMut(TextFields)) {
+        match &self.kind {
+            Kind::And(nodes) => {
+                if is_said || self.slop.is_some() || self.in_order.is_some() {
+                    show(self.fields);
+                }
+                nodes.iter().for_each(|node| node.each_placing(false, show));
+            }
+            Kind::Or(nodes) => nodes.iter().for_each(|node| node.each_placing(false, show)),
+            Kind::Not(node) | Kind::Optional(node) => node.each_placing(false, show),
+            _ => {}
+        }
+    }
+
     /// Whether it says something of the sound of words only where there are fields for that.
     pub fn is_phonetic_where_possible(&self, sounding: TextFields) -> bool {
         let is_said = matches!(self.kind, Kind::Word { .. }) && self.phonetic.is_some();
@@ -272,10 +288,11 @@ impl Node {
         out: &mut String,
     ) {
         let pad = |out: &mut String, depth: usize| (0..depth).for_each(|_| out.push_str("  "));
+        let fields = self.shown_fields(schema);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let name = |field: &usize| schema.fields.get(*field).map_or("".into(), |f| text(&f.name));
         pad(out, depth);
-        self.explain_fields(schema, out);
+        out.push_str(&fields);
         let children = |out: &mut String, title: &str, nodes: &[Self]| {
             out.push_str(title);
             nodes.iter().for_each(|node| node.explain_to(schema, other_forms, depth + 1, out));
@@ -298,14 +315,17 @@ impl Node {
             Kind::Word { text: word, .. } => {
                 let forms = other_forms(self);
                 let forms = forms.iter().map(|form| format!("{}(expanded)", text(form)));
-                let lines: Vec<String> = core::iter::once(text(word)).chain(forms).collect();
-                match lines.as_slice() {
-                    [only] => out.push_str(only),
-                    lines => words(out, "UNION {\n", lines),
+                let mut lines: Vec<String> = core::iter::once(text(word)).chain(forms).collect();
+                if let [only] = lines.as_slice() {
+                    out.push_str(only);
+                } else {
+                    lines.iter_mut().for_each(|line| line.insert_str(0, &fields));
+                    words(out, "UNION {\n", &lines);
                 }
             }
             Kind::Exact(exact) => {
-                let lines: Vec<String> = exact.iter().map(|word| text(word)).collect();
+                let lines = exact.iter().map(|word| format!("{fields}{}", text(word)));
+                let lines: Vec<String> = lines.collect();
                 words(out, "EXACT {\n", &lines);
             }
             Kind::And(nodes) => children(out, "INTERSECT {\n", nodes),
@@ -340,13 +360,14 @@ impl Node {
         out.push('\n');
     }
 
-    fn explain_fields(&self, schema: &Schema, out: &mut String) {
+    /// The text fields that it is confined to, as they stand in front of it.
+    fn shown_fields(&self, schema: &Schema) -> String {
         let is_textual = !matches!(
             self.kind,
             Kind::Numeric(..) | Kind::Geo(..) | Kind::Tags(..) | Kind::Missing(_)
         );
         if self.fields == ALL_FIELDS || !is_textual {
-            return;
+            return String::new();
         }
         let named = schema.fields.iter().filter(|field| match field.kind {
             FieldType::Text { number, .. } => self.fields & 1 << number != 0,
@@ -354,7 +375,7 @@ impl Node {
         });
         let named: Vec<_> = named.map(|field| String::from_utf8_lossy(&field.name)).collect();
         let named = if named.is_empty() { "NULL".into() } else { named.join("|") };
-        out.push_str(&format!("@{named}:"));
+        format!("@{named}:")
     }
 
     fn explain_attributes(&self, out: &mut String) {

@@ -22,6 +22,9 @@ pub const TEXT_FIELDS_MAX: usize = 32;
 /// Most text fields of any index: a set of them is one machine word.
 pub const TEXT_FIELDS_MAX_WIDE: usize = 64;
 
+/// Stands for a document's key where fields are named.
+pub const KEY: &[u8] = b"__key";
+
 /// Words that mean the same: the names of the groups that a word belongs to.
 pub type Synonyms = BTreeMap<Box<[u8]>, BTreeSet<Box<[u8]>>>;
 

@@ -20,6 +20,14 @@ pub enum Path {
 }
 
 impl Path {
+    /// Whether the values that it leads to stand in an order.
+    pub fn is_ordered(&self) -> bool {
+        match self {
+            Self::Json(path) => path.is_single(),
+            Self::Field | Self::Nowhere => true,
+        }
+    }
+
     /// Where a value is that is only named.
     pub fn of_name(name: &[u8], kind: DocumentType) -> Self {
         match kind {

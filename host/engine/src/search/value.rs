@@ -80,6 +80,20 @@ impl Value {
         }
     }
 
+    /// Whether two values are equal, numbers also to text that reads like one.
+    pub fn equals(&self, other: &Self) -> bool {
+        !self.is_unlike(other) && self.compare(other).is_eq()
+    }
+
+    /// Whether one is a number and the other does not read like one.
+    pub fn is_unlike(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, _) | (_, Self::Null) => false,
+            (Self::Number(_), other) | (other, Self::Number(_)) => other.as_number().is_none(),
+            _ => false,
+        }
+    }
+
     /// The order of all values: nothing, numbers, texts, lists.
     pub fn order(&self, other: &Self) -> Ordering {
         match (self, other) {

@@ -1,7 +1,6 @@
 //! Which indexes there are, their other names, dictionaries and options.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::acl::Need;
@@ -239,8 +238,7 @@ pub(super) fn remove_words(keys: &mut Keyspace<'_>, args: &mut Args<'_>) -> Resu
 pub(super) fn dict_dump(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let name = args.bytes()?;
     let catalogue = cx.keys.catalogue();
-    let none = BTreeSet::new();
-    let words = catalogue.dictionaries.get(name).unwrap_or(&none);
+    let words = catalogue.dictionaries.get(name).ok_or(Error::NO_DICTIONARY)?;
     cx.reply.set(words.len());
     words.iter().for_each(|word| cx.reply.bulk(word));
     Ok(())

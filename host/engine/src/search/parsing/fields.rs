@@ -150,7 +150,7 @@ impl<'a> Parser<'a> {
         }
         if self.is_new() && self.rest().starts_with(b"w'") {
             self.at += 1;
-            let pattern = fold_tag(self.quoted(b'\'')?, case_sensitive);
+            let pattern = fold_tag(&self.wildcard_text()?, case_sensitive);
             return Ok(Tag::Like(Pattern::Wildcard(pattern)));
         }
         if let Some(quote @ (b'"' | b'\'')) = self.peek()
@@ -182,11 +182,14 @@ impl<'a> Parser<'a> {
                 }
             }
         }
-        if let Some(name) = text.trim_ascii().strip_prefix(b"$")
-            && self.is_new()
-            && self.text.get(from) == Some(&b'$')
-        {
-            return Ok(Tag::Is(fold_tag(&self.parameter(name)?, case_sensitive)));
+        if self.is_new() && self.text.get(from) == Some(&b'$') {
+            let words = text.trim_ascii().split(u8::is_ascii_whitespace);
+            let values = words.map(|word| match word.strip_prefix(b"$") {
+                Some(name) => self.parameter(name),
+                None => Ok(word.to_vec()),
+            });
+            let text = values.collect::<Result<Vec<_>, _>>()?.join(&b' ');
+            return Ok(Tag::Is(fold_tag(&text, case_sensitive)));
         }
         let text = fold_tag(&text, case_sensitive);
         if text.is_empty() {

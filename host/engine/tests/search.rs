@@ -292,7 +292,9 @@ fn fields_with_names_of_options_come_back_from_a_file() {
 fn what_each_result_takes_is_bounded() {
     let (mut solo, client) = indexed(2);
     run(&mut solo, client, &["HSET", "d:1", "t", "hello"]);
-    let (long, many) = ("x".repeat(5000), vec!["@t"; 1025]);
+    let long = "x".repeat(5000);
+    let many: Vec<String> = (0..1025).map(|number| format!("@t{number}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
     for words in [
         &["FT.SEARCH", "h", "*", "HIGHLIGHT", "TAGS", &long, "x"][..],
         &["FT.SEARCH", "h", "*", "HIGHLIGHT", "TAGS", "x", &long],

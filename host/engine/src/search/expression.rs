@@ -93,8 +93,16 @@ impl Expression {
                 {
                     return Ok(Value::truth(fields.find(name).is_some_and(|v| v != Value::Null)));
                 }
-                let values: Result<Vec<_>, _> =
-                    arguments.iter().map(|argument| argument.value(fields)).collect();
+                if function.chooses()
+                    && let [condition, yes, no] = arguments.as_slice()
+                {
+                    let is_true = condition.value(fields)?.is_true();
+                    return if is_true { yes.value(fields) } else { no.value(fields) };
+                }
+                let values: Result<Vec<_>, _> = arguments
+                    .iter()
+                    .map(|argument| Ok(argument.value(fields)?.into_plain()))
+                    .collect();
                 function.value(&values?)
             }
         }
@@ -117,13 +125,13 @@ fn pair_value(
     [left, right]: &[Expression; 2],
     fields: &dyn Lookup,
 ) -> Result<Value, Undefined> {
-    let left = left.value(fields)?;
+    let left = left.value(fields)?.into_plain();
     match operator {
         Operator::Or if left.is_true() => return Ok(Value::truth(true)),
         Operator::And if !left.is_true() => return Ok(Value::truth(false)),
         _ => {}
     }
-    let right = right.value(fields)?;
+    let right = right.value(fields)?.into_plain();
     let order = || left.compare(&right);
     let is_ordering = matches!(
         operator,

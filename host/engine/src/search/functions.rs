@@ -85,6 +85,11 @@ impl Function {
         self.0.name == "exists"
     }
 
+    /// Whether it is the second or the third argument, of which the other has no value then.
+    pub fn chooses(self) -> bool {
+        self.0.name == "case"
+    }
+
     /// What is wrong if it is given another number of arguments.
     pub fn refusal(self) -> alloc::string::String {
         match self.0.name {
@@ -134,6 +139,7 @@ fn wrong_type(value: Option<&Value>, at: usize, function: &str, check: &str) -> 
         Some(Value::Number(_)) => 1,
         Some(Value::Text(_)) => 3,
         Some(Value::List(_)) => 6,
+        Some(Value::Whole(_)) => 9,
     };
     Undefined(Cow::Owned(alloc::format!(
         "Invalid type ({kind}) for argument {at} in function '{function}'. {check} was false."

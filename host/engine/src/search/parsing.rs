@@ -366,7 +366,6 @@ impl<'a> Parser<'a> {
     fn missing(&mut self) -> Result<Node, String> {
         self.name();
         self.expect(b"(")?;
-        let from = self.at;
         self.expect(b"@")?;
         let name = self.name();
         self.expect(b")")?;
@@ -374,7 +373,7 @@ impl<'a> Parser<'a> {
         tokens::unescape(name, &mut text);
         let name = String::from_utf8_lossy(&text);
         let Some((place, field)) = self.reading.schema.field(&text) else {
-            return Err(format!("Unknown field at offset {from} near {name}"));
+            return Ok(Node::new(Kind::Nothing));
         };
         if !field.indexes_missing {
             return Err(format!(

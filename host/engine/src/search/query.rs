@@ -196,7 +196,12 @@ impl Node {
     /// Whether it looks for empty texts only in fields that are found by them.
     pub fn is_empty_where_possible(&self, emptiable: TextFields, schema: &Schema) -> bool {
         match &self.kind {
-            Kind::Word { text, .. } => !text.is_empty() || self.fields & emptiable != 0,
+            Kind::Word { text, .. } => {
+                // Nowhere in particular there may be none.
+                !text.is_empty()
+                    || matches!(self.fields, 0 | ALL_FIELDS)
+                    || self.fields & emptiable != 0
+            }
             Kind::Tags(field, tags) => {
                 let is_empty = |tag: &Tag| matches!(tag, Tag::Is(text) if text.is_empty());
                 let is_possible = || schema.fields.get(*field).is_some_and(|f| f.indexes_empty);
@@ -224,6 +229,19 @@ impl Node {
             }
             Kind::Or(nodes) => nodes.iter().for_each(|node| node.each_placing(false, show)),
             Kind::Not(node) | Kind::Optional(node) => node.each_placing(false, show),
+            _ => {}
+        }
+    }
+
+    /// Shows the fields in which words are looked for by how they go on rather than begin.
+    pub fn each_affix(&self, show: &mut dyn FnMut(TextFields)) {
+        match &self.kind {
+            Kind::Pattern(Pattern::Prefix(_)) => {}
+            Kind::Pattern(_) => show(self.fields),
+            Kind::And(nodes) | Kind::Or(nodes) => {
+                nodes.iter().for_each(|node| node.each_affix(show));
+            }
+            Kind::Not(node) | Kind::Optional(node) => node.each_affix(show),
             _ => {}
         }
     }
@@ -337,6 +355,7 @@ impl Node {
             Kind::Fuzzy(word, _) => out.push_str(&format!("FUZZY{{{}}}", text(word))),
             Kind::Tags(field, tags) => {
                 let shown = tags.iter().map(|tag| match tag {
+                    Tag::Is(tag) if tag.is_empty() => "\"\"".into(),
                     Tag::Is(tag) => text(tag),
                     Tag::Like(pattern) => pattern.shown(),
                 });

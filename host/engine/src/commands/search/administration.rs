@@ -393,7 +393,7 @@ fn set_option(options: &mut Options, name: &[u8], value: &[u8]) -> Result<(), Er
         b"MAXAGGREGATERESULTS" => options.rows_max = most?,
         b"MINPREFIX" => options.prefix_bytes_min = within(1, 1000)? as usize,
         b"MAXPREFIXEXPANSIONS" | b"MAXEXPANSIONS" => {
-            options.expansions_max = within(1, EXPANSIONS_MAX)? as usize;
+            options.expansions_max = within(1, i64::MAX as u64)?.min(EXPANSIONS_MAX) as usize;
         }
         _ => return Err(Error::NO_SUCH_OPTION),
     }

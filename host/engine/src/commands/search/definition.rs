@@ -173,7 +173,7 @@ impl Definition {
 
     /// Reads an option without arguments, if one is next.
     fn switch(&mut self, args: &mut Args<'_>) -> bool {
-        const WORDS: [&str; 7] = [
+        const WORDS: [&str; 8] = [
             "NOOFFSETS",
             "NOHL",
             "NOFIELDS",
@@ -181,6 +181,7 @@ impl Definition {
             "MAXTEXTFIELDS",
             "SKIPINITIALSCAN",
             "ASYNC",
+            "NOSCOREIDX",
         ];
         let Some(switch) = args.one_of(&WORDS) else { return false };
         let keeping = &mut self.schema.keeping;
@@ -233,10 +234,12 @@ fn read_fields(schema: &mut Schema, args: &mut Args<'_>) -> Result<(), Error> {
         if schema.fields.len() > FIELDS_MAX {
             return Err(Error::too_many_fields(FIELDS_MAX, ""));
         }
-        let wide = schema.keeping.many_texts;
-        let texts_max = if wide { TEXT_FIELDS_MAX_WIDE } else { TEXT_FIELDS_MAX };
-        if schema.texts() > texts_max {
-            return Err(Error::too_many_fields(texts_max, "TEXT "));
+        let texts = schema.texts();
+        if texts > TEXT_FIELDS_MAX_WIDE {
+            return Err(Error::too_many_fields(TEXT_FIELDS_MAX_WIDE, "TEXT "));
+        }
+        if texts > TEXT_FIELDS_MAX && !schema.is_new() && !schema.keeping.many_texts {
+            return Err(Error::NOT_WIDE);
         }
     }
     Ok(())

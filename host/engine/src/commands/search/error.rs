@@ -61,6 +61,9 @@ impl Error {
     pub const FILTER_COUNT: Self = Self::Text("FILTER requires 3 arguments");
     pub const GEOFILTER_COUNT: Self = Self::Text("GEOFILTER requires 5 arguments");
     pub const NO_DICTIONARY: Self = Self::Text("could not open dict key");
+    pub const NOT_WIDE: Self = Self::Text(
+        "Cannot add more fields. Declare index with wide fields to allow adding unlimited fields",
+    );
     pub const NO_SUFFIXES: Self =
         Self::Text("Contains query on fields without WITHSUFFIXTRIE support");
     pub const COUNT_OF_SOMETHING: Self = Self::Text("Count accepts 0 values only");
@@ -72,11 +75,8 @@ impl Error {
     pub const TIMED_OUT: Self = Self::Text("Timeout limit was reached");
     pub const NO_SUCH_FIELD: Self = Self::Text("No such field");
     pub const NOT_A_TAG_FIELD: Self = Self::Text("Not a tag field");
-    pub const NO_OFFSETS: Self = Self::Text(
-        "Cannot use slop/inorder/highlight/summarize because offsets are not kept by this index",
-    );
     pub const NO_HIGHLIGHTS: Self =
-        Self::Text("HIGHLIGHT/SUMMARIZE options are not supported by this index (NOHL)");
+        Self::Text("Cannot use highlight/summarize because NOOFSETS was specified at index level");
     pub const NO_INDEX_PERMISSION: Self =
         Self::Text("NOPERM User does not have the required permissions to query the index");
     pub const BAD_SUGGESTION_SCORE: Self = Self::Text("ERR invalid score");

@@ -15,7 +15,7 @@ use crate::search::matching::{Matching, Tally};
 use crate::search::parsing::{self, Reading};
 use crate::search::patience::Patience;
 use crate::search::planning::{Closeness, Plan, Planner};
-use crate::search::query::{Kind, Node, TextFields};
+use crate::search::query::{ALL_FIELDS, Kind, Node, TextFields};
 use crate::search::schema::{DocumentType, Field, FieldType};
 use crate::search::scoring::{Scorer, closeness};
 use crate::search::{Document, Options, Part, Path, Schema, SortValue, Source};
@@ -295,6 +295,7 @@ fn read(schema: &Schema, request: &Request) -> Result<Node, Error> {
     if !query.is_phonetic_where_possible(schema.sounding_fields()) {
         return Err(Error::NO_PHONETIC_FIELD);
     }
+    check_suffixes(schema, &query)?;
     check_order(schema, &query, request.slop.is_some() || request.in_order)?;
     let mut all = alloc::vec![query];
     for (name, range) in &request.ranges {
@@ -305,10 +306,6 @@ fn read(schema: &Schema, request: &Request) -> Result<Node, Error> {
         let place = schema.field_or_path(name).map(|(place, _)| place);
         all.push(Node::new(place.map_or(Kind::Nothing, |place| Kind::Geo(place, *circle))));
     }
-    let uses_places = request.slop.is_some() || request.in_order;
-    if uses_places && schema.keeping.no_offsets {
-        return Err(Error::NO_OFFSETS);
-    }
     if all.iter().any(|node| matches!(node.kind, Kind::Nothing)) {
         return Ok(Node::new(Kind::Nothing));
     }
@@ -317,6 +314,9 @@ fn read(schema: &Schema, request: &Request) -> Result<Node, Error> {
 
 /// Whether it is only asked where words stand in fields whose texts come in an order.
 fn check_order(schema: &Schema, query: &Node, is_said: bool) -> Result<(), Error> {
+    if schema.keeping.no_offsets {
+        return Ok(());
+    }
     let without_order = |fields: TextFields| {
         schema.fields.iter().find(|field| match field.kind {
             FieldType::Text { number, .. } => {
@@ -328,4 +328,18 @@ fn check_order(schema: &Schema, query: &Node, is_said: bool) -> Result<(), Error
     let mut found = None;
     query.each_placing(is_said, &mut |fields| found = found.or_else(|| without_order(fields)));
     found.map_or(Ok(()), |field| Err(Error::no_order(&field.name)))
+}
+
+/// Whether fields in which words are looked for by their ends are among those that are for it, if
+/// there are such.
+fn check_suffixes(schema: &Schema, query: &Node) -> Result<(), Error> {
+    let with_suffixes = schema.fields.iter().fold(0, |set: TextFields, field| match field.kind {
+        FieldType::Text { number, .. } if field.has_suffixes => set | 1 << number,
+        _ => set,
+    });
+    let mut is_possible = true;
+    query.each_affix(&mut |fields| {
+        is_possible &= fields == ALL_FIELDS || fields & !with_suffixes == 0;
+    });
+    if with_suffixes == 0 || is_possible { Ok(()) } else { Err(Error::NO_SUFFIXES) }
 }

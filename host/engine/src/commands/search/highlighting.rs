@@ -34,8 +34,7 @@ impl<'a> Dressing<'a> {
     pub(super) fn new(finding: &'a Finding<'_>, wanted: &'a Wanted) -> Result<Self, Error> {
         let is_any = wanted.summary.is_some() || wanted.highlight.is_some();
         if is_any && finding.schema.keeping.no_highlights {
-            let no_offsets = finding.schema.keeping.no_offsets;
-            return Err(if no_offsets { Error::NO_OFFSETS } else { Error::NO_HIGHLIGHTS });
+            return Err(Error::NO_HIGHLIGHTS);
         }
         let mut words = BTreeSet::new();
         if is_any {
@@ -248,7 +247,11 @@ fn around(text: &[u8], fragment: &Fragment, limits: Range<usize>, words: usize) 
 /// About so many bytes of a text's beginning, up to the end of a word.
 fn head(text: &[u8], bytes: usize) -> Vec<u8> {
     let mut out = Vec::new();
-    push_without_doubled_blanks(text.get(..bytes).unwrap_or(text), &mut out);
+    let Some(beginning) = text.get(..bytes).filter(|beginning| beginning.len() < text.len()) else {
+        push_without_doubled_blanks(text, &mut out);
+        return out;
+    };
+    push_without_doubled_blanks(beginning, &mut out);
     while out.len() > 1 && !out.last().is_some_and(|byte| tokens::is_separator(*byte)) {
         out.pop();
     }

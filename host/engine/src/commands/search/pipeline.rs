@@ -36,6 +36,8 @@ pub(super) struct Arrangement {
     offset: usize,
     /// How many rows are wanted; none: as many as there are, or a few if they are sorted.
     count: Option<usize>,
+    /// Whether it is only wanted how many there are.
+    is_count: bool,
 }
 
 /// So many rows come of sorting if nobody says how many.
@@ -112,7 +114,11 @@ impl Arrangement {
     /// Reads what follows SORTBY or LIMIT.
     fn read(&mut self, args: &mut Args<'_>, sorts: bool, options: &Options) -> Result<(), Error> {
         if !sorts {
-            let (offset, count) = page(args, options.rows_max, options.results_max)?;
+            // Without a limit of the operator's any count is all that there are.
+            let is_unlimited = options.rows_max >= Options::default().rows_max;
+            let most = if is_unlimited { u64::MAX } else { options.rows_max };
+            let (offset, count) = page(args, most, options.results_max)?;
+            self.is_count |= count == 0;
             (self.offset, self.count) = (offset, Some(count));
             return Ok(());
         }
@@ -132,6 +138,7 @@ impl Arrangement {
     /// How many rows it lets through.
     fn count(&self) -> usize {
         match (self.count, &self.keys) {
+            _ if self.is_count => 0,
             (Some(count), _) => count,
             (None, Some(_)) => SORTED_DEFAULT,
             (None, None) => usize::MAX,
@@ -378,7 +385,9 @@ impl<'a> Table<'a> {
             }
             let (path, source) = match field {
                 Some((place, field)) => {
-                    if !is_asked_for && let Some(SortValue::Text(text)) = document.sorts.get(place)
+                    if !is_asked_for
+                        && !is_whole
+                        && let Some(SortValue::Text(text)) = document.sorts.get(place)
                     {
                         put(row, at, Value::Text(text.clone()));
                         continue;
@@ -393,14 +402,15 @@ impl<'a> Table<'a> {
                 }
                 None => (path, &other),
             };
-            let shown = finding.source(document).and_then(|source_of| {
-                if is_whole {
-                    source_of.shown_whole(path, source)
-                } else {
-                    source_of.shown(path, source)
-                }
-            });
-            put(row, at, shown.map_or(Value::Null, |text| Value::Text(text.into())));
+            let Some(source_of) = finding.source(document) else { continue };
+            let shown = source_of.shown(path, source).map(|text| Value::Text(text.into()));
+            let shown = shown.unwrap_or_default();
+            let whole = if is_whole { source_of.shown_whole(path, source) } else { None };
+            let value = match whole {
+                Some(whole) => Value::Whole(Box::new((shown, whole.into()))),
+                None => shown,
+            };
+            put(row, at, value);
         }
     }
 

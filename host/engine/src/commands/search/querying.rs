@@ -229,7 +229,9 @@ impl Said<'_> {
         };
         match schema.field(name) {
             Some((place, field)) => match document.sorts.get(place) {
-                Some(SortValue::Number(number)) if !is_whole => Some(shown_number(*number)),
+                Some(SortValue::Number(number)) if schema.documents == DocumentType::Hash => {
+                    Some(shown_number(*number))
+                }
                 _ => of(&field.path, &field.source),
             },
             None if name == KEY => Some(document.key.to_vec()),
@@ -354,6 +356,7 @@ fn say_document(cx: &mut Cx<'_>, at: usize, key: &[u8]) {
 pub(super) fn get(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (name, key) = (args.bytes()?, args.bytes()?);
     cx.keys.shed_indexed();
+    cx.keys.catalogue().resolve(name).ok_or(Error::UNKNOWN_INDEX_NAME)?;
     let at = readable(cx, args, name)?;
     say_document(cx, at, key);
     Ok(())
@@ -362,6 +365,7 @@ pub(super) fn get(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 pub(super) fn get_many(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (name, keys) = (args.bytes()?, args.rest());
     cx.keys.shed_indexed();
+    cx.keys.catalogue().resolve(name).ok_or(Error::UNKNOWN_INDEX_NAME)?;
     let at = readable(cx, args, name)?;
     cx.reply.array(keys.len());
     keys.for_each(|key| say_document(cx, at, key));

@@ -161,8 +161,11 @@ impl Request {
                 let name = expected(args, "SCORER")?;
                 self.scorer = Scorer::of_name(name).ok_or_else(|| Error::no_such_scorer(name))?;
             }
-            // There is one expander; whoever names another gets none.
-            11 => self.verbatim |= expected(args, "EXPANDER")? != b"SBSTEM",
+            // All that are known are one; whoever names another gets none.
+            11 => {
+                const KNOWN: [&[u8]; 4] = [b"DEFAULT", b"SBSTEM", b"SYNONYM", b"PHONETIC"];
+                self.verbatim |= !KNOWN.contains(&expected(args, "EXPANDER")?);
+            }
             12 => self.parameters(args)?,
             13 => self.dialect = dialect(args)?,
             14 => self.payload = Some(expected(args, "PAYLOAD")?.into()),
@@ -233,23 +236,20 @@ fn range(args: &mut Args<'_>) -> Result<(Box<[u8]>, NumericRange), Error> {
     let (Ok(field), Ok(low), Ok(high)) = (args.bytes(), args.bytes(), args.bytes()) else {
         return Err(Error::FILTER_COUNT);
     };
-    let range = NumericRange {
-        low: limit(low)
-            .filter(|low| low.value < f64::INFINITY)
-            .ok_or_else(|| Error::bad_range("lower", low))?,
-        high: limit(high)
-            .filter(|high| high.value > f64::NEG_INFINITY)
-            .ok_or_else(|| Error::bad_range("upper", high))?,
-    };
-    Ok((field.into(), range))
+    let (low, high) =
+        (limit(low, "lower", f64::INFINITY)?, limit(high, "upper", f64::NEG_INFINITY)?);
+    Ok((field.into(), NumericRange { low, high }))
 }
 
-fn limit(text: &[u8]) -> Option<Limit> {
+/// One end of a range, which is not this value.
+fn limit(text: &[u8], end: &str, not: f64) -> Result<Limit, Error> {
     let (text, is_exclusive) = match text.strip_prefix(b"(") {
         Some(text) => (text, true),
         None => (text, false),
     };
-    parse_number(text).map(|value| Limit { value, is_exclusive })
+    let value = parse_number(text).filter(|value| value.total_cmp(&not).is_ne());
+    let value = value.ok_or_else(|| Error::bad_range(end, text))?;
+    Ok(Limit { value, is_exclusive })
 }
 
 /// Takes a field and a circle.

@@ -361,14 +361,7 @@ impl Node {
                 });
                 words(out, &format!("TAG:@{} {{\n", name(field)), &shown.collect::<Vec<_>>());
             }
-            Kind::Numeric(field, NumericRange { low, high }) => {
-                let sign = |is_exclusive| if is_exclusive { "<" } else { "<=" };
-                let (before, behind) = (sign(low.is_exclusive), sign(high.is_exclusive));
-                let (low, high) = (low.value, high.value);
-                let shown =
-                    format!("NUMERIC {{{low:.6} {before} @{} {behind} {high:.6}}}", name(field));
-                out.push_str(&shown);
-            }
+            Kind::Numeric(field, range) => out.push_str(&shown_range(&name(field), range)),
             Kind::Geo(field, circle) => {
                 let Circle { longitude, latitude, radius, .. } = circle;
                 let place = format!("{longitude:.6},{latitude:.6} --> {radius:.6}");
@@ -413,6 +406,13 @@ impl Node {
             out.push_str(&format!(" => {{{attributes} }}"));
         }
     }
+}
+
+fn shown_range(name: &str, range: &NumericRange) -> String {
+    let sign = |is_exclusive| if is_exclusive { "<" } else { "<=" };
+    let NumericRange { low, high } = range;
+    let (before, behind) = (sign(low.is_exclusive), sign(high.is_exclusive));
+    format!("NUMERIC {{{:.6} {before} @{name} {behind} {:.6}}}", low.value, high.value)
 }
 
 fn unit_name(circle: Circle) -> &'static str {

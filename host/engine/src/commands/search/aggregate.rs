@@ -6,9 +6,10 @@ use reef_resp::Writer;
 
 use super::administration::{place, readable};
 use super::finding::Finding;
-use super::pipeline::{Columns, Stage, Table};
+use super::pipeline::{Columns, Table};
 use super::profiling::Profile;
 use super::request::Request;
+use super::stages::Stage;
 use crate::args::Args;
 use crate::error::Error;
 use crate::search::patience::Patience;

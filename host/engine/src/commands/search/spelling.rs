@@ -17,31 +17,52 @@ use crate::types::number;
 /// What may be meant by a word.
 type Suggestions = BTreeMap<Vec<u8>, u64>;
 
-pub(super) fn spellcheck(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
-    let (name, query) = (args.bytes()?, args.bytes()?);
-    let (mut distance, mut included, mut excluded) = (1, Vec::new(), Vec::new());
-    let mut dialect = cx.keys.catalogue().options.dialect;
-    while !args.is_done() {
-        match args.one_of(&["DISTANCE", "TERMS", "DIALECT"]) {
-            Some(0) => {
-                let parsed = number::parse_i64(args.bytes()?).filter(|far| (1..=4).contains(far));
-                distance = parsed.ok_or_else(|| Error::bad_arguments("DISTANCE"))? as usize;
-            }
-            Some(1) => match args.one_of(&["INCLUDE", "EXCLUDE"]) {
-                Some(0) => included.push(args.bytes()?),
-                Some(_) => excluded.push(args.bytes()?),
-                None => return Err(Error::bad_arguments("TERMS")),
-            },
-            Some(_) => dialect = super::request::dialect(args)?,
-            None => {
-                let word = args.bytes()?;
-                args.skip_rest();
-                return Err(Error::unknown_word(word));
+/// How words are looked at.
+struct Options<'a> {
+    /// How many letters may be different.
+    distance: usize,
+    /// Dictionaries of words that may be meant.
+    included: Vec<&'a [u8]>,
+    /// Dictionaries of words that are right.
+    excluded: Vec<&'a [u8]>,
+    dialect: u8,
+}
+
+impl<'a> Options<'a> {
+    fn read(args: &mut Args<'a>, dialect: u8) -> Result<Self, Error> {
+        let (included, excluded) = (Vec::new(), Vec::new());
+        let mut options = Self { distance: 1, included, excluded, dialect };
+        while !args.is_done() {
+            match args.one_of(&["DISTANCE", "TERMS", "DIALECT"]) {
+                Some(0) => {
+                    let parsed = number::parse_i64(args.bytes()?);
+                    let parsed = parsed.filter(|far| (1..=4).contains(far));
+                    let parsed = parsed.ok_or_else(|| Error::bad_arguments("DISTANCE"))?;
+                    options.distance = parsed as usize;
+                }
+                Some(1) => match args.one_of(&["INCLUDE", "EXCLUDE"]) {
+                    Some(0) => options.included.push(args.bytes()?),
+                    Some(_) => options.excluded.push(args.bytes()?),
+                    None => return Err(Error::bad_arguments("TERMS")),
+                },
+                Some(_) => options.dialect = super::request::dialect(args)?,
+                None => {
+                    let word = args.bytes()?;
+                    args.skip_rest();
+                    return Err(Error::unknown_word(word));
+                }
             }
         }
+        Ok(options)
     }
-    let at = readable(cx, args, name)?;
+}
+
+pub(super) fn spellcheck(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let (name, query) = (args.bytes()?, args.bytes()?);
     let catalogue = cx.keys.catalogue();
+    let options = Options::read(args, catalogue.options.dialect)?;
+    let Options { distance, included, excluded, dialect } = options;
+    let at = readable(cx, args, name)?;
     let parts = cx.keys.parts_of_index(at);
     let Some(schema) = catalogue.indexes.get(at) else { return Err(Error::UNKNOWN_INDEX) };
     let words_of = |names: &[&[u8]]| {

@@ -8,7 +8,6 @@
 mod fields;
 mod patterns;
 
-use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -223,8 +222,7 @@ impl<'a> Parser<'a> {
         if matches!(inner.kind, Kind::Nothing) {
             return Ok(inner);
         }
-        let inner = Box::new(inner);
-        self.count(if sign == b'-' { Kind::Not(inner) } else { Kind::Optional(inner) })
+        self.count(if sign == b'-' { inner.denied() } else { inner.optional() })
     }
 
     fn sequence(&mut self) -> Result<Node, String> {
@@ -254,9 +252,7 @@ impl<'a> Parser<'a> {
             if matches!(node.kind, Kind::Nothing) {
                 break;
             }
-            let inner = Box::new(node);
-            node =
-                self.count(if sign == b'-' { Kind::Not(inner) } else { Kind::Optional(inner) })?;
+            node = self.count(if sign == b'-' { node.denied() } else { node.optional() })?;
         }
         Ok(node)
     }

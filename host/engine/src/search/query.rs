@@ -181,6 +181,27 @@ impl Node {
         Self { kind, fields: ALL_FIELDS, weight: 1.0, slop: None, in_order: None, phonetic: None }
     }
 
+    /// What it does not find, for which only the words themselves are looked for.
+    pub fn denied(mut self) -> Kind {
+        self.forbid_forms();
+        Kind::Not(Box::new(self))
+    }
+
+    /// What need not be found, for which only the words themselves are looked for.
+    pub fn optional(mut self) -> Kind {
+        self.forbid_forms();
+        Kind::Optional(Box::new(self))
+    }
+
+    fn forbid_forms(&mut self) {
+        match &mut self.kind {
+            Kind::Word { is_expanded, .. } => *is_expanded = false,
+            Kind::And(nodes) | Kind::Or(nodes) => nodes.iter_mut().for_each(Self::forbid_forms),
+            Kind::Not(node) | Kind::Optional(node) => node.forbid_forms(),
+            _ => {}
+        }
+    }
+
     /// Says of its words whether others are found that sound alike, unless that was said before.
     pub fn set_phonetic(&mut self, phonetic: bool) {
         self.phonetic = self.phonetic.or(Some(phonetic));

@@ -183,6 +183,7 @@ impl Scoring<'_> {
     fn okapi(&self, weight: f64, rarity: f64, frequency: f64) -> f64 {
         // RediSearch has it in single precision, and clients compare.
         const K1: f64 = 1.2_f32 as f64;
+        const K1_AND_ONE: f64 = (1.2_f32 + 1.0) as f64;
         let average = self.matching.plan.length_average;
         if self.scorer == Scorer::Okapi {
             const B: f64 = 0.5;
@@ -190,7 +191,7 @@ impl Scoring<'_> {
         }
         const B: f64 = 0.5;
         let length = f64::from(self.document.length) / average.max(f64::MIN_POSITIVE);
-        weight * rarity * frequency * (K1 + 1.0) / (frequency + K1 * (1.0 - B + B * length))
+        weight * rarity * frequency * K1_AND_ONE / (frequency + K1 * (1.0 - B + B * length))
     }
 
     /// How far what the query asks for lies apart: at least 1.

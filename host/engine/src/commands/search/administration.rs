@@ -357,6 +357,12 @@ fn option_text(options: &Options, name: &str) -> Vec<u8> {
             return if options.fails_late { b"fail".to_vec() } else { b"return".to_vec() };
         }
         "DEFAULT_DIALECT" => options.dialect.into(),
+        "MAXSEARCHRESULTS" if options.results_max >= Options::RESULTS_MAX => {
+            return b"unlimited".to_vec();
+        }
+        "MAXAGGREGATERESULTS" if options.rows_max >= Options::RESULTS_MAX => {
+            return b"unlimited".to_vec();
+        }
         "MAXSEARCHRESULTS" => options.results_max,
         "MAXAGGREGATERESULTS" => options.rows_max,
         "MINPREFIX" => options.prefix_bytes_min as u64,
@@ -368,8 +374,7 @@ fn option_text(options: &Options, name: &str) -> Vec<u8> {
 fn set_option(options: &mut Options, name: &[u8], value: &[u8]) -> Result<(), Error> {
     /// So many words are as much work as all of them.
     const EXPANSIONS_MAX: u64 = 100_000;
-    /// More rows than this take more memory than anybody wants to give.
-    const RESULTS_MAX: u64 = 10_000_000;
+    const RESULTS_MAX: u64 = Options::RESULTS_MAX;
     let parsed = number::parse_i64(value).and_then(|value| u64::try_from(value).ok());
     let within = |low: u64, high: u64| {
         parsed.filter(|value| (low..=high).contains(value)).ok_or(Error::BAD_OPTION_VALUE)

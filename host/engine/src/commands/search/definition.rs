@@ -131,7 +131,7 @@ impl Definition {
         match option {
             0 => schema.documents = document_type(args)?,
             1 => {
-                let count = counted(args, "PREFIX", args.left())?;
+                let count = counted(args, "PREFIX", usize::MAX)?;
                 schema.prefixes = args.many(count)?.map(Box::from).collect();
                 if count == 0 {
                     schema.prefixes.push(Box::default());

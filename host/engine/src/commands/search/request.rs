@@ -194,7 +194,7 @@ impl Request {
     }
 
     fn parameters(&mut self, args: &mut Args<'_>) -> Result<(), Error> {
-        let count = counted(args, "PARAMS", args.left())?;
+        let count = counted(args, "PARAMS", usize::MAX)?;
         if !count.is_multiple_of(2) {
             return Err(Error::ODD_PARAMS);
         }
@@ -311,7 +311,7 @@ impl Wanted {
             4 => self.returned(args)?,
             5 => self.sorted(args)?,
             6 => {
-                let most = options.results_max;
+                let most = options.asked_results_max();
                 (self.offset, self.count) = page(args, most, most)?;
             }
             7 => self.summary = Some(Summary::read(args)?),
@@ -337,7 +337,7 @@ impl Wanted {
     }
 
     fn returned(&mut self, args: &mut Args<'_>) -> Result<(), Error> {
-        let count = counted(args, "RETURN", args.left())?;
+        let count = counted(args, "RETURN", usize::MAX)?;
         let mut words = args.many(count)?.peekable();
         let mut fields: Vec<Renamed> = Vec::new();
         let mut names = BTreeSet::new();

@@ -111,10 +111,8 @@ impl Arrangement {
     /// Reads what follows SORTBY or LIMIT.
     fn read(&mut self, args: &mut Args<'_>, sorts: bool, options: &Options) -> Result<(), Error> {
         if !sorts {
-            // Without a limit of the operator's any count is all that there are.
-            let is_unlimited = options.rows_max >= Options::default().rows_max;
-            let most = if is_unlimited { u64::MAX } else { options.rows_max };
-            let (offset, count) = page(args, most, options.results_max)?;
+            let (most, offset_most) = (options.asked_rows_max(), options.asked_results_max());
+            let (offset, count) = page(args, most, offset_most)?;
             self.is_count |= count == 0;
             (self.offset, self.count) = (offset, Some(count));
             return Ok(());

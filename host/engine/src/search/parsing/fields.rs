@@ -1,7 +1,6 @@
 //! What a query looks for in fields of a certain kind: tags, numbers, places, and text in fields that it
 //! names.
 
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,6 +11,16 @@ use super::super::query::{Circle, Kind, Node, Pattern, Tag, TextFields};
 use super::super::schema::FieldType;
 use super::super::tokens;
 use super::{DEPTH_MAX, NODES_MAX, Parser, parse_number, unit_m};
+
+/// A tag as it is written.
+#[derive(Default)]
+struct Written {
+    text: Vec<u8>,
+    /// Whether it goes on as it likes.
+    ends_open: bool,
+    /// Whether words of it stand for others.
+    names_parameters: bool,
+}
 
 impl<'a> Parser<'a> {
     /// A field's name, or several, and what is looked for there.
@@ -112,7 +121,7 @@ impl<'a> Parser<'a> {
             _ => NumericRange { low: at(value, false), high: at(value, false) },
         };
         let node = self.count(Kind::Numeric(place, range))?;
-        Ok(Some(if sign == b"!=" { self.count(Kind::Not(Box::new(node)))? } else { node }))
+        Ok(Some(if sign == b"!=" { self.count(node.denied())? } else { node }))
     }
 
     fn tags(&mut self, name: &[u8]) -> Result<Node, String> {
@@ -168,41 +177,44 @@ impl<'a> Parser<'a> {
             if !matches!(self.peek(), Some(b'|' | b'}')) {
                 return Err(self.wrong());
             }
-            return Ok(of_form(fold_tag(&text, case_sensitive), starts_open, ends_open));
+            if !case_sensitive {
+                tokens::lower(&mut text);
+            }
+            return Ok(of_form(text, starts_open, ends_open));
         }
-        let is_parameter = self.is_new() && self.peek() == Some(b'$');
-        let (text, ends_open) = self.tag_text()?;
-        let text = if is_parameter { self.parameters_in(&text)? } else { text };
+        let Written { text, ends_open, names_parameters } = self.tag_text()?;
+        let text = if names_parameters { self.parameters_in(&text)? } else { text };
         let text = fold_tag(&text, case_sensitive);
-        if text.is_empty() && !is_parameter {
+        if text.is_empty() && !names_parameters {
             self.at = from;
             return Err(self.wrong());
         }
         Ok(of_form(text, starts_open, ends_open))
     }
 
-    /// A tag's text as it is written without quotes, and whether it goes on as it likes.
-    fn tag_text(&mut self) -> Result<(Vec<u8>, bool), String> {
-        let (mut text, mut ends_open) = (Vec::new(), false);
+    /// A tag's text as it is written without quotes.
+    fn tag_text(&mut self) -> Result<Written, String> {
+        let mut written = Written::default();
         while let Some(byte) = self.peek() {
             match byte {
                 b'|' | b'}' => break,
                 b'\\' if self.begins_escaped() => {
-                    text.extend(self.rest().get(1));
+                    written.text.extend(self.rest().get(1));
                     self.at += 2;
+                    continue;
                 }
-                b'*' => {
-                    self.at += 1;
-                    ends_open = true;
-                }
-                _ if ends_open && !byte.is_ascii_whitespace() => return Err(self.wrong()),
+                b'*' => written.ends_open = true,
+                b'\'' | b'"' if self.is_new() => return Err(self.wrong()),
+                _ if written.ends_open && !byte.is_ascii_whitespace() => return Err(self.wrong()),
                 _ => {
-                    text.push(byte);
-                    self.at += 1;
+                    let begins = written.text.last().is_none_or(u8::is_ascii_whitespace);
+                    written.names_parameters |= byte == b'$' && begins && self.is_new();
+                    written.text.push(byte);
                 }
             }
+            self.at += 1;
         }
-        Ok((text, ends_open))
+        Ok(written)
     }
 
     /// Words of which some name parameters, with what these stand for.
@@ -236,7 +248,9 @@ impl<'a> Parser<'a> {
         }
         let known = self.known(name);
         match (limits.as_slice(), unit, known) {
-            ([only], None, Some((place, FieldType::Numeric))) if self.is_new() => {
+            ([only], None, Some((place, FieldType::Numeric)))
+                if self.is_new() && !only.is_exclusive =>
+            {
                 self.count(Kind::Numeric(place, NumericRange { low: *only, high: *only }))
             }
             ([low, high], None, Some((place, FieldType::Numeric))) => {

@@ -508,3 +508,33 @@ fn a_temporary_index_goes_from_copies_too() {
     assert_eq!(differences(&expected, &copy.digest()), [""; 0]);
     solo.check();
 }
+
+#[test]
+fn what_could_not_be_indexed_is_told_of_each_field() {
+    let (mut solo, client) = indexed(4);
+    run(
+        &mut solo,
+        client,
+        &["FT.CREATE", "f", "PREFIX", "1", "f:", "SCHEMA", "n", "NUMERIC", "g", "GEO"],
+    );
+    let told = |solo: &mut _| run(solo, client, &["FT.INFO", "f"]).replace("\r\n", " ");
+    let none = "$19 last indexing error $3 N/A $23 last indexing error key $3 N/A";
+    assert!(told(&mut solo).contains(&format!("$17 indexing failures :0 {none}")));
+    for (key, field, value) in
+        [("f:1", "n", "1"), ("f:2", "n", "x"), ("f:3", "g", "y"), ("f:4", "n", "z")]
+    {
+        run(&mut solo, client, &["HSET", key, field, value]);
+    }
+    let told = told(&mut solo);
+    for (count, why, key) in [
+        (3, "Invalid numeric value: 'z'", "f:4"),
+        (2, "Invalid numeric value: 'z'", "f:4"),
+        (1, "Invalid geo string", "f:3"),
+    ] {
+        let len = why.len();
+        let expected = format!(
+            "indexing failures :{count} $19 last indexing error ${len} {why} $23 last indexing error key $3 {key}"
+        );
+        assert!(told.contains(&expected), "{expected} in {told}");
+    }
+}

@@ -55,10 +55,13 @@ impl Scorer {
             Self::TermFrequency | Self::TermFrequencyByLength => {
                 let by_length = self == Self::TermFrequencyByLength;
                 let norm = if by_length { document.length } else { document.frequency_max };
-                if norm == 0 {
-                    return 0.0;
-                }
-                let sum = document.score * scoring.weigh(root) / f64::from(norm);
+                let weight = document.score * scoring.weigh(root);
+                // Without any word a document is infinitely good at whatever else it is found by.
+                let sum = match norm {
+                    0 if document.score == 0.0 => return 0.0,
+                    0 if weight == 0.0 => return f64::NAN,
+                    norm => weight / f64::from(norm),
+                };
                 sum / scoring.distance(root)
             }
         }

@@ -95,8 +95,8 @@ pub(super) fn debug(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             let name = args.bytes()?;
             args.end()?;
             let catalogue = cx.keys.catalogue();
-            let place = catalogue.resolve(name).ok_or(Error::UNKNOWN_INDEX_NAME)?;
-            let schema = catalogue.indexes.get(place).ok_or(Error::UNKNOWN_INDEX_NAME)?;
+            let place = catalogue.resolve(name).ok_or(Error::UNKNOWN_INDEX)?;
+            let schema = catalogue.indexes.get(place).ok_or(Error::UNKNOWN_INDEX)?;
             let idle_s = schema.temporary_s.ok_or(Error::NOT_TEMPORARY)?;
             let left_s = schema.uses.left_ms(cx.keys.now, idle_s) / 1000;
             cx.reply.integer(left_s.try_into().unwrap_or(i64::MAX));

@@ -244,17 +244,13 @@ fn around(text: &[u8], fragment: &Fragment, limits: Range<usize>, words: usize) 
     from..(last + 1).clamp(end, text.len())
 }
 
-/// About so many bytes of a text's beginning, up to the end of a word.
+/// About so many bytes of a text's beginning, up to the end of a word in front of the last one. A single
+/// word stays.
 fn head(text: &[u8], bytes: usize) -> Vec<u8> {
     let mut out = Vec::new();
-    let Some(beginning) = text.get(..bytes).filter(|beginning| beginning.len() < text.len()) else {
-        push_without_doubled_blanks(text, &mut out);
-        return out;
-    };
-    push_without_doubled_blanks(beginning, &mut out);
-    while out.len() > 1 && !out.last().is_some_and(|byte| tokens::is_separator(*byte)) {
-        out.pop();
-    }
+    push_without_doubled_blanks(text.get(..bytes).unwrap_or(text), &mut out);
+    let Some(last) = out.iter().rposition(|byte| tokens::is_separator(*byte)) else { return out };
+    out.truncate(last + 1);
     while out.last().is_some_and(u8::is_ascii_whitespace) {
         out.pop();
     }

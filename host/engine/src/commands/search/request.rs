@@ -227,7 +227,7 @@ fn expands(args: &mut Args<'_>) -> Result<bool, Error> {
 
 /// Takes a count and so many arguments.
 pub(super) fn listed(args: &mut Args<'_>, option: &str) -> Result<Vec<Box<[u8]>>, Error> {
-    let count = counted(args, option, args.left())?;
+    let count = counted(args, option, usize::MAX)?;
     Ok(args.many(count)?.map(Box::from).collect())
 }
 

@@ -500,7 +500,7 @@ fn a_temporary_index_goes_from_copies_too() {
     solo.advance(3000);
     assert_eq!(run(&mut solo, client, &["EXISTS", "b:1", "b:2"]), ":2\r\n");
     solo.advance(1000);
-    assert_eq!(seconds(&mut solo), "-Unknown Index name\r\n");
+    assert_eq!(seconds(&mut solo), "-Unknown index name\r\n");
     assert_eq!(run(&mut solo, client, &["EXISTS", "b:1", "b:2", "d:1"]), ":1\r\n");
     copy.replay(&solo.take_effects());
     let expected = essence(solo.digest_with_expired());

@@ -44,6 +44,10 @@ pub(super) fn note_use(cx: &Cx<'_>, place: usize) {
 
 pub(super) fn drop_index(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let name = args.bytes()?;
+    if args.left() > 1 {
+        args.skip_rest();
+        return Err(Error::WrongArity("ft.dropindex".into()));
+    }
     let with_documents = args.keyword("DD");
     if !args.is_done() {
         let word = args.bytes()?;

@@ -1,5 +1,6 @@
 //! JSON: documents and what is in them, read.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::json_place::{self as place, Place};
@@ -161,8 +162,9 @@ fn say_expanded(
 fn text_of_many(root: &Json, paths: &[&[u8]], layout: &Layout<'_>) -> Result<Vec<u8>, Error> {
     let all_legacy = paths.iter().all(|path| place::is_legacy(path));
     let mut members: Vec<(&[u8], Shown<'_>)> = Vec::with_capacity(paths.len());
+    let mut known = BTreeSet::new();
     for sent in paths {
-        if members.iter().any(|(other, _)| other == sent) {
+        if !known.insert(sent) {
             continue;
         }
         // RedisJSON passes over what is no path.

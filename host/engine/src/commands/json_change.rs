@@ -384,7 +384,12 @@ fn named(object: &Object, positions: &[usize]) -> Vec<Text> {
 }
 
 fn json_clear(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let is_too_much = args.left() > 2;
     let at = Place::take_optional(args)?;
+    if is_too_much {
+        // Who names two paths is not to believe that both were cleared.
+        return Err(Error::WrongArity("json.clear".into()));
+    }
     let cleared = cx.keys.edit::<Document, _>(at.key, "json.clear", |document| {
         let found = at.parse()?.locate(document.root(), |value| cleared(value).is_some())?;
         let mut count = 0;

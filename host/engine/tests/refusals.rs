@@ -253,3 +253,17 @@ fn what_is_the_same_for_all_places_is_read_once() {
     assert!(reply.ends_with(",\"$[199999]\":[]}"));
     assert!(reply.contains(",\"$[19999]\":[2.0],\"$[20000]\":[],"));
 }
+
+#[test]
+fn a_large_text_is_not_shown_under_any_number_of_names() {
+    let mut one = One::new(2);
+    let large = "x".repeat(16 << 20);
+    one.check(&[(&format!(r#"JSON.SET d $ {{"a":"{large}"}}"#), "+OK")]);
+    let paths: Vec<String> = (0..1_100).map(|at| format!("$['a','{at}']")).collect();
+    let too_much = "-ERR a path leads to too many places";
+    one.check(&[(&format!("JSON.GET d {}", paths.join(" ")), too_much)]);
+    let names = vec!["'a'"; 1_000].join(",");
+    one.check(&[(&format!("JSON.GET d $[{names}]"), too_much)]);
+    one.check(&[(&format!("JSON.STRAPPEND d $[{names}] \"y\""), too_much)]);
+    one.check(&[("JSON.STRLEN d $.a", "*1\r\n:16777216")]);
+}

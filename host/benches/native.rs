@@ -196,6 +196,10 @@ impl Host for Native {
         }
     }
 
+    fn waiting(&mut self, _key: &[u8]) -> Result<u64, EngineError> {
+        Ok(0)
+    }
+
     fn incarnation(&mut self) -> u64 {
         1
     }

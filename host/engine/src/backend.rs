@@ -30,6 +30,13 @@ pub struct Caller {
     pub database: u32,
 }
 
+impl Caller {
+    /// Nobody: the server itself, in a database.
+    pub fn nobody(database: u32) -> Self {
+        Self { client_id: 0, user: Arc::default(), database }
+    }
+}
+
 /// Any number of commands, laid out in columns: argument count per command, length per argument,
 /// all bytes. Nothing is assumed about the columns: they may come from hostile code.
 #[derive(Clone, Copy, Debug, Default)]
@@ -162,6 +169,9 @@ pub trait Backend: Send + Sync {
         batch: &Batch<'_>,
         replies: &mut Writer,
     ) -> Result<Outcome, StepError>;
+
+    /// How many clients wait for a key just now, in blocking commands or parked calls.
+    fn waiting(&self, caller: &Caller, grants: &Grants, key: &[u8]) -> Result<u64, StepError>;
 
     /// Replaces the plugin commands in the command table, in one step. Fails, changing nothing,
     /// when a name is taken by a native command or given twice; the error names it.

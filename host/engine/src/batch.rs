@@ -97,9 +97,7 @@ impl Plan {
         rules: &Rules,
     ) -> Result<(), StepError> {
         for key in items(keys)? {
-            if !grants.allow_key(key) {
-                return Err(StepError::AccessDenied(denied_key(key)));
-            }
+            check_key(key, grants)?;
             self.shards.insert(rules.shard_of(key));
         }
         Ok(())
@@ -118,6 +116,11 @@ impl Plan {
     fn argv<'a>(&'a self, data: &'a [u8], range: &core::ops::Range<u32>) -> Argv<'a> {
         Argv::new(data, &self.spans[range.start as usize..range.end as usize])
     }
+}
+
+/// Whether a plugin may see a key.
+pub fn check_key(key: &[u8], grants: &Grants) -> Result<(), StepError> {
+    if grants.allow_key(key) { Ok(()) } else { Err(StepError::AccessDenied(denied_key(key))) }
 }
 
 fn items<'a>(keys: Items<'a>) -> Result<impl Iterator<Item = &'a [u8]>, StepError> {

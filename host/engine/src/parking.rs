@@ -126,14 +126,11 @@ impl Cx<'_> {
         was_parked
     }
 
-    /// Gives a parked call its turn with a key, unless its client is gone. Whether it has it.
+    /// Gives a parked call its turn with a key. Whether it has it. Whether its client is still there is
+    /// for who serves the connection to see, before the call goes on: if not, the turn is over.
     pub(crate) fn give_turn(&mut self, key: &NumberedKey, waiter: &Waiter) -> bool {
         if waiter.is_done() {
             self.keys.remove_waiter(waiter);
-            return false;
-        }
-        if !self.host.is_connected(waiter) {
-            // Who serves the connection hears of it, too, and ends the call.
             return false;
         }
         let is_first = waiter.start();

@@ -23,7 +23,7 @@ pub use self::snapshot::end_file;
 use self::client::{Client, Waiting, address};
 use self::process::{Mail, Process, ProcessHost, Told};
 use crate::backend::{Batch, Caller, CommandColumns, Items, Outcome, StepError};
-use crate::batch::Plan;
+use crate::batch::{Plan, check_key};
 use crate::clock::Millis;
 use crate::command::Flags;
 use crate::effects::Effects;
@@ -550,6 +550,13 @@ impl Solo {
         self.run_planned(caller, Journal::undoable(), plan.shards, replies, |cx| {
             cx.run_batch(&plan, batch)
         })
+    }
+
+    /// How many wait for a key: see [`Backend::waiting`](crate::backend::Backend::waiting).
+    pub fn waiting(&self, caller: &Caller, grants: &Grants, key: &[u8]) -> Result<u64, StepError> {
+        check_key(key, grants)?;
+        let shard = &self.shards[self.rules.shard_of(key)];
+        Ok(shard.waiters.count(caller.database, key) as u64)
     }
 
     fn run_planned<R>(

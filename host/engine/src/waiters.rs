@@ -183,6 +183,16 @@ struct Queue {
     passed: Option<u64>,
 }
 
+impl Queue {
+    fn position(&self, order: u64) -> Option<usize> {
+        // Most are served as they came, and looking at others is looking at memory that is far away.
+        if self.waiters.front().is_some_and(|first| first.order == order) {
+            return Some(0);
+        }
+        self.waiters.binary_search_by_key(&order, |waiter| waiter.order).ok()
+    }
+}
+
 /// A parked call's turn with a key.
 #[derive(Debug)]
 struct Turn {
@@ -215,6 +225,11 @@ impl Waiters {
     /// Whether somebody waits for a key.
     pub fn wait_for(&self, database: u32, key: &[u8]) -> bool {
         self.queue(database, key).is_some()
+    }
+
+    /// How many wait for a key.
+    pub fn count(&self, database: u32, key: &[u8]) -> usize {
+        self.queue(database, key).map_or(0, |queue| queue.waiters.len())
     }
 
     /// The keys of a database that somebody waits for.
@@ -293,7 +308,7 @@ impl Waiters {
     pub(crate) fn remove(&mut self, key: &[u8], waiter: &Waiter) {
         let Some(queues) = self.queues.get_mut(&waiter.database) else { return };
         let Some(queue) = queues.get_mut(key) else { return };
-        if let Ok(index) = queue.waiters.binary_search_by_key(&waiter.order, |other| other.order) {
+        if let Some(index) = queue.position(waiter.order) {
             queue.waiters.remove(index);
             queue.of_loss -= usize::from(waiter.hears_of_loss);
         }

@@ -310,3 +310,27 @@ fn what_was_not_granted_does_not_run() {
         assert!(invalid(try_it(words, &["*"])), "{words:?}");
     }
 }
+
+#[test]
+fn a_plugin_knows_how_many_wait_for_a_key_that_it_was_granted() {
+    for shards in [1, 8] {
+        let mut solo = solo(7, shards);
+        let clients: Vec<u64> = (0..3).map(|_| solo.connect()).collect();
+        let grants = Grants::parse(&["~queue:*"]).unwrap();
+        let waiting =
+            |solo: &Solo, database, key: &[u8]| solo.waiting(&caller(database), &grants, key);
+        assert_eq!(waiting(&solo, 0, b"queue:a"), Ok(0));
+        run(&mut solo, clients[0], &["BLPOP", "queue:a", "queue:b", "0"]);
+        run(&mut solo, clients[1], &["BLPOP", "queue:a", "1"]);
+        run(&mut solo, clients[2], &["BLPOP", "other", "0"]);
+        assert_eq!(waiting(&solo, 0, b"queue:a"), Ok(2));
+        assert_eq!(waiting(&solo, 0, b"queue:b"), Ok(1));
+        assert_eq!(waiting(&solo, 1, b"queue:a"), Ok(0), "another database's are others");
+        assert!(matches!(waiting(&solo, 0, b"other"), Err(StepError::AccessDenied(_))));
+        solo.advance(1_001);
+        assert_eq!(waiting(&solo, 0, b"queue:a"), Ok(1));
+        solo.disconnect(clients[0]);
+        assert_eq!(waiting(&solo, 0, b"queue:a"), Ok(0));
+        assert_eq!(waiting(&solo, 0, b"queue:b"), Ok(0));
+    }
+}

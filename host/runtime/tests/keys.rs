@@ -173,6 +173,10 @@ impl Backend for Keys {
         Ok(Outcome::Applied)
     }
 
+    fn waiting(&self, _caller: &Caller, _grants: &Grants, _key: &[u8]) -> Result<u64, StepError> {
+        Ok(0)
+    }
+
     fn set_plugin_commands(&self, commands: Vec<Arc<Command>>) -> Result<(), String> {
         let mut names: Vec<&str> = commands.iter().map(|command| command.name.as_ref()).collect();
         names.sort_unstable();

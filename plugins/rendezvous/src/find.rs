@@ -102,7 +102,7 @@ fn changes(
         query.get(run.meta()).get(run.key(Kind::Changed, ns.0));
         query.command("HGETALL").arg(run.key(Kind::Registered, ns.0));
         query.command("ZRANGEBYSCORE").arg(ended).arg(since.saturating_add(1)).arg("+inf");
-        let oldest = query.command("ZRANGEBYSCORE").arg(ended).arg("-inf").arg("+inf");
+        let oldest = query.command("ZRANGEBYSCORE").arg(ended).arg("1").arg("+inf");
         oldest.arg("WITHSCORES").arg("LIMIT").arg("0").arg("1");
         query.command("ZCARD").arg(ended);
         let view = round.host.read(&query)?;
@@ -121,7 +121,8 @@ fn changes(
             cursor.skip()?;
             oldest = cursor.number()?.map(|score| score as u64);
         }
-        let is_forgotten = sweep::is_forgotten(since, oldest, cursor.value()?);
+        let remembered = cursor.value::<u64>()?.saturating_sub(1);
+        let is_forgotten = sweep::is_forgotten(since, oldest, remembered);
         if !is_forgotten {
             registered.retain(|(_, registration)| registration.revision > since);
         }
@@ -144,7 +145,14 @@ fn revision(cursor: &mut Cursor<'_>) -> Result<u64> {
 /// All that HGETALL has told.
 fn registrations<'a>(cursor: &mut Cursor<'a>) -> Result<Vec<(&'a [u8], Registration<'a>)>> {
     let count = cursor.elements()? / 2;
-    (0..count).map(|_| Ok((cursor.value()?, Registration::decode(cursor.value()?)?))).collect()
+    let mut registered = Vec::with_capacity(count);
+    for _ in 0..count {
+        let (id, bytes) = (cursor.value::<&[u8]>()?, cursor.value()?);
+        if !id.is_empty() {
+            registered.push((id, Registration::decode(bytes)?));
+        }
+    }
+    Ok(registered)
 }
 
 fn say(
@@ -158,15 +166,24 @@ fn say(
     Answer::of(Found { revision, now_ms: round.now_ms, end_ms, registered, gone })
 }
 
-/// How many are registered, have expired, and are leased.
-pub(crate) fn tally(round: &mut Round<'_>, ns: Name<'_>) -> Result<(u64, u64, u64)> {
+/// How many of a name space are registered, have expired, and are leased.
+pub(crate) type Tally = (u64, u64, u64);
+
+pub(crate) fn tally(round: &mut Round<'_>, ns: Name<'_>) -> Result<Tally> {
     let mut query = Query::new();
-    query.command("HLEN").arg(round.run.key(Kind::Registered, ns.0));
-    query.command("HGET").arg(round.run.key(Kind::Tally, b"")).arg(ns.0);
-    query.command("HLEN").arg(round.run.key(Kind::Leased, ns.0));
-    let view = round.host.read(&query)?;
-    let mut cursor = view.cursor();
-    let registered = cursor.value()?;
+    ask_tally(&mut query, (round.run, ns));
+    hear_tally(&mut round.host.read(&query)?.cursor())
+}
+
+/// Asks for a tally, with whatever else is read.
+pub(crate) fn ask_tally(query: &mut Query, (run, ns): (Run<'_>, Name<'_>)) {
+    query.command("HLEN").arg(run.key(Kind::Registered, ns.0));
+    query.command("HGET").arg(run.key(Kind::Tally, b"")).arg(ns.0);
+    query.command("HLEN").arg(run.key(Kind::Leased, ns.0));
+}
+
+pub(crate) fn hear_tally(cursor: &mut Cursor<'_>) -> Result<Tally> {
+    let registered = cursor.value::<u64>()?.saturating_sub(1);
     let expired = cursor.value::<Option<u64>>()?.unwrap_or_default();
     Ok((registered, expired, cursor.value()?))
 }

@@ -14,7 +14,6 @@
 //! | `rdv:{run}:due` | sorted set of what ends by itself, by its time |
 //! | `rdv:{run}:timer` | expires when the first of them does |
 //! | `rdv:{run}:tied:<life>:<client>` | set of what ends with a connection |
-//! | `rdv:{run}:waiters` | sorted set of clients that wait, by deadline |
 //! | `rdv:{run}:signals` | hash: how many signals a state has had |
 //! | `rdv:{run}:wanted:<what>` | sorted set of numbers that somebody waits for |
 //! | `rdv:{run}:reached:<number>:<what>` | there once it is reached: who wants so many waits here |
@@ -25,6 +24,9 @@
 //! | `rdv:{run}:vacant:<role>` | there while a role that was led is not: candidates wait here |
 //! | `rdv:{run}:gone` | there for a while after a drop: everybody who waits does so here, too |
 //! | `rdv:runs` | sorted set of runs by their end |
+//!
+//! `registered` and `ended` have a first entry, with the empty name, that stands for nobody: they are there
+//! from the first registration of a name space until the run ends.
 
 use reef_sdk::{Argument, Cursor, Error, FromArgument, Query, Result};
 
@@ -74,7 +76,6 @@ pub(crate) enum Kind {
     Due,
     Timer,
     Tied,
-    Waiters,
     Signals,
     Wanted,
     Reached,
@@ -100,7 +101,6 @@ impl Kind {
             Self::Due => "due",
             Self::Timer => "timer",
             Self::Tied => "tied:",
-            Self::Waiters => "waiters",
             Self::Signals => "signals",
             Self::Wanted => "wanted:",
             Self::Reached => "reached:",

@@ -40,7 +40,7 @@ pub(crate) fn lead(call: &mut Call<'_>) -> Result<Answer> {
             None => {
                 round.count()?;
                 // The next one is told when this one ends.
-                round.take("DEL", Kind::Vacant, role.0);
+                round.amend("DEL", Kind::Vacant, role.0);
                 round.next_revision()
             }
         };

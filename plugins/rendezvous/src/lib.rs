@@ -238,7 +238,7 @@ reef_sdk::export_plugin! {
     wants: &[
         "DEL", "EXISTS", "GET", "HDEL", "HGET", "HGETALL", "HLEN", "HSET", "LLEN", "LRANGE", "PEXPIREAT",
         "PTTL", "RPUSH", "SADD", "SET", "SMEMBERS", "SRANDMEMBER", "SREM", "TYPE", "ZADD", "ZCARD",
-        "ZCOUNT", "ZRANGEBYSCORE", "ZREM", "ZREMRANGEBYRANK", "ZREMRANGEBYSCORE", "~rdv:*",
+        "ZRANGEBYSCORE", "ZREM", "ZREMRANGEBYRANK", "~rdv:*",
     ],
     subscribe: reaction::triggers,
     on_event: reaction::react,

@@ -190,12 +190,11 @@ pub(crate) fn info(call: &mut Call<'_>) -> Result<Answer> {
 }
 
 fn describe(round: &mut Round<'_>) -> Result<Answer> {
+    let waiting = round.host.waiting(&round.run.key(Kind::Gone, b"").to_vec())?;
     let mut query = Query::new();
-    query.command("ZCOUNT").arg(round.run.key(Kind::Waiters, b"")).arg(round.now_ms).arg("+inf");
     query.command("SMEMBERS").arg(round.run.key(Kind::Names, b""));
     let view = round.host.read(&query)?;
     let mut cursor = view.cursor();
-    let waiting: u64 = cursor.value()?;
     let prefix = Kind::Registered.word().as_bytes();
     let names = cursor.bulks()?.into_iter().flatten();
     let mut spaces: Vec<&[u8]> = names.filter_map(|name| name.strip_prefix(prefix)).collect();

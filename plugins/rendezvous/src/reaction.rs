@@ -4,7 +4,7 @@ use reef_sdk::{Batch, Event, Host, Result, Trigger};
 
 use crate::entry::Owner;
 use crate::key::{Kind, Run};
-use crate::round::{Look, NOTHING_MORE, Round};
+use crate::round::{NOTHING_MORE, Round};
 use crate::{alias, sweep};
 
 /// Of what it wants to hear: nobody's keys but its own, and those that the operator lets have aliases.
@@ -24,8 +24,7 @@ pub(crate) fn react(host: &mut dyn Host, event: &Event<'_>) -> Result<Batch> {
     let Some((run, rest)) = Run::of_key(event.key) else {
         return alias::react(host, event);
     };
-    let look = Look { now_ms: host.now_ms(), keys: &[], begins_to_wait: false };
-    let Some(mut round) = Round::begin(host, run, look, NOTHING_MORE)? else {
+    let Some(mut round) = Round::begin(host, run, &[], NOTHING_MORE)? else {
         return Ok(Batch::new());
     };
     match event.name {

@@ -23,15 +23,19 @@ pub(crate) fn register(call: &mut Call<'_>) -> Result<Answer> {
             return Err(reef_sdk::Error::SYNTAX);
         }
     }
-    let written =
-        [(Kind::Registered, ns.0), (Kind::Free, ns.0), (Kind::Changed, ns.0), (Kind::Due, b"")];
+    let ends_by_itself = matches!(lasting, Some(Lasting::Seconds(_)));
+    let written = ends_by_itself.then_some((Kind::Due, &b""[..]));
     let ask = |query: &mut Query| Standing::ask(query, (run, ns), id);
-    on_view(call, (run, &written), None, (ask, Standing::hear), |round, standing| {
+    on_view(call, (run, written.as_slice()), None, (ask, Standing::hear), |round, standing| {
         round.check_value(value)?;
         let span = round.span(lasting)?;
         let revision = round.next_revision();
         let digits = revision.to_string();
         let Standing { count, wanted, mut before } = standing;
+        if count.is_none() {
+            round.open_space(ns);
+        }
+        let count = count.unwrap_or_default();
         let own = Name(digits.as_bytes());
         round.meta.has_numbers |= id.is_some_and(|id| id.0.iter().all(u8::is_ascii_digit));
         if id.is_none() && round.meta.has_numbers {
@@ -46,15 +50,15 @@ pub(crate) fn register(call: &mut Call<'_>) -> Result<Answer> {
             }
             None => {
                 round.count()?;
-                round.write("ZADD", Kind::Free, ns.0).arg(revision).arg(id.0);
+                round.offer((ns, id), revision);
                 revision
             }
         };
         let deadline_ms = round.tie(tie, span);
         let value = value.into();
         let registration = Registration { order, revision, deadline_ms, span, value };
-        round.write("HSET", Kind::Registered, ns.0).arg(id.0).arg(registration);
-        round.mark(Kind::Changed, ns.0, revision);
+        round.amend("HSET", Kind::Registered, ns.0).arg(id.0).arg(registration);
+        round.note_change(ns, revision);
         if before.is_none() && wanted.is_some_and(|wanted| wanted <= count + 1) {
             round.reach(Counted::Registrations(ns), count + 1)?;
         }
@@ -84,7 +88,7 @@ pub(crate) fn heartbeat(call: &mut Call<'_>) -> Result<Answer> {
         }
         registration.deadline_ms = round.tie(tie, span);
         registration.span = span;
-        round.write("HSET", Kind::Registered, ns.0).arg(id.0).arg(registration);
+        round.amend("HSET", Kind::Registered, ns.0).arg(id.0).arg(registration);
         Ok(Verdict::Done(Answer::integer(granted_ms(round, span))))
     })
 }
@@ -98,15 +102,15 @@ pub(crate) fn unregister(call: &mut Call<'_>) -> Result<Answer> {
         let Some((registration, lease)) = read(round, ns, id)? else {
             return Ok(Verdict::Done(Answer::integer(0)));
         };
-        end_registration(round, (ns, id), &registration, lease, true);
+        end_registration(round, (ns, id), &registration, lease);
         Ok(Verdict::Done(Answer::integer(1)))
     })
 }
 
 /// How a name space stands when something is registered there.
 struct Standing {
-    /// How many are registered.
-    count: u64,
+    /// How many are registered; `None`: nobody ever was.
+    count: Option<u64>,
     /// The least number that somebody waits for.
     wanted: Option<u64>,
     /// What is registered with the id that was given.
@@ -124,7 +128,8 @@ impl Standing {
     }
 
     fn hear(cursor: &mut Cursor<'_>) -> Result<Self> {
-        let (count, wanted) = (cursor.value()?, Counted::hear_least_wanted(cursor)?);
+        let count = cursor.value::<u64>()?.checked_sub(1);
+        let wanted = Counted::hear_least_wanted(cursor)?;
         let before = if cursor.is_empty() { None } else { cursor.bulk()? };
         let before = before.map(Registration::decode).transpose()?;
         Ok(Self { count, wanted, before: before.map(Registration::into_owned) })

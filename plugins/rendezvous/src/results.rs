@@ -62,7 +62,7 @@ pub(crate) fn fields(call: &mut Call<'_>) -> Result<Answer> {
         if hash_length(round.host, run.key(Kind::Fields, name.0))? == 0 {
             round.count()?;
         }
-        round.take("DEL", Kind::Fields, name.0);
+        round.amend("DEL", Kind::Fields, name.0);
         for (field, kind) in &fields {
             round.write("HSET", Kind::Fields, name.0).arg(field.0).arg(kind.word());
         }

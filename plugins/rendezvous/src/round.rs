@@ -4,9 +4,9 @@
 //! has not been changed since, so all changes of a run happen one after the other; otherwise the round
 //! is done again. Before the command looks, what has ended is taken out, so it never sees it.
 //!
-//! Whoever has to wait is parked: on what it waits for, and on the key that a drop of the run writes. Who
-//! waits is no change of the run: as many as come at once may exceed the limit by as many as the server
-//! has threads.
+//! Whoever has to wait is parked: on what it waits for, and on the key that a drop of the run writes, so
+//! that the server knows how many wait in a run. Who waits is no change of the run: as many as come at once
+//! may exceed the limit by as many as the server has threads.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -17,6 +17,7 @@ use reef_sdk::{
 };
 
 use crate::entry::{Owner, Span, Tie};
+use crate::find::Tally;
 use crate::key::{Counted, Key, Kind, Name, Run};
 use crate::meta::Meta;
 use crate::{find, refusal, sweep};
@@ -34,14 +35,10 @@ pub(crate) struct Round<'a> {
     batch: Batch,
     /// Keys that were there at its beginning: they end with the run already.
     present: Vec<(Kind, &'a [u8])>,
-    /// How many wait, if the caller is about to.
-    waiting: u64,
     /// Other keys that this round writes.
     written: BTreeSet<Vec<u8>>,
     /// Keys that it wants to be told of when the caller goes.
     ties: BTreeSet<Vec<u8>>,
-    /// What becomes of the caller among those who wait.
-    waits: Option<Waits>,
 }
 
 /// What a command has come to.
@@ -50,13 +47,6 @@ pub(crate) enum Verdict {
     Done(Answer),
     /// Something is missing that may still come.
     Lacking(Lack),
-}
-
-/// What becomes of a caller among those who wait: it is one of them until an instant, or not any more.
-#[derive(Clone, Copy, Debug)]
-enum Waits {
-    Until(u64),
-    NoMore,
 }
 
 /// What is missing.
@@ -72,8 +62,9 @@ pub(crate) struct Lack {
 /// What a client hears who did not get what it waited for.
 pub(crate) enum Otherwise {
     Said(Result<Answer>),
-    /// That nobody can be taken of this name space, and why: it is looked up when it is said.
-    NoListener(Vec<u8>),
+    /// That nobody can be taken of this name space, and why: unless that was read, it is looked up when
+    /// it is said.
+    NoListener(Vec<u8>, Option<Tally>),
 }
 
 impl Lack {
@@ -168,14 +159,10 @@ fn repeat(
     let cause = call.cause;
     let invoked_ms =
         if cause == Cause::Invoked { call.host.now_ms() } else { call.host.invoked_ms() };
-    let waiters = wait.map(|_| (Kind::Waiters, &b""[..]));
-    let keys: Vec<(Kind, &[u8])> = keys.iter().copied().chain(waiters).collect();
-    let begins_to_wait = wait.is_some() && cause == Cause::Invoked;
     transact(call.host, |host| {
         let now_ms = host.now_ms();
         let waited_ms = now_ms.saturating_sub(invoked_ms);
-        let look = Look { now_ms, keys: &keys, begins_to_wait };
-        let Some(mut round) = Round::begin(host, run, look, extra)? else {
+        let Some(mut round) = Round::begin(host, run, keys, extra)? else {
             return match cause {
                 Cause::Invoked => Err(refusal::no_run(run)),
                 _ => Err(refusal::run_gone(run, waited_ms)),
@@ -199,29 +186,11 @@ fn repeat(
             },
             Err(error) => Err(error),
         };
-        let is_over = match &answer {
-            Ok(Answer::Park(_)) => false,
-            // Its time is over: nobody counts it any longer.
-            _ => matches!(cause, Cause::Ready(_)),
-        };
-        if is_over {
-            round.wait_no_more();
-        }
         Ok(match round.end()? {
             true => Attempt::Done(answer),
             false => Attempt::Stale,
         })
     })?
-}
-
-/// What a round looks at besides the run.
-#[derive(Clone, Copy)]
-pub(crate) struct Look<'a> {
-    pub(crate) now_ms: u64,
-    /// Whether these are there.
-    pub(crate) keys: &'a [(Kind, &'a [u8])],
-    /// Whether the caller may become one of those who wait.
-    pub(crate) begins_to_wait: bool,
 }
 
 /// Until when the caller waits, if it does.
@@ -237,22 +206,18 @@ fn patience(round: &Round<'_>, wait: Option<Seconds>, invoked_ms: u64) -> Result
 }
 
 impl<'a> Round<'a> {
-    /// Looks at a run, and at what else is asked for; `None` if it is not open.
+    /// Looks at a run, at whether some of its keys are there, and at what else is asked for; `None` if it
+    /// is not open.
     pub(crate) fn begin(
         host: &'a mut dyn Host,
         run: Run<'a>,
-        look: Look<'a>,
+        keys: &[(Kind, &'a [u8])],
         (ask, hear): Extra<'_>,
     ) -> Result<Option<Self>> {
-        let Look { now_ms, keys, begins_to_wait } = look;
         let mut query = Query::new();
         query.get(run.meta()).watch(run.meta());
         for (kind, name) in keys {
             query.command("EXISTS").arg(run.key(*kind, name));
-        }
-        if begins_to_wait {
-            let waiters = run.key(Kind::Waiters, b"");
-            query.command("ZCOUNT").arg(waiters).arg(now_ms).arg("+inf");
         }
         ask(&mut query);
         let view = host.read(&query)?;
@@ -265,9 +230,8 @@ impl<'a> Round<'a> {
                 present.push(*key);
             }
         }
-        let waiting = if begins_to_wait { cursor.value()? } else { 0 };
         hear(&mut cursor)?;
-        let incarnation = host.incarnation();
+        let (now_ms, incarnation) = (host.now_ms(), host.incarnation());
         Ok(Some(Self {
             host,
             run,
@@ -278,10 +242,8 @@ impl<'a> Round<'a> {
             version: view.version(0),
             batch: Batch::new(),
             present,
-            waiting,
             written: BTreeSet::new(),
             ties: BTreeSet::new(),
-            waits: None,
         }))
     }
 
@@ -300,12 +262,35 @@ impl<'a> Round<'a> {
 
     // ---- changes ---------------------------------------------------------------------------
 
-    /// Begins a command on one of the run's keys that leaves something there.
+    /// Begins a command on one of the run's keys that may make it.
     pub(crate) fn write(&mut self, command: &str, kind: Kind, name: &[u8]) -> CommandWriter<'_> {
         if !self.present.contains(&(kind, name)) {
             self.written.insert(kind.of(name));
         }
         self.batch.command(command).arg(self.run.key(kind, name))
+    }
+
+    /// Makes the keys of a name space. Those of registrations and of what has ended get a first entry that
+    /// stands for nobody: they are never empty again, so nobody has to look for them, or to say anew that
+    /// they end with the run.
+    pub(crate) fn open_space(&mut self, ns: Name<'_>) {
+        self.write("HSET", Kind::Registered, ns.0).arg("").arg("");
+        self.write("ZADD", Kind::Ended, ns.0).arg("0").arg("");
+        self.mark(Kind::Changed, ns.0, "0");
+        self.written.insert(Kind::Free.of(ns.0));
+    }
+
+    /// Lets something be taken, in its place among all. When nothing can be, the key is not there: who
+    /// waits for it is not woken by those who take.
+    pub(crate) fn offer(&mut self, (ns, id): (Name<'_>, Name<'_>), order: u64) {
+        self.amend("ZADD", Kind::Free, ns.0).arg(order).arg(id.0);
+        expire(&mut self.batch, self.run.key(Kind::Free, ns.0), self.meta.end_ms);
+    }
+
+    /// Notes what the last change of a name space was: who watches it wakes.
+    pub(crate) fn note_change(&mut self, ns: Name<'_>, revision: u64) {
+        let end_ms = self.meta.end_ms;
+        self.amend("SET", Kind::Changed, ns.0).arg(revision).arg("PXAT").arg(end_ms);
     }
 
     /// Writes a key that is there to be waited for.
@@ -314,8 +299,9 @@ impl<'a> Round<'a> {
         self.write("SET", kind, name).arg(value).arg("PXAT").arg(end_ms);
     }
 
-    /// Begins a command on one of the run's keys that takes something away.
-    pub(crate) fn take(&mut self, command: &str, kind: Kind, name: &[u8]) -> CommandWriter<'_> {
+    /// Begins a command on one of the run's keys that makes none: it takes something away, or the key is
+    /// there.
+    pub(crate) fn amend(&mut self, command: &str, kind: Kind, name: &[u8]) -> CommandWriter<'_> {
         self.batch.command(command).arg(self.run.key(kind, name))
     }
 
@@ -372,16 +358,16 @@ impl<'a> Round<'a> {
             Span::Run => {}
             Span::Time(_) => self.untie(&tie(), None),
             Span::Connection(owner) => {
-                self.take("SREM", Kind::Tied, &owner.name()).arg(tie());
+                self.amend("SREM", Kind::Tied, &owner.name()).arg(tie());
             }
         }
     }
 
     /// Undoes [`Self::end_at`] and [`Self::tie_to`].
     pub(crate) fn untie(&mut self, tie: &Tie, owner: Option<Owner>) {
-        self.take("ZREM", Kind::Due, b"").arg(tie);
+        self.amend("ZREM", Kind::Due, b"").arg(tie);
         if let Some(owner) = owner {
-            self.take("SREM", Kind::Tied, &owner.name()).arg(tie);
+            self.amend("SREM", Kind::Tied, &owner.name()).arg(tie);
         }
     }
 
@@ -405,7 +391,7 @@ impl<'a> Round<'a> {
         query.command("ZRANGEBYSCORE").arg(wanted).arg("-inf").arg(number);
         let view = self.host.read(&query)?;
         for member in view.cursor().bulks()?.into_iter().flatten() {
-            self.take("ZREM", Kind::Wanted, &name).arg(member);
+            self.amend("ZREM", Kind::Wanted, &name).arg(member);
             let reached = [member, b":", &name].concat();
             self.mark(Kind::Reached, &reached, "1");
         }
@@ -442,62 +428,26 @@ impl<'a> Round<'a> {
     // ---- waiting ---------------------------------------------------------------------------
 
     fn wait(&mut self, lack: Lack, until_ms: u64, cause: Cause<'_>) -> Result<Answer> {
-        if cause == Cause::Invoked {
-            self.begin_to_wait(until_ms)?;
+        let gone = self.run.key(Kind::Gone, b"").to_vec();
+        let most = self.meta.limits.waiters;
+        if cause == Cause::Invoked && self.host.waiting(&gone)? >= most {
+            return Err(refusal::limit(self.run, "waiters", most));
         }
         if let Some((counted, reached, number)) = &lack.number {
             self.write("ZADD", Kind::Wanted, counted).arg(*number).arg(*number);
-            self.take("DEL", Kind::Reached, reached);
+            self.amend("DEL", Kind::Reached, reached);
         }
         let deadline_ms = until_ms.min(self.meta.end_ms);
-        let gone = self.run.key(Kind::Gone, b"");
-        Ok(Park::new().on(&lack.key).on(gone).until(deadline_ms).into())
+        Ok(Park::new().on(&lack.key).on(&gone).until(deadline_ms).into())
     }
 
     /// What the client hears who does not wait, or not any longer.
     fn give_up(&mut self, lack: Lack, waited_ms: u64) -> Result<Answer> {
         match lack.otherwise {
             Otherwise::Said(answer) => answer,
-            Otherwise::NoListener(ns) => {
-                let tally = find::tally(self, Name(&ns))?;
+            Otherwise::NoListener(ns, tally) => {
+                let tally = tally.map_or_else(|| find::tally(self, Name(&ns)), Ok)?;
                 Err(refusal::no_listener((self.run, Name(&ns)), waited_ms, tally))
-            }
-        }
-    }
-
-    fn begin_to_wait(&mut self, until_ms: u64) -> Result<()> {
-        let most = self.meta.limits.waiters;
-        if self.waiting >= most {
-            return Err(refusal::limit(self.run, "waiters", most));
-        }
-        if !self.present.contains(&(Kind::Waiters, b"")) {
-            // The first one's: a change of the run, which has one key more.
-            self.written.insert(Kind::Waiters.of(b""));
-        }
-        let name = self.caller().name();
-        self.ties.insert(self.run.key(Kind::Tied, &name).to_vec());
-        self.waits = Some(Waits::Until(until_ms));
-        Ok(())
-    }
-
-    fn wait_no_more(&mut self) {
-        self.waits = Some(Waits::NoMore);
-    }
-
-    /// Notes in a batch what becomes of the caller among those who wait.
-    fn note_waits(&mut self, batch: &mut Batch, waits: Waits) {
-        let client = self.caller().client;
-        let waiters = self.run.key(Kind::Waiters, b"");
-        match waits {
-            Waits::Until(until_ms) => {
-                // Those whose time was over have not said so.
-                let over_ms = self.now_ms.saturating_sub(1);
-                batch.command("ZREMRANGEBYSCORE").arg(waiters).arg("-inf").arg(over_ms);
-                batch.command("ZADD").arg(waiters).arg(until_ms).arg(client);
-                batch.command("PEXPIREAT").arg(waiters).arg(self.meta.end_ms);
-            }
-            Waits::NoMore => {
-                batch.command("ZREM").arg(waiters).arg(client);
             }
         }
     }
@@ -506,7 +456,7 @@ impl<'a> Round<'a> {
 
     /// Makes the changes of this round, if there are any. `false`: somebody else was faster.
     pub(crate) fn end(&mut self) -> Result<bool> {
-        if self.batch.is_empty() && self.waits.is_none() {
+        if self.batch.is_empty() {
             return Ok(true);
         }
         self.watch_caller()?;
@@ -531,14 +481,8 @@ impl<'a> Round<'a> {
     /// The changes, with what they demand.
     pub(crate) fn batch(&mut self) -> Batch {
         let mut batch = std::mem::take(&mut self.batch);
-        let is_change = !batch.is_empty() || !self.written.is_empty();
-        if let Some(waits) = self.waits.take() {
-            self.note_waits(&mut batch, waits);
-        }
         batch.discard_replies();
-        if !is_change {
-            // Who only comes to wait, or goes, is in nobody's way. Should the run be dropped just now,
-            // what this leaves ends when the run was to.
+        if batch.is_empty() {
             return batch;
         }
         let end_ms = self.meta.end_ms;

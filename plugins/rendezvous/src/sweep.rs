@@ -83,15 +83,14 @@ fn collect(round: &mut Round<'_>, gone: &[Owner], ties: &mut Vec<Tie>) -> Result
         }
         // One more tells whether it is all.
         let mut left = tied(round, *owner, room + 1)?;
-        round.take("ZREM", Kind::Waiters, b"").arg(owner.client);
         if left.len() > room {
             left.truncate(room);
-            round.take("SREM", Kind::Tied, &owner.name()).args(&left);
+            round.amend("SREM", Kind::Tied, &owner.name()).args(&left);
             rest.push(*owner);
         } else {
-            round.take("DEL", Kind::Tied, &owner.name());
+            round.amend("DEL", Kind::Tied, &owner.name());
             let name = Kind::Tied.of(&owner.name());
-            round.take("SREM", Kind::Names, b"").arg(name);
+            round.amend("SREM", Kind::Names, b"").arg(name);
         }
         ties.extend(left);
     }
@@ -124,7 +123,6 @@ fn forget_former_life(round: &mut Round<'_>) -> Result<()> {
     // All at once: what one of them has leased may be what another one has registered.
     end(round, ties)?;
     if is_all {
-        round.take("DEL", Kind::Waiters, b"");
         round.meta.incarnation = round.incarnation;
     }
     let due_ms = if is_all { round.meta.due_ms } else { round.now_ms };
@@ -168,7 +166,7 @@ fn end(round: &mut Round<'_>, mut ties: Vec<Tie>) -> Result<()> {
                 let lease = cursor.bulk()?.map(Lease::decode).transpose()?;
                 if let Some(registration) = registration {
                     let place = (Name(&ns), Name(&id));
-                    end_registration(round, place, &registration, lease, true);
+                    end_registration(round, place, &registration, lease);
                     ended.insert((ns, id));
                 }
             }
@@ -199,23 +197,20 @@ pub(crate) fn end_registration(
     (ns, id): (Name<'_>, Name<'_>),
     registration: &Registration<'_>,
     lease: Option<Lease>,
-    is_told: bool,
 ) {
-    round.take("HDEL", Kind::Registered, ns.0).arg(id.0);
-    round.take("ZREM", Kind::Free, ns.0).arg(id.0);
+    round.amend("HDEL", Kind::Registered, ns.0).arg(id.0);
+    round.amend("ZREM", Kind::Free, ns.0).arg(id.0);
     round.untie_from(|| Tie::registration(ns, id), registration.span);
     if let Some(lease) = lease {
-        round.take("HDEL", Kind::Leased, ns.0).arg(id.0);
+        round.amend("HDEL", Kind::Leased, ns.0).arg(id.0);
         round.untie(&Tie::lease(ns, id), Some(lease.owner));
     }
     let revision = round.next_revision();
     round.meta.count = round.meta.count.saturating_sub(1);
-    if is_told {
-        round.write("ZADD", Kind::Ended, ns.0).arg(revision).arg(id.0);
-        round.mark(Kind::Changed, ns.0, revision);
-        if is_time_to_forget(revision) {
-            round.take("ZREMRANGEBYRANK", Kind::Ended, ns.0).arg("0").arg(-(ENDED_MAX + 1));
-        }
+    round.amend("ZADD", Kind::Ended, ns.0).arg(revision).arg(id.0);
+    round.note_change(ns, revision);
+    if is_time_to_forget(revision) {
+        round.amend("ZREMRANGEBYRANK", Kind::Ended, ns.0).arg("1").arg(-(ENDED_MAX + 1));
     }
 }
 
@@ -228,14 +223,14 @@ fn is_time_to_forget(revision: u64) -> bool {
 
 /// Ends a lease: what was leased can be taken again, in its old place.
 pub(crate) fn give_back(round: &mut Round<'_>, (ns, id): (Name<'_>, Name<'_>), lease: Lease) {
-    round.take("HDEL", Kind::Leased, ns.0).arg(id.0);
+    round.amend("HDEL", Kind::Leased, ns.0).arg(id.0);
     round.untie(&Tie::lease(ns, id), Some(lease.owner));
-    round.write("ZADD", Kind::Free, ns.0).arg(lease.order).arg(id.0);
+    round.offer((ns, id), lease.order);
 }
 
 /// Ends somebody's lead: candidates may have it.
 pub(crate) fn end_leader(round: &mut Round<'_>, role: Name<'_>, leader: &Leader) {
-    round.take("HDEL", Kind::Leaders, b"").arg(role.0);
+    round.amend("HDEL", Kind::Leaders, b"").arg(role.0);
     round.untie_from(|| Tie::leader(role), leader.span);
     round.mark(Kind::Vacant, role.0, "1");
     round.meta.count = round.meta.count.saturating_sub(1);

@@ -4,9 +4,10 @@
 //! it stays registered until the taker acknowledges, and goes to the next one when the lease is over,
 //! the taker's connection is, or the taker gives it back.
 
-use reef_sdk::{Answer, Call, Cursor, Error, Query, Reply, Result};
+use reef_sdk::{Answer, Call, Cause, Cursor, Error, Query, Reply, Result};
 
 use crate::entry::{Lease, Registration, Tie};
+use crate::find::{ask_tally, hear_tally};
 use crate::key::{Kind, Name, Run};
 use crate::refusal;
 use crate::register::{read, registered};
@@ -28,20 +29,31 @@ pub(crate) fn take(call: &mut Call<'_>) -> Result<Answer> {
         }
     }
     let written: &[(Kind, &[u8])] = match lease {
-        None => &[(Kind::Ended, ns.0), (Kind::Changed, ns.0)],
+        None => &[],
         Some(_) => &[(Kind::Leased, ns.0), (Kind::Due, b"")],
     };
-    let ask = |query: &mut Query| ask_free(query, (run, ns), 0);
-    on_view(call, (run, written), wait, (ask, hear_free), |round, free| {
+    // Then most likely there is nobody, and the error says why.
+    let is_over = call.cause == Cause::TimedOut;
+    let ask = |query: &mut Query| {
+        ask_free(query, (run, ns), 0);
+        if is_over {
+            ask_tally(query, (run, ns));
+        }
+    };
+    let hear = |cursor: &mut Cursor<'_>| {
+        let free = hear_free(cursor)?;
+        Ok((free, is_over.then(|| hear_tally(cursor)).transpose()?))
+    };
+    on_view(call, (run, written), wait, (ask, hear), |round, (free, tally)| {
         let Some((id, order, registration)) = first(round, ns, free)? else {
-            let otherwise = Otherwise::NoListener(ns.0.to_vec());
+            let otherwise = Otherwise::NoListener(ns.0.to_vec(), tally);
             return Ok(Lack::of_key(run.key(Kind::Free, ns.0), otherwise));
         };
         let id = Name(&id);
         let mut reply = Reply::new();
         match lease {
             None => {
-                end_registration(round, (ns, id), &registration, None, true);
+                end_registration(round, (ns, id), &registration, None);
                 reply.array(2).bulk(id.0).bulk(&*registration.value);
             }
             Some(lease_ms) => {
@@ -81,7 +93,7 @@ fn first(
         if let Some(registration) = registered(round, ns, Name(&id))? {
             return Ok(Some((id, order, registration)));
         }
-        round.take("ZREM", Kind::Free, ns.0).arg(id);
+        round.amend("ZREM", Kind::Free, ns.0).arg(id);
         let mut query = Query::new();
         ask_free(&mut query, (round.run, ns), next);
         free = hear_free(&mut round.host.read(&query)?.cursor())?;
@@ -97,7 +109,7 @@ fn hand_out(
     lease_ms: u64,
 ) -> u64 {
     let (token, owner, tie) = (round.next_revision(), round.caller(), Tie::lease(ns, id));
-    round.take("ZREM", Kind::Free, ns.0).arg(id.0);
+    round.amend("ZREM", Kind::Free, ns.0).arg(id.0);
     let lease = Lease { order, token, owner };
     round.write("HSET", Kind::Leased, ns.0).arg(id.0).arg(lease);
     round.end_at(&tie, round.now_ms + lease_ms);
@@ -108,7 +120,7 @@ fn hand_out(
 /// `RDV.ACK run ns id token`
 pub(crate) fn ack(call: &mut Call<'_>) -> Result<Answer> {
     settle(call, |round, place, registration, lease| {
-        end_registration(round, place, registration, Some(lease), true);
+        end_registration(round, place, registration, Some(lease));
     })
 }
 

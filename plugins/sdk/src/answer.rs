@@ -186,7 +186,7 @@ fn count(number: usize) -> u32 {
 /// plugin meanwhile: the call starts anew, with the same arguments.
 #[derive(Clone, Debug, Default)]
 pub struct Park {
-    keys: Items,
+    pub(crate) keys: Items,
     deadline_ms: u64,
 }
 

@@ -15,6 +15,9 @@ pub trait Host {
     /// Checks the guards and runs the commands, as one step.
     fn apply(&mut self, batch: &Batch) -> Result<Outcome, EngineError>;
 
+    /// How many clients wait for a key just now, in blocking commands or parked calls.
+    fn waiting(&mut self, key: &[u8]) -> Result<u64, EngineError>;
+
     /// Milliseconds since 1970. It does not move while the call runs.
     fn now_ms(&mut self) -> u64;
 

@@ -104,6 +104,10 @@ impl Host for Component {
         engine::apply(batch.as_param())
     }
 
+    fn waiting(&mut self, key: &[u8]) -> Result<u64, EngineError> {
+        engine::waiting(key)
+    }
+
     fn now_ms(&mut self) -> u64 {
         context::now()
     }

@@ -118,6 +118,10 @@ impl Backend for World {
         result
     }
 
+    fn waiting(&self, caller: &Caller, grants: &Grants, key: &[u8]) -> Result<u64, StepError> {
+        self.lock().step(|solo| solo.waiting(caller, grants, key), |_| false)
+    }
+
     fn set_plugin_commands(&self, commands: Vec<Arc<Command>>) -> Result<(), String> {
         self.lock().solo.set_plugin_commands(&commands)
     }

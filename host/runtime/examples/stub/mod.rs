@@ -44,6 +44,10 @@ impl Backend for Stub {
         Ok(Outcome::Applied)
     }
 
+    fn waiting(&self, _caller: &Caller, _grants: &Grants, _key: &[u8]) -> Result<u64, StepError> {
+        Ok(0)
+    }
+
     fn set_plugin_commands(&self, commands: Vec<Arc<Command>>) -> Result<(), String> {
         *self.commands.lock() = commands;
         Ok(())

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use reef_engine::backend::{Batch, CommandColumns, Guards, Items, OnError, Outcome, StepError};
 use wasmtime::StoreContextMut;
-use wasmtime::component::Linker;
+use wasmtime::component::{Linker, WasmList};
 
 use crate::border::{
     self, BatchIn, BatchOutcome, CommandError, CommandsIn, EngineError, ItemsIn, View,
@@ -19,7 +19,7 @@ use crate::texts;
 /// The interface.
 pub(crate) const NAME: &str = "reef:plugin/engine@0.1.0";
 /// Its functions.
-pub(crate) const FUNCTIONS: [&str; 2] = ["read", "apply"];
+pub(crate) const FUNCTIONS: [&str; 3] = ["read", "apply", "waiting"];
 
 type Cx<'a> = StoreContextMut<'a, State>;
 type Answer<T> = wasmtime::Result<(Result<T, EngineError>,)>;
@@ -29,6 +29,7 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     let mut instance = linker.instance(NAME)?;
     instance.func_wrap("read", |cx: Cx<'_>, (commands, watch)| read(cx, &commands, &watch))?;
     instance.func_wrap("apply", |cx: Cx<'_>, (batch,)| apply(cx, &batch))?;
+    instance.func_wrap("waiting", |cx: Cx<'_>, (key,)| waiting(cx, &key))?;
     Ok(())
 }
 
@@ -38,7 +39,7 @@ fn read(mut cx: Cx<'_>, commands: &CommandsIn, watch: &ItemsIn) -> Answer<Arc<Vi
     if let Err(error) = meter.step(commands.bytes() + watch.bytes()) {
         return Ok((Err(error),));
     }
-    let mut scratch = std::mem::take(&mut cx.data_mut().scratch);
+    let mut scratch = cx.data_mut().take_scratch();
     let (writer, versions) = scratch.parts();
     let state = cx.data();
     let result = state.terms.services.backend.read(
@@ -58,7 +59,7 @@ fn read(mut cx: Cx<'_>, commands: &CommandsIn, watch: &ItemsIn) -> Answer<Arc<Vi
         Err(StepError::Stopped) => return Err(Stopped::Killed.into()),
         Err(error) => Err(error.into()),
     };
-    state.scratch = scratch;
+    state.give_back(scratch);
     state.terms.services.ticker.touch();
     Ok((answer,))
 }
@@ -73,7 +74,7 @@ fn apply(mut cx: Cx<'_>, batch: &BatchIn) -> Answer<BatchOutcome> {
     if cx.data().is_reacting {
         return Ok((Err(EngineError::Other(texts::REACTION_APPLIES.into())),));
     }
-    let mut scratch = std::mem::take(&mut cx.data_mut().scratch);
+    let mut scratch = cx.data_mut().take_scratch();
     let (writer, _) = scratch.parts();
     let state = cx.data();
     let backend = &state.terms.services.backend;
@@ -91,9 +92,21 @@ fn apply(mut cx: Cx<'_>, batch: &BatchIn) -> Answer<BatchOutcome> {
         Err(StepError::Stopped) => return Err(Stopped::Killed.into()),
         Err(error) => Err(error.into()),
     };
-    state.scratch = scratch;
+    state.give_back(scratch);
     state.terms.services.ticker.touch();
     Ok((answer,))
+}
+
+fn waiting(mut cx: Cx<'_>, key: &WasmList<u8>) -> Answer<u64> {
+    let meter = &mut cx.data_mut().meter;
+    meter.alive()?;
+    if let Err(error) = meter.step(key.len() as u64) {
+        return Ok((Err(error),));
+    }
+    let state = cx.data();
+    let backend = &state.terms.services.backend;
+    let waiting = backend.waiting(&state.caller, &state.terms.grants, key.as_le_slice(&cx));
+    Ok((waiting.map_err(EngineError::from),))
 }
 
 impl ItemsIn {

@@ -41,6 +41,8 @@ pub struct Server {
     incarnation: u64,
     /// Of whose going the plugin wants to hear, under which keys.
     watched: BTreeSet<(u64, Vec<u8>)>,
+    /// For which keys clients wait whose calls have parked.
+    parked: BTreeMap<u64, Vec<Vec<u8>>>,
     /// How often the plugin read.
     pub reads: usize,
     /// How often the plugin applied a batch, the stale ones included.
@@ -78,12 +80,14 @@ impl Server {
             std::mem::take(&mut self.watched).into_iter().partition(|one| one.0 == client);
         self.watched = others;
         let gone: BTreeSet<(u64, Vec<u8>)> = gone;
+        self.parked.remove(&client);
         gone.iter().try_for_each(|(_, key)| self.event_of(plugin, "disconnected", key))
     }
 
     /// The server ends and starts again with the same data: all clients are gone, and nobody tells.
     pub fn restart(&mut self) {
         self.watched.clear();
+        self.parked.clear();
         self.incarnation += 1;
     }
 
@@ -137,7 +141,22 @@ impl Server {
         let before = self.wants.replace(plugin.wants);
         let answer = plugin.call(self, index, cause, list);
         self.wants = before;
+        self.note_parked(cause, &answer);
         answer
+    }
+
+    /// Notes whether the client waits now; calls that it makes while it does are those of a test.
+    fn note_parked(&mut self, cause: Cause<'_>, answer: &Result<Answer>) {
+        match answer {
+            Ok(Answer::Park(park)) => {
+                let keys = items(&park.keys.as_param()).into_iter().map(<[u8]>::to_vec);
+                self.parked.insert(self.client, keys.collect());
+            }
+            _ if cause == Cause::Invoked => {}
+            _ => {
+                self.parked.remove(&self.client);
+            }
+        }
     }
 
     /// Tells the plugin of an event, as its trigger would, and applies what it makes of it. The error
@@ -293,6 +312,11 @@ impl Host for Server {
         }
         let replies = if batch.discard_replies { Reply::new() } else { reply };
         Ok(Outcome::Applied(replies.into_replies()))
+    }
+
+    fn waiting(&mut self, key: &[u8]) -> Result<u64, EngineError> {
+        let waits = |keys: &&Vec<Vec<u8>>| keys.iter().any(|one| one == key);
+        Ok(self.parked.values().filter(waits).count() as u64)
     }
 
     fn now_ms(&mut self) -> u64 {

@@ -181,10 +181,11 @@ fn repeat(
         let answer = match act(&mut round) {
             Ok(Verdict::Done(answer)) => Ok(answer),
             Ok(Verdict::Lacking(lack)) => match patience {
-                Some(until_ms) if until_ms > round.now_ms => round.wait(lack, until_ms, cause),
+                Some(until_ms) if until_ms > round.now_ms => Ok(round.wait(lack, until_ms, cause)?),
                 _ => round.give_up(lack, waited_ms),
             },
-            Err(error) => Err(error),
+            // What is refused changes nothing.
+            Err(error) => return Err(error),
         };
         Ok(match round.end()? {
             true => Attempt::Done(answer),

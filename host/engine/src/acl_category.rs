@@ -93,9 +93,10 @@ pub fn is_in(command: &Command, category: &str) -> bool {
     }
 }
 
-/// Whether a command is one of RedisJSON's.
+/// Whether a command is one of RedisJSON's, or a sub-command of one.
 fn is_json(command: &Command) -> bool {
-    matches!(command.runner, Runner::Native(_)) && command.name.starts_with("JSON.")
+    let name = if command.parent.is_empty() { &*command.name } else { command.parent };
+    matches!(command.runner, Runner::Native(_) | Runner::Container(..)) && name.starts_with("JSON.")
 }
 
 /// Whether a command is one of RediSearch's.

@@ -30,6 +30,13 @@ pub struct Caller {
     pub database: u32,
 }
 
+impl Caller {
+    /// Nobody: the server itself, in a database.
+    pub fn nobody(database: u32) -> Self {
+        Self { client_id: 0, user: Arc::default(), database }
+    }
+}
+
 /// Any number of commands, laid out in columns: argument count per command, length per argument,
 /// all bytes. Nothing is assumed about the columns: they may come from hostile code.
 #[derive(Clone, Copy, Debug, Default)]

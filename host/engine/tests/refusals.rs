@@ -219,3 +219,51 @@ fn strings_in_documents_grow_no_further_than_others() {
         (r#"JSON.STRAPPEND d $.b "0123456789""#, "*1\r\n:11"),
     ]);
 }
+
+#[test]
+fn a_path_to_many_places_does_not_multiply_a_large_value_without_end() {
+    let mut one = One::new(2);
+    let places = ["[0]"; 600].join(",");
+    let texts = ["\"\""; 600].join(",");
+    one.check(&[(&format!("JSON.SET d $ [{places}]"), "+OK")]);
+    one.check(&[(&format!("JSON.SET t $ [{texts}]"), "+OK")]);
+    let large = format!("\"{}\"", "x".repeat(1 << 20));
+    let too_much = "-ERR a path leads to too many places";
+    for line in ["SET d $[*]", "MERGE d $[*]", "ARRAPPEND d $[*]", "ARRINSERT d $[*] 0"] {
+        one.check(&[(&format!("JSON.{line} {large}"), too_much)]);
+    }
+    one.check(&[
+        (&format!("JSON.STRAPPEND t $[*] {large}"), too_much),
+        ("JSON.ARRLEN d $[:2]", "*2\r\n:1\r\n:1"),
+        (&format!("JSON.ARRAPPEND d $[:2] {large}"), "*2\r\n:2\r\n:2"),
+        (&format!("JSON.STRAPPEND t $[0] {large}"), "*1\r\n:1048576"),
+    ]);
+    one.solo.check();
+}
+
+#[test]
+fn what_is_the_same_for_all_places_is_read_once() {
+    let mut one = One::new(2);
+    let numbers = ["1"; 20_000].join(",");
+    one.check(&[(&format!("JSON.SET d $ [{numbers}]"), "+OK")]);
+    let operand = format!("1.{}", "0".repeat(1 << 20));
+    assert!(one.run(&format!("JSON.NUMINCRBY d $[*] {operand}")).contains("[2.0,2.0,"));
+    let paths: Vec<String> = (0..200_000).map(|at| format!("$[{at}]")).collect();
+    let reply = one.run(&format!("JSON.GET d {}", paths.join(" ")));
+    assert!(reply.ends_with(",\"$[199999]\":[]}"));
+    assert!(reply.contains(",\"$[19999]\":[2.0],\"$[20000]\":[],"));
+}
+
+#[test]
+fn a_large_text_is_not_shown_under_any_number_of_names() {
+    let mut one = One::new(2);
+    let large = "x".repeat(16 << 20);
+    one.check(&[(&format!(r#"JSON.SET d $ {{"a":"{large}"}}"#), "+OK")]);
+    let paths: Vec<String> = (0..1_100).map(|at| format!("$['a','{at}']")).collect();
+    let too_much = "-ERR a path leads to too many places";
+    one.check(&[(&format!("JSON.GET d {}", paths.join(" ")), too_much)]);
+    let names = vec!["'a'"; 1_000].join(",");
+    one.check(&[(&format!("JSON.GET d $[{names}]"), too_much)]);
+    one.check(&[(&format!("JSON.STRAPPEND d $[{names}] \"y\""), too_much)]);
+    one.check(&[("JSON.STRLEN d $.a", "*1\r\n:16777216")]);
+}

@@ -292,7 +292,9 @@ fn fields_with_names_of_options_come_back_from_a_file() {
 fn what_each_result_takes_is_bounded() {
     let (mut solo, client) = indexed(2);
     run(&mut solo, client, &["HSET", "d:1", "t", "hello"]);
-    let (long, many) = ("x".repeat(5000), vec!["@t"; 1025]);
+    let long = "x".repeat(5000);
+    let many: Vec<String> = (0..1025).map(|number| format!("@t{number}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
     for words in [
         &["FT.SEARCH", "h", "*", "HIGHLIGHT", "TAGS", &long, "x"][..],
         &["FT.SEARCH", "h", "*", "HIGHLIGHT", "TAGS", "x", &long],
@@ -498,11 +500,41 @@ fn a_temporary_index_goes_from_copies_too() {
     solo.advance(3000);
     assert_eq!(run(&mut solo, client, &["EXISTS", "b:1", "b:2"]), ":2\r\n");
     solo.advance(1000);
-    assert_eq!(seconds(&mut solo), "-Unknown Index name\r\n");
+    assert_eq!(seconds(&mut solo), "-Unknown index name\r\n");
     assert_eq!(run(&mut solo, client, &["EXISTS", "b:1", "b:2", "d:1"]), ":1\r\n");
     copy.replay(&solo.take_effects());
     let expected = essence(solo.digest_with_expired());
     assert_eq!(expected.len(), 1);
     assert_eq!(differences(&expected, &copy.digest()), [""; 0]);
     solo.check();
+}
+
+#[test]
+fn what_could_not_be_indexed_is_told_of_each_field() {
+    let (mut solo, client) = indexed(4);
+    run(
+        &mut solo,
+        client,
+        &["FT.CREATE", "f", "PREFIX", "1", "f:", "SCHEMA", "n", "NUMERIC", "g", "GEO"],
+    );
+    let told = |solo: &mut _| run(solo, client, &["FT.INFO", "f"]).replace("\r\n", " ");
+    let none = "$19 last indexing error $3 N/A $23 last indexing error key $3 N/A";
+    assert!(told(&mut solo).contains(&format!("$17 indexing failures :0 {none}")));
+    for (key, field, value) in
+        [("f:1", "n", "1"), ("f:2", "n", "x"), ("f:3", "g", "y"), ("f:4", "n", "z")]
+    {
+        run(&mut solo, client, &["HSET", key, field, value]);
+    }
+    let told = told(&mut solo);
+    for (count, why, key) in [
+        (3, "Invalid numeric value: 'z'", "f:4"),
+        (2, "Invalid numeric value: 'z'", "f:4"),
+        (1, "Invalid geo string", "f:3"),
+    ] {
+        let len = why.len();
+        let expected = format!(
+            "indexing failures :{count} $19 last indexing error ${len} {why} $23 last indexing error key $3 {key}"
+        );
+        assert!(told.contains(&expected), "{expected} in {told}");
+    }
 }

@@ -15,7 +15,8 @@ pub(crate) struct State {
     pub(crate) terms: Arc<Terms>,
     pub(crate) meter: Meter,
     pub(crate) caller: Caller,
-    pub(crate) scratch: Scratch,
+    /// Taken out while a host call uses it.
+    scratch: Option<Scratch>,
     random: Random,
     /// Read when a call first asks; the same for the rest of the call.
     now_ms: Option<u64>,
@@ -30,8 +31,8 @@ impl State {
         Self {
             meter: Meter::new(Arc::clone(&terms.plugin), terms.limits),
             terms,
-            caller: nobody(),
-            scratch: Scratch::default(),
+            caller: Caller::nobody(0),
+            scratch: Some(Scratch::default()),
             random: Random::default(),
             now_ms: None,
             is_reacting: false,
@@ -47,7 +48,17 @@ impl State {
 
     /// The call is over: what was needed for it alone goes.
     pub(crate) fn end(&mut self) {
-        self.scratch.shrink();
+        self.scratch.take_if(|scratch| scratch.is_large());
+    }
+
+    /// The buffers, for a host call that gives them back.
+    pub(crate) fn take_scratch(&mut self) -> Scratch {
+        self.scratch.take().unwrap_or_default()
+    }
+
+    /// A host call is over.
+    pub(crate) fn give_back(&mut self, scratch: Scratch) {
+        self.scratch = Some(scratch);
     }
 
     /// The instant of this call.
@@ -66,11 +77,6 @@ impl State {
     pub(crate) fn random(&mut self) -> wasmtime::Result<u64> {
         self.random.next()
     }
-}
-
-/// The caller of `describe`.
-fn nobody() -> Caller {
-    Caller { client_id: 0, user: Arc::default(), database: 0 }
 }
 
 /// Buffers of the host calls of one instance. What is returned to the guest is shared instead of
@@ -119,14 +125,13 @@ impl Scratch {
         (size_of_val(self.writer.nodes()) + self.writer.data().len()) as u64
     }
 
-    fn shrink(&mut self) {
+    /// Whether it holds more than an idle instance is to keep.
+    fn is_large(&self) -> bool {
         let lists = [&self.replies, &self.view.replies].map(|replies: &Replies| {
             replies.data.capacity() + size_of::<Node>() * replies.nodes.capacity()
         });
         let versions = size_of::<u64>() * self.view.versions.capacity();
-        if lists[0] + lists[1] + versions > IDLE_BUFFER_BYTES_MAX {
-            *self = Self::default();
-        }
+        lists[0] + lists[1] + versions > IDLE_BUFFER_BYTES_MAX
     }
 }
 

@@ -128,10 +128,10 @@ impl Store {
         if !self.with_shard_fairly(0, |shard| shard.has_temporary_indexes()) {
             return;
         }
-        let nobody = Caller { client_id: 0, user: "default".into(), database: 0 };
+        let nobody = Caller::nobody(0);
         let (mut journal, mut replies) = (Journal::new(), Writer::default());
         let all = ShardSet::all(self.shard_count());
-        self.run_planned(&nobody, &mut journal, all, &mut replies, |cx| {
+        self.run_planned(&self.footing(), &nobody, &mut journal, all, &mut replies, |cx| {
             drop_unused_indexes(cx);
             self.note_indexing(&cx.keys);
         });

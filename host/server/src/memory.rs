@@ -363,10 +363,17 @@ impl Store {
         shard: usize,
         act: impl FnOnce(&mut reef_engine::step::Cx<'_>) -> R,
     ) -> R {
-        let nobody = Caller { client_id: 0, user: "default".into(), database: 0 };
+        let nobody = Caller::nobody(0);
         let mut set = ShardSet::NONE;
         set.insert(shard);
-        self.run_planned(&nobody, &mut Journal::new(), set, &mut Writer::default(), act)
+        self.run_planned(
+            &self.footing(),
+            &nobody,
+            &mut Journal::new(),
+            set,
+            &mut Writer::default(),
+            act,
+        )
     }
 }
 

@@ -368,7 +368,14 @@ impl Store {
     fn with_key<R>(&self, database: u32, key: &[u8], act: impl FnOnce(&mut Cx<'_>) -> R) -> R {
         let mut shards = ShardSet::NONE;
         shards.insert(self.rules().shard_of(key));
-        let nobody = Caller { client_id: 0, user: "default".into(), database };
-        self.run_planned(&nobody, &mut Journal::new(), shards, &mut Writer::default(), act)
+        let nobody = Caller::nobody(database);
+        self.run_planned(
+            &self.footing(),
+            &nobody,
+            &mut Journal::new(),
+            shards,
+            &mut Writer::default(),
+            act,
+        )
     }
 }

@@ -136,8 +136,15 @@ impl Store {
         shards: ShardSet,
         act: impl FnOnce(&mut reef_engine::step::Cx<'_>) -> R,
     ) -> R {
-        let nobody = Caller { client_id: 0, user: Arc::default(), database };
-        self.run_planned(&nobody, &mut Journal::new(), shards, &mut Writer::default(), act)
+        let nobody = Caller::nobody(database);
+        self.run_planned(
+            &self.footing(),
+            &nobody,
+            &mut Journal::new(),
+            shards,
+            &mut Writer::default(),
+            act,
+        )
     }
 }
 

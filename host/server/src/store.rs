@@ -586,16 +586,21 @@ impl Store {
         let started = Instant::now();
         // From here on others may lower it again; what is found below is put back afterwards.
         self.next_expiry.store(u64::MAX, Ordering::Release);
-        let nobody = Caller { client_id: 0, user: "default".into(), database: 0 };
+        let nobody = Caller::nobody(0);
         for (index, locked) in self.shards.iter().enumerate() {
             let next = keyspace::next_expiry(&locked.0.lock());
             if next.is_some_and(|at| at <= now) {
                 let mut shard = ShardSet::NONE;
                 shard.insert(index);
                 let (mut journal, mut replies) = (Journal::new(), Writer::default());
-                self.run_planned(&nobody, &mut journal, shard, &mut replies, |cx| {
-                    cx.keys.expire_due(BUDGET_PER_SHARD)
-                });
+                self.run_planned(
+                    &self.footing(),
+                    &nobody,
+                    &mut journal,
+                    shard,
+                    &mut replies,
+                    |cx| cx.keys.expire_due(BUDGET_PER_SHARD),
+                );
             }
             if let Some(at) = keyspace::next_expiry(&locked.0.lock()) {
                 self.note_expiry(at);

@@ -7,7 +7,7 @@ use reef_engine::triggers::{Origin, Triggers};
 use reef_resp::{Protocol, Writer};
 
 use crate::store::Store;
-use crate::store::batches::PLAN;
+use crate::store::batches::{Footing, PLAN};
 
 /// Commands in columns.
 #[derive(Default)]
@@ -57,16 +57,17 @@ impl Store {
         acknowledgement.iter().for_each(|command| columns.push(command));
         let whole = Batch { commands: columns.borrow(), discard_replies: true, ..*batch };
         PLAN.with_borrow_mut(|plan| {
-            let (rules, registry) = (self.rules(), self.registry());
+            let footing = self.footing();
+            let Footing { rules, registry, .. } = &footing;
             // What the plugin wants to do it must have been granted; what acknowledges is the host's.
-            plan.make(batch.commands, false, grants, &registry, &rules)?;
-            plan.make(whole.commands, false, &Grants::all(), &registry, &rules)?;
-            plan.add_keys(batch.guards.keys, grants, &rules)?;
-            plan.add_keys(batch.guards.absent, grants, &rules)?;
+            plan.make(batch.commands, false, grants, registry, rules)?;
+            plan.make(whole.commands, false, &Grants::all(), registry, rules)?;
+            plan.add_keys(batch.guards.keys, grants, rules)?;
+            plan.add_keys(batch.guards.absent, grants, rules)?;
             let mut journal = Journal::undoable();
             journal.origin = Some(origin.clone());
             let mut replies = Writer::new(Protocol::Columns);
-            self.run_planned(caller, &mut journal, plan.shards, &mut replies, |cx| {
+            self.run_planned(&footing, caller, &mut journal, plan.shards, &mut replies, |cx| {
                 match self.refusal().filter(|_| plan.may_write()) {
                     Some(refusal) => Err(StepError::ReadOnly(refusal)),
                     None => cx.run_batch(plan, &whole),

@@ -19,9 +19,10 @@ use crate::support::stream::Stream;
 use crate::support::{LONG, drained, settings, tables, until};
 
 /// A server with JetStream.
-struct NatsServer {
+pub(crate) struct NatsServer {
     folder: TempDir,
     program: PathBuf,
+    extra: Vec<String>,
     port: u16,
     running: Option<Running>,
 }
@@ -35,8 +36,12 @@ struct Message {
 
 impl NatsServer {
     fn start() -> Option<Self> {
-        let program = required("nats-server")?;
-        let mut server = Self { folder: folder(), program, port: free_port(), running: None };
+        Self::start_with(Vec::new())
+    }
+
+    pub(crate) fn start_with(extra: Vec<String>) -> Option<Self> {
+        let (program, port) = (required("nats-server")?, free_port());
+        let mut server = Self { folder: folder(), program, extra, port, running: None };
         server.up();
         Some(server)
     }
@@ -45,7 +50,7 @@ impl NatsServer {
         let mut line = command(&self.program);
         line.args(["-a", "127.0.0.1", "-p", &self.port.to_string(), "-js", "-sd"]);
         line.arg(self.folder.path().join("data"));
-        line.arg("-P").arg(self.folder.path().join("pid"));
+        line.arg("-P").arg(self.folder.path().join("pid")).args(&self.extra);
         let ours = folder();
         let log = ours.path().join("log");
         self.running = Some(Running::start(line, &log));
@@ -58,11 +63,11 @@ impl NatsServer {
         self.running = None;
     }
 
-    fn destination(&self, port: Option<u16>) -> Arc<dyn Destination> {
+    pub(crate) fn destination(&self, port: Option<u16>, tls: Tls) -> Arc<dyn Destination> {
         Arc::new(Nats {
             address: format!("127.0.0.1:{}", port.unwrap_or(self.port)),
             credentials: None,
-            tls: Tls::Off,
+            tls,
             stream: "documents".to_owned(),
             create_streams: Some(1),
         })
@@ -70,7 +75,7 @@ impl NatsServer {
 
     fn run(&self, settings: Settings, stream: &Stream, port: Option<u16>) -> Pipeline {
         let (source, planner) = (Box::new(stream.clone()), Box::new(Documents));
-        let destination = self.destination(port);
+        let destination = self.destination(port, Tls::Off);
         Pipeline::start(settings, tables(), source, planner, destination).unwrap()
     }
 

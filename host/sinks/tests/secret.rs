@@ -1,4 +1,4 @@
-//! TLS to databases: encrypted indeed, and only with a server that proves who it is.
+//! TLS to databases and brokers: encrypted indeed, and only with a server that proves who it is.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -8,6 +8,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use reef_sinks::{Destination, MySql, Pipeline, Postgres, State, Tls};
 use tempfile::TempDir;
 
+use crate::messages::NatsServer;
 use crate::support::database::{Database, MariaDbServer, PostgresServer};
 use crate::support::peer::{folder, is_root};
 use crate::support::planner::Documents;
@@ -141,14 +142,27 @@ fn mariadb_is_spoken_to_in_secret() {
         database.one(ours) != "0"
     };
     carries_in_secret(&certificates, destination, encrypted);
-    let pipeline = Pipeline::start(
-        settings(),
-        tables(),
-        Box::new(Stream::default()),
-        Box::new(Documents),
-        destination(Tls::Off),
-    );
-    let pipeline = pipeline.unwrap();
+    is_refused_in_the_open(&destination);
+}
+
+#[test]
+fn nats_is_spoken_to_in_secret() {
+    let certificates = Certificates::new();
+    let at = |name: &str| certificates.path(name).display().to_string();
+    let (cert, key) = (at("server.pem"), at("server.key"));
+    let extra = ["--tls", "--tlscert", &cert, "--tlskey", &key].map(str::to_owned).to_vec();
+    let Some(server) = NatsServer::start_with(extra) else { return };
+    let destination = |tls| server.destination(None, tls);
+    // It has no other connections than encrypted ones.
+    carries_in_secret(&certificates, destination, || true);
+    is_refused_in_the_open(&destination);
+}
+
+/// Whoever comes unencrypted is not let in.
+fn is_refused_in_the_open(destination: &dyn Fn(Tls) -> Arc<dyn Destination>) {
+    let (source, planner) = (Box::new(Stream::default()), Box::new(Documents));
+    let target = destination(Tls::Off);
+    let pipeline = Pipeline::start(settings(), tables(), source, planner, target).unwrap();
     let refused = pipeline.wait_for(LONG, |status| matches!(&status.state, State::Down { .. }));
     assert!(refused, "{:?}", pipeline.status());
 }

@@ -166,14 +166,23 @@ fn say(
     Answer::of(Found { revision, now_ms: round.now_ms, end_ms, registered, gone })
 }
 
-/// How many are registered, have expired, and are leased.
-pub(crate) fn tally(round: &mut Round<'_>, ns: Name<'_>) -> Result<(u64, u64, u64)> {
+/// How many of a name space are registered, have expired, and are leased.
+pub(crate) type Tally = (u64, u64, u64);
+
+pub(crate) fn tally(round: &mut Round<'_>, ns: Name<'_>) -> Result<Tally> {
     let mut query = Query::new();
-    query.command("HLEN").arg(round.run.key(Kind::Registered, ns.0));
-    query.command("HGET").arg(round.run.key(Kind::Tally, b"")).arg(ns.0);
-    query.command("HLEN").arg(round.run.key(Kind::Leased, ns.0));
-    let view = round.host.read(&query)?;
-    let mut cursor = view.cursor();
+    ask_tally(&mut query, (round.run, ns));
+    hear_tally(&mut round.host.read(&query)?.cursor())
+}
+
+/// Asks for a tally, with whatever else is read.
+pub(crate) fn ask_tally(query: &mut Query, (run, ns): (Run<'_>, Name<'_>)) {
+    query.command("HLEN").arg(run.key(Kind::Registered, ns.0));
+    query.command("HGET").arg(run.key(Kind::Tally, b"")).arg(ns.0);
+    query.command("HLEN").arg(run.key(Kind::Leased, ns.0));
+}
+
+pub(crate) fn hear_tally(cursor: &mut Cursor<'_>) -> Result<Tally> {
     let registered = cursor.value::<u64>()?.saturating_sub(1);
     let expired = cursor.value::<Option<u64>>()?.unwrap_or_default();
     Ok((registered, expired, cursor.value()?))

@@ -32,10 +32,6 @@ pub(crate) fn register(call: &mut Call<'_>) -> Result<Answer> {
         let revision = round.next_revision();
         let digits = revision.to_string();
         let Standing { count, wanted, mut before } = standing;
-        if count.is_none() {
-            round.open_space(ns);
-        }
-        let count = count.unwrap_or_default();
         let own = Name(digits.as_bytes());
         round.meta.has_numbers |= id.is_some_and(|id| id.0.iter().all(u8::is_ascii_digit));
         if id.is_none() && round.meta.has_numbers {
@@ -50,6 +46,9 @@ pub(crate) fn register(call: &mut Call<'_>) -> Result<Answer> {
             }
             None => {
                 round.count()?;
+                if count.is_none() {
+                    round.open_space(ns);
+                }
                 round.offer((ns, id), revision);
                 revision
             }
@@ -59,8 +58,9 @@ pub(crate) fn register(call: &mut Call<'_>) -> Result<Answer> {
         let registration = Registration { order, revision, deadline_ms, span, value };
         round.amend("HSET", Kind::Registered, ns.0).arg(id.0).arg(registration);
         round.note_change(ns, revision);
-        if before.is_none() && wanted.is_some_and(|wanted| wanted <= count + 1) {
-            round.reach(Counted::Registrations(ns), count + 1)?;
+        let count = count.unwrap_or_default() + 1;
+        if before.is_none() && wanted.is_some_and(|wanted| wanted <= count) {
+            round.reach(Counted::Registrations(ns), count)?;
         }
         let mut reply = Reply::new();
         reply.array(3).bulk(id.0).value(revision).integer(granted_ms(round, span));

@@ -17,6 +17,7 @@ use reef_sdk::{
 };
 
 use crate::entry::{Owner, Span, Tie};
+use crate::find::Tally;
 use crate::key::{Counted, Key, Kind, Name, Run};
 use crate::meta::Meta;
 use crate::{find, refusal, sweep};
@@ -61,8 +62,9 @@ pub(crate) struct Lack {
 /// What a client hears who did not get what it waited for.
 pub(crate) enum Otherwise {
     Said(Result<Answer>),
-    /// That nobody can be taken of this name space, and why: it is looked up when it is said.
-    NoListener(Vec<u8>),
+    /// That nobody can be taken of this name space, and why: unless that was read, it is looked up when
+    /// it is said.
+    NoListener(Vec<u8>, Option<Tally>),
 }
 
 impl Lack {
@@ -179,10 +181,11 @@ fn repeat(
         let answer = match act(&mut round) {
             Ok(Verdict::Done(answer)) => Ok(answer),
             Ok(Verdict::Lacking(lack)) => match patience {
-                Some(until_ms) if until_ms > round.now_ms => round.wait(lack, until_ms, cause),
+                Some(until_ms) if until_ms > round.now_ms => Ok(round.wait(lack, until_ms, cause)?),
                 _ => round.give_up(lack, waited_ms),
             },
-            Err(error) => Err(error),
+            // What is refused changes nothing.
+            Err(error) => return Err(error),
         };
         Ok(match round.end()? {
             true => Attempt::Done(answer),
@@ -443,8 +446,8 @@ impl<'a> Round<'a> {
     fn give_up(&mut self, lack: Lack, waited_ms: u64) -> Result<Answer> {
         match lack.otherwise {
             Otherwise::Said(answer) => answer,
-            Otherwise::NoListener(ns) => {
-                let tally = find::tally(self, Name(&ns))?;
+            Otherwise::NoListener(ns, tally) => {
+                let tally = tally.map_or_else(|| find::tally(self, Name(&ns)), Ok)?;
                 Err(refusal::no_listener((self.run, Name(&ns)), waited_ms, tally))
             }
         }

@@ -4,9 +4,10 @@
 //! it stays registered until the taker acknowledges, and goes to the next one when the lease is over,
 //! the taker's connection is, or the taker gives it back.
 
-use reef_sdk::{Answer, Call, Cursor, Error, Query, Reply, Result};
+use reef_sdk::{Answer, Call, Cause, Cursor, Error, Query, Reply, Result};
 
 use crate::entry::{Lease, Registration, Tie};
+use crate::find::{ask_tally, hear_tally};
 use crate::key::{Kind, Name, Run};
 use crate::refusal;
 use crate::register::{read, registered};
@@ -31,10 +32,21 @@ pub(crate) fn take(call: &mut Call<'_>) -> Result<Answer> {
         None => &[],
         Some(_) => &[(Kind::Leased, ns.0), (Kind::Due, b"")],
     };
-    let ask = |query: &mut Query| ask_free(query, (run, ns), 0);
-    on_view(call, (run, written), wait, (ask, hear_free), |round, free| {
+    // Then most likely there is nobody, and the error says why.
+    let is_over = call.cause == Cause::TimedOut;
+    let ask = |query: &mut Query| {
+        ask_free(query, (run, ns), 0);
+        if is_over {
+            ask_tally(query, (run, ns));
+        }
+    };
+    let hear = |cursor: &mut Cursor<'_>| {
+        let free = hear_free(cursor)?;
+        Ok((free, is_over.then(|| hear_tally(cursor)).transpose()?))
+    };
+    on_view(call, (run, written), wait, (ask, hear), |round, (free, tally)| {
         let Some((id, order, registration)) = first(round, ns, free)? else {
-            let otherwise = Otherwise::NoListener(ns.0.to_vec());
+            let otherwise = Otherwise::NoListener(ns.0.to_vec(), tally);
             return Ok(Lack::of_key(run.key(Kind::Free, ns.0), otherwise));
         };
         let id = Name(&id);

@@ -371,6 +371,7 @@ fn the_limits_of_a_run_are_kept() {
             ("RDV.REGISTER r ns abc", "[\"1\", (integer) 1, (integer) 60000]"),
             ("RDV.PUBLISH r t abc", "(integer) 1"),
             ("RDV.REGISTER r ns abc", "(error) LIMIT r registrations=2: the limit of this run"),
+            ("RDV.REGISTER r fresh abc", "(error) LIMIT r registrations=2: the limit of this run"),
             ("RDV.REGISTER r ns ab ID 1", "[\"1\", (integer) 2, (integer) 60000]"),
             ("RDV.TAKE r other WAIT 6", "(error) LIMIT r wait=5: the limit of this run"),
             ("RDV.TAKE r other WAIT 0", "(parked)"),
@@ -379,8 +380,15 @@ fn the_limits_of_a_run_are_kept() {
     server.call_as(2);
     expects(
         &mut server,
-        &[("RDV.TAKE r other WAIT 1", "(error) LIMIT r waiters=1: the limit of this run")],
+        &[
+            ("RDV.TAKE r other WAIT 1", "(error) LIMIT r waiters=1: the limit of this run"),
+            ("RDV.OPEN r TTL 60 REGISTRATIONS 3", "[(integer) 60000, (integer) 0]"),
+            ("RDV.BARRIER r s 2 SIGNAL WAIT 1", "(error) LIMIT r waiters=1: the limit of this run"),
+            ("RDV.SIGNAL r s", "(integer) 1"),
+        ],
     );
+    // What was refused is not there.
+    assert!(!server.redis(&["KEYS", "*"]).contains("fresh"));
     // The one that waits dies: there is room for another.
     server.disconnect(&PLUGIN, 1).unwrap();
     expects(

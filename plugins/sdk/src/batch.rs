@@ -4,6 +4,8 @@
 //! Both are laid out in columns from the start, so nothing is rearranged at the border and the
 //! number of allocations does not depend on the number of commands.
 
+use std::cell::Cell;
+
 use crate::Argument;
 use crate::bindings::reef::plugin::engine::{self, OnError};
 use crate::bindings::reef::plugin::types::{self, Guards, ItemsParam};
@@ -13,6 +15,13 @@ const BYTES_AT_FIRST: usize = 128;
 /// Room for the commands of an ordinary batch, their arguments and bytes: growing costs a guest more
 /// than space that is not used, and all of it is given back with the batch.
 const COMMANDS_AT_FIRST: (usize, usize, usize) = (8, 32, 1024);
+/// Bytes of a batch whose space is kept for the next one.
+const SPARE_BYTES_MAX: usize = 4096;
+
+thread_local! {
+    /// The space of the commands that were dropped last: an instance builds one batch after the other.
+    static SPARE: Cell<Option<(Vec<u32>, Items)>> = const { Cell::new(None) };
+}
 
 /// A list of byte strings: one length per item, then all bytes.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +69,9 @@ impl Commands {
     }
 
     fn reserve(&mut self, commands: usize, arguments: usize, bytes: usize) {
+        if let Some((counts, arguments)) = SPARE.take().filter(|_| self.counts.capacity() == 0) {
+            (self.counts, self.arguments) = (counts, arguments);
+        }
         self.counts.reserve_exact(commands);
         self.arguments.lengths.reserve_exact(arguments);
         self.arguments.data.reserve_exact(bytes);
@@ -71,6 +83,21 @@ impl Commands {
             lengths: &self.arguments.lengths,
             data: &self.arguments.data,
         }
+    }
+}
+
+impl Drop for Commands {
+    fn drop(&mut self) {
+        let Items { lengths, data } = &mut self.arguments;
+        if self.counts.capacity() == 0 || data.capacity() > SPARE_BYTES_MAX {
+            return;
+        }
+        self.counts.clear();
+        lengths.clear();
+        data.clear();
+        let space = (std::mem::take(&mut self.counts), std::mem::take(&mut self.arguments));
+        // A thread that ends keeps nothing.
+        let _ = SPARE.try_with(|spare| spare.set(Some(space)));
     }
 }
 
@@ -280,6 +307,25 @@ mod tests {
         assert!(param.discard_replies);
         assert!(matches!(param.on_error, OnError::RollBack));
         assert_eq!(batch.len(), 2);
+    }
+
+    #[test]
+    fn the_space_of_a_batch_is_the_next_ones_and_nothing_that_was_in_it() {
+        let mut batch = Batch::new();
+        batch.set("secret", "x".repeat(2_000));
+        let space = batch.as_param().commands.data.as_ptr();
+        drop(batch);
+        let mut query = Query::new();
+        query.get("k");
+        let (commands, _) = query.as_params();
+        assert_eq!(commands.data.as_ptr(), space);
+        assert_eq!((commands.counts, commands.data), ([2].as_slice(), b"GETk".as_slice()));
+        drop(query);
+        // Much space is given back.
+        drop(Batch::with_capacity(1, 2, SPARE_BYTES_MAX + 1));
+        assert!(
+            SPARE.take().is_none_or(|(_, Items { data, .. })| data.capacity() <= SPARE_BYTES_MAX)
+        );
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! JSON: documents and what is in them, read.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use core::mem;
+use core::ops::ControlFlow;
 
 use super::json_place::{self as place, Place};
 use super::json_reply::{self, Format};
@@ -9,6 +12,7 @@ use crate::command::{Command, Flags, Group, command, container};
 use crate::error::Error;
 use crate::keyspec::KeySpec;
 use crate::step::Cx;
+use crate::types::json::path::Effort;
 use crate::types::json::write::{self, Layout, Shown};
 use crate::types::json::{Document, Json, Object, Path};
 
@@ -133,6 +137,34 @@ fn option<'a>(args: &mut Args<'a>) -> Result<&'a [u8], Error> {
     core::str::from_utf8(text).map(str::as_bytes).map_err(|_| Error::JSON_NOT_TEXT)
 }
 
+/// What paths of one command lead to, at a cost that is bounded for all of them together: each
+/// could lead to the whole document.
+struct Finding<'v> {
+    root: &'v Json,
+    effort: Effort,
+    is_first: bool,
+}
+
+impl<'v> Finding<'v> {
+    const fn new(root: &'v Json) -> Self {
+        Self { root, effort: Effort::new(), is_first: true }
+    }
+
+    /// All that a path leads to, or only the first of it.
+    fn find(&mut self, path: &Path, is_all: bool) -> Result<Vec<&'v Json>, Error> {
+        let mut found = Vec::new();
+        path.each_of_several(&mut self.effort, self.root, &mut |value, _| {
+            found.push(value);
+            if is_all { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        // An evaluation does not count the first value, for it is most often the only one.
+        if let Some(first) = found.first().filter(|_| !mem::take(&mut self.is_first)) {
+            self.effort.add(first)?;
+        }
+        Ok(found)
+    }
+}
+
 /// Says for each path an array of what it leads to.
 fn say_expanded(
     reply: &mut reef_resp::Writer,
@@ -142,10 +174,10 @@ fn say_expanded(
     layout: &Layout<'_>,
 ) -> Result<(), Error> {
     let paths = if paths.is_empty() { &[place::ROOT] } else { paths };
-    let mut found = Vec::with_capacity(paths.len());
+    let (mut found, mut finding) = (Vec::with_capacity(paths.len()), Finding::new(root));
     for path in paths {
         found.push(match Path::parse(path) {
-            Ok(path) => path.find(root)?,
+            Ok(path) => finding.find(&path, true)?,
             Err(_) => Vec::new(),
         });
     }
@@ -161,18 +193,19 @@ fn say_expanded(
 fn text_of_many(root: &Json, paths: &[&[u8]], layout: &Layout<'_>) -> Result<Vec<u8>, Error> {
     let all_legacy = paths.iter().all(|path| place::is_legacy(path));
     let mut members: Vec<(&[u8], Shown<'_>)> = Vec::with_capacity(paths.len());
+    let (mut known, mut finding) = (BTreeSet::new(), Finding::new(root));
     for sent in paths {
-        if members.iter().any(|(other, _)| other == sent) {
+        if !known.insert(sent) {
             continue;
         }
         // RedisJSON passes over what is no path.
         let Ok(path) = Path::parse(sent) else { continue };
+        let found = finding.find(&path, !all_legacy)?;
         let shown = if all_legacy {
-            let first = path.first(root)?;
             let missing = || Error::no_json_path(&Place { key: b"", path: sent }.sent());
-            Shown::One(first.ok_or_else(missing)?)
+            Shown::One(found.first().ok_or_else(missing)?)
         } else {
-            Shown::Many(path.find(root)?)
+            Shown::Many(found)
         };
         members.push((sent, shown));
     }

@@ -74,7 +74,8 @@ fn values(args: &mut Args<'_>) -> Result<Vec<Json>, Error> {
 }
 
 /// Whether there is room for these values in all the arrays.
-fn check_depth(found: &[Option<Location>], new: &[Json]) -> Result<(), Error> {
+fn check_room(found: &[Option<Location>], new: &[Json]) -> Result<(), Error> {
+    place::check_copies(found.iter().flatten().count(), new)?;
     let depth = new.iter().map(Json::depth).max().unwrap_or(0);
     let level = found.iter().flatten().map(|location| location.len() + 1).max().unwrap_or(0);
     if level + depth > DEPTH_MAX { Err(TooDeep.into()) } else { Ok(()) }
@@ -86,7 +87,7 @@ fn integer(text: &[u8]) -> Result<i64, Error> {
 
 fn json_arrappend(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (at, new) = (Place::take(args)?, values(args)?);
-    let check = |_: &Document, found: &[Option<Location>]| check_depth(found, &new);
+    let check = |_: &Document, found: &[Option<Location>]| check_room(found, &new);
     let subject = Subject { as_sent: true, ..ARRAYS };
     let lengths = place::change(cx, at, "json.arrappend", &subject, check, |document, at| {
         let end = length(document, at);
@@ -106,7 +107,7 @@ fn json_arrinsert(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         position.filter(|position| *position <= length)
     };
     let check = |document: &Document, found: &[Option<Location>]| {
-        check_depth(found, &new)?;
+        check_room(found, &new)?;
         let fits = |location: &Location| position(length(document, location)).is_some();
         if found.iter().flatten().all(fits) { Ok(()) } else { Err(Error::JSON_BOUNDS) }
     };

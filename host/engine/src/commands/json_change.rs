@@ -169,7 +169,7 @@ fn set_at(
     if condition != Condition::IfMissing {
         let found = outermost(path.locate(document.root(), |_| true)?);
         if let Some((last, others)) = found.split_last() {
-            check_depth(&found, &value)?;
+            check_room(&found, &value)?;
             for location in others {
                 document.set(location, value.clone())?;
             }
@@ -200,7 +200,9 @@ fn add(document: &mut Edit<'_, Document>, path: &Path, value: Json) -> Result<bo
     }
 }
 
-fn check_depth(found: &[Location], value: &Json) -> Result<(), Error> {
+/// Whether there is room for a value at all the places.
+fn check_room(found: &[Location], value: &Json) -> Result<(), Error> {
+    place::check_copies(found.len(), core::slice::from_ref(value))?;
     let level = found.iter().map(|location| location.len()).max().unwrap_or(0);
     let is_too_deep = level + value.depth() > DEPTH_MAX;
     if is_too_deep { Err(TooDeep.into()) } else { Ok(()) }
@@ -230,18 +232,23 @@ fn json_mset(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         }
         all.push((at, place::value(text)?));
     }
+    let mut are_set = true;
     for (at, value) in all {
         if is_root(at.path) {
             set_root(cx, at.key, value, "json.mset")?;
             continue;
         }
         let path = at.parse()?;
-        // What was possible before may not be so any more if a key comes twice: then it stays.
-        let _ = cx.keys.edit::<Document, _>(at.key, "json.mset", |document| {
+        // What was possible before may not be so any more if a key comes twice: the others are set.
+        let is_set = cx.keys.edit::<Document, _>(at.key, "json.mset", |document| {
             set_at(document, &path, value, Condition::Always)
         });
+        are_set &= matches!(is_set, Ok(Some(true)));
     }
-    cx.reply.ok();
+    match are_set {
+        true => cx.reply.ok(),
+        false => cx.reply.nil(),
+    }
     Ok(())
 }
 
@@ -297,7 +304,7 @@ fn json_merge(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 fn merge(document: &mut Edit<'_, Document>, path: &Path, patch: Json) -> Result<bool, Error> {
     let found: Vec<Location> =
         path.locate(document.root(), |_| true)?.into_iter().flatten().collect();
-    check_depth(&found, &patch)?;
+    check_room(&found, &patch)?;
     if let [only] = &found[..] {
         document.merge(only, patch)?;
         return Ok(true);
@@ -377,7 +384,12 @@ fn named(object: &Object, positions: &[usize]) -> Vec<Text> {
 }
 
 fn json_clear(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
+    let is_too_much = args.left() > 2;
     let at = Place::take_optional(args)?;
+    if is_too_much {
+        // Who names two paths is not to believe that both were cleared.
+        return Err(Error::WrongArity("json.clear".into()));
+    }
     let cleared = cx.keys.edit::<Document, _>(at.key, "json.clear", |document| {
         let found = at.parse()?.locate(document.root(), |value| cleared(value).is_some())?;
         let mut count = 0;

@@ -170,6 +170,21 @@ pub(super) fn is_legacy(path: &[u8]) -> bool {
     core::str::from_utf8(path).is_ok_and(|text| path::modern(text).1)
 }
 
+/// How many bytes a command may write, beyond the first of them, to the places that a path leads to.
+const COPIES_BYTES_MAX: usize = 512 << 20;
+
+/// Whether values may be written to so many places: a short path can lead to millions of them.
+pub(super) fn check_copies(places: usize, values: &[Json]) -> Result<(), Error> {
+    let bytes = |value: &Json| size_of::<Json>() + value.weight().bytes;
+    check_copied_bytes(places, values.iter().map(bytes).sum())
+}
+
+/// The same for so many bytes each.
+pub(super) fn check_copied_bytes(places: usize, bytes: usize) -> Result<(), Error> {
+    let copied = places.saturating_sub(1).saturating_mul(bytes);
+    if copied > COPIES_BYTES_MAX { Err(Error::JSON_PATH_WORK) } else { Ok(()) }
+}
+
 /// No check.
 pub(super) fn unchecked(_: &Document, _: &[Option<Location>]) -> Result<(), Error> {
     Ok(())

@@ -121,13 +121,12 @@ fn calculate(
     operation: &Operation,
 ) -> Result<(), Error> {
     let (at, text) = (Place::take(args)?, args.bytes()?);
-    let operand = || {
-        let value = place::coded_value(text)?;
-        value.as_number().ok_or(Error::JSON_BAD_NUMBER)
-    };
+    // RedisJSON looks at the operand only if there is something to do.
+    let read = place::coded_value(text);
+    let read = read.and_then(|value| value.as_number().ok_or(Error::JSON_BAD_NUMBER));
+    let operand = || read.clone();
     let check = |document: &Document, found: &[Option<Location>]| {
         let mut found = found.iter().flatten().filter_map(|location| document.at(location));
-        // RedisJSON looks at the operand only if there is something to do.
         found.try_for_each(|value| operation.apply(value, operand()?).map(drop))
     };
     // In RESP3 there is always an array.
@@ -167,16 +166,18 @@ fn json_strappend(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         (text, None) => (place::ROOT, text),
     };
     args.skip_rest();
-    let tail = || match place::coded_value(text)? {
+    let read = place::coded_value(text).and_then(|value| match value {
         Json::Text(tail) => Ok(tail),
         _ => Err(Error::json_found("string", &shown(text))),
-    };
+    });
+    let tail = || read.as_ref().map_err(Error::clone);
     let most = cx.keys.rules.settings.string_bytes_max;
     let check = |document: &Document, found: &[Option<Location>]| {
         if found.iter().all(Option::is_none) {
             return Ok(());
         }
         let tail = tail()?;
+        place::check_copied_bytes(found.iter().flatten().count(), tail.len())?;
         let fits = |at: &Location| {
             let head = document.at(at).and_then(Json::as_text).map_or(0, |head| head.len());
             head.saturating_add(tail.len()) <= most

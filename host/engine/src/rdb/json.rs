@@ -1,22 +1,24 @@
 //! JSON documents as RedisJSON's module type `ReJSON-RL` writes them: their text.
 //!
 //! What is written is version 3 of that type, which all of its releases since 2.0 read. Version 2,
-//! which has the name of an index behind the text, is read, too; the binary forms of other versions
-//! are not.
+//! which has the name of an index behind the text, is read, too, and version 0 (`json_nodes.rs`); other
+//! versions are not.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::form::Form;
+use super::json_nodes;
 use super::module::{END, STRING, UNSIGNED};
 use super::read::{Malformed, Reader};
 use super::write::{write_length, write_string};
 use crate::keyspace::Value;
-use crate::types::json::{self, Document};
+use crate::types::json::{self, Document, Json};
 
 /// The name of the type.
 pub(super) const NAME: &str = "ReJSON-RL";
 const VERSION: u64 = 3;
+const VERSION_OF_NODES: u64 = 0;
 const VERSION_WITH_INDEX: u64 = 2;
 /// The name in letters of six bits, above the version.
 const ID: u64 = 0x45e2_5238_df91_2c00;
@@ -31,28 +33,37 @@ pub(super) fn write(out: &mut Vec<u8>, document: &Document, form: Form) {
 
 /// Reads a document behind its type.
 pub(super) fn read(version: u64, reader: &mut Reader<'_>) -> Result<Value, Malformed> {
-    if reader.length()? != STRING {
-        return Err(Malformed);
-    }
-    let text = reader.string()?;
-    match version {
-        VERSION => {}
-        VERSION_WITH_INDEX => {
-            if reader.length()? != UNSIGNED {
-                return Err(Malformed);
-            }
-            if reader.length()? > 0 {
-                (0..2).try_for_each(|_| pass_string(reader))?;
-            }
-        }
+    let root = match version {
+        VERSION | VERSION_WITH_INDEX => read_text(reader)?,
+        VERSION_OF_NODES => json_nodes::read(reader)?,
         _ => return Err(Malformed),
+    };
+    if version == VERSION_WITH_INDEX {
+        pass_index(reader)?;
     }
     if reader.length()? != END {
         return Err(Malformed);
     }
-    let text = core::str::from_utf8(&text).map_err(|_| Malformed)?;
-    let root = json::parse::parse(text).map_err(|_| Malformed)?;
     Ok(Value::Json(Box::new(Document::new(root))))
+}
+
+fn read_text(reader: &mut Reader<'_>) -> Result<Json, Malformed> {
+    if reader.length()? != STRING {
+        return Err(Malformed);
+    }
+    let text = reader.string()?;
+    let text = core::str::from_utf8(&text).map_err(|_| Malformed)?;
+    json::parse::parse(text).map_err(|_| Malformed)
+}
+
+fn pass_index(reader: &mut Reader<'_>) -> Result<(), Malformed> {
+    if reader.length()? != UNSIGNED {
+        return Err(Malformed);
+    }
+    if reader.length()? > 0 {
+        (0..2).try_for_each(|_| pass_string(reader))?;
+    }
+    Ok(())
 }
 
 fn pass_string(reader: &mut Reader<'_>) -> Result<(), Malformed> {

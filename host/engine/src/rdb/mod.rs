@@ -14,6 +14,7 @@ mod form;
 mod hash;
 mod hash_times;
 mod json;
+mod json_nodes;
 mod list;
 mod lzf;
 mod marks;

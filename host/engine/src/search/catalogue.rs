@@ -45,6 +45,21 @@ pub struct Options {
     pub expansions_max: usize,
 }
 
+impl Options {
+    /// So many rows are as good as any number: nobody wants to give memory for more.
+    pub const RESULTS_MAX: u64 = 10_000_000;
+
+    /// How many results a search may be asked for: without a limit, any count means all that there are.
+    pub fn asked_results_max(&self) -> u64 {
+        if self.results_max >= Self::RESULTS_MAX { u64::MAX } else { self.results_max }
+    }
+
+    /// The same of an aggregation's rows.
+    pub fn asked_rows_max(&self) -> u64 {
+        if self.rows_max >= Self::RESULTS_MAX { u64::MAX } else { self.rows_max }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -52,7 +67,7 @@ impl Default for Options {
             fails_late: false,
             dialect: 1,
             results_max: 1_000_000,
-            rows_max: 1_000_000,
+            rows_max: Self::RESULTS_MAX,
             prefix_bytes_min: 2,
             expansions_max: 200,
         }

@@ -15,10 +15,13 @@ use crate::clock::Millis;
 /// Most cursors of all clients.
 pub const CURSORS_MAX: usize = 128;
 
+/// A column's name, and whether every row has it, even if there is nothing in it.
+pub type Column = (Box<[u8]>, bool);
+
 /// Rows with the names of their columns.
 #[derive(Clone, Debug)]
 pub struct Rows {
-    columns: Arc<[Box<[u8]>]>,
+    columns: Arc<[Column]>,
     rows: VecDeque<Vec<Value>>,
     /// Of the rows, on the heap.
     bytes: usize,
@@ -26,13 +29,13 @@ pub struct Rows {
 
 impl Rows {
     /// Rows of values by column.
-    pub fn new(columns: Arc<[Box<[u8]>]>, rows: Vec<Vec<Value>>) -> Self {
+    pub fn new(columns: Arc<[Column]>, rows: Vec<Vec<Value>>) -> Self {
         let bytes = rows.iter().map(|row| bytes_of(row)).sum();
         Self { columns, rows: rows.into(), bytes }
     }
 
     /// The names of the columns.
-    pub fn columns(&self) -> &[Box<[u8]>] {
+    pub fn columns(&self) -> &[Column] {
         &self.columns
     }
 

@@ -13,7 +13,7 @@ pub struct Document {
     pub key: Box<[u8]>,
     /// The hash of its key.
     pub hash: u64,
-    /// When it was written first, in the order of all documents; 0 if it was there before.
+    /// When it was written last, in the order of all documents; 0 if it was there before.
     pub sequence: u64,
     /// A hash of all that was indexed, to see whether something changed.
     pub fingerprint: u64,

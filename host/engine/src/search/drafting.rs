@@ -1,13 +1,16 @@
 //! What is to be indexed of a document, gathered before anything is changed: so a document that
 //! cannot be indexed leaves no trace, and one that has not changed costs no more than looking.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::expression::{Lookup, Value};
 use super::language::Language;
-use super::schema::{FieldType, Schema};
+use super::schema::{DocumentType, FieldType, KEY, Schema};
 use super::source::{Path, Raw, Source};
 use crate::types::geohash::Position;
 use crate::types::hasher::Hasher;
@@ -38,16 +41,38 @@ enum Content {
 }
 
 /// Why a document cannot be indexed: a field holds what it cannot be found by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unfit;
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unfit(pub(super) Cow<'static, str>);
+
+impl Unfit {
+    const NO_GEO: Self = Self(Cow::Borrowed("Invalid geo string"));
+    const TEXT_IN_NUMERIC: Self = Self(Cow::Borrowed(
+        "Invalid JSON type: String type can represent only TEXT, TAG, GEO or GEOMETRY field",
+    ));
+    const NUMBER_IN_TEXT: Self =
+        Self(Cow::Borrowed("Invalid JSON type: Numeric type can represent only NUMERIC field"));
+    const OBJECT: Self =
+        Self(Cow::Borrowed("Invalid JSON type: Object type can represent only GEOMETRY fields"));
+    const NOT_ALL_TEXT: Self =
+        Self(Cow::Borrowed("TEXT/TAG fields can only contain strings or nulls"));
+    const NOT_ALL_NUMBERS: Self =
+        Self(Cow::Borrowed("NUMERIC fields can only contain numeric or nulls"));
+
+    fn no_number(text: &[u8]) -> Self {
+        /// So much of what is no number is told.
+        const TOLD_BYTES_MAX: usize = 128;
+        let text = String::from_utf8_lossy(text.get(..TOLD_BYTES_MAX).unwrap_or(text));
+        Self(Cow::Owned(format!("Invalid numeric value: '{text}'")))
+    }
+}
 
 impl Draft {
     /// Gathers the values of a document. Whether the index is about it.
-    pub(super) fn gather(&mut self, schema: &Schema, source: &Source<'_>) -> bool {
+    pub(super) fn gather(&mut self, schema: &Schema, key: &[u8], source: &Source<'_>) -> bool {
         self.bytes.clear();
         self.items.clear();
         if let Some((_, filter)) = &schema.filter {
-            let lookup = Unparsed { schema, source };
+            let lookup = Unparsed { schema, key, source };
             if !filter.value(&lookup).is_ok_and(|value| value.is_true()) {
                 return false;
             }
@@ -121,26 +146,44 @@ impl Draft {
     }
 
     /// The numbers of a numeric field, or the positions of a geographic one.
-    pub(super) fn numbers(&self, field: usize, kind: &FieldType) -> Result<Vec<f64>, Unfit> {
+    pub(super) fn numbers(
+        &self,
+        field: usize,
+        kind: &FieldType,
+        documents: DocumentType,
+    ) -> Result<Vec<f64>, Unfit> {
+        let are_several = self.of(field).nth(1).is_some();
         let parsed = self.of(field).map(|content| match (content, kind) {
             (Content::Number(value), FieldType::Numeric) => Ok(*value),
+            (Content::Text(_), FieldType::Numeric) if documents == DocumentType::Json => {
+                Err(if are_several { Unfit::NOT_ALL_NUMBERS } else { Unfit::TEXT_IN_NUMERIC })
+            }
             (Content::Text(range), FieldType::Numeric) => {
                 let text = self.bytes.get(range.clone()).unwrap_or_default();
-                number::parse_f64(text).filter(|value| !value.is_nan()).ok_or(Unfit)
+                let value = number::parse_f64(text).filter(|value| !value.is_nan());
+                value.ok_or_else(|| Unfit::no_number(text))
             }
             (Content::Text(range), FieldType::Geo) => {
                 let text = self.bytes.get(range.clone()).unwrap_or_default();
-                parse_position(text).map(Position::score).ok_or(Unfit)
+                parse_position(text).map(Position::score).ok_or(Unfit::NO_GEO)
             }
-            _ => Err(Unfit),
+            (Content::Number(_), _) => Err(Unfit::NUMBER_IN_TEXT),
+            (Content::Other, FieldType::Numeric) if are_several => Err(Unfit::NOT_ALL_NUMBERS),
+            _ => Err(Unfit::OBJECT),
         });
         parsed.collect()
     }
 
     /// Whether all fields that are found by words or tags have text.
     pub(super) fn check_texts(&self, field: usize) -> Result<(), Unfit> {
-        let is_text = |content: &Content| matches!(content, Content::Text(_));
-        if self.of(field).all(is_text) { Ok(()) } else { Err(Unfit) }
+        let is_text = |content: &&Content| matches!(content, Content::Text(_));
+        let are_several = self.of(field).nth(1).is_some();
+        match self.of(field).find(|content| !is_text(content)) {
+            None => Ok(()),
+            Some(_) if are_several => Err(Unfit::NOT_ALL_TEXT),
+            Some(Content::Number(_)) => Err(Unfit::NUMBER_IN_TEXT),
+            Some(_) => Err(Unfit::OBJECT),
+        }
     }
 
     fn of(&self, field: usize) -> impl Iterator<Item = &Content> {
@@ -160,16 +203,20 @@ pub(super) fn parse_position(text: &[u8]) -> Option<Position> {
 /// The fields of a document that is not indexed yet.
 struct Unparsed<'a> {
     schema: &'a Schema,
+    key: &'a [u8],
     source: &'a Source<'a>,
 }
 
 impl Lookup for Unparsed<'_> {
-    fn find(&self, name: &[u8]) -> Value {
+    fn find(&self, name: &[u8]) -> Option<Value> {
+        if name == KEY {
+            return Some(Value::text(self.key));
+        }
         let path = Path::of_name(name, self.schema.documents);
         let shown = match self.schema.field(name) {
             Some((_, field)) => self.source.shown(&field.path, &field.source),
             None => self.source.shown(name, &path),
         };
-        shown.map_or(Value::Null, |text| Value::Text(Box::from(text)))
+        shown.map(|text| Value::Text(Box::from(text)))
     }
 }

@@ -3,6 +3,7 @@
 //! Reading is recursive descent with a bound on the depth and on the number of parts; computing
 //! recurses no deeper than there are parts.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -48,13 +49,27 @@ pub enum Operator {
 
 /// Where an expression finds fields.
 pub trait Lookup {
-    /// The value of a field; nothing if there is none.
-    fn find(&self, name: &[u8]) -> Value;
+    /// The value of a field, if there is one.
+    fn find(&self, name: &[u8]) -> Option<Value>;
 }
 
-/// Why an expression has no value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Undefined;
+/// Why an expression has no value, as clients are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undefined(pub Cow<'static, str>);
+
+impl Undefined {
+    /// A text that is always the same.
+    pub const fn text(text: &'static str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+
+    fn missing(name: &[u8]) -> Self {
+        let name = String::from_utf8_lossy(name);
+        Self(Cow::Owned(alloc::format!(
+            "{name}: has no value, consider using EXISTS if applicable"
+        )))
+    }
+}
 
 impl Expression {
     /// Reads an expression; otherwise says where and why that cannot be done.
@@ -69,12 +84,25 @@ impl Expression {
     pub fn value(&self, fields: &dyn Lookup) -> Result<Value, Undefined> {
         match self {
             Self::Constant(value) => Ok(value.clone()),
-            Self::Field(name) => Ok(fields.find(name)),
+            Self::Field(name) => fields.find(name).ok_or_else(|| Undefined::missing(name)),
             Self::Not(inner) => Ok(Value::truth(!inner.value(fields)?.is_true())),
             Self::Pair(operator, sides) => pair_value(*operator, sides, fields),
             Self::Call(function, arguments) => {
-                let values: Result<Vec<_>, _> =
-                    arguments.iter().map(|argument| argument.value(fields)).collect();
+                if function.asks_whether_there_is()
+                    && let [Self::Field(name)] = arguments.as_slice()
+                {
+                    return Ok(Value::truth(fields.find(name).is_some_and(|v| v != Value::Null)));
+                }
+                if function.chooses()
+                    && let [condition, yes, no] = arguments.as_slice()
+                {
+                    let is_true = condition.value(fields)?.is_true();
+                    return if is_true { yes.value(fields) } else { no.value(fields) };
+                }
+                let values: Result<Vec<_>, _> = arguments
+                    .iter()
+                    .map(|argument| Ok(argument.value(fields)?.into_plain()))
+                    .collect();
                 function.value(&values?)
             }
         }
@@ -97,18 +125,25 @@ fn pair_value(
     [left, right]: &[Expression; 2],
     fields: &dyn Lookup,
 ) -> Result<Value, Undefined> {
-    let left = left.value(fields)?;
+    let left = left.value(fields)?.into_plain();
     match operator {
         Operator::Or if left.is_true() => return Ok(Value::truth(true)),
         Operator::And if !left.is_true() => return Ok(Value::truth(false)),
         _ => {}
     }
-    let right = right.value(fields)?;
+    let right = right.value(fields)?.into_plain();
     let order = || left.compare(&right);
+    let is_ordering = matches!(
+        operator,
+        Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual
+    );
     let truth = match operator {
         Operator::Or | Operator::And => right.is_true(),
-        Operator::Equal => order().is_eq(),
-        Operator::NotEqual => order().is_ne(),
+        Operator::Equal => left.equals(&right),
+        Operator::NotEqual => !left.equals(&right),
+        _ if is_ordering && left.is_unlike(&right) => {
+            return Err(Undefined::text("Error converting string"));
+        }
         Operator::Less => order().is_lt(),
         Operator::LessOrEqual => order().is_le(),
         Operator::Greater => order().is_gt(),
@@ -119,11 +154,15 @@ fn pair_value(
 }
 
 fn arithmetic(operator: Operator, left: &Value, right: &Value) -> Result<Value, Undefined> {
-    let (left, right) = (left.as_number().ok_or(Undefined)?, right.as_number().ok_or(Undefined)?);
+    const NO_NUMBER: Undefined = Undefined::text("Could not convert value to a number");
+    let (Some(left), Some(right)) = (left.as_number(), right.as_number()) else {
+        return Err(NO_NUMBER);
+    };
     Ok(Value::Number(match operator {
         Operator::Add => left + right,
         Operator::Subtract => left - right,
         Operator::Multiply => left * right,
+        Operator::Divide if right == 0.0 => f64::NAN,
         Operator::Divide => left / right,
         Operator::Remainder => {
             let whole = libm::trunc(right);
@@ -139,10 +178,10 @@ const DEPTH_MAX: usize = 64;
 /// high as that.
 const PARTS_MAX: usize = 512;
 
-/// Operators by how loosely they bind, and within a row the longer ones first.
-const LEVELS: [&[(&str, Operator)]; 6] = [
-    &[("||", Operator::Or)],
-    &[("&&", Operator::And)],
+/// Operators by how loosely they bind, and within a row the longer ones first. As in RediSearch, those
+/// of a row bind alike, from the left.
+const LEVELS: [&[(&str, Operator)]; 4] = [
+    &[("||", Operator::Or), ("&&", Operator::And)],
     &[
         ("==", Operator::Equal),
         ("!=", Operator::NotEqual),
@@ -152,9 +191,15 @@ const LEVELS: [&[(&str, Operator)]; 6] = [
         (">", Operator::Greater),
     ],
     &[("+", Operator::Add), ("-", Operator::Subtract)],
-    &[("*", Operator::Multiply), ("/", Operator::Divide), ("%", Operator::Remainder)],
-    &[("^", Operator::Power)],
+    &[
+        ("*", Operator::Multiply),
+        ("/", Operator::Divide),
+        ("%", Operator::Remainder),
+        ("^", Operator::Power),
+    ],
 ];
+/// What is denied is a comparison, not only its left side.
+const LEVEL_OF_NOT: usize = 1;
 
 struct Parser<'t> {
     text: &'t [u8],
@@ -226,7 +271,7 @@ impl<'t> Parser<'t> {
 
     fn primary(&mut self) -> Result<Expression, String> {
         if self.take("!") {
-            return Ok(Expression::Not(Box::new(self.unary()?)));
+            return Ok(Expression::Not(Box::new(self.pair(LEVEL_OF_NOT)?)));
         }
         if self.take("(") {
             let inner = self.pair(0)?;
@@ -347,8 +392,7 @@ impl<'t> Parser<'t> {
             }
         }
         if !function.accepts(arguments.len()) {
-            let name = String::from_utf8_lossy(name);
-            return Err(alloc::format!("Invalid arguments for function '{name}'"));
+            return Err(function.refusal());
         }
         Ok(Expression::Call(function, arguments))
     }
@@ -361,11 +405,11 @@ mod tests {
     struct Row;
 
     impl Lookup for Row {
-        fn find(&self, name: &[u8]) -> Value {
+        fn find(&self, name: &[u8]) -> Option<Value> {
             match name {
-                b"age" => Value::text(b"19"),
-                b"name" => Value::text(b"foo"),
-                _ => Value::Null,
+                b"age" => Some(Value::text(b"19")),
+                b"name" => Some(Value::text(b"foo")),
+                _ => None,
             }
         }
     }
@@ -380,11 +424,29 @@ mod tests {
         assert_eq!(value("1 + 2 * 3"), Value::Number(7.0));
         assert_eq!(value("(1 + 2) * 3 - -4"), Value::Number(13.0));
         assert_eq!(value("2 ^ 3 % 5"), Value::Number(3.0));
+        assert_eq!(value("2 * 3 ^ 2"), Value::Number(36.0));
+        assert_eq!(value("1 || 0 && 0"), Value::truth(false));
+        assert_eq!(value("!1 == 2"), Value::truth(true));
+        assert_eq!(value("!(@age >= 19) || exists(@missing)"), Value::truth(false));
+        assert_eq!(value("exists(@age)"), Value::truth(true));
         assert_eq!(value("@name=='foo' && @age < 20"), Value::truth(true));
-        assert_eq!(value("!(@age >= 19) || @missing"), Value::truth(false));
         assert_eq!(value("@name + 1"), Value::Null);
         assert_eq!(value("upper(@name)"), Value::text(b"FOO"));
         assert_eq!(value("-@age"), Value::Number(-19.0));
+    }
+
+    #[test]
+    fn what_has_no_value_says_why() {
+        let why = |text: &str| {
+            let expression = Expression::parse(text.as_bytes()).expect("an expression");
+            expression.value(&Row).expect_err("no value").0
+        };
+        let missing = "missing: has no value, consider using EXISTS if applicable";
+        assert_eq!(why("@missing"), missing);
+        assert_eq!(why("!@missing"), missing);
+        assert_eq!(why("exists(@missing + 1)"), missing);
+        assert_eq!(why("@name + 1"), "Could not convert value to a number");
+        assert_eq!(why("@name < 1"), "Error converting string");
     }
 
     #[test]

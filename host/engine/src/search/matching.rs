@@ -172,6 +172,11 @@ impl Matching<'_> {
         found
     }
 
+    /// Whether a document has what the steps find close enough together, as far as that is kept.
+    pub fn is_close(&self, steps: &[Step], document: &Document, closeness: Closeness) -> bool {
+        self.part.schema().keeping.no_offsets || self.are_close(steps, document, closeness)
+    }
+
     /// Whether what the steps find in a document is close enough together.
     fn are_close(&self, steps: &[Step], document: &Document, closeness: Closeness) -> bool {
         let mut lists = Vec::new();
@@ -227,12 +232,9 @@ impl Matching<'_> {
 
     fn close_to(&self, field: usize, circle: &Circle) -> RoaringBitmap {
         let mut found = RoaringBitmap::new();
-        let centre = Position::new(circle.longitude, circle.latitude);
-        let (Some(numbers), Some(centre)) = (self.part.numbers(field), centre) else {
+        let (Some(numbers), Some(shape)) = (self.part.numbers(field), shape(circle)) else {
             return found;
         };
-        let form = Form::Circle { radius: circle.radius };
-        let shape = Shape { centre, form, unit_m: circle.unit_m };
         for cell in shape.cells() {
             let (from, below) = cell.scores();
             numbers.each_between(from, below, &mut |score, document| {
@@ -243,6 +245,21 @@ impl Matching<'_> {
         }
         found
     }
+}
+
+/// A circle that is on Earth.
+fn shape(circle: &Circle) -> Option<Shape> {
+    let centre = Position::new(circle.longitude, circle.latitude)?;
+    let form = Form::Circle { radius: circle.radius };
+    Some(Shape { centre, form, unit_m: circle.unit_m })
+}
+
+/// Whether one of these positions lies in a circle.
+pub fn contains_one(positions: &[f64], circle: &Circle) -> bool {
+    shape(circle).is_some_and(|shape| {
+        let distance = |score: &f64| shape.rough_distance_inside(Position::of_score(*score));
+        positions.iter().any(|score| distance(score).is_some())
+    })
 }
 
 /// Whether one place of each list comes after one of the list before, with at most so many others in

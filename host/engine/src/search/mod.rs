@@ -14,6 +14,7 @@ mod dictionary;
 mod document;
 mod drafting;
 pub mod expression;
+mod failures;
 mod functions;
 mod indexes;
 pub mod language;
@@ -35,8 +36,9 @@ pub mod tokens;
 mod value;
 
 pub use catalogue::{Catalogue, Options};
-pub use cursors::{CURSORS_MAX, Cursor, Cursors, Rows};
+pub use cursors::{CURSORS_MAX, Column, Cursor, Cursors, Rows};
 pub use document::{Document, Sizes, SortValue};
+pub use failures::FieldFailures;
 pub use indexes::Indexes;
 pub use language::Language;
 pub use numbers::{Limit, NumericRange};

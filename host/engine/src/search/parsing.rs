@@ -1,12 +1,13 @@
 //! Reads queries: recursive descent with a bound on the depth and on the size.
 //!
 //! Dialect 2 and above: what stands side by side binds tighter than `|`, and a field's name, `-` and
-//! `~` go with what comes next. Dialect 1: both bind alike from the left, and plain words side by
-//! side are one thing.
+//! `~` go with what comes next. Dialect 1: plain words side by side are one thing, `|` binds tighter
+//! than other things side by side do, and `-` and `~` go with all that follows up to a sign that ends
+//! it.
 
 mod fields;
+mod patterns;
 
-use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -106,7 +107,12 @@ impl<'a> Parser<'a> {
     /// Passes over blanks and punctuation that means nothing.
     fn skip(&mut self) {
         while let Some(byte) = self.peek() {
-            let is_quiet = tokens::is_separator(byte) && !is_sign(byte);
+            let is_quiet = if byte == b'\\' {
+                // In front of nothing that it could make a letter of.
+                !self.begins_escaped()
+            } else {
+                tokens::is_separator(byte) && !is_sign(byte)
+            };
             let is_arrow = self.rest().starts_with(b"=>");
             // A single quote is a sign only where phrases may stand in them.
             if is_arrow || !(is_quiet || byte == b'\'' && !self.is_new()) {
@@ -153,9 +159,11 @@ impl<'a> Parser<'a> {
     fn alternatives(&mut self) -> Result<Node, String> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
-            return Err(
+            return Err(if self.is_new() {
                 "Parser stack overflow. Try moving nested parentheses more to the left".into()
-            );
+            } else {
+                self.wrong()
+            });
         }
         let node = if self.is_new() { self.alternatives_new() } else { self.alternatives_old() };
         self.depth -= 1;
@@ -171,18 +179,50 @@ impl<'a> Parser<'a> {
     }
 
     fn alternatives_old(&mut self) -> Result<Node, String> {
-        let mut left = self.signed()?;
+        self.sequence_old(b"")
+    }
+
+    /// Alternatives side by side, up to one of these signs.
+    fn sequence_old(&mut self, ends: &[u8]) -> Result<Node, String> {
+        let mut left: Option<Node> = None;
         loop {
-            if self.take(b"|") {
-                let right = self.signed()?;
-                left = joined(left, right, true);
-            } else if self.is_at_end() {
-                return Ok(left);
-            } else {
-                let right = self.signed()?;
-                left = joined(left, right, false);
+            let mut chain = self.signed_old()?;
+            while self.take(b"|") {
+                let right = self.signed_old()?;
+                chain = joined(chain, right, true);
             }
+            let joint = match left {
+                None => chain,
+                Some(left) => joined(left, chain, false),
+            };
+            if self.is_at_end() || self.peek().is_some_and(|byte| ends.contains(&byte)) {
+                return Ok(joint);
+            }
+            left = Some(joint);
         }
+    }
+
+    /// A part, or a sign in front of all that it goes with.
+    fn signed_old(&mut self) -> Result<Node, String> {
+        self.skip();
+        let (sign, ends): (u8, &[u8]) = match self.rest() {
+            // The sign of a number belongs to it.
+            [b'-', digit, ..] if digit.is_ascii_digit() => return self.attributed(),
+            [b'-', ..] => (b'-', b"\"-~"),
+            [b'~', ..] => (b'~', b"~"),
+            _ => return self.attributed(),
+        };
+        self.at += 1;
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(self.wrong());
+        }
+        let inner = self.sequence_old(ends)?;
+        self.depth -= 1;
+        if matches!(inner.kind, Kind::Nothing) {
+            return Ok(inner);
+        }
+        self.count(if sign == b'-' { inner.denied() } else { inner.optional() })
     }
 
     fn sequence(&mut self) -> Result<Node, String> {
@@ -212,9 +252,7 @@ impl<'a> Parser<'a> {
             if matches!(node.kind, Kind::Nothing) {
                 break;
             }
-            let inner = Box::new(node);
-            node =
-                self.count(if sign == b'-' { Kind::Not(inner) } else { Kind::Optional(inner) })?;
+            node = self.count(if sign == b'-' { node.denied() } else { node.optional() })?;
         }
         Ok(node)
     }
@@ -286,6 +324,8 @@ impl<'a> Parser<'a> {
             Some(b'w') if self.is_new() && self.rest().starts_with(b"w'") => self.wildcard(),
             Some(b'i' | b'I') if self.is_new() && self.names_missing() => self.missing(),
             Some(byte) if !is_sign(byte) || self.begins_escaped() => self.words(),
+            // A number below zero, in the old dialect.
+            Some(b'-') if !self.is_new() => self.words(),
             _ => Err(self.wrong()),
         }
     }
@@ -323,7 +363,6 @@ impl<'a> Parser<'a> {
     fn missing(&mut self) -> Result<Node, String> {
         self.name();
         self.expect(b"(")?;
-        let from = self.at;
         self.expect(b"@")?;
         let name = self.name();
         self.expect(b")")?;
@@ -331,11 +370,11 @@ impl<'a> Parser<'a> {
         tokens::unescape(name, &mut text);
         let name = String::from_utf8_lossy(&text);
         let Some((place, field)) = self.reading.schema.field(&text) else {
-            return Err(format!("Unknown field at offset {from} near {name}"));
+            return Ok(Node::new(Kind::Nothing));
         };
         if !field.indexes_missing {
             return Err(format!(
-                "'ismissing' requires field to be defined with 'INDEXMISSING', field: '{name}'"
+                "'ismissing' requires field '{name}' to be defined with 'INDEXMISSING'"
             ));
         }
         self.count(Kind::Missing(place))
@@ -378,7 +417,9 @@ impl<'a> Parser<'a> {
         }
         match words.len() {
             0 => Ok(Node::new(Kind::Nothing)),
-            1 => self.count(Kind::Word { text: words.remove(0), is_expanded: false }),
+            1 if !self.is_new() => {
+                self.count(Kind::Word { text: words.remove(0), is_expanded: false })
+            }
             _ => self.count(Kind::Exact(words)),
         }
     }
@@ -390,6 +431,12 @@ impl<'a> Parser<'a> {
     /// The letters of a word, as they are written.
     fn name(&mut self) -> &'a [u8] {
         let from = self.at;
+        if !self.is_new()
+            && let [b'-', digit, ..] = self.rest()
+            && digit.is_ascii_digit()
+        {
+            self.at += 1;
+        }
         while let Some(byte) = self.peek() {
             if self.begins_escaped() {
                 self.at += 2;
@@ -461,62 +508,7 @@ impl<'a> Parser<'a> {
             self.at += 1;
             return self.count(Kind::Pattern(Pattern::Prefix(unescaped(&text))));
         }
-        let mut word = text;
-        tokens::lower(&mut word);
-        if self.is_stop_word(&word) {
-            return Ok(Node::new(Kind::Nothing));
-        }
-        self.whole_word(word)
-    }
-
-    /// `*end` or `*middle*`.
-    fn affixed(&mut self) -> Result<Node, String> {
-        let pattern = self.affix()?;
-        self.count(Kind::Pattern(pattern))
-    }
-
-    fn affix(&mut self) -> Result<Pattern, String> {
-        let from = self.at;
-        self.at += 1;
-        let is_parameter = self.is_new() && self.peek() == Some(b'$');
-        self.at += usize::from(is_parameter);
-        let name = self.name();
-        if name.is_empty() {
-            self.at = from;
-            return Err(self.wrong());
-        }
-        let text = if is_parameter { self.parameter(name)? } else { name.to_vec() };
-        let text = unescaped(&text);
-        if self.peek() == Some(b'*') {
-            self.at += 1;
-            return Ok(Pattern::Infix(text));
-        }
-        Ok(Pattern::Suffix(text))
-    }
-
-    fn wildcard(&mut self) -> Result<Node, String> {
-        self.at += 1;
-        let mut pattern = self.quoted(b'\'')?.to_vec();
-        tokens::lower(&mut pattern);
-        self.count(Kind::Pattern(Pattern::Wildcard(pattern)))
-    }
-
-    fn fuzzy(&mut self) -> Result<Node, String> {
-        let (from, rest) = (self.at, self.rest());
-        let distance = rest.iter().take_while(|byte| **byte == b'%').count();
-        self.at += distance;
-        let is_parameter = self.is_new() && self.peek() == Some(b'$');
-        self.at += usize::from(is_parameter);
-        let name = self.name();
-        let word = if is_parameter { self.parameter(name)? } else { name.to_vec() };
-        let word = unescaped(&word);
-        let closing = self.rest().iter().take_while(|byte| **byte == b'%').count();
-        if word.is_empty() || distance > 3 || closing < distance {
-            self.at = from;
-            return Err(self.wrong());
-        }
-        self.at += distance;
-        self.count(Kind::Fuzzy(word, distance))
+        self.word(&text)
     }
 }
 

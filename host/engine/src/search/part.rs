@@ -13,6 +13,7 @@ use roaring::RoaringBitmap;
 use super::dictionary::{Dictionary, WordId};
 use super::document::{Document, Entry, Sizes, SortValue, Term, write_positions};
 use super::drafting::{Draft, Unfit};
+use super::failures::Failures;
 use super::language::Language;
 use super::numbers::Numbers;
 use super::postings::BYTES_EACH;
@@ -40,7 +41,7 @@ pub struct Part {
     bytes: usize,
     sizes: Sizes,
     /// Documents that could not be indexed so far.
-    pub failures: u64,
+    pub failures: Failures,
     /// How many times documents were taken in.
     pub writes: u64,
     /// Where the walk over what was there before the index has come to, if it goes on.
@@ -67,6 +68,9 @@ struct Occurrence {
     weight: u32,
 }
 
+/// So far apart are several texts of one field, beside the step from one word to the next.
+const TEXT_GAP: u32 = 99;
+
 /// What one document takes beside what it owns.
 const DOCUMENT_BYTES: usize = size_of::<Document>() + size_of::<Option<Box<Document>>>() + 8;
 
@@ -87,7 +91,7 @@ impl Part {
             length_total: 0,
             bytes: 0,
             sizes: Sizes::default(),
-            failures: 0,
+            failures: Failures::default(),
             writes: 0,
             scan: None,
             is_partial: false,
@@ -109,7 +113,7 @@ impl Part {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         self.mark = self.mark.wrapping_add(STEP);
         self.scan = Some(0);
-        self.failures = 0;
+        self.failures = Failures::default();
     }
 
     /// What it is a part of.
@@ -206,7 +210,7 @@ impl Part {
     ) {
         let schema = self.schema.clone();
         let source = value.and_then(|value| Source::of(value, schema.documents, hasher));
-        if !source.is_some_and(|source| desk.draft.gather(&schema, &source)) {
+        if !source.is_some_and(|source| desk.draft.gather(&schema, key, &source)) {
             return self.remove(hash, key, hasher);
         }
         let fingerprint = desk.draft.fingerprint(hasher) ^ self.mark;
@@ -217,12 +221,16 @@ impl Part {
         }
         let numbers = match draft_numbers(&schema, &desk.draft) {
             Ok(numbers) => numbers,
-            Err(Unfit) => {
-                self.failures += 1;
+            Err((field, unfit)) => {
+                self.failures.note(field, unfit, key, next());
                 return self.remove(hash, key, hasher);
             }
         };
-        let sequence = before.map_or_else(next, |document| document.sequence);
+        // What is only looked at again keeps its place.
+        let sequence = match next() {
+            0 => before.map_or(0, |document| document.sequence),
+            sequence => sequence,
+        };
         self.writes += 1;
         if let Some(id) = known {
             self.take_back(id, hasher);
@@ -325,7 +333,10 @@ impl Part {
                         is_stemmed: !no_stem,
                         is_phonetic: phonetic.is_some(),
                     };
-                    for text in draft.texts(place) {
+                    for (number_of_text, text) in draft.texts(place).enumerate() {
+                        if number_of_text > 0 {
+                            position += TEXT_GAP;
+                        }
                         let mut note = Noting { part: self, occurrences, id, hasher };
                         if field.indexes_empty && text.is_empty() {
                             position += 1;
@@ -574,11 +585,16 @@ fn gather_terms(occurrences: &mut [Occurrence], keeps_positions: bool) -> (Vec<T
 }
 
 /// The numbers of all fields, if every field holds what it can be found by.
-fn draft_numbers(schema: &Schema, draft: &Draft) -> Result<Vec<Vec<f64>>, Unfit> {
+fn draft_numbers(schema: &Schema, draft: &Draft) -> Result<Vec<Vec<f64>>, (usize, Unfit)> {
     let fields = schema.fields.iter().enumerate();
-    let parsed = fields.map(|(place, field)| match &field.kind {
-        FieldType::Numeric | FieldType::Geo => draft.numbers(place, &field.kind),
-        _ => draft.check_texts(place).map(|()| Vec::new()),
+    let parsed = fields.map(|(place, field)| {
+        let parsed = match &field.kind {
+            FieldType::Numeric | FieldType::Geo => {
+                draft.numbers(place, &field.kind, schema.documents)
+            }
+            _ => draft.check_texts(place).map(|()| Vec::new()),
+        };
+        parsed.map_err(|unfit| (place, unfit))
     });
     parsed.collect()
 }

@@ -269,7 +269,8 @@ impl Terms<'_> {
         fits: &dyn Fn(&[u8]) -> bool,
     ) -> Vec<Vec<u8>> {
         let planner = self.planner;
-        if pattern.letters() < planner.options.prefix_bytes_min {
+        let is_short = pattern.letters() < planner.options.prefix_bytes_min;
+        if is_short && !matches!(pattern, Pattern::Wildcard(_)) {
             return Vec::new();
         }
         let fits = |word: &[u8]| fits(word) && pattern.matches(word);

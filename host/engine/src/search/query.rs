@@ -181,6 +181,27 @@ impl Node {
         Self { kind, fields: ALL_FIELDS, weight: 1.0, slop: None, in_order: None, phonetic: None }
     }
 
+    /// What it does not find, for which only the words themselves are looked for.
+    pub fn denied(mut self) -> Kind {
+        self.forbid_forms();
+        Kind::Not(Box::new(self))
+    }
+
+    /// What need not be found, for which only the words themselves are looked for.
+    pub fn optional(mut self) -> Kind {
+        self.forbid_forms();
+        Kind::Optional(Box::new(self))
+    }
+
+    fn forbid_forms(&mut self) {
+        match &mut self.kind {
+            Kind::Word { is_expanded, .. } => *is_expanded = false,
+            Kind::And(nodes) | Kind::Or(nodes) => nodes.iter_mut().for_each(Self::forbid_forms),
+            Kind::Not(node) | Kind::Optional(node) => node.forbid_forms(),
+            _ => {}
+        }
+    }
+
     /// Says of its words whether others are found that sound alike, unless that was said before.
     pub fn set_phonetic(&mut self, phonetic: bool) {
         self.phonetic = self.phonetic.or(Some(phonetic));
@@ -196,7 +217,12 @@ impl Node {
     /// Whether it looks for empty texts only in fields that are found by them.
     pub fn is_empty_where_possible(&self, emptiable: TextFields, schema: &Schema) -> bool {
         match &self.kind {
-            Kind::Word { text, .. } => !text.is_empty() || self.fields & emptiable != 0,
+            Kind::Word { text, .. } => {
+                // Nowhere in particular there may be none.
+                !text.is_empty()
+                    || matches!(self.fields, 0 | ALL_FIELDS)
+                    || self.fields & emptiable != 0
+            }
             Kind::Tags(field, tags) => {
                 let is_empty = |tag: &Tag| matches!(tag, Tag::Is(text) if text.is_empty());
                 let is_possible = || schema.fields.get(*field).is_some_and(|f| f.indexes_empty);
@@ -209,6 +235,35 @@ impl Node {
                 node.is_empty_where_possible(emptiable, schema)
             }
             _ => true,
+        }
+    }
+
+    /// Shows in which fields it matters where words stand, where something is said of that. Of the
+    /// outermost part it is said in any case if `is_said`.
+    pub fn each_placing(&self, is_said: bool, show: &mut dyn FnMut(TextFields)) {
+        match &self.kind {
+            Kind::And(nodes) => {
+                if is_said || self.slop.is_some() || self.in_order.is_some() {
+                    show(self.fields);
+                }
+                nodes.iter().for_each(|node| node.each_placing(false, show));
+            }
+            Kind::Or(nodes) => nodes.iter().for_each(|node| node.each_placing(false, show)),
+            Kind::Not(node) | Kind::Optional(node) => node.each_placing(false, show),
+            _ => {}
+        }
+    }
+
+    /// Shows the fields in which words are looked for by how they go on rather than begin.
+    pub fn each_affix(&self, show: &mut dyn FnMut(TextFields)) {
+        match &self.kind {
+            Kind::Pattern(Pattern::Prefix(_)) => {}
+            Kind::Pattern(_) => show(self.fields),
+            Kind::And(nodes) | Kind::Or(nodes) => {
+                nodes.iter().for_each(|node| node.each_affix(show));
+            }
+            Kind::Not(node) | Kind::Optional(node) => node.each_affix(show),
+            _ => {}
         }
     }
 
@@ -272,10 +327,11 @@ impl Node {
         out: &mut String,
     ) {
         let pad = |out: &mut String, depth: usize| (0..depth).for_each(|_| out.push_str("  "));
+        let fields = self.shown_fields(schema);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let name = |field: &usize| schema.fields.get(*field).map_or("".into(), |f| text(&f.name));
         pad(out, depth);
-        self.explain_fields(schema, out);
+        out.push_str(&fields);
         let children = |out: &mut String, title: &str, nodes: &[Self]| {
             out.push_str(title);
             nodes.iter().for_each(|node| node.explain_to(schema, other_forms, depth + 1, out));
@@ -298,14 +354,17 @@ impl Node {
             Kind::Word { text: word, .. } => {
                 let forms = other_forms(self);
                 let forms = forms.iter().map(|form| format!("{}(expanded)", text(form)));
-                let lines: Vec<String> = core::iter::once(text(word)).chain(forms).collect();
-                match lines.as_slice() {
-                    [only] => out.push_str(only),
-                    lines => words(out, "UNION {\n", lines),
+                let mut lines: Vec<String> = core::iter::once(text(word)).chain(forms).collect();
+                if let [only] = lines.as_slice() {
+                    out.push_str(only);
+                } else {
+                    lines.iter_mut().for_each(|line| line.insert_str(0, &fields));
+                    words(out, "UNION {\n", &lines);
                 }
             }
             Kind::Exact(exact) => {
-                let lines: Vec<String> = exact.iter().map(|word| text(word)).collect();
+                let lines = exact.iter().map(|word| format!("{fields}{}", text(word)));
+                let lines: Vec<String> = lines.collect();
                 words(out, "EXACT {\n", &lines);
             }
             Kind::And(nodes) => children(out, "INTERSECT {\n", nodes),
@@ -317,19 +376,13 @@ impl Node {
             Kind::Fuzzy(word, _) => out.push_str(&format!("FUZZY{{{}}}", text(word))),
             Kind::Tags(field, tags) => {
                 let shown = tags.iter().map(|tag| match tag {
+                    Tag::Is(tag) if tag.is_empty() => "\"\"".into(),
                     Tag::Is(tag) => text(tag),
                     Tag::Like(pattern) => pattern.shown(),
                 });
                 words(out, &format!("TAG:@{} {{\n", name(field)), &shown.collect::<Vec<_>>());
             }
-            Kind::Numeric(field, NumericRange { low, high }) => {
-                let sign = |is_exclusive| if is_exclusive { "<" } else { "<=" };
-                let (before, behind) = (sign(low.is_exclusive), sign(high.is_exclusive));
-                let (low, high) = (low.value, high.value);
-                let shown =
-                    format!("NUMERIC {{{low:.6} {before} @{} {behind} {high:.6}}}", name(field));
-                out.push_str(&shown);
-            }
+            Kind::Numeric(field, range) => out.push_str(&shown_range(&name(field), range)),
             Kind::Geo(field, circle) => {
                 let Circle { longitude, latitude, radius, .. } = circle;
                 let place = format!("{longitude:.6},{latitude:.6} --> {radius:.6}");
@@ -340,13 +393,14 @@ impl Node {
         out.push('\n');
     }
 
-    fn explain_fields(&self, schema: &Schema, out: &mut String) {
+    /// The text fields that it is confined to, as they stand in front of it.
+    fn shown_fields(&self, schema: &Schema) -> String {
         let is_textual = !matches!(
             self.kind,
             Kind::Numeric(..) | Kind::Geo(..) | Kind::Tags(..) | Kind::Missing(_)
         );
         if self.fields == ALL_FIELDS || !is_textual {
-            return;
+            return String::new();
         }
         let named = schema.fields.iter().filter(|field| match field.kind {
             FieldType::Text { number, .. } => self.fields & 1 << number != 0,
@@ -354,7 +408,7 @@ impl Node {
         });
         let named: Vec<_> = named.map(|field| String::from_utf8_lossy(&field.name)).collect();
         let named = if named.is_empty() { "NULL".into() } else { named.join("|") };
-        out.push_str(&format!("@{named}:"));
+        format!("@{named}:")
     }
 
     fn explain_attributes(&self, out: &mut String) {
@@ -373,6 +427,13 @@ impl Node {
             out.push_str(&format!(" => {{{attributes} }}"));
         }
     }
+}
+
+fn shown_range(name: &str, range: &NumericRange) -> String {
+    let sign = |is_exclusive| if is_exclusive { "<" } else { "<=" };
+    let NumericRange { low, high } = range;
+    let (before, behind) = (sign(low.is_exclusive), sign(high.is_exclusive));
+    format!("NUMERIC {{{:.6} {before} @{name} {behind} {:.6}}}", low.value, high.value)
 }
 
 fn unit_name(circle: Circle) -> &'static str {

@@ -17,10 +17,13 @@ use crate::clock::Millis;
 
 /// Most fields of an index.
 pub const FIELDS_MAX: usize = 1024;
-/// Most text fields of an index that did not ask for more.
+/// Most text fields of an index that is altered and was not made for more.
 pub const TEXT_FIELDS_MAX: usize = 32;
 /// Most text fields of any index: a set of them is one machine word.
 pub const TEXT_FIELDS_MAX_WIDE: usize = 64;
+
+/// Stands for a document's key where fields are named.
+pub const KEY: &[u8] = b"__key";
 
 /// Words that mean the same: the names of the groups that a word belongs to.
 pub type Synonyms = BTreeMap<Box<[u8]>, BTreeSet<Box<[u8]>>>;
@@ -254,6 +257,11 @@ impl Schema {
     pub fn field_or_path(&self, name: &[u8]) -> Option<(usize, &Field)> {
         let by_path = || self.fields.iter().enumerate().find(|(_, field)| *field.path == *name);
         self.field(name).or_else(by_path)
+    }
+
+    /// Whether it is as it was made, without later additions.
+    pub fn is_new(&self) -> bool {
+        self.additions.is_empty()
     }
 
     /// How many text fields there are.

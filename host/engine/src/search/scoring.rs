@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use super::document::Document;
-use super::matching::Matching;
-use super::planning::{Step, StepKind};
+use super::matching::{Matching, contains_one};
+use super::planning::{Closeness, Step, StepKind};
 
 /// A way to compute scores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,15 +49,19 @@ impl Scorer {
         match self {
             Self::OfDocument => document.score,
             Self::Payload => 0.0,
-            Self::Best | Self::OkapiStandard => document.score * scoring.weigh(root),
+            Self::Best => scoring.weigh(root),
+            Self::OkapiStandard => document.score * scoring.weigh(root),
             Self::Okapi => document.score * scoring.weigh(root) / scoring.distance(root),
             Self::TermFrequency | Self::TermFrequencyByLength => {
                 let by_length = self == Self::TermFrequencyByLength;
                 let norm = if by_length { document.length } else { document.frequency_max };
-                if norm == 0 {
-                    return 0.0;
-                }
-                let sum = document.score * scoring.weigh(root) / f64::from(norm);
+                let weight = document.score * scoring.weigh(root);
+                // Without any word a document is infinitely good at whatever else it is found by.
+                let sum = match norm {
+                    0 if document.score == 0.0 => return 0.0,
+                    0 if weight == 0.0 => return f64::NAN,
+                    norm => weight / f64::from(norm),
+                };
                 sum / scoring.distance(root)
             }
         }
@@ -97,7 +101,7 @@ impl Scoring<'_> {
         let sum = match &step.kind {
             StepKind::Nothing => return None,
             StepKind::Term(number) => return self.term(*number, step),
-            StepKind::And(steps, _) => steps.iter().filter_map(|step| self.found(step)).sum(),
+            StepKind::And(steps, closeness) => self.all(step, steps, *closeness)?,
             StepKind::Or(steps) => {
                 let found = steps.iter().filter_map(|step| self.found(step));
                 match self.scorer {
@@ -105,7 +109,7 @@ impl Scoring<'_> {
                     _ => found.reduce(|sum, one| sum + one)?,
                 }
             }
-            StepKind::Not(_) => 0.0,
+            StepKind::Not(step) => self.found(step).is_none().then_some(0.0)?,
             StepKind::Optional(step) => self.found(step).unwrap_or(0.0),
             StepKind::All => return Some(self.once(step.weight)),
             StepKind::Missing(field) => {
@@ -119,12 +123,24 @@ impl Scoring<'_> {
                 let counts = self.scorer != Scorer::OkapiStandard;
                 return Some(if counts { self.once(step.weight) } else { 0.0 });
             }
-            StepKind::Geo(..) => {
+            StepKind::Geo(field, circle) => {
+                let numbers = self.document.entries.get(*field)?.numbers();
+                contains_one(numbers, circle).then_some(())?;
                 let counts = self.scorer != Scorer::OkapiStandard;
                 return Some(if counts { self.once(step.weight) } else { 0.0 });
             }
         };
         Some(step.weight * sum)
+    }
+
+    /// What all of these add; nothing if one of them does not find the document, or if they find it
+    /// too far apart. Of the whole query that is known.
+    fn all(&self, step: &Step, steps: &[Step], closeness: Closeness) -> Option<f64> {
+        let sum = steps.iter().try_fold(0.0, |sum, step| Some(sum + self.found(step)?))?;
+        let is_root = core::ptr::eq(step, &raw const self.matching.plan.root);
+        let is_known = is_root || !closeness.matters() || steps.len() < 2;
+        let is_close = is_known || self.matching.is_close(steps, self.document, closeness);
+        is_close.then_some(sum)
     }
 
     fn weigh(&self, step: &Step) -> f64 {
@@ -170,14 +186,15 @@ impl Scoring<'_> {
     fn okapi(&self, weight: f64, rarity: f64, frequency: f64) -> f64 {
         // RediSearch has it in single precision, and clients compare.
         const K1: f64 = 1.2_f32 as f64;
+        const K1_AND_ONE: f64 = (1.2_f32 + 1.0) as f64;
         let average = self.matching.plan.length_average;
         if self.scorer == Scorer::Okapi {
             const B: f64 = 0.5;
             return weight * rarity * frequency / (frequency + K1 * (1.0 - B + B * average));
         }
-        const B: f64 = 0.75;
+        const B: f64 = 0.5;
         let length = f64::from(self.document.length) / average.max(f64::MIN_POSITIVE);
-        weight * rarity * frequency * (K1 + 1.0) / (frequency + K1 * (1.0 - B + B * length))
+        weight * rarity * frequency * K1_AND_ONE / (frequency + K1 * (1.0 - B + B * length))
     }
 
     /// How far what the query asks for lies apart: at least 1.

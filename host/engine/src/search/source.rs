@@ -20,6 +20,14 @@ pub enum Path {
 }
 
 impl Path {
+    /// Whether the values that it leads to stand in an order.
+    pub fn is_ordered(&self) -> bool {
+        match self {
+            Self::Json(path) => path.is_single(),
+            Self::Field | Self::Nowhere => true,
+        }
+    }
+
     /// Where a value is that is only named.
     pub fn of_name(name: &[u8], kind: DocumentType) -> Self {
         match kind {
@@ -67,12 +75,10 @@ impl<'a> Source<'a> {
                 }
             }
             (Value::Json(document), Path::Json(path)) => {
-                let found = path.each(document.root(), &mut |value, _| {
-                    show_json(value, true, show);
-                    ControlFlow::Continue(())
-                });
-                if found.is_err() {
-                    show(Raw::Other);
+                let Ok(found) = path.find(document.root()) else { return show(Raw::Other) };
+                match found.as_slice() {
+                    [only] => show_json(only, show),
+                    several => several.iter().for_each(|one| show_element(one, show)),
                 }
             }
             _ => {}
@@ -129,19 +135,22 @@ impl<'a> Source<'a> {
 }
 
 /// Shows a value, or the elements of an array. What is null is as good as not there.
-fn show_json(value: &Json, is_outermost: bool, show: &mut dyn FnMut(Raw<'_>)) {
+fn show_json(value: &Json, show: &mut dyn FnMut(Raw<'_>)) {
+    match (value, value.as_array()) {
+        (Json::Bool(truth), _) => show(Raw::Text(if *truth { b"true" } else { b"false" })),
+        (_, Some(elements)) => elements.iter().for_each(|element| show_element(element, show)),
+        _ => show_element(value, show),
+    }
+}
+
+/// Shows one of several values: text or a number.
+fn show_element(value: &Json, show: &mut dyn FnMut(Raw<'_>)) {
     if let Some(text) = value.as_text() {
         return show(Raw::Text(text.as_bytes()));
     }
-    if let Some(number) = value.as_f64() {
-        return show(Raw::Number(number));
-    }
-    match value {
-        Json::Null => {}
-        Json::Bool(truth) => show(Raw::Text(if *truth { b"true" } else { b"false" })),
-        _ => match value.as_array().filter(|_| is_outermost) {
-            Some(elements) => elements.iter().for_each(|element| show_json(element, false, show)),
-            None => show(Raw::Other),
-        },
+    match (value, value.as_f64()) {
+        (Json::Null, _) => {}
+        (_, Some(number)) => show(Raw::Number(number)),
+        _ => show(Raw::Other),
     }
 }

@@ -19,6 +19,8 @@ pub enum Value {
     Text(Box<[u8]>),
     /// Several values.
     List(Vec<Self>),
+    /// The first of several values, with which it is computed, and how all of them are shown.
+    Whole(Box<(Self, Box<[u8]>)>),
 }
 
 impl Value {
@@ -32,6 +34,22 @@ impl Value {
         Self::Number(f64::from(u8::from(is_true)))
     }
 
+    /// What is computed with.
+    pub fn plain(&self) -> &Self {
+        match self {
+            Self::Whole(whole) => &whole.0,
+            other => other,
+        }
+    }
+
+    /// The same, of a value that is not needed any more.
+    pub fn into_plain(self) -> Self {
+        match self {
+            Self::Whole(whole) => whole.0,
+            other => other,
+        }
+    }
+
     /// Whether it counts as true.
     pub fn is_true(&self) -> bool {
         match self {
@@ -39,6 +57,7 @@ impl Value {
             Self::Number(number) => *number != 0.0,
             Self::Text(text) => !text.is_empty(),
             Self::List(values) => !values.is_empty(),
+            Self::Whole(whole) => whole.0.is_true(),
         }
     }
 
@@ -48,6 +67,7 @@ impl Value {
             Self::Number(number) => Some(*number),
             Self::Text(text) => number::parse_f64(text.trim_ascii()),
             Self::List(values) => values.first()?.as_number(),
+            Self::Whole(whole) => whole.0.as_number(),
             Self::Null => None,
         }
     }
@@ -62,6 +82,7 @@ impl Value {
                 let shown: Vec<_> = values.iter().map(Self::shown).collect();
                 shown.join(&b","[..])
             }
+            Self::Whole(whole) => whole.1.to_vec(),
         }
     }
 
@@ -80,9 +101,23 @@ impl Value {
         }
     }
 
+    /// Whether two values are equal, numbers also to text that reads like one.
+    pub fn equals(&self, other: &Self) -> bool {
+        !self.is_unlike(other) && self.compare(other).is_eq()
+    }
+
+    /// Whether one is a number and the other does not read like one.
+    pub fn is_unlike(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, _) | (_, Self::Null) => false,
+            (Self::Number(_), other) | (other, Self::Number(_)) => other.as_number().is_none(),
+            _ => false,
+        }
+    }
+
     /// The order of all values: nothing, numbers, texts, lists.
     pub fn order(&self, other: &Self) -> Ordering {
-        match (self, other) {
+        match (self.plain(), other.plain()) {
             (Self::Number(one), Self::Number(other)) => one.total_cmp(other),
             (Self::Text(one), Self::Text(other)) => one.cmp(other),
             (Self::List(one), Self::List(other)) => {
@@ -90,7 +125,7 @@ impl Value {
                 let first = orders.into_iter().find(|order| order.is_ne());
                 first.unwrap_or_else(|| one.len().cmp(&other.len()))
             }
-            _ => self.rank().cmp(&other.rank()),
+            (one, other) => one.rank().cmp(&other.rank()),
         }
     }
 
@@ -102,6 +137,7 @@ impl Value {
             Self::List(values) => {
                 values.iter().map(|value| size_of::<Self>() + value.heap_bytes()).sum()
             }
+            Self::Whole(whole) => size_of::<Self>() + whole.0.heap_bytes() + whole.1.len(),
         }
     }
 
@@ -111,6 +147,7 @@ impl Value {
             Self::Number(_) => 1,
             Self::Text(_) => 2,
             Self::List(_) => 3,
+            Self::Whole(whole) => whole.0.rank(),
         }
     }
 }

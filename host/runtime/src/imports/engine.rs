@@ -39,7 +39,7 @@ fn read(mut cx: Cx<'_>, commands: &CommandsIn, watch: &ItemsIn) -> Answer<Arc<Vi
     if let Err(error) = meter.step(commands.bytes() + watch.bytes()) {
         return Ok((Err(error),));
     }
-    let mut scratch = std::mem::take(&mut cx.data_mut().scratch);
+    let mut scratch = cx.data_mut().take_scratch();
     let (writer, versions) = scratch.parts();
     let state = cx.data();
     let result = state.terms.services.backend.read(
@@ -59,7 +59,7 @@ fn read(mut cx: Cx<'_>, commands: &CommandsIn, watch: &ItemsIn) -> Answer<Arc<Vi
         Err(StepError::Stopped) => return Err(Stopped::Killed.into()),
         Err(error) => Err(error.into()),
     };
-    state.scratch = scratch;
+    state.give_back(scratch);
     state.terms.services.ticker.touch();
     Ok((answer,))
 }
@@ -74,7 +74,7 @@ fn apply(mut cx: Cx<'_>, batch: &BatchIn) -> Answer<BatchOutcome> {
     if cx.data().is_reacting {
         return Ok((Err(EngineError::Other(texts::REACTION_APPLIES.into())),));
     }
-    let mut scratch = std::mem::take(&mut cx.data_mut().scratch);
+    let mut scratch = cx.data_mut().take_scratch();
     let (writer, _) = scratch.parts();
     let state = cx.data();
     let backend = &state.terms.services.backend;
@@ -92,7 +92,7 @@ fn apply(mut cx: Cx<'_>, batch: &BatchIn) -> Answer<BatchOutcome> {
         Err(StepError::Stopped) => return Err(Stopped::Killed.into()),
         Err(error) => Err(error.into()),
     };
-    state.scratch = scratch;
+    state.give_back(scratch);
     state.terms.services.ticker.touch();
     Ok((answer,))
 }

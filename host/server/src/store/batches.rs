@@ -5,8 +5,10 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use arc_swap::Guard;
 use reef_engine::backend::{Backend, Batch, Caller, CommandColumns, Items, Outcome, StepError};
 use reef_engine::batch::{Plan, check_key};
+use reef_engine::clock::Millis;
 use reef_engine::command::Command;
 use reef_engine::error::Error;
 use reef_engine::grants::Grants;
@@ -14,6 +16,7 @@ use reef_engine::host::Host;
 use reef_engine::keyspace::{Journal, Keyspace, ShardSet};
 use reef_engine::registry::Registry;
 use reef_engine::session::Session;
+use reef_engine::settings::Rules;
 use reef_engine::step::{Answer, Cx};
 use reef_engine::triggers::{Origin, Trigger, Triggers};
 use reef_resp::Writer;
@@ -27,26 +30,38 @@ thread_local! {
     pub(crate) static PLAN: RefCell<Plan> = RefCell::new(Plan::new());
 }
 
+/// By which rules a batch is planned and runs, and when: the same from its beginning to its end.
+pub(crate) struct Footing {
+    pub(crate) rules: Guard<Arc<Rules>>,
+    pub(crate) registry: Guard<Arc<Registry>>,
+    now: Millis,
+}
+
 impl Store {
+    /// What a batch that begins now runs by.
+    pub(crate) fn footing(&self) -> Footing {
+        Footing { rules: self.rules.load(), registry: self.registry.load(), now: now_ms() }
+    }
+
     /// Runs something with these shards held, and settles it.
     pub(crate) fn run_planned<R>(
         &self,
+        Footing { rules, registry, now }: &Footing,
         caller: &Caller,
         journal: &mut Journal,
         set: ShardSet,
         replies: &mut Writer,
         run: impl FnOnce(&mut Cx<'_>) -> R,
     ) -> R {
-        let (rules, registry) = (self.rules.load(), self.registry.load());
         let mut session = Session::new(caller.client_id, caller.user.clone(), true);
         session.database = caller.database;
         let mut host = self.batch_host();
         let result = self.with_shards(set, |shards| {
             let mut cx = Cx {
-                keys: Keyspace::new(shards, &rules, now_ms(), caller.database, journal),
+                keys: Keyspace::new(shards, rules, *now, caller.database, journal),
                 reply: replies,
                 session: &mut session,
-                registry: &registry,
+                registry,
                 host: &mut host,
                 answer: Answer::Now,
                 rerun: false,
@@ -78,11 +93,12 @@ impl Backend for Store {
         versions: &mut Vec<u64>,
     ) -> Result<(), StepError> {
         PLAN.with_borrow_mut(|plan| {
-            let (rules, registry) = (self.rules.load(), self.registry.load());
-            plan.make(commands, true, grants, &registry, &rules)?;
-            plan.add_keys(watch, grants, &rules)?;
+            let footing = self.footing();
+            let Footing { rules, registry, .. } = &footing;
+            plan.make(commands, true, grants, registry, rules)?;
+            plan.add_keys(watch, grants, rules)?;
             let mut journal = Journal::new();
-            self.run_planned(caller, &mut journal, plan.shards, replies, |cx| {
+            self.run_planned(&footing, caller, &mut journal, plan.shards, replies, |cx| {
                 cx.run_read(plan, commands.data, watch, versions)
             })
         })
@@ -96,18 +112,19 @@ impl Backend for Store {
         replies: &mut Writer,
     ) -> Result<Outcome, StepError> {
         PLAN.with_borrow_mut(|plan| {
-            let (rules, registry) = (self.rules.load(), self.registry.load());
-            plan.make(batch.commands, false, grants, &registry, &rules)?;
-            plan.add_keys(batch.guards.keys, grants, &rules)?;
-            plan.add_keys(batch.guards.absent, grants, &rules)?;
-            if !self.make_room(&rules, now_ms()).is_there && plan.may_use_memory() {
-                return Err(self.no_room(&rules));
+            let footing = self.footing();
+            let Footing { rules, registry, now } = &footing;
+            plan.make(batch.commands, false, grants, registry, rules)?;
+            plan.add_keys(batch.guards.keys, grants, rules)?;
+            plan.add_keys(batch.guards.absent, grants, rules)?;
+            if !self.make_room(rules, *now).is_there && plan.may_use_memory() {
+                return Err(self.no_room(rules));
             }
             if plan.may_write() && rules.triggers().are_full() {
                 return Err(StepError::ReadOnly(Error::TRIGGERS_BEHIND.to_string()));
             }
             let mut journal = Journal::undoable();
-            self.run_planned(caller, &mut journal, plan.shards, replies, |cx| {
+            self.run_planned(&footing, caller, &mut journal, plan.shards, replies, |cx| {
                 // With the shards held: until now it may have been otherwise.
                 match self.refusal().filter(|_| plan.may_write()) {
                     Some(refusal) => Err(StepError::ReadOnly(refusal)),

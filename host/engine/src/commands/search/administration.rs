@@ -1,7 +1,6 @@
 //! Which indexes there are, their other names, dictionaries and options.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::acl::Need;
@@ -45,6 +44,10 @@ pub(super) fn note_use(cx: &Cx<'_>, place: usize) {
 
 pub(super) fn drop_index(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let name = args.bytes()?;
+    if args.left() > 1 {
+        args.skip_rest();
+        return Err(Error::WrongArity("ft.dropindex".into()));
+    }
     let with_documents = args.keyword("DD");
     if !args.is_done() {
         let word = args.bytes()?;
@@ -96,8 +99,8 @@ pub(super) fn debug(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
             let name = args.bytes()?;
             args.end()?;
             let catalogue = cx.keys.catalogue();
-            let place = catalogue.resolve(name).ok_or(Error::UNKNOWN_INDEX_NAME)?;
-            let schema = catalogue.indexes.get(place).ok_or(Error::UNKNOWN_INDEX_NAME)?;
+            let place = catalogue.resolve(name).ok_or(Error::UNKNOWN_INDEX)?;
+            let schema = catalogue.indexes.get(place).ok_or(Error::UNKNOWN_INDEX)?;
             let idle_s = schema.temporary_s.ok_or(Error::NOT_TEMPORARY)?;
             let left_s = schema.uses.left_ms(cx.keys.now, idle_s) / 1000;
             cx.reply.integer(left_s.try_into().unwrap_or(i64::MAX));
@@ -239,8 +242,7 @@ pub(super) fn remove_words(keys: &mut Keyspace<'_>, args: &mut Args<'_>) -> Resu
 pub(super) fn dict_dump(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let name = args.bytes()?;
     let catalogue = cx.keys.catalogue();
-    let none = BTreeSet::new();
-    let words = catalogue.dictionaries.get(name).unwrap_or(&none);
+    let words = catalogue.dictionaries.get(name).ok_or(Error::NO_DICTIONARY)?;
     cx.reply.set(words.len());
     words.iter().for_each(|word| cx.reply.bulk(word));
     Ok(())
@@ -359,6 +361,12 @@ fn option_text(options: &Options, name: &str) -> Vec<u8> {
             return if options.fails_late { b"fail".to_vec() } else { b"return".to_vec() };
         }
         "DEFAULT_DIALECT" => options.dialect.into(),
+        "MAXSEARCHRESULTS" if options.results_max >= Options::RESULTS_MAX => {
+            return b"unlimited".to_vec();
+        }
+        "MAXAGGREGATERESULTS" if options.rows_max >= Options::RESULTS_MAX => {
+            return b"unlimited".to_vec();
+        }
         "MAXSEARCHRESULTS" => options.results_max,
         "MAXAGGREGATERESULTS" => options.rows_max,
         "MINPREFIX" => options.prefix_bytes_min as u64,
@@ -370,8 +378,7 @@ fn option_text(options: &Options, name: &str) -> Vec<u8> {
 fn set_option(options: &mut Options, name: &[u8], value: &[u8]) -> Result<(), Error> {
     /// So many words are as much work as all of them.
     const EXPANSIONS_MAX: u64 = 100_000;
-    /// More rows than this take more memory than anybody wants to give.
-    const RESULTS_MAX: u64 = 10_000_000;
+    const RESULTS_MAX: u64 = Options::RESULTS_MAX;
     let parsed = number::parse_i64(value).and_then(|value| u64::try_from(value).ok());
     let within = |low: u64, high: u64| {
         parsed.filter(|value| (low..=high).contains(value)).ok_or(Error::BAD_OPTION_VALUE)
@@ -395,7 +402,7 @@ fn set_option(options: &mut Options, name: &[u8], value: &[u8]) -> Result<(), Er
         b"MAXAGGREGATERESULTS" => options.rows_max = most?,
         b"MINPREFIX" => options.prefix_bytes_min = within(1, 1000)? as usize,
         b"MAXPREFIXEXPANSIONS" | b"MAXEXPANSIONS" => {
-            options.expansions_max = within(1, EXPANSIONS_MAX)? as usize;
+            options.expansions_max = within(1, i64::MAX as u64)?.min(EXPANSIONS_MAX) as usize;
         }
         _ => return Err(Error::NO_SUCH_OPTION),
     }

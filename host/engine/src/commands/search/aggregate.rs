@@ -1,19 +1,19 @@
 //! FT.AGGREGATE and FT.CURSOR.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use reef_resp::Writer;
 
 use super::administration::{place, readable};
 use super::finding::Finding;
-use super::pipeline::{Stage, Table};
+use super::pipeline::{Columns, Table};
 use super::profiling::Profile;
 use super::request::Request;
+use super::stages::Stage;
 use crate::args::Args;
 use crate::error::Error;
 use crate::search::patience::Patience;
-use crate::search::{Cursor, Rows, Value};
+use crate::search::{Column, Cursor, Rows, Value};
 use crate::step::Cx;
 use crate::types::number;
 
@@ -46,19 +46,25 @@ pub(super) fn run(
     let mut request = Request::new(query, &options);
     let (mut stages, mut delivery) = (Vec::new(), Delivery::default());
     while !args.is_done() {
-        if let Some(stage) = Stage::read(args, options.rows_max)? {
-            stages.push(stage);
-        } else if !delivery.option(args)? && !request.option(args)? {
+        if let Some(option) = args.one_of(&["SUMMARIZE", "HIGHLIGHT", "RETURN"]) {
+            args.skip_rest();
+            return Err(Error::not_of_aggregations(["SUMMARIZE", "HIGHLIGHT", "RETURN"][option]));
+        }
+        if !Stage::read(args, &options, &mut stages)?
+            && !delivery.option(args)?
+            && !request.option(args)?
+        {
             let at = args.position();
             let word = args.bytes()?;
             args.skip_rest();
             return Err(Error::unknown_word_at(word, at));
         }
     }
+    readable(cx, args, name)?;
+    request.check_form(cx, name)?;
     if profile.entries() > 0 && delivery.with_cursor {
         return Err(Error::NO_PROFILE_OF_CURSOR);
     }
-    readable(cx, args, name)?;
     cx.keys.shed_indexed();
     let mut seed = cx.host.random();
     let mut random = || {
@@ -66,7 +72,7 @@ pub(super) fn run(
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         seed
     };
-    let ((columns, mut rows), is_late): ((Vec<_>, Vec<_>), _) = {
+    let ((columns, mut rows), is_late): ((Columns, Vec<_>), _) = {
         let host = &*cx.host;
         let now_us = || host.now_us();
         let patience = Patience::new(&now_us, request.timeout_ms);
@@ -81,25 +87,26 @@ pub(super) fn run(
             table.add_scores();
         }
         table.run(&stages, &mut random, &mut |name, rows| profile.passed(&now_us, name, rows))?;
-        let Table { columns, rows, .. } = table;
+        let Table { columns, rows, total, .. } = table;
         let rows: Vec<Vec<Value>> = rows.into_iter().map(|row| row.values).collect();
         let is_late = found.is_late || patience.is_over();
         if is_late && options.fails_late {
             return Err(Error::TIMED_OUT);
         }
         if !delivery.with_cursor {
-            say_rows(cx.reply, &columns.names, &rows, (is_late, profile.entries()));
+            let figures = Figures { total, is_late, more: profile.entries() };
+            say_rows(cx.reply, &named(&columns), &rows, figures);
             profile.say(cx.reply, &finding, now_us());
             return Ok(());
         }
-        ((columns.names, rows), is_late)
+        ((columns, rows), is_late)
     };
     let rest = rows.split_off(delivery.count.unwrap_or(READ_DEFAULT).min(rows.len()));
-    let rest = Rows::new(columns.into(), rest);
+    let rest = Rows::new(named(&columns).into(), rest);
     let columns = rest.columns().to_vec();
     let id = keep(cx, name, rest, &delivery)?;
     cx.reply.array(2);
-    say_rows(cx.reply, &columns, &rows, (is_late, 0));
+    say_rows(cx.reply, &columns, &rows, Figures { total: rows.len(), is_late, more: 0 });
     cx.reply.integer(id);
     Ok(())
 }
@@ -135,16 +142,26 @@ fn read_size(args: &mut Args<'_>) -> Result<usize, Error> {
     size.filter(|size| *size > 0).ok_or_else(|| Error::bad_arguments("COUNT"))
 }
 
-/// Says rows, whether there was no time for all of them, and in RESP3 how many entries others add.
-fn say_rows(
-    reply: &mut Writer,
-    columns: &[Box<[u8]>],
-    rows: &[Vec<Value>],
-    (is_late, more): (bool, usize),
-) {
+/// What is said with rows.
+#[derive(Clone, Copy, Debug)]
+struct Figures {
+    /// How many rows there are with those that are left out.
+    total: usize,
+    /// Whether there was no time for all of them.
+    is_late: bool,
+    /// How many entries others add in RESP3.
+    more: usize,
+}
+
+/// The names of columns, each with whether every row has it.
+fn named(columns: &Columns) -> Vec<Column> {
+    columns.names.iter().cloned().zip(columns.are_full.iter().copied()).collect()
+}
+
+fn say_rows(reply: &mut Writer, columns: &[Column], rows: &[Vec<Value>], figures: Figures) {
     if !reply.is_resp3() {
         reply.array(rows.len() + 1);
-        reply.integer(rows.len() as i64);
+        reply.integer(figures.total as i64);
         for row in rows {
             let filled = filled(columns, row);
             reply.array(filled.len() * 2);
@@ -155,7 +172,7 @@ fn say_rows(
         }
         return;
     }
-    reply.map(5 + more);
+    reply.map(5 + figures.more);
     reply.bulk(b"attributes");
     reply.array(0);
     reply.bulk(b"format");
@@ -175,18 +192,20 @@ fn say_rows(
         reply.array(0);
     }
     reply.bulk(b"total_results");
-    reply.integer(rows.len() as i64);
+    reply.integer(figures.total as i64);
     reply.bulk(b"warning");
-    reply.array(usize::from(is_late));
-    if is_late {
+    reply.array(usize::from(figures.is_late));
+    if figures.is_late {
         reply.bulk(b"Timeout limit was reached");
     }
 }
 
-/// The columns in which a row has something.
-fn filled<'r>(columns: &'r [Box<[u8]>], row: &'r [Value]) -> Vec<(&'r [u8], &'r Value)> {
-    let all = columns.iter().map(|name| &**name).zip(row);
-    all.filter(|(_, value)| **value != Value::Null).collect()
+/// The columns that a row has.
+fn filled<'r>(columns: &'r [Column], row: &'r [Value]) -> Vec<(&'r [u8], &'r Value)> {
+    let values = row.iter().chain(core::iter::repeat(&Value::Null));
+    let all = columns.iter().zip(values);
+    let filled = all.filter(|((_, is_full), value)| *is_full || **value != Value::Null);
+    filled.map(|((name, _), value)| (&**name, value)).collect()
 }
 
 fn say_value(reply: &mut Writer, value: &Value) {
@@ -246,7 +265,8 @@ pub(super) fn cursor(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> 
     }
     let rows = cursor.rows.take_first(count.unwrap_or(cursor.count));
     cx.reply.array(2);
-    say_rows(cx.reply, cursor.rows.columns(), &rows, (false, 0));
+    let figures = Figures { total: rows.len(), is_late: false, more: 0 };
+    say_rows(cx.reply, cursor.rows.columns(), &rows, figures);
     let is_over = cursor.rows.is_empty();
     cx.reply.integer(if is_over { 0 } else { id as i64 });
     if !is_over {

@@ -131,7 +131,7 @@ impl Definition {
         match option {
             0 => schema.documents = document_type(args)?,
             1 => {
-                let count = counted(args, "PREFIX", args.left())?;
+                let count = counted(args, "PREFIX", usize::MAX)?;
                 schema.prefixes = args.many(count)?.map(Box::from).collect();
                 if count == 0 {
                     schema.prefixes.push(Box::default());
@@ -173,7 +173,7 @@ impl Definition {
 
     /// Reads an option without arguments, if one is next.
     fn switch(&mut self, args: &mut Args<'_>) -> bool {
-        const WORDS: [&str; 7] = [
+        const WORDS: [&str; 8] = [
             "NOOFFSETS",
             "NOHL",
             "NOFIELDS",
@@ -181,6 +181,7 @@ impl Definition {
             "MAXTEXTFIELDS",
             "SKIPINITIALSCAN",
             "ASYNC",
+            "NOSCOREIDX",
         ];
         let Some(switch) = args.one_of(&WORDS) else { return false };
         let keeping = &mut self.schema.keeping;
@@ -209,11 +210,18 @@ fn document_type(args: &mut Args<'_>) -> Result<DocumentType, Error> {
     }
 }
 
+/// Takes an argument of an option.
+pub(super) fn expected<'a>(args: &mut Args<'a>, option: &str) -> Result<&'a [u8], Error> {
+    args.bytes().map_err(|_| Error::no_argument(option))
+}
+
 /// Takes how many arguments of an option follow.
 pub(super) fn counted(args: &mut Args<'_>, option: &str, most: usize) -> Result<usize, Error> {
-    let count = number::parse_i64(args.bytes()?).and_then(|count| usize::try_from(count).ok());
-    let count = count.filter(|count| *count <= most && *count <= args.left());
-    count.ok_or_else(|| Error::bad_arguments(option))
+    let count = number::parse_i64(expected(args, option)?);
+    let count = count.ok_or_else(|| Error::bad_arguments(option))?;
+    let count = usize::try_from(count).ok().filter(|count| *count <= most);
+    let count = count.ok_or_else(|| Error::out_of_bounds(option))?;
+    if count > args.left() { Err(Error::no_argument(option)) } else { Ok(count) }
 }
 
 fn read_fields(schema: &mut Schema, args: &mut Args<'_>) -> Result<(), Error> {
@@ -226,10 +234,12 @@ fn read_fields(schema: &mut Schema, args: &mut Args<'_>) -> Result<(), Error> {
         if schema.fields.len() > FIELDS_MAX {
             return Err(Error::too_many_fields(FIELDS_MAX, ""));
         }
-        let wide = schema.keeping.many_texts;
-        let texts_max = if wide { TEXT_FIELDS_MAX_WIDE } else { TEXT_FIELDS_MAX };
-        if schema.texts() > texts_max {
-            return Err(Error::too_many_fields(texts_max, "TEXT "));
+        let texts = schema.texts();
+        if texts > TEXT_FIELDS_MAX_WIDE {
+            return Err(Error::too_many_fields(TEXT_FIELDS_MAX_WIDE, "TEXT "));
+        }
+        if texts > TEXT_FIELDS_MAX && !schema.is_new() && !schema.keeping.many_texts {
+            return Err(Error::NOT_WIDE);
         }
     }
     Ok(())
@@ -274,75 +284,78 @@ fn read_field(schema: &Schema, args: &mut Args<'_>) -> Result<Field, Error> {
         indexes_missing: false,
     };
     while read_field_option(&mut field, args)? {}
+    read_field_uses(&mut field, schema.documents, args);
     if !field.is_indexed && field.indexes_missing {
         return Err(Error::unfindable_absence(name));
-    }
-    if !field.is_indexed && !field.is_sortable {
-        return Err(Error::useless_field(name));
     }
     Ok(field)
 }
 
-/// Reads an option of a field, if one is next.
+/// Reads an option of a field's type, if one is next.
 fn read_field_option(field: &mut Field, args: &mut Args<'_>) -> Result<bool, Error> {
-    let found = match &mut field.kind {
+    match &mut field.kind {
         FieldType::Text { weight, no_stem, phonetic, .. } => {
             match args.one_of(&["WEIGHT", "NOSTEM", "PHONETIC"]) {
                 Some(0) => {
-                    let parsed = number::parse_f64(args.bytes()?);
+                    let parsed = number::parse_f64(expected(args, "weight")?);
                     let parsed = parsed.filter(|weight| (0.0..=1e6).contains(weight));
-                    *weight = parsed.ok_or_else(|| Error::bad_arguments("WEIGHT"))?;
-                    true
+                    *weight = parsed.ok_or_else(|| Error::bad_arguments("weight"))?;
                 }
-                Some(1) => {
-                    *no_stem = true;
-                    true
-                }
+                Some(1) => *no_stem = true,
                 Some(_) => {
                     // One code is for all of them.
                     const MATCHERS: [&str; 4] = ["dm:en", "dm:fr", "dm:pt", "dm:es"];
-                    let matcher = args.bytes()?;
+                    let matcher = args.bytes().map_err(|_| Error::PHONETIC_NEEDS_ARGUMENT)?;
                     let known = MATCHERS.iter().find(|known| known.as_bytes() == matcher);
                     *phonetic = Some(*known.ok_or(Error::BAD_PHONETIC)?);
-                    true
                 }
-                None => false,
+                None => return Ok(read_findings(field, args)),
             }
         }
         FieldType::Tag { separator, case_sensitive } => {
             match args.one_of(&["SEPARATOR", "CASESENSITIVE"]) {
                 Some(0) => {
-                    let [one] = args.bytes()? else { return Err(Error::BAD_SEPARATOR) };
+                    let text = args.bytes().map_err(|_| Error::SEPARATOR_NEEDS_ARGUMENT)?;
+                    let [one] = text else { return Err(Error::bad_separator(text)) };
                     *separator = Some(*one);
-                    true
                 }
-                Some(_) => {
-                    *case_sensitive = true;
-                    true
-                }
-                None => false,
+                Some(_) => *case_sensitive = true,
+                None => return Ok(read_findings(field, args)),
             }
         }
-        FieldType::Numeric | FieldType::Geo => false,
-    };
-    if found {
-        return Ok(true);
-    }
-    let is_textual = matches!(field.kind, FieldType::Text { .. } | FieldType::Tag { .. });
-    const WORDS: [&str; 6] =
-        ["SORTABLE", "UNF", "NOINDEX", "WITHSUFFIXTRIE", "INDEXEMPTY", "INDEXMISSING"];
-    match args.one_of(&WORDS) {
-        Some(0) => {
-            field.is_sortable = true;
-            field.is_raw_sortable |= args.keyword("UNF");
+        FieldType::Numeric | FieldType::Geo => {
+            let is_next = args.keyword("INDEXMISSING");
+            field.indexes_missing |= is_next;
+            return Ok(is_next);
         }
-        Some(1) => field.is_raw_sortable = true,
-        Some(2) => field.is_indexed = false,
-        Some(3) => field.has_suffixes = true,
-        Some(4) if is_textual => field.indexes_empty = true,
-        Some(5) => field.indexes_missing = true,
-        Some(_) => return Err(Error::bad_field_type(&field.name)),
-        None => return Ok(false),
     }
     Ok(true)
+}
+
+/// Reads by what else a field of words or tags is found, if that is next.
+fn read_findings(field: &mut Field, args: &mut Args<'_>) -> bool {
+    match args.one_of(&["WITHSUFFIXTRIE", "INDEXEMPTY", "INDEXMISSING"]) {
+        Some(0) => field.has_suffixes = true,
+        Some(1) => field.indexes_empty = true,
+        Some(_) => field.indexes_missing = true,
+        None => return false,
+    }
+    true
+}
+
+/// Reads what a field is used for, which comes last: behind it `WEIGHT` would be the next field's name.
+fn read_field_uses(field: &mut Field, documents: DocumentType, args: &mut Args<'_>) {
+    while let Some(use_of_it) = args.one_of(&["SORTABLE", "NOINDEX"]) {
+        if use_of_it == 1 {
+            field.is_indexed = false;
+            continue;
+        }
+        field.is_sortable = true;
+        // What is not text, or whose case matters, is never sorted in lower case.
+        let is_raw = match field.kind {
+            FieldType::Numeric | FieldType::Tag { case_sensitive: true, .. } => true,
+            _ => documents == DocumentType::Json,
+        };
+        field.is_raw_sortable |= args.keyword("UNF") || is_raw;
+    }
 }

@@ -15,8 +15,8 @@ use crate::search::matching::{Matching, Tally};
 use crate::search::parsing::{self, Reading};
 use crate::search::patience::Patience;
 use crate::search::planning::{Closeness, Plan, Planner};
-use crate::search::query::{Kind, Node};
-use crate::search::schema::{Field, FieldType};
+use crate::search::query::{ALL_FIELDS, Kind, Node, TextFields};
+use crate::search::schema::{DocumentType, Field, FieldType};
 use crate::search::scoring::{Scorer, closeness};
 use crate::search::{Document, Options, Part, Path, Schema, SortValue, Source};
 
@@ -81,6 +81,13 @@ impl<'k> Finding<'k> {
         let options = catalogue.options.clone();
         let partly_due = keys.partly_due_of_indexed();
         Ok(Self { keys, schema, options, request, query, plan, parts, patience, partly_due })
+    }
+
+    /// Whether all values that a path leads to are shown, and not the first.
+    pub(super) fn shows_whole(&self) -> bool {
+        /// From this dialect on.
+        const WHOLE_DIALECT: u8 = 3;
+        self.request.dialect >= WHOLE_DIALECT && self.schema.documents == DocumentType::Json
     }
 
     /// The query as a tree in words.
@@ -186,8 +193,8 @@ impl<'k> Finding<'k> {
         sort_front(hits, wanted, order);
     }
 
-    /// Brings so many hits to the front by a field; what has none of it comes last. Gives what they
-    /// are sorted by.
+    /// Brings so many hits to the front by a field; what has none of it comes last, and what is equal in
+    /// the order of writing, downwards as the values. Gives what they are sorted by.
     pub(super) fn sort_by_field(
         &self,
         hits: &mut Vec<Hit>,
@@ -205,7 +212,10 @@ impl<'k> Finding<'k> {
                 _ if is_descending => other.order(one),
                 _ => one.order(other),
             };
-            values.then_with(|| self.order(hit, other_hit))
+            values.then_with(|| {
+                let order = self.order(hit, other_hit);
+                if is_descending { order.reverse() } else { order }
+            })
         };
         sort_front(&mut keyed, wanted, order);
         let (sort_keys, sorted): (Vec<_>, Vec<_>) = keyed.into_iter().unzip();
@@ -285,6 +295,8 @@ fn read(schema: &Schema, request: &Request) -> Result<Node, Error> {
     if !query.is_phonetic_where_possible(schema.sounding_fields()) {
         return Err(Error::NO_PHONETIC_FIELD);
     }
+    check_suffixes(schema, &query)?;
+    check_order(schema, &query, request.slop.is_some() || request.in_order)?;
     let mut all = alloc::vec![query];
     for (name, range) in &request.ranges {
         let place = schema.field_or_path(name).map(|(place, _)| place);
@@ -294,12 +306,40 @@ fn read(schema: &Schema, request: &Request) -> Result<Node, Error> {
         let place = schema.field_or_path(name).map(|(place, _)| place);
         all.push(Node::new(place.map_or(Kind::Nothing, |place| Kind::Geo(place, *circle))));
     }
-    let uses_places = request.slop.is_some() || request.in_order;
-    if uses_places && schema.keeping.no_offsets {
-        return Err(Error::NO_OFFSETS);
-    }
     if all.iter().any(|node| matches!(node.kind, Kind::Nothing)) {
         return Ok(Node::new(Kind::Nothing));
     }
     Ok(Node::and(all))
+}
+
+/// Whether it is only asked where words stand in fields whose texts come in an order.
+fn check_order(schema: &Schema, query: &Node, is_said: bool) -> Result<(), Error> {
+    if schema.keeping.no_offsets {
+        return Ok(());
+    }
+    let without_order = |fields: TextFields| {
+        schema.fields.iter().find(|field| match field.kind {
+            FieldType::Text { number, .. } => {
+                fields & 1 << number != 0 && !field.source.is_ordered()
+            }
+            _ => false,
+        })
+    };
+    let mut found = None;
+    query.each_placing(is_said, &mut |fields| found = found.or_else(|| without_order(fields)));
+    found.map_or(Ok(()), |field| Err(Error::no_order(&field.name)))
+}
+
+/// Whether fields in which words are looked for by their ends are among those that are for it, if
+/// there are such.
+fn check_suffixes(schema: &Schema, query: &Node) -> Result<(), Error> {
+    let with_suffixes = schema.fields.iter().fold(0, |set: TextFields, field| match field.kind {
+        FieldType::Text { number, .. } if field.has_suffixes => set | 1 << number,
+        _ => set,
+    });
+    let mut is_possible = true;
+    query.each_affix(&mut |fields| {
+        is_possible &= fields == ALL_FIELDS || fields & !with_suffixes == 0;
+    });
+    if with_suffixes == 0 || is_possible { Ok(()) } else { Err(Error::NO_SUFFIXES) }
 }

@@ -34,8 +34,7 @@ impl<'a> Dressing<'a> {
     pub(super) fn new(finding: &'a Finding<'_>, wanted: &'a Wanted) -> Result<Self, Error> {
         let is_any = wanted.summary.is_some() || wanted.highlight.is_some();
         if is_any && finding.schema.keeping.no_highlights {
-            let no_offsets = finding.schema.keeping.no_offsets;
-            return Err(if no_offsets { Error::NO_OFFSETS } else { Error::NO_HIGHLIGHTS });
+            return Err(Error::NO_HIGHLIGHTS);
         }
         let mut words = BTreeSet::new();
         if is_any {
@@ -245,13 +244,13 @@ fn around(text: &[u8], fragment: &Fragment, limits: Range<usize>, words: usize) 
     from..(last + 1).clamp(end, text.len())
 }
 
-/// About so many bytes of a text's beginning, up to the end of a word.
+/// About so many bytes of a text's beginning, up to the end of a word in front of the last one. A single
+/// word stays.
 fn head(text: &[u8], bytes: usize) -> Vec<u8> {
     let mut out = Vec::new();
     push_without_doubled_blanks(text.get(..bytes).unwrap_or(text), &mut out);
-    while out.len() > 1 && !out.last().is_some_and(|byte| tokens::is_separator(*byte)) {
-        out.pop();
-    }
+    let Some(last) = out.iter().rposition(|byte| tokens::is_separator(*byte)) else { return out };
+    out.truncate(last + 1);
     while out.last().is_some_and(u8::is_ascii_whitespace) {
         out.pop();
     }

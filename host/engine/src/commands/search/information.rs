@@ -1,5 +1,6 @@
 //! FT.INFO and FT.TAGVALS.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
@@ -10,7 +11,7 @@ use super::administration::readable;
 use crate::args::Args;
 use crate::error::Error;
 use crate::search::schema::{Field, FieldType, Keeping};
-use crate::search::{CURSORS_MAX, Part, Schema, Sizes, shown_number};
+use crate::search::{CURSORS_MAX, FieldFailures, Part, Schema, Sizes, shown_number};
 use crate::step::Cx;
 use crate::types::hasher::Hasher;
 
@@ -89,8 +90,35 @@ pub(super) fn info(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
         reply.array(own.len());
         own.iter().for_each(|word| reply.bulk(word));
     }
+    say_failures(&mut pairs, schema, &parts);
     pairs.end();
     Ok(())
+}
+
+/// What could not be indexed, all together and of each field.
+fn say_failures(pairs: &mut Pairs<'_>, schema: &Schema, parts: &[&Part]) {
+    let of_field = |place: usize| parts.iter().filter_map(move |part| part.failures.of(place));
+    let all: Vec<&FieldFailures> = (0..schema.fields.len()).flat_map(of_field).collect();
+    say_errors(pairs.key("Index Errors"), &all);
+    let reply = pairs.key("field statistics");
+    reply.array(schema.fields.len());
+    for (place, field) in schema.fields.iter().enumerate() {
+        let mut pairs = Pairs::new(reply);
+        pairs.text("identifier", &field.path);
+        pairs.text("attribute", &field.name);
+        say_errors(pairs.key("Index Errors"), &of_field(place).collect::<Vec<_>>());
+        pairs.end();
+    }
+}
+
+fn say_errors(reply: &mut Writer, failures: &[&FieldFailures]) {
+    const NONE: &[u8] = b"N/A";
+    let last = failures.iter().max_by_key(|failures| failures.sequence);
+    let mut pairs = Pairs::new(reply);
+    pairs.integer("indexing failures", failures.iter().map(|failures| failures.count).sum());
+    pairs.text("last indexing error", last.map_or(NONE, |last| last.why.as_bytes()));
+    pairs.text("last indexing error key", last.map_or(NONE, |last| &last.key));
+    pairs.end();
 }
 
 fn say_cursors(pairs: &mut Pairs<'_>, open: usize, own: usize) {
@@ -125,18 +153,18 @@ fn say_definition(reply: &mut Writer, schema: &Schema) {
     if let Some((filter, _)) = &schema.filter {
         pairs.text("filter", filter);
     }
-    let fields = [
-        ("default_language", &defaults.language),
-        ("language_field", &defaults.language_field),
-        ("score_field", &defaults.score_field),
-        ("payload_field", &defaults.payload_field),
-    ];
-    for (name, value) in fields {
-        if let Some(value) = value {
-            pairs.text(name, value);
+    let languages =
+        [("default_language", &defaults.language), ("language_field", &defaults.language_field)];
+    let others =
+        [("score_field", &defaults.score_field), ("payload_field", &defaults.payload_field)];
+    let say = |pairs: &mut Pairs<'_>, fields: [(&str, &Option<Box<[u8]>>); 2]| {
+        for (name, value) in fields {
+            value.iter().for_each(|value| pairs.text(name, value));
         }
-    }
+    };
+    say(&mut pairs, languages);
     pairs.number("default_score", defaults.score.unwrap_or(1.0));
+    say(&mut pairs, others);
     pairs.end();
 }
 
@@ -218,7 +246,7 @@ fn say_figures(pairs: &mut Pairs<'_>, schema: &Schema, parts: &[&Part], hasher: 
     pairs.number("offsets_per_term_avg", ratio(sizes.places as f64, sizes.records));
     let place_bits = 8.0 * sizes.place_bytes as f64;
     pairs.number("offset_bits_per_record_avg", ratio(place_bits, sizes.places));
-    pairs.integer("hash_indexing_failures", sum(|part| part.failures));
+    pairs.integer("hash_indexing_failures", sum(|part| part.failures.count()));
     // Nobody looks at a clock while documents are written.
     pairs.number("total_indexing_time", 0.0);
 }

@@ -16,6 +16,7 @@ mod querying;
 mod reducing;
 mod request;
 mod spelling;
+mod stages;
 mod suggesting;
 
 use crate::args::Args;

@@ -1,130 +1,21 @@
-//! The steps of an aggregation: rows go in, rows come out.
+//! Rows on their way through the steps of an aggregation.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-use super::definition::counted;
 use super::finding::{Finding, Hit};
-use super::reducing::{Reducer, Sum, unmarked};
-use super::request::{FIELDS_MAX, Renamed, page};
-use crate::args::Args;
+use super::reducing::{Reducer, Sum};
+use super::stages::{SortedBy, Stage};
 use crate::error::Error;
 use crate::search::expression::{Expression, Lookup};
 use crate::search::patience::Patience;
-use crate::search::schema::FieldType;
+use crate::search::schema::{FieldType, KEY};
 use crate::search::{Path, SortValue, Value};
 
-/// A step.
-#[derive(Clone, Debug)]
-pub(super) enum Stage {
-    /// Fields by their paths, and under which names.
-    Load(Vec<Renamed>),
-    LoadAll,
-    Apply(Expression, Box<[u8]>),
-    Filter(Expression),
-    Group(Vec<Box<[u8]>>, Vec<Reducer>),
-    /// Columns, each with whether downwards; how many rows are wanted.
-    Sort(Vec<(Box<[u8]>, bool)>, Option<usize>),
-    Limit(usize, usize),
-}
-
-/// So many rows come of sorting if nobody says how many.
-const SORTED_DEFAULT: usize = 10;
 /// More groups than this are no summary.
 const GROUPS_MAX: usize = 1_000_000;
-
-impl Stage {
-    /// Reads a step, if one is next.
-    pub(super) fn read(args: &mut Args<'_>, rows_max: u64) -> Result<Option<Self>, Error> {
-        const WORDS: [&str; 6] = ["LOAD", "APPLY", "FILTER", "GROUPBY", "SORTBY", "LIMIT"];
-        let Some(word) = args.one_of(&WORDS) else { return Ok(None) };
-        Ok(Some(match word {
-            0 if args.keyword("*") => Self::LoadAll,
-            0 => Self::Load(loaded(args)?),
-            1 => {
-                let text = args.bytes()?;
-                let expression = Expression::parse(text).map_err(Error::Owned)?;
-                let name = if args.keyword("AS") { args.bytes()? } else { text };
-                Self::Apply(expression, name.into())
-            }
-            2 => Self::Filter(Expression::parse(args.bytes()?).map_err(Error::Owned)?),
-            3 => {
-                let count = counted(args, "GROUPBY", args.left())?;
-                let by = args.many(count)?.map(|name| Box::from(unmarked(name))).collect();
-                let mut reducers = Vec::new();
-                while args.keyword("REDUCE") {
-                    reducers.push(Reducer::read(args)?);
-                }
-                Self::Group(by, reducers)
-            }
-            4 => sorted(args)?,
-            _ => {
-                let (offset, count) = page(args, rows_max)?;
-                Self::Limit(offset, count)
-            }
-        }))
-    }
-}
-
-impl Stage {
-    /// As FT.PROFILE calls it.
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Load(_) | Self::LoadAll => "Loader",
-            Self::Apply(..) => "Projector",
-            Self::Filter(_) => "Filter",
-            Self::Group(..) => "Grouper",
-            Self::Sort(..) => "Sorter",
-            Self::Limit(..) => "Pager/Limiter",
-        }
-    }
-}
-
-fn loaded(args: &mut Args<'_>) -> Result<Vec<Renamed>, Error> {
-    let count = counted(args, "LOAD", args.left())?;
-    let mut words = args.many(count)?.peekable();
-    let mut fields = Vec::new();
-    while let Some(path) = words.next() {
-        let path = unmarked(path);
-        let is_named = words.next_if(|word| word.eq_ignore_ascii_case(b"AS")).is_some();
-        let name = if is_named { words.next().ok_or(Error::BAD_AGGREGATION)? } else { path };
-        fields.push((path.into(), name.into()));
-    }
-    if fields.len() > FIELDS_MAX {
-        return Err(Error::bad_arguments("LOAD"));
-    }
-    Ok(fields)
-}
-
-fn sorted(args: &mut Args<'_>) -> Result<Stage, Error> {
-    let count = counted(args, "SORTBY", args.left())?;
-    let mut keys: Vec<(Box<[u8]>, bool)> = Vec::new();
-    for word in args.many(count)? {
-        match word.strip_prefix(b"@") {
-            Some(name) => keys.push((name.into(), false)),
-            None => {
-                let last = keys.last_mut().ok_or(Error::BAD_SORTBY)?;
-                last.1 = if word.eq_ignore_ascii_case(b"DESC") {
-                    true
-                } else if word.eq_ignore_ascii_case(b"ASC") {
-                    false
-                } else {
-                    return Err(Error::BAD_SORTBY);
-                };
-            }
-        }
-    }
-    let most = if args.keyword("MAX") {
-        let most = crate::types::number::parse_i64(args.bytes()?);
-        let most = most.and_then(|most| usize::try_from(most).ok());
-        Some(most.ok_or_else(|| Error::bad_arguments("MAX"))?).filter(|most| *most > 0)
-    } else {
-        None
-    };
-    Ok(Stage::Sort(keys, most))
-}
 
 /// A row.
 #[derive(Clone, Debug, Default)]
@@ -138,6 +29,8 @@ pub(super) struct Row {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Columns {
     pub(super) names: Vec<Box<[u8]>>,
+    /// Those that every row has, even if there is nothing in them: they were computed.
+    pub(super) are_full: Vec<bool>,
     places: BTreeMap<Box<[u8]>, usize>,
 }
 
@@ -145,6 +38,7 @@ impl Columns {
     fn push(&mut self, name: &[u8]) -> usize {
         let at = self.names.len();
         self.names.push(name.into());
+        self.are_full.push(false);
         self.places.entry(name.into()).or_insert(at);
         at
     }
@@ -164,6 +58,8 @@ pub(super) struct Table<'a> {
     patience: &'a Patience<'a>,
     pub(super) columns: Columns,
     pub(super) rows: Vec<Row>,
+    /// How many rows there were before any were left out for being too many.
+    pub(super) total: usize,
 }
 
 /// A row with its columns' names.
@@ -173,8 +69,11 @@ struct Named<'a> {
 }
 
 impl Lookup for Named<'_> {
-    fn find(&self, name: &[u8]) -> Value {
-        self.columns.find(name).and_then(|at| self.row.values.get(at)).cloned().unwrap_or_default()
+    fn find(&self, name: &[u8]) -> Option<Value> {
+        let at = self.columns.find(name)?;
+        let value = self.row.values.get(at).cloned().unwrap_or_default();
+        let is_there = value != Value::Null || self.columns.are_full.get(at) == Some(&true);
+        is_there.then_some(value)
     }
 }
 
@@ -185,8 +84,9 @@ impl<'a> Table<'a> {
         patience: &'a Patience<'a>,
         hits: Vec<Hit>,
     ) -> Self {
+        let total = hits.len();
         let rows = hits.into_iter().map(|hit| Row { values: Vec::new(), hit: Some(hit) });
-        Self { finding, patience, columns: Columns::default(), rows: rows.collect() }
+        Self { finding, patience, columns: Columns::default(), rows: rows.collect(), total }
     }
 
     /// Adds the score as a column.
@@ -206,11 +106,12 @@ impl<'a> Table<'a> {
         random: &mut dyn FnMut() -> u64,
         passed: &mut dyn FnMut(&'static str, usize),
     ) -> Result<(), Error> {
-        let mut at = 0;
-        while let Some(stage) = stages.get(at) {
-            at += 1;
+        for stage in stages {
             match stage {
                 Stage::Load(fields) => {
+                    if self.rows.first().is_some_and(|row| row.hit.is_none()) {
+                        return Err(Error::LOADED_LATE);
+                    }
                     for (path, name) in fields {
                         self.load(path, name, true);
                     }
@@ -218,24 +119,23 @@ impl<'a> Table<'a> {
                 Stage::LoadAll => self.load_all(),
                 Stage::Apply(expression, name) => {
                     self.need(expression)?;
-                    self.apply(expression, name);
+                    self.apply(expression, name)?;
                 }
                 Stage::Filter(expression) => {
                     self.need(expression)?;
-                    self.filter(expression);
+                    self.filter(expression)?;
+                    self.total = self.rows.len();
                 }
-                Stage::Group(by, reducers) => self.group(by, reducers, random)?,
-                Stage::Sort(keys, most) => {
-                    let page = match stages.get(at) {
-                        Some(Stage::Limit(offset, count)) => {
-                            at += 1;
-                            (*offset, *count)
-                        }
-                        _ => (0, most.unwrap_or(SORTED_DEFAULT)),
-                    };
-                    self.sort(keys, page)?;
+                Stage::Group(by, reducers) => {
+                    self.group(by, reducers, random)?;
+                    self.total = self.rows.len();
                 }
-                Stage::Limit(offset, count) => self.cut(*offset, *count),
+                Stage::Arrange(arrangement) => {
+                    if let Some(keys) = &arrangement.keys {
+                        self.sort(keys)?;
+                    }
+                    self.cut(arrangement.offset, arrangement.count());
+                }
             }
             passed(stage.name(), self.rows.len());
         }
@@ -259,21 +159,26 @@ impl<'a> Table<'a> {
     fn need(&mut self, expression: &Expression) -> Result<(), Error> {
         let mut names: Vec<Box<[u8]>> = Vec::new();
         expression.each_field(&mut |name| names.push(name.into()));
-        names.iter().try_for_each(|name| self.need_column(name).map(drop))
+        let missing = |name: &[u8]| Error::no_property_in(name, "pipeline");
+        names.iter().try_for_each(|name| self.need_column(name, missing).map(drop))
     }
 
     /// The column of this name; loaded if it is a field that was not loaded yet.
-    fn need_column(&mut self, name: &[u8]) -> Result<usize, Error> {
+    fn need_column(
+        &mut self,
+        name: &[u8],
+        missing: impl Fn(&[u8]) -> Error,
+    ) -> Result<usize, Error> {
         if let Some(at) = self.find(name) {
             return Ok(at);
         }
         let is_field = self.finding.schema.field(name).is_some();
         let has_hits = self.rows.first().is_none_or(|row| row.hit.is_some());
         if !is_field || !has_hits {
-            return Err(Error::no_property(name));
+            return Err(missing(name));
         }
         self.load(name, name, false);
-        self.find(name).ok_or_else(|| Error::no_property(name))
+        self.find(name).ok_or_else(|| missing(name))
     }
 
     /// Loads a field. What was not asked for by name comes as it is sorted by.
@@ -281,6 +186,7 @@ impl<'a> Table<'a> {
         let at = self.column(name);
         let finding = self.finding;
         let field = finding.schema.field(path);
+        let is_whole = finding.shows_whole();
         let other = Path::of_name(path, finding.schema.documents);
         for row in &mut self.rows {
             if self.patience.is_over() {
@@ -288,18 +194,21 @@ impl<'a> Table<'a> {
             }
             let document = row.hit.and_then(|hit| finding.document(&hit));
             let Some(document) = document else { continue };
-            if path == b"__key" {
+            if path == KEY {
                 put(row, at, Value::text(&document.key));
                 continue;
             }
             let (path, source) = match field {
                 Some((place, field)) => {
-                    if !is_asked_for && let Some(SortValue::Text(text)) = document.sorts.get(place)
+                    if !is_asked_for
+                        && !is_whole
+                        && let Some(SortValue::Text(text)) = document.sorts.get(place)
                     {
                         put(row, at, Value::Text(text.clone()));
                         continue;
                     }
                     let number = document.entries.get(place).map(|entry| entry.numbers());
+                    let number = number.filter(|_| !is_whole);
                     if let (FieldType::Numeric, Some([number])) = (&field.kind, number) {
                         put(row, at, Value::Number(*number));
                         continue;
@@ -308,9 +217,15 @@ impl<'a> Table<'a> {
                 }
                 None => (path, &other),
             };
-            let shown =
-                finding.source(document).and_then(|source_of| source_of.shown(path, source));
-            put(row, at, shown.map_or(Value::Null, |text| Value::Text(text.into())));
+            let Some(source_of) = finding.source(document) else { continue };
+            let shown = source_of.shown(path, source).map(|text| Value::Text(text.into()));
+            let shown = shown.unwrap_or_default();
+            let whole = if is_whole { source_of.shown_whole(path, source) } else { None };
+            let value = match whole {
+                Some(whole) => Value::Whole(Box::new((shown, whole.into()))),
+                None => shown,
+            };
+            put(row, at, value);
         }
     }
 
@@ -329,50 +244,60 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn apply(&mut self, expression: &Expression, name: &[u8]) {
+    fn apply(&mut self, expression: &Expression, name: &[u8]) -> Result<(), Error> {
         let at = self.column(name);
         for row in &mut self.rows {
             if self.patience.is_over() {
                 break;
             }
             let value = expression.value(&Named { columns: &self.columns, row });
-            put(row, at, value.unwrap_or_default());
+            put(row, at, value.map_err(Error::undefined)?);
         }
+        self.columns.are_full[at] = true;
+        Ok(())
     }
 
-    fn filter(&mut self, expression: &Expression) {
-        let (columns, patience) = (&self.columns, self.patience);
-        self.rows.retain(|row| {
-            !patience.is_over()
-                && expression.value(&Named { columns, row }).is_ok_and(|value| value.is_true())
-        });
+    fn filter(&mut self, expression: &Expression) -> Result<(), Error> {
+        let mut kept = Vec::new();
+        for row in core::mem::take(&mut self.rows) {
+            if self.patience.is_over() {
+                break;
+            }
+            let value = expression.value(&Named { columns: &self.columns, row: &row });
+            if value.map_err(Error::undefined)?.is_true() {
+                kept.push(row);
+            }
+        }
+        self.rows = kept;
+        Ok(())
     }
 
-    fn sort(
-        &mut self,
-        keys: &[(Box<[u8]>, bool)],
-        (offset, count): (usize, usize),
-    ) -> Result<(), Error> {
+    fn sort(&mut self, keys: &[SortedBy]) -> Result<(), Error> {
         let mut places = Vec::new();
         for (name, is_descending) in keys {
-            places.push((self.need_column(name)?, *is_descending));
+            let missing = |name: &[u8]| Error::no_property_in(name, "schema");
+            places.push((self.need_column(name, missing)?, *is_descending));
+        }
+        // What is equal in everything stays in the order of writing, downwards as the last column.
+        let last_is_descending = places.last().is_some_and(|(_, is_descending)| *is_descending);
+        if last_is_descending && self.rows.first().is_some_and(|row| row.hit.is_some()) {
+            self.rows.reverse();
         }
         let nothing = Value::Null;
         let order = |one: &Row, other: &Row| {
             places.iter().fold(Ordering::Equal, |order, (at, is_descending)| {
                 order.then_with(|| {
-                    let value = |row: &'_ Row| row.values.get(*at).cloned().unwrap_or_default();
+                    let value = |row| value_at(row, *at).unwrap_or(&nothing);
                     let (one, other) = (value(one), value(other));
-                    match (one == nothing, other == nothing) {
-                        (false, false) if *is_descending => other.order(&one),
-                        (false, false) => one.order(&other),
+                    match (*one == nothing, *other == nothing) {
+                        (false, false) if *is_descending => other.order(one),
+                        (false, false) => one.order(other),
                         (is_one, is_other) => is_one.cmp(&is_other),
                     }
                 })
             })
         };
         self.rows.sort_by(order);
-        self.cut(offset, count);
         Ok(())
     }
 
@@ -384,12 +309,13 @@ impl<'a> Table<'a> {
     ) -> Result<(), Error> {
         let mut places = Vec::new();
         for name in by {
-            places.push(self.need_column(name)?);
+            places.push(self.need_column(name, Error::no_such_property)?);
         }
         let mut inputs = Vec::new();
         for reducer in reducers {
             let place = |table: &mut Self, name: &Option<Box<[u8]>>| {
-                name.as_ref().map(|name| table.need_column(name)).transpose()
+                let missing = |name: &[u8]| Error::not_present(name);
+                name.as_ref().map(|name| table.need_column(name, missing)).transpose()
             };
             inputs.push((place(self, &reducer.column)?, place(self, &reducer.by)?));
         }
@@ -402,7 +328,8 @@ impl<'a> Table<'a> {
             let value = |at: Option<usize>| {
                 at.and_then(|at| row.values.get(at)).cloned().unwrap_or_default()
             };
-            for keys in combinations(places.iter().map(|at| value(Some(*at)))) {
+            let keys: Vec<Value> = places.iter().map(|at| value(Some(*at))).collect();
+            for keys in combinations(&keys) {
                 let shown = keys.iter().map(Value::shown).collect();
                 let group = *groups.entry(shown).or_insert_with(|| {
                     all.push((keys, reducers.iter().map(Reducer::begin).collect()));
@@ -419,6 +346,7 @@ impl<'a> Table<'a> {
         names.for_each(|name| {
             columns.push(name);
         });
+        columns.are_full.fill(true);
         self.columns = columns;
         let rows = all.into_iter().map(|(mut values, sums)| {
             values.extend(reducers.iter().zip(sums).map(|(reducer, sum)| reducer.end(sum)));
@@ -436,24 +364,60 @@ fn put(row: &mut Row, at: usize, value: Value) {
     row.values[at] = value;
 }
 
-/// The groups that a row belongs to: a list belongs to those of each of its values.
-fn combinations(keys: impl Iterator<Item = Value>) -> Vec<Vec<Value>> {
+/// What a row has in a column.
+fn value_at(row: &Row, at: usize) -> Option<&Value> {
+    row.values.get(at)
+}
+
+/// The groups that a row belongs to: a list belongs to those of each of its values, an empty one to
+/// that of nothing.
+fn combinations(keys: &[Value]) -> Vec<Vec<Value>> {
     /// Lists of lists could make a row many.
     const MANY: usize = 1024;
-    let mut all = alloc::vec![Vec::new()];
-    for key in keys {
-        let choices = match key {
-            Value::List(values) if !values.is_empty() => values,
-            other => alloc::vec![other],
-        };
-        let next = all.iter().flat_map(|keys: &Vec<Value>| {
-            choices.iter().map(move |choice| {
-                let mut keys = keys.clone();
-                keys.push(choice.clone());
-                keys
+    let choices = |key: &Value| match key {
+        Value::List(values) => values.len().max(1),
+        _ => 1,
+    };
+    let count =
+        keys.iter().fold(1_usize, |count, key| count.saturating_mul(choices(key)).min(MANY));
+    let one = |number: usize| {
+        // The number's digits, the last key's first, each to the base of how many choices there are.
+        let mut rest = number;
+        let mut chosen: Vec<Value> = keys
+            .iter()
+            .rev()
+            .map(|key| match key {
+                Value::List(values) => {
+                    let at = rest % values.len().max(1);
+                    rest /= values.len().max(1);
+                    values.get(at).cloned().unwrap_or_default()
+                }
+                other => other.clone(),
             })
-        });
-        all = next.take(MANY).collect();
+            .collect();
+        chosen.reverse();
+        chosen
+    };
+    (0..count).map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_belongs_to_the_groups_of_all_its_values() {
+        let list = |texts: &[&str]| {
+            Value::List(texts.iter().map(|text| Value::text(text.as_bytes())).collect())
+        };
+        let text = |text: &str| Value::text(text.as_bytes());
+        let keys = [list(&["a", "b"]), text("x"), list(&["1", "2"]), list(&[])];
+        let shown: Vec<_> = [("a", "1"), ("a", "2"), ("b", "1"), ("b", "2")]
+            .map(|(one, other)| alloc::vec![text(one), text("x"), text(other), Value::Null])
+            .to_vec();
+        assert_eq!(combinations(&keys), shown);
+        let long = list(&["a"; 40]);
+        assert_eq!(combinations(&[long.clone(), long.clone(), long]).len(), 1024);
+        assert_eq!(combinations(&[]), [Vec::new()]);
     }
-    all
 }

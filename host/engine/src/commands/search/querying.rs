@@ -11,8 +11,8 @@ use crate::args::Args;
 use crate::error::Error;
 use crate::keyspace::INDEXED_DATABASE;
 use crate::search::patience::Patience;
-use crate::search::schema::DocumentType;
-use crate::search::{Document, Path, shown_number};
+use crate::search::schema::{DocumentType, KEY};
+use crate::search::{Document, Path, SortValue, Source, shown_number};
 use crate::step::Cx;
 use crate::types::number;
 
@@ -38,6 +38,7 @@ fn run(
         }
     }
     readable(cx, args, name)?;
+    request.check_form(cx, name)?;
     cx.keys.shed_indexed();
     let host = &*cx.host;
     let now_us = || host.now_us();
@@ -54,7 +55,7 @@ fn run(
         return Err(Error::TIMED_OUT);
     }
     let total = found.hits.len();
-    let end = wanted.offset.saturating_add(wanted.count);
+    let end = wanted.offset.saturating_add(wanted.count).min(options.results_max as usize);
     let keys = match place {
         Some(place) => finding.sort_by_field(&mut found.hits, end, place),
         None => {
@@ -77,12 +78,11 @@ fn run(
 /// The field that results are sorted by, and whether downwards.
 fn sorted_by(finding: &Finding<'_>, wanted: &Wanted) -> Result<Option<(usize, bool)>, Error> {
     let Some((name, is_descending)) = &wanted.sort_by else { return Ok(None) };
-    let (place, _) = finding.schema.field_or_path(name).ok_or_else(|| Error::no_property(name))?;
+    let (place, _) =
+        finding.schema.field_or_path(name).ok_or_else(|| Error::no_property_in(name, "schema"))?;
     Ok(Some((place, *is_descending)))
 }
 
-/// From this dialect on, all values that a path leads to are shown, and not the first.
-const WHOLE_DIALECT: u8 = 3;
 /// The path to a whole JSON document.
 const ROOT: &[u8] = b"$";
 
@@ -196,41 +196,61 @@ impl Said<'_> {
     /// The names and values of a document that are wanted.
     fn fields(&self, document: &Document) -> Vec<(Vec<u8>, Vec<u8>)> {
         let Some(source) = self.finding.source(document) else { return Vec::new() };
-        let schema = &self.finding.schema;
         let mut fields = Vec::new();
-        let is_whole = self.finding.request.dialect >= WHOLE_DIALECT;
-        let shown = |path: &[u8], at: &Path| {
-            if is_whole { source.shown_whole(path, at) } else { source.shown(path, at) }
-        };
-        match &self.wanted.fields {
-            Some(wanted) => {
-                for (path, name) in wanted {
-                    let shown = match schema.field(path) {
-                        Some((_, field)) => shown(&field.path, &field.source),
-                        None => shown(path, &Path::of_name(path, schema.documents)),
-                    };
-                    fields.extend(shown.map(|value| (name.to_vec(), value)));
-                }
+        if let Some(wanted) = &self.wanted.fields {
+            for (path, name) in wanted {
+                let shown = self.shown(document, &source, path);
+                fields.extend(shown.map(|value| (name.to_vec(), value)));
             }
-            None => {
-                if let Some((name, _)) = &self.wanted.sort_by
-                    && schema.documents == DocumentType::Json
-                    && let Some((_, field)) = schema.field_or_path(name)
-                {
-                    let shown = shown(&field.path, &field.source);
-                    fields.extend(shown.map(|value| (name.to_vec(), value)));
-                }
-                let is_json = schema.documents == DocumentType::Json;
-                if is_whole && is_json {
-                    let root = Path::of_name(ROOT, schema.documents);
-                    let shown = source.shown_whole(ROOT, &root);
-                    fields.extend(shown.map(|value| (ROOT.to_vec(), value)));
-                    return self.dressed(fields);
-                }
+        } else {
+            fields.extend(self.sorted_by(document, &source));
+            if self.finding.shows_whole() {
+                let shown = self.shown(document, &source, ROOT);
+                fields.extend(shown.map(|value| (ROOT.to_vec(), value)));
+            } else {
                 source.each_shown(&mut |name, value| fields.push((name.to_vec(), value.to_vec())));
             }
         }
+        // What says how a document is indexed is no part of it.
+        let defaults = &self.finding.schema.defaults;
+        let hidden = [&defaults.language_field, &defaults.score_field, &defaults.payload_field];
+        if hidden.iter().any(|field| field.is_some()) {
+            fields.retain(|(name, _)| !hidden.iter().any(|field| field.as_deref() == Some(name)));
+        }
         self.dressed(fields)
+    }
+
+    /// The value that something that is asked for by name has in a document.
+    fn shown(&self, document: &Document, source: &Source<'_>, name: &[u8]) -> Option<Vec<u8>> {
+        let schema = &self.finding.schema;
+        let is_whole = self.finding.shows_whole();
+        let of = |path: &[u8], at: &Path| {
+            if is_whole { source.shown_whole(path, at) } else { source.shown(path, at) }
+        };
+        match schema.field(name) {
+            Some((place, field)) => match document.sorts.get(place) {
+                Some(SortValue::Number(number)) if schema.documents == DocumentType::Hash => {
+                    Some(shown_number(*number))
+                }
+                _ => of(&field.path, &field.source),
+            },
+            None if name == KEY => Some(document.key.to_vec()),
+            None => of(name, &Path::of_name(name, schema.documents)),
+        }
+    }
+
+    /// What a document is sorted by, where its fields do not say that under the same name.
+    fn sorted_by(&self, document: &Document, source: &Source<'_>) -> Option<(Vec<u8>, Vec<u8>)> {
+        let (name, _) = self.wanted.sort_by.as_ref()?;
+        let (place, field) = self.finding.schema.field_or_path(name)?;
+        if self.finding.schema.documents == DocumentType::Hash && *field.path == **name {
+            return None;
+        }
+        let value = match document.sorts.get(place) {
+            Some(SortValue::Text(text)) if !self.finding.shows_whole() => text.to_vec(),
+            _ => self.shown(document, source, &field.name)?,
+        };
+        Some((name.to_vec(), value))
     }
 
     fn dressed(&self, mut fields: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -322,7 +342,7 @@ fn say_document(cx: &mut Cx<'_>, at: usize, key: &[u8]) {
     let without_due = slot.filter(|slot| slot.has_due_fields(horizon));
     let without_due = without_due.map(|slot| slot.without_due_fields(hasher, horizon));
     let slot = without_due.as_ref().or(slot);
-    let source = slot.and_then(|slot| crate::search::Source::of(slot.as_value()?, kind?, hasher));
+    let source = slot.and_then(|slot| Source::of(slot.as_value()?, kind?, hasher));
     let Some(source) = source else { return cx.reply.nil_array() };
     let mut fields = Vec::new();
     source.each_shown(&mut |name, value| fields.push((name.to_vec(), value.to_vec())));
@@ -336,6 +356,7 @@ fn say_document(cx: &mut Cx<'_>, at: usize, key: &[u8]) {
 pub(super) fn get(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (name, key) = (args.bytes()?, args.bytes()?);
     cx.keys.shed_indexed();
+    cx.keys.catalogue().resolve(name).ok_or(Error::UNKNOWN_INDEX_NAME)?;
     let at = readable(cx, args, name)?;
     say_document(cx, at, key);
     Ok(())
@@ -344,6 +365,7 @@ pub(super) fn get(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
 pub(super) fn get_many(cx: &mut Cx<'_>, args: &mut Args<'_>) -> Result<(), Error> {
     let (name, keys) = (args.bytes()?, args.rest());
     cx.keys.shed_indexed();
+    cx.keys.catalogue().resolve(name).ok_or(Error::UNKNOWN_INDEX_NAME)?;
     let at = readable(cx, args, name)?;
     cx.reply.array(keys.len());
     keys.for_each(|key| say_document(cx, at, key));

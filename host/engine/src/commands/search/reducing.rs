@@ -43,13 +43,15 @@ const SAMPLE_MAX: i64 = 1000;
 impl Reducer {
     /// Reads `function nargs arg ... [AS name]`.
     pub(super) fn read(args: &mut Args<'_>) -> Result<Self, Error> {
-        let function = args.bytes()?;
-        let count = super::definition::counted(args, "REDUCE", args.left())?;
+        let function = super::definition::expected(args, "REDUCE")?;
+        let name = alloc::string::String::from_utf8_lossy(function).into_owned();
+        let count = super::definition::counted(args, &name, usize::MAX)?;
         let words: Vec<&[u8]> = args.many(count)?.collect();
         let column = words.first().map(|word| Box::from(unmarked(word)));
         let mut by = None;
         let kind = match (function.to_ascii_uppercase().as_slice(), words.as_slice()) {
             (b"COUNT", []) => ReducerKind::Count,
+            (b"COUNT", _) => return Err(Error::COUNT_OF_SOMETHING),
             (b"COUNT_DISTINCT" | b"COUNT_DISTINCTISH", [_]) => ReducerKind::CountDistinct,
             (b"SUM", [_]) => ReducerKind::Sum,
             (b"MIN", [_]) => ReducerKind::Min,
@@ -59,11 +61,14 @@ impl Reducer {
             (b"TOLIST", [_]) => ReducerKind::List,
             (b"QUANTILE", [_, share, ..]) => {
                 let share = number::parse_f64(share).filter(|share| (0.0..=1.0).contains(share));
-                ReducerKind::Quantile(share.ok_or_else(|| Error::bad_arguments("QUANTILE"))?)
+                ReducerKind::Quantile(share.ok_or(Error::BAD_SHARE)?)
             }
             (b"RANDOM_SAMPLE", [_, size]) => {
-                let size = number::parse_i64(size).filter(|size| (1..=SAMPLE_MAX).contains(size));
-                let size = size.ok_or_else(|| Error::bad_arguments("RANDOM_SAMPLE"))?;
+                let size = number::parse_i64(size).filter(|size| *size > 0);
+                let size = size.ok_or_else(|| Error::bad_arguments("<sample size>"))?;
+                if size > SAMPLE_MAX {
+                    return Err(Error::SAMPLE_TOO_LARGE);
+                }
                 ReducerKind::Sample(size as usize)
             }
             (b"FIRST_VALUE", [_, rest @ ..]) => {

@@ -1,15 +1,18 @@
 //! The arguments of a query.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::definition::counted;
+use super::definition::{counted, expected};
 use crate::args::Args;
 use crate::error::Error;
 use crate::search::parsing::{Parameters, parse_number, unit_m};
 use crate::search::query::Circle;
+use crate::search::schema::DocumentType;
 use crate::search::scoring::Scorer;
 use crate::search::{Language, Limit, NumericRange, Options};
+use crate::step::Cx;
 use crate::types::number;
 
 /// What a query asks for, whatever is done with what it finds.
@@ -30,6 +33,8 @@ pub(super) struct Request {
     pub(super) payload: Option<Box<[u8]>>,
     pub(super) parameters: Parameters,
     pub(super) dialect: u8,
+    /// Whether JSON values are shown as values of the protocol.
+    pub(super) is_expanded: bool,
     /// 0: as long as it takes; only the operator can say so.
     pub(super) timeout_ms: u64,
     timeout_default_ms: u64,
@@ -96,6 +101,7 @@ impl Request {
             payload: None,
             parameters: Parameters::new(),
             dialect: options.dialect,
+            is_expanded: false,
             timeout_ms: options.timeout_ms,
             timeout_default_ms: options.timeout_ms,
         }
@@ -103,7 +109,7 @@ impl Request {
 
     /// Reads an option of queries, if one is next.
     pub(super) fn option(&mut self, args: &mut Args<'_>) -> Result<bool, Error> {
-        const WORDS: [&str; 16] = [
+        const WORDS: [&str; 19] = [
             "VERBATIM",
             "NOSTOPWORDS",
             "INORDER",
@@ -120,6 +126,9 @@ impl Request {
             "DIALECT",
             "PAYLOAD",
             "EXPLAINSCORE",
+            "WITHCOUNT",
+            "WITHOUTCOUNT",
+            "FORMAT",
         ];
         let Some(option) = args.one_of(&WORDS) else { return Ok(false) };
         match option {
@@ -128,20 +137,16 @@ impl Request {
             2 => self.in_order = true,
             3 => self.in_fields = Some(listed(args, "INFIELDS")?),
             4 => self.in_keys = Some(listed(args, "INKEYS")?),
-            5 => {
-                let field = args.bytes()?.into();
-                self.ranges.push((field, NumericRange { low: limit(args)?, high: limit(args)? }));
-            }
-            6 => {
-                let field = args.bytes()?.into();
-                self.circles.push((field, circle(args)?));
-            }
+            5 => self.ranges.push(range(args)?),
+            6 => self.circles.push(circle(args)?),
             7 => {
-                let slop = number::parse_i64(args.bytes()?).ok_or(Error::BAD_SLOP)?;
+                let slop = number::parse_i64(expected(args, "SLOP")?);
+                let slop = slop.ok_or_else(|| Error::bad_arguments("SLOP"))?;
                 self.slop = u32::try_from(slop).ok();
             }
             8 => {
-                let timeout = number::parse_i64(args.bytes()?);
+                let timeout = args.bytes().map_err(|_| Error::NO_TIMEOUT)?;
+                let timeout = number::parse_i64(timeout);
                 let timeout = timeout.and_then(|timeout| u64::try_from(timeout).ok());
                 self.timeout_ms = match timeout.ok_or(Error::BAD_TIMEOUT)? {
                     0 => self.timeout_default_ms,
@@ -149,25 +154,47 @@ impl Request {
                 };
             }
             9 => {
-                let language = Language::of_name(args.bytes()?);
+                let language = Language::of_name(expected(args, "LANGUAGE")?);
                 self.language = Some(language.ok_or(Error::NO_QUERY_LANGUAGE)?);
             }
             10 => {
-                let name = args.bytes()?;
+                let name = expected(args, "SCORER")?;
                 self.scorer = Scorer::of_name(name).ok_or_else(|| Error::no_such_scorer(name))?;
             }
-            // Words are always looked for in all their forms.
-            11 => drop(args.bytes()?),
+            // All that are known are one; whoever names another gets none.
+            11 => {
+                const KNOWN: [&[u8]; 4] = [b"DEFAULT", b"SBSTEM", b"SYNONYM", b"PHONETIC"];
+                self.verbatim |= !KNOWN.contains(&expected(args, "EXPANDER")?);
+            }
             12 => self.parameters(args)?,
             13 => self.dialect = dialect(args)?,
-            14 => self.payload = Some(args.bytes()?.into()),
-            _ => return Err(Error::unknown_word(b"EXPLAINSCORE")),
+            14 => self.payload = Some(expected(args, "PAYLOAD")?.into()),
+            15 => return Err(Error::unknown_word(b"EXPLAINSCORE")),
+            // Counting costs next to nothing.
+            16 | 17 => {}
+            _ => self.is_expanded = expands(args)?,
         }
         Ok(true)
     }
 
+    /// Refuses a form of values that the index or the client cannot have.
+    pub(super) fn check_form(&self, cx: &Cx<'_>, name: &[u8]) -> Result<(), Error> {
+        if !self.is_expanded {
+            return Ok(());
+        }
+        if !cx.reply.is_resp3() {
+            return Err(Error::EXPAND_OF_OLD_PROTOCOL);
+        }
+        let catalogue = cx.keys.catalogue();
+        let schema = catalogue.resolve(name).and_then(|place| catalogue.indexes.get(place));
+        match schema.map(|schema| schema.documents) {
+            Some(DocumentType::Json) => Err(Error::no_format(b"EXPAND")),
+            _ => Err(Error::EXPAND_OF_HASHES),
+        }
+    }
+
     fn parameters(&mut self, args: &mut Args<'_>) -> Result<(), Error> {
-        let count = counted(args, "PARAMS", args.left())?;
+        let count = counted(args, "PARAMS", usize::MAX)?;
         if !count.is_multiple_of(2) {
             return Err(Error::ODD_PARAMS);
         }
@@ -183,34 +210,64 @@ impl Request {
 
 /// Takes a dialect.
 pub(super) fn dialect(args: &mut Args<'_>) -> Result<u8, Error> {
-    let dialect = number::parse_i64(args.bytes()?).filter(|dialect| (1..=4).contains(dialect));
+    let dialect = args.bytes().map_err(|_| Error::NO_DIALECT)?;
+    let dialect = number::parse_i64(dialect).filter(|dialect| (1..=4).contains(dialect));
     dialect.map(|dialect| dialect as u8).ok_or(Error::BAD_DIALECT)
+}
+
+/// Takes a form of values: whether it is the expanded one.
+fn expands(args: &mut Args<'_>) -> Result<bool, Error> {
+    let name = args.bytes().map_err(|_| Error::NO_FORMAT)?;
+    match name.to_ascii_uppercase().as_slice() {
+        b"STRING" => Ok(false),
+        b"EXPAND" => Ok(true),
+        _ => Err(Error::no_format(name)),
+    }
 }
 
 /// Takes a count and so many arguments.
 pub(super) fn listed(args: &mut Args<'_>, option: &str) -> Result<Vec<Box<[u8]>>, Error> {
-    let count = counted(args, option, args.left())?;
+    let count = counted(args, option, usize::MAX)?;
     Ok(args.many(count)?.map(Box::from).collect())
 }
 
-fn limit(args: &mut Args<'_>) -> Result<Limit, Error> {
-    let text = args.bytes()?;
+/// Takes a field and the ends of a range of its numbers.
+fn range(args: &mut Args<'_>) -> Result<(Box<[u8]>, NumericRange), Error> {
+    let (Ok(field), Ok(low), Ok(high)) = (args.bytes(), args.bytes(), args.bytes()) else {
+        return Err(Error::FILTER_COUNT);
+    };
+    let (low, high) =
+        (limit(low, "lower", f64::INFINITY)?, limit(high, "upper", f64::NEG_INFINITY)?);
+    Ok((field.into(), NumericRange { low, high }))
+}
+
+/// One end of a range, which is not this value.
+fn limit(text: &[u8], end: &str, not: f64) -> Result<Limit, Error> {
     let (text, is_exclusive) = match text.strip_prefix(b"(") {
         Some(text) => (text, true),
         None => (text, false),
     };
-    let value = parse_number(text).ok_or_else(|| Error::bad_arguments("FILTER"))?;
+    let value = parse_number(text).filter(|value| value.total_cmp(&not).is_ne());
+    let value = value.ok_or_else(|| Error::bad_range(end, text))?;
     Ok(Limit { value, is_exclusive })
 }
 
-fn circle(args: &mut Args<'_>) -> Result<Circle, Error> {
-    let mut next = || parse_number(args.bytes()?).ok_or_else(|| Error::bad_arguments("GEOFILTER"));
-    let (longitude, latitude, radius) = (next()?, next()?, next()?);
-    let unit_m = unit_m(args.bytes()?).ok_or_else(|| Error::bad_arguments("GEOFILTER"))?;
-    if radius < 0.0 {
-        return Err(Error::bad_arguments("GEOFILTER"));
+/// Takes a field and a circle.
+fn circle(args: &mut Args<'_>) -> Result<(Box<[u8]>, Circle), Error> {
+    const PARTS: usize = 5;
+    if args.left() < PARTS {
+        args.skip_rest();
+        return Err(Error::GEOFILTER_COUNT);
     }
-    Ok(Circle { longitude, latitude, radius, unit_m })
+    let field = args.bytes()?;
+    let mut next = |name| parse_number(args.bytes()?).ok_or_else(|| Error::bad_arguments(name));
+    let (longitude, latitude, radius) = (next("<lon>")?, next("<lat>")?, next("<radius>")?);
+    let unit = args.bytes()?;
+    let unit_m = unit_m(unit).ok_or_else(|| Error::no_distance_unit(unit))?;
+    if radius < 0.0 {
+        return Err(Error::bad_arguments("<radius>"));
+    }
+    Ok((field.into(), Circle { longitude, latitude, radius, unit_m }))
 }
 
 impl Wanted {
@@ -233,7 +290,7 @@ impl Wanted {
 
     /// Reads an option of searches, if one is next.
     pub(super) fn option(&mut self, args: &mut Args<'_>, options: &Options) -> Result<bool, Error> {
-        const WORDS: [&str; 9] = [
+        const WORDS: [&str; 10] = [
             "NOCONTENT",
             "WITHSCORES",
             "WITHPAYLOADS",
@@ -243,6 +300,7 @@ impl Wanted {
             "LIMIT",
             "SUMMARIZE",
             "HIGHLIGHT",
+            "ADDSCORES",
         ];
         let Some(option) = args.one_of(&WORDS) else { return Ok(false) };
         match option {
@@ -251,28 +309,49 @@ impl Wanted {
             2 => self.with_payloads = true,
             3 => self.with_sort_keys = true,
             4 => self.returned(args)?,
-            5 => {
-                let field = args.bytes()?;
-                let field = field.strip_prefix(b"@").unwrap_or(field);
-                let is_descending = args.one_of(&["ASC", "DESC"]) == Some(1);
-                self.sort_by = Some((field.into(), is_descending));
+            5 => self.sorted(args)?,
+            6 => {
+                let most = options.asked_results_max();
+                (self.offset, self.count) = page(args, most, most)?;
             }
-            6 => (self.offset, self.count) = page(args, options.results_max)?,
             7 => self.summary = Some(Summary::read(args)?),
-            _ => self.highlight = Some(Highlight::read(args)?),
+            8 => self.highlight = Some(Highlight::read(args)?),
+            _ => return Err(Error::SCORES_OF_SEARCH),
         }
         Ok(true)
     }
 
+    fn sorted(&mut self, args: &mut Args<'_>) -> Result<(), Error> {
+        if self.sort_by.is_some() {
+            return Err(Error::SEARCH_SORTED_TWICE);
+        }
+        let field = args.bytes().map_err(|_| Error::BAD_SORTBY)?;
+        let field = field.strip_prefix(b"@").unwrap_or(field);
+        let is_descending = args.one_of(&["ASC", "DESC"]) == Some(1);
+        if args.keyword("MAX") {
+            args.skip_rest();
+            return Err(Error::SEARCH_SORTED_MAX);
+        }
+        self.sort_by = Some((field.into(), is_descending));
+        Ok(())
+    }
+
     fn returned(&mut self, args: &mut Args<'_>) -> Result<(), Error> {
-        let count = counted(args, "RETURN", args.left())?;
+        let count = counted(args, "RETURN", usize::MAX)?;
         let mut words = args.many(count)?.peekable();
-        let mut fields = Vec::new();
+        let mut fields: Vec<Renamed> = Vec::new();
+        let mut names = BTreeSet::new();
         while let Some(path) = words.next() {
             let path = path.strip_prefix(b"@").unwrap_or(path);
             let is_named = words.next_if(|word| word.eq_ignore_ascii_case(b"AS")).is_some();
             let name = if is_named { words.next().ok_or(Error::BAD_RETURN)? } else { path };
-            fields.push((path.into(), name.into()));
+            if is_named && name.eq_ignore_ascii_case(b"AS") {
+                return Err(Error::RETURN_NAMED_AS);
+            }
+            // Of one name there is one field: what was said first.
+            if names.insert(name) {
+                fields.push((path.into(), name.into()));
+            }
         }
         if fields.len() > FIELDS_MAX {
             return Err(Error::bad_arguments("RETURN"));
@@ -283,23 +362,28 @@ impl Wanted {
     }
 }
 
-/// Takes an offset and a count.
-pub(super) fn page(args: &mut Args<'_>, most: u64) -> Result<(usize, usize), Error> {
-    let mut next = || {
-        let value = number::parse_i64(args.bytes().map_err(|_| Error::BAD_LIMIT)?);
-        value
-            .and_then(|value| usize::try_from(value).ok())
-            .ok_or_else(|| Error::bad_arguments("LIMIT"))
+/// Takes an offset and a count, with the most that each may be.
+pub(super) fn page(
+    args: &mut Args<'_>,
+    most: u64,
+    offset_most: u64,
+) -> Result<(usize, usize), Error> {
+    let (Ok(offset), Ok(count)) = (args.bytes(), args.bytes()) else {
+        return Err(Error::BAD_LIMIT);
     };
-    let (offset, count) = (next()?, next()?);
-    if count == 0 && offset != 0 {
-        return Err(Error::LIMIT_OFFSET);
+    let parse = |text| {
+        let value = number::parse_i64(text).and_then(|value| usize::try_from(value).ok());
+        value.ok_or(Error::LIMIT_NO_NUMBER)
+    };
+    let (offset, count) = (parse(offset)?, parse(count)?);
+    if count == 0 {
+        return Ok((0, 0));
     }
     if count as u64 > most {
-        return Err(Error::limit_exceeds(most));
+        return Err(Error::exceeds("LIMIT", most));
     }
-    if offset as u64 > most {
-        return Err(Error::limit_exceeds(most));
+    if offset as u64 > offset_most {
+        return Err(Error::exceeds("OFFSET", offset_most));
     }
     Ok((offset, count))
 }

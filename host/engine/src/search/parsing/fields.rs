@@ -1,7 +1,6 @@
 //! What a query looks for in fields of a certain kind: tags, numbers, places, and text in fields that it
 //! names.
 
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,10 +12,19 @@ use super::super::schema::FieldType;
 use super::super::tokens;
 use super::{DEPTH_MAX, NODES_MAX, Parser, parse_number, unit_m};
 
+/// A tag as it is written.
+#[derive(Default)]
+struct Written {
+    text: Vec<u8>,
+    /// Whether it goes on as it likes.
+    ends_open: bool,
+    /// Whether words of it stand for others.
+    names_parameters: bool,
+}
+
 impl<'a> Parser<'a> {
     /// A field's name, or several, and what is looked for there.
     pub(super) fn modified(&mut self) -> Result<Node, String> {
-        let from = self.at;
         self.at += 1;
         let first = self.field_name()?;
         let mut names = alloc::vec![first];
@@ -35,9 +43,9 @@ impl<'a> Parser<'a> {
         self.expect(b":")?;
         self.skip();
         match (self.peek(), names.as_slice()) {
-            (Some(b'{'), [name]) => self.tags(name, from),
-            (Some(b'['), [name]) => self.range(name, from),
-            _ => self.text_in(&names, from),
+            (Some(b'{'), [name]) => self.tags(name),
+            (Some(b'['), [name]) => self.range(name),
+            _ => self.text_in(&names),
         }
     }
 
@@ -63,22 +71,16 @@ impl<'a> Parser<'a> {
         if text.is_empty() { Err(self.wrong()) } else { Ok(text) }
     }
 
-    fn known(&self, name: &[u8], from: usize) -> Result<Option<(usize, &'a FieldType)>, String> {
-        let found = self.reading.schema.field(name);
-        match found {
-            Some((place, field)) => Ok(Some((place, &field.kind)).filter(|_| field.is_indexed)),
-            None if self.is_new() => {
-                let name = String::from_utf8_lossy(name);
-                Err(format!("Unknown field at offset {from} near {name}"))
-            }
-            None => Ok(None),
-        }
+    /// A field of this name by which documents are found. Nothing is found by any other.
+    fn known(&self, name: &[u8]) -> Option<(usize, &'a FieldType)> {
+        let (place, field) = self.reading.schema.field(name)?;
+        field.is_indexed.then_some((place, &field.kind))
     }
 
-    fn text_in(&mut self, names: &[Vec<u8>], from: usize) -> Result<Node, String> {
+    fn text_in(&mut self, names: &[Vec<u8>]) -> Result<Node, String> {
         let mut fields: TextFields = 0;
         for name in names {
-            if let Some((_, FieldType::Text { number, .. })) = self.known(name, from)? {
+            if let Some((_, FieldType::Text { number, .. })) = self.known(name) {
                 fields |= 1 << number;
             }
         }
@@ -106,7 +108,7 @@ impl<'a> Parser<'a> {
         };
         self.at += sign.len();
         let value = self.limit_value()?;
-        let Some((place, FieldType::Numeric)) = self.known(name, from)? else {
+        let Some((place, FieldType::Numeric)) = self.known(name) else {
             return Ok(Some(Node::new(Kind::Nothing)));
         };
         let at = |value, is_exclusive| Limit { value, is_exclusive };
@@ -119,12 +121,12 @@ impl<'a> Parser<'a> {
             _ => NumericRange { low: at(value, false), high: at(value, false) },
         };
         let node = self.count(Kind::Numeric(place, range))?;
-        Ok(Some(if sign == b"!=" { self.count(Kind::Not(Box::new(node)))? } else { node }))
+        Ok(Some(if sign == b"!=" { self.count(node.denied())? } else { node }))
     }
 
-    fn tags(&mut self, name: &[u8], from: usize) -> Result<Node, String> {
+    fn tags(&mut self, name: &[u8]) -> Result<Node, String> {
         self.expect(b"{")?;
-        let known = self.known(name, from)?;
+        let known = self.known(name);
         let case_sensitive =
             matches!(known, Some((_, FieldType::Tag { case_sensitive: true, .. })));
         let mut tags = Vec::new();
@@ -144,65 +146,89 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn tag(&mut self, case_sensitive: bool) -> Result<Tag, String> {
+    fn skip_blanks(&mut self) {
         while self.peek().is_some_and(|byte| byte.is_ascii_whitespace()) {
             self.at += 1;
         }
+    }
+
+    fn tag(&mut self, case_sensitive: bool) -> Result<Tag, String> {
+        self.skip_blanks();
         if self.is_new() && self.rest().starts_with(b"w'") {
             self.at += 1;
-            let pattern = fold_tag(self.quoted(b'\'')?, case_sensitive);
+            let pattern = fold_tag(&self.wildcard_text()?, case_sensitive);
+            self.skip_blanks();
+            if !matches!(self.peek(), Some(b'|' | b'}')) {
+                return Err(self.wrong());
+            }
             return Ok(Tag::Like(Pattern::Wildcard(pattern)));
         }
+        let starts_open = self.peek() == Some(b'*');
+        let from = self.at;
+        self.at += usize::from(starts_open);
         if let Some(quote @ (b'"' | b'\'')) = self.peek()
             && self.is_new()
         {
             let mut text = Vec::new();
             tokens::unescape(self.quoted(quote)?, &mut text);
-            return Ok(Tag::Is(fold_tag(&text, case_sensitive)));
+            let ends_open = self.peek() == Some(b'*');
+            self.at += usize::from(ends_open);
+            self.skip_blanks();
+            if !matches!(self.peek(), Some(b'|' | b'}')) {
+                return Err(self.wrong());
+            }
+            if !case_sensitive {
+                tokens::lower(&mut text);
+            }
+            return Ok(of_form(text, starts_open, ends_open));
         }
-        let (mut text, from) = (Vec::new(), self.at);
-        let starts_open = self.peek() == Some(b'*');
-        self.at += usize::from(starts_open);
-        let mut ends_open = false;
+        let Written { text, ends_open, names_parameters } = self.tag_text()?;
+        let text = if names_parameters { self.parameters_in(&text)? } else { text };
+        let text = fold_tag(&text, case_sensitive);
+        if text.is_empty() && !names_parameters {
+            self.at = from;
+            return Err(self.wrong());
+        }
+        Ok(of_form(text, starts_open, ends_open))
+    }
+
+    /// A tag's text as it is written without quotes.
+    fn tag_text(&mut self) -> Result<Written, String> {
+        let mut written = Written::default();
         while let Some(byte) = self.peek() {
             match byte {
                 b'|' | b'}' => break,
                 b'\\' if self.begins_escaped() => {
-                    text.extend(self.rest().get(1));
+                    written.text.extend(self.rest().get(1));
                     self.at += 2;
+                    continue;
                 }
-                b'*' => {
-                    self.at += 1;
-                    ends_open = true;
-                }
-                _ if ends_open && !byte.is_ascii_whitespace() => return Err(self.wrong()),
+                b'*' => written.ends_open = true,
+                b'\'' | b'"' if self.is_new() => return Err(self.wrong()),
+                _ if written.ends_open && !byte.is_ascii_whitespace() => return Err(self.wrong()),
                 _ => {
-                    text.push(byte);
-                    self.at += 1;
+                    let begins = written.text.last().is_none_or(u8::is_ascii_whitespace);
+                    written.names_parameters |= byte == b'$' && begins && self.is_new();
+                    written.text.push(byte);
                 }
             }
+            self.at += 1;
         }
-        if let Some(name) = text.trim_ascii().strip_prefix(b"$")
-            && self.is_new()
-            && self.text.get(from) == Some(&b'$')
-        {
-            return Ok(Tag::Is(fold_tag(&self.parameter(name)?, case_sensitive)));
-        }
-        let text = fold_tag(&text, case_sensitive);
-        if text.is_empty() {
-            self.at = from;
-            return Err(self.wrong());
-        }
-        Ok(match (starts_open, ends_open) {
-            (false, false) => Tag::Is(text),
-            (false, true) => Tag::Like(Pattern::Prefix(text)),
-            (true, false) => Tag::Like(Pattern::Suffix(text)),
-            (true, true) => Tag::Like(Pattern::Infix(text)),
-        })
+        Ok(written)
+    }
+
+    /// Words of which some name parameters, with what these stand for.
+    fn parameters_in(&self, text: &[u8]) -> Result<Vec<u8>, String> {
+        let words = text.trim_ascii().split(u8::is_ascii_whitespace);
+        let values = words.map(|word| match word.strip_prefix(b"$") {
+            Some(name) => self.parameter(name),
+            None => Ok(word.to_vec()),
+        });
+        Ok(values.collect::<Result<Vec<_>, _>>()?.join(&b' '))
     }
 
     /// A range of numbers, or a circle.
-    fn range(&mut self, name: &[u8], from: usize) -> Result<Node, String> {
+    fn range(&mut self, name: &[u8]) -> Result<Node, String> {
         self.expect(b"[")?;
         let mut limits = Vec::new();
         let mut unit = None;
@@ -220,16 +246,23 @@ impl<'a> Parser<'a> {
             let is_exclusive = self.take(b"(");
             limits.push(Limit { value: self.limit_value()?, is_exclusive });
         }
-        let known = self.known(name, from)?;
+        let known = self.known(name);
         match (limits.as_slice(), unit, known) {
-            ([only], None, Some((place, FieldType::Numeric))) if self.is_new() => {
+            ([only], None, Some((place, FieldType::Numeric)))
+                if self.is_new() && !only.is_exclusive =>
+            {
                 self.count(Kind::Numeric(place, NumericRange { low: *only, high: *only }))
             }
             ([low, high], None, Some((place, FieldType::Numeric))) => {
                 self.count(Kind::Numeric(place, NumericRange { low: *low, high: *high }))
             }
-            ([_, _, radius], Some(_), _) if radius.value < 0.0 => {
-                Err(format!("Invalid GeoFilter radius: {}", radius.value))
+            ([_, _, radius], Some(_), _) if radius.value <= 0.0 => {
+                Err("Invalid GeoFilter radius".into())
+            }
+            ([longitude, latitude, _], Some(_), _)
+                if longitude.value.abs() > 180.0 || latitude.value.abs() > 90.0 =>
+            {
+                Err("Invalid GeoFilter lat/lon".into())
             }
             ([longitude, latitude, radius], Some(unit_m), Some((place, FieldType::Geo))) => {
                 let circle = Circle {
@@ -249,13 +282,17 @@ impl<'a> Parser<'a> {
         let is_parameter = self.is_new() && self.take(b"$");
         let name = self.name();
         let name = if is_parameter { self.parameter(name)? } else { name.to_vec() };
-        unit_m(&name)
-            .ok_or_else(|| format!("Invalid GeoFilter unit: {}", String::from_utf8_lossy(&name)))
+        unit_m(&name).ok_or_else(|| "Invalid GeoFilter unit".into())
     }
 
     /// A number, an infinity or a parameter.
     fn limit_value(&mut self) -> Result<f64, String> {
-        while self.peek().is_some_and(|byte| byte.is_ascii_whitespace() || byte == b',') {
+        // Blanks and quiet signs between numbers, but no point of a fraction.
+        while let [byte, rest @ ..] = self.rest()
+            && (byte.is_ascii_whitespace()
+                || *byte == b','
+                || *byte == b'.' && !rest.first().is_some_and(u8::is_ascii_digit))
+        {
             self.at += 1;
         }
         let (from, rest) = (self.at, self.rest());
@@ -270,13 +307,44 @@ impl<'a> Parser<'a> {
             });
             return value.map(|value| sign * value);
         }
-        let is_part =
-            |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(**byte, b'.' | b'-' | b'+');
-        let len = rest.iter().take_while(is_part).count();
+        let len = number_len(rest);
         self.at += len;
         parse_number(rest.get(..len).unwrap_or_default()).ok_or_else(|| {
             self.at = from;
             self.wrong()
         })
+    }
+}
+
+/// How long the number is that a text begins with.
+fn number_len(text: &[u8]) -> usize {
+    let sign = usize::from(matches!(text.first(), Some(b'-' | b'+')));
+    let digits = |from: usize| {
+        let rest = text.get(from..).unwrap_or_default();
+        rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
+    };
+    let letters = text.get(sign..sign + 3).unwrap_or_default();
+    if letters.eq_ignore_ascii_case(b"inf") {
+        return sign + 3;
+    }
+    let mut len = sign + digits(sign);
+    let has_fraction = text.get(len) == Some(&b'.');
+    let fraction = if has_fraction { digits(len + 1) } else { 0 };
+    len += if fraction > 0 { fraction + 1 } else { 0 };
+    if matches!(text.get(len), Some(b'e' | b'E')) {
+        let sign = usize::from(matches!(text.get(len + 1), Some(b'-' | b'+')));
+        let exponent = digits(len + 1 + sign);
+        len += if exponent > 0 { 1 + sign + exponent } else { 0 };
+    }
+    len
+}
+
+/// A tag, or tags of this form.
+fn of_form(text: Vec<u8>, starts_open: bool, ends_open: bool) -> Tag {
+    match (starts_open, ends_open) {
+        (false, false) => Tag::Is(text),
+        (false, true) => Tag::Like(Pattern::Prefix(text)),
+        (true, false) => Tag::Like(Pattern::Suffix(text)),
+        (true, true) => Tag::Like(Pattern::Infix(text)),
     }
 }

@@ -158,6 +158,18 @@ impl Object {
     }
 }
 
+impl FromIterator<(Text, Json)> for Object {
+    /// Of equal names the last counts, where the first stood.
+    fn from_iter<I: IntoIterator<Item = (Text, Json)>>(members: I) -> Self {
+        let mut object = Self::new();
+        for (name, value) in members {
+            object.put(name, value);
+        }
+        object.shrink();
+        object
+    }
+}
+
 impl core::fmt::Debug for Object {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         formatter.debug_map().entries(self.iter()).finish()

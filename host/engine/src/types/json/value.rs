@@ -11,6 +11,9 @@ use core::iter;
 use super::object::Object;
 use super::text::Text;
 
+/// So many bytes of text are as much to go over as a value.
+const EXTENT_TEXT_BYTES: usize = 64;
+
 /// A value.
 #[derive(Clone, Debug)]
 pub enum Json {
@@ -214,10 +217,19 @@ impl Json {
         }
     }
 
-    /// How many values there are, itself included.
+    /// How much there is to go over: each value counts, itself included, and long texts count more.
     #[must_use]
-    pub fn count(&self) -> usize {
-        1 + self.children().map(Self::count).sum::<usize>()
+    pub fn extent(&self) -> usize {
+        let text = |text: &Text| text.len() / EXTENT_TEXT_BYTES;
+        match self {
+            Self::Text(value) => 1 + text(value),
+            Self::Array(values) => 1 + values.iter().map(Self::extent).sum::<usize>(),
+            Self::Object(object) => {
+                let members = object.iter().map(|(name, value)| text(name) + value.extent());
+                1 + members.sum::<usize>()
+            }
+            _ => 1,
+        }
     }
 
     /// Whether both are the same value of the same kind; members may come in any order.
@@ -311,11 +323,22 @@ impl PartialOrd for Number {
 
 #[cfg(test)]
 mod tests {
+    use std::format;
+
     use super::*;
 
     #[test]
     fn a_value_is_two_words() {
         assert_eq!(size_of::<Json>(), 16);
+    }
+
+    #[test]
+    fn long_texts_and_names_are_more_to_go_over() {
+        let long = "x".repeat(640);
+        let value = |text: &str| super::super::parse::parse(text).unwrap().extent();
+        assert_eq!(value("[1,[],{\"a\":\"b\"}]"), 5);
+        assert_eq!(value(&format!("[1,\"{long}\"]")), 13);
+        assert_eq!(value(&format!("{{\"{long}\":null}}")), 12);
     }
 
     #[test]

@@ -199,7 +199,7 @@ fn cost(left: &Json, right: &Json) -> usize {
     let is_container = |value: &Json| matches!(value, Json::Array(_) | Json::Object(_));
     match (left, right) {
         (Json::Text(left), Json::Text(right)) => 1 + left.len().min(right.len()) / 64,
-        _ if is_container(left) && is_container(right) => left.count() + right.count(),
+        _ if is_container(left) && is_container(right) => left.extent() + right.extent(),
         _ => 1,
     }
 }

@@ -10,7 +10,7 @@ mod parser;
 mod search;
 
 pub use filter::Filter;
-pub use search::{TooMuch, VISITS_MAX};
+pub use search::{Effort, TooMuch, VISITS_MAX};
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -227,7 +227,19 @@ impl Path {
         root: &'v Json,
         see: &mut dyn FnMut(&'v Json, &[usize]) -> ControlFlow<()>,
     ) -> Result<(), TooMuch> {
-        self.each_within(VISITS_MAX, root, see)
+        self.each_within(VISITS_MAX, root, see).map(|_| ())
+    }
+
+    /// The same as one of several evaluations.
+    pub fn each_of_several<'v>(
+        &self,
+        effort: &mut Effort,
+        root: &'v Json,
+        see: &mut dyn FnMut(&'v Json, &[usize]) -> ControlFlow<()>,
+    ) -> Result<(), TooMuch> {
+        let most = effort.visits_left.min(VISITS_MAX);
+        effort.visits_left -= most - self.each_within(most, root, see)?;
+        Ok(())
     }
 }
 
@@ -237,7 +249,7 @@ impl Path {
         visits_max: usize,
         root: &'v Json,
         see: &mut dyn FnMut(&'v Json, &[usize]) -> ControlFlow<()>,
-    ) -> Result<(), TooMuch> {
+    ) -> Result<usize, TooMuch> {
         let hits_max = if self.may_repeat() { REPEATED_HITS_MAX } else { usize::MAX };
         Search::new(root, self.numbered, (visits_max, hits_max)).run(&self.selectors, see)
     }

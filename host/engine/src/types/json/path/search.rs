@@ -15,12 +15,41 @@ use crate::types::json::value::Json;
 /// How many values an evaluation may look at.
 pub const VISITS_MAX: usize = 1 << 26;
 
+/// How many values several evaluations may look at together.
+const VISITS_TOGETHER_MAX: usize = 1 << 28;
+
 /// What a value that is shown counts, with each that lies within it.
 const HIT_VISITS: usize = 4;
 
 /// A path would have looked at more values than [`VISITS_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooMuch;
+
+/// What several evaluations for one command may cost together.
+#[derive(Debug)]
+pub struct Effort {
+    pub(super) visits_left: usize,
+}
+
+impl Effort {
+    /// Nothing was done yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { visits_left: VISITS_TOGETHER_MAX }
+    }
+
+    /// Adds that somebody goes over a value as a whole.
+    pub fn add(&mut self, value: &Json) -> Result<(), TooMuch> {
+        self.visits_left = self.visits_left.checked_sub(value.extent()).ok_or(TooMuch)?;
+        Ok(())
+    }
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 /// Why a walk ended early.
 pub(super) enum Stop {
@@ -68,14 +97,14 @@ impl<'v> Search<'v> {
         }
     }
 
-    /// Walks from the root.
-    pub(super) fn run(mut self, steps: &[Selector], see: See<'_, 'v>) -> Result<(), TooMuch> {
+    /// Walks from the root. How many visits are left.
+    pub(super) fn run(mut self, steps: &[Selector], see: See<'_, 'v>) -> Result<usize, TooMuch> {
         // Whoever is shown a value may go over all of it, so that counts, too.
         let (mut visits, mut hits) = (self.visits_left, self.hits_left);
         let (mut is_first, mut is_too_much) = (true, false);
         let mut show = |value: &'v Json, trail: &[usize]| {
             // One value alone is what its commands are for, and most look at no more than its top.
-            let cost = if is_first { 1 } else { HIT_VISITS * value.count() };
+            let cost = if is_first { 1 } else { HIT_VISITS * value.extent() };
             is_first = false;
             let left = visits.checked_sub(cost).zip(hits.checked_sub(1));
             let Some(left) = left else {
@@ -88,7 +117,7 @@ impl<'v> Search<'v> {
         match self.walk(steps, self.root, &mut show) {
             _ if is_too_much => Err(TooMuch),
             Err(Stop::TooMuch) => Err(TooMuch),
-            Ok(()) | Err(Stop::Enough) => Ok(()),
+            Ok(()) | Err(Stop::Enough) => Ok(visits.min(self.visits_left)),
         }
     }
 

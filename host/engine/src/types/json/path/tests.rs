@@ -213,3 +213,20 @@ fn the_last_step_can_be_split_off() {
         assert_eq!(Path::parse(path.as_bytes()).unwrap().is_single(), is_single);
     }
 }
+
+#[test]
+fn a_long_text_is_not_shown_for_ever_and_several_paths_share_their_effort() {
+    let document = parse(&format!("{{\"a\":\"{}\"}}", "x".repeat(1 << 22))).unwrap();
+    let path = format!("$[{}]", vec!["'a'"; 4_000].join(","));
+    assert!(Path::parse(path.as_bytes()).unwrap().find(&document).is_err());
+    assert_eq!(Path::parse(b"$['a','a']").unwrap().find(&document).unwrap().len(), 2);
+    let wide = Json::array((0..10_000).map(Json::Integer).collect());
+    let path = Path::parse(b"$..nothing").unwrap();
+    let mut effort = Effort { visits_left: 1_000_000 };
+    let mut search =
+        || path.each_of_several(&mut effort, &wide, &mut |_, _| ControlFlow::Continue(()));
+    let times = (0..1_000).take_while(|_| search().is_ok()).count();
+    assert!((40..=100).contains(&times), "{times}");
+    let mut effort = Effort { visits_left: 1_000_000 };
+    assert_eq!((0..1_000).take_while(|_| effort.add(&wide).is_ok()).count(), 99);
+}

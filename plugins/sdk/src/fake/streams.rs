@@ -75,24 +75,25 @@ fn xlen(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
 
 fn xrange(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
     let stream = stream(space, args[0])?;
-    let found = stream.entries.iter().filter(within(args[1], args[2])?);
-    say_entries(found, &args[3..], reply)
+    say_entries(stream.entries.range(within(args[1], args[2])?), &args[3..], reply)
 }
 
 fn xrevrange(space: &mut Keyspace, args: &[&[u8]], reply: &mut Reply) -> Result<()> {
     let stream = stream(space, args[0])?;
-    let found = stream.entries.iter().filter(within(args[2], args[1])?);
-    say_entries(found.rev(), &args[3..], reply)
+    say_entries(stream.entries.range(within(args[2], args[1])?).rev(), &args[3..], reply)
 }
 
-/// Which entries lie between two ids; `(` in front of one leaves it out.
-fn within(first: &[u8], last: &[u8]) -> Result<impl FnMut(&(&Id, &Vec<Vec<u8>>)) -> bool + use<>> {
+/// The ids from one to another; `(` in front of one leaves it out. None if the second comes first.
+fn within(first: &[u8], last: &[u8]) -> Result<(Bound<Id>, Bound<Id>)> {
     let bound = |id: &[u8], rest: u64| match id.strip_prefix(b"(") {
-        Some(id) => parse(id, rest).map(Bound::Excluded),
-        None => parse(id, rest).map(Bound::Included),
+        Some(id) => parse(id, rest).map(|id| (id, Bound::Excluded(id))),
+        None => parse(id, rest).map(|id| (id, Bound::Included(id))),
     };
-    let range = (bound(first, 0)?, bound(last, u64::MAX)?);
-    Ok(move |(id, _): &(&Id, &Vec<Vec<u8>>)| std::ops::RangeBounds::contains(&range, *id))
+    let ((low, from), (high, to)) = (bound(first, 0)?, bound(last, u64::MAX)?);
+    // A range that ends before it begins is none to a map.
+    let is_one =
+        low < high || low == high && from == Bound::Included(low) && to == Bound::Included(high);
+    Ok(if is_one { (from, to) } else { (Bound::Included(low), Bound::Excluded(low)) })
 }
 
 fn say_entries<'a>(

@@ -10,7 +10,7 @@ mod fred {
     pub(crate) use fred10::prelude::{Client, Config, Error, Value};
     pub(crate) use fred10::types::{ClusterHash, CustomCommand, RespVersion};
 
-    type Tuning = fn(&mut PerformanceConfig);
+    pub(crate) type Tuning = fn(&mut PerformanceConfig);
 
     /// How the client may be told to send.
     pub(crate) const MODES: &[(&str, Tuning)] = &[("automatic", |_| ())];

@@ -14,7 +14,7 @@ mod fred {
     };
     pub(crate) use fred9::types::{ClusterHash, CustomCommand, RespVersion};
 
-    type Tuning = fn(&mut PerformanceConfig);
+    pub(crate) type Tuning = fn(&mut PerformanceConfig);
 
     /// How the client may be told to send.
     pub(crate) const MODES: &[(&str, Tuning)] = &[

@@ -12,7 +12,7 @@ use reef_clients::Served;
 use super::fred::{
     AuthInterface, Builder, Client, ClientLike, ClusterHash, Config, CustomCommand, Error,
     FromValue, HashesInterface, KeysInterface, ListInterface, MODES, ReconnectPolicy, RespVersion,
-    Transaction, TransactionInterface, Value,
+    Transaction, TransactionInterface, Tuning, Value,
 };
 
 /// Far more than any of this takes.
@@ -20,6 +20,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a check with each way of sending and each protocol, on an empty database.
 fn everywhere<F: Future<Output = Result<(), Error>>>(check: impl Fn(Client) -> F) {
+    everywhere_within(1, check);
+}
+
+/// The same with so many attempts for a client that does not come to an end.
+fn everywhere_within<F: Future<Output = Result<(), Error>>>(
+    attempts: usize,
+    check: impl Fn(Client) -> F,
+) {
     let served = Served::start();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -29,25 +37,33 @@ fn everywhere<F: Future<Output = Result<(), Error>>>(check: impl Fn(Client) -> F
     for (name, tune) in MODES {
         for version in [RespVersion::RESP2, RespVersion::RESP3] {
             let label = format!("{name}, {version:?}");
-            runtime.block_on(async {
-                let url = format!("redis://127.0.0.1:{}", served.port());
-                let mut config = Config::from_url(&url).expect("a URL");
-                config.version = version.clone();
-                let mut builder = Builder::from_config(config);
-                builder.with_performance_config(*tune);
-                builder.set_policy(ReconnectPolicy::new_constant(0, 20));
-                let client = builder.build().expect("a client");
-                let run = async {
-                    client.init().await?;
-                    command::<Value>(&client, "FLUSHALL", &[]).await?;
-                    check(client.clone()).await?;
-                    client.quit().await
-                };
-                let ended = tokio::time::timeout(PATIENCE, run).await;
-                ended.unwrap_or_else(|_| panic!("{label}: no end")).expect(&label);
-            });
+            let attempt = || {
+                runtime.block_on(async {
+                    let client = client_of(&served, &version, *tune);
+                    let run = async {
+                        client.init().await?;
+                        command::<Value>(&client, "FLUSHALL", &[]).await?;
+                        check(client.clone()).await?;
+                        client.quit().await
+                    };
+                    tokio::time::timeout(PATIENCE, run).await.ok()
+                })
+            };
+            let ended = std::iter::repeat_with(attempt).take(attempts).find_map(|ended| ended);
+            ended.unwrap_or_else(|| panic!("{label}: no end")).expect(&label);
         }
     }
+}
+
+/// A client that comes back at once.
+fn client_of(served: &Served, version: &RespVersion, tune: Tuning) -> Client {
+    let url = format!("redis://127.0.0.1:{}", served.port());
+    let mut config = Config::from_url(&url).expect("a URL");
+    config.version = version.clone();
+    let mut builder = Builder::from_config(config);
+    builder.with_performance_config(tune);
+    builder.set_policy(ReconnectPolicy::new_constant(0, 20));
+    builder.build().expect("a client")
 }
 
 /// A command that fred does not know by a method.
@@ -385,7 +401,8 @@ fn hello_between_commands_disturbs_no_order() {
 
 #[test]
 fn a_client_whose_connection_is_ended_connects_anew_and_keeps_order() {
-    everywhere(|client| async move {
+    // Once in some hundred times fred 9 never comes back, with redis-server as well.
+    everywhere_within(3, |client| async move {
         push(client.clone(), 0, 50).await?;
         let address = client.client_config().server.hosts().first().map(|server| server.port);
         let port = address.expect("it has a server");

@@ -9,14 +9,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use reef_engine::backend::Caller;
 use reef_engine::clock::Millis;
 use reef_engine::commands::drop_unused_indexes;
 use reef_engine::gates::Pause;
-use reef_engine::keyspace::{
-    INDEX_FIELD, Journal, Keyspace, ShardSet, Shards, index_fields, restore_index,
-};
-use reef_resp::{Argv, Decoder, Limits, OwnedArgv, Progress, Writer};
+use reef_engine::keyspace::{INDEX_FIELD, Keyspace, ShardSet, Shards, index_fields, restore_index};
+use reef_resp::{Argv, Decoder, Limits, OwnedArgv, Progress};
 
 use crate::notices::{message_of, ping};
 use crate::server::Shared;
@@ -128,10 +125,7 @@ impl Store {
         if !self.with_shard_fairly(0, |shard| shard.has_temporary_indexes()) {
             return;
         }
-        let nobody = Caller::nobody(0);
-        let (mut journal, mut replies) = (Journal::new(), Writer::default());
-        let all = ShardSet::all(self.shard_count());
-        self.run_planned(&self.footing(), &nobody, &mut journal, all, &mut replies, |cx| {
+        self.run_unasked(0, ShardSet::all(self.shard_count()), |cx| {
             drop_unused_indexes(cx);
             self.note_indexing(&cx.keys);
         });

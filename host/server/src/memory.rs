@@ -14,13 +14,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use reef_engine::backend::{Caller, StepError};
+use reef_engine::backend::StepError;
 use reef_engine::clock::Millis;
 use reef_engine::error::over_quota_text;
 use reef_engine::gates::Pause;
-use reef_engine::keyspace::{Candidate, Journal, Policy, Pool, ShardSet};
+use reef_engine::keyspace::{Candidate, Policy, Pool, ShardSet};
 use reef_engine::settings::Rules;
-use reef_resp::Writer;
 
 use crate::copying::Copies;
 use crate::store::Store;
@@ -363,17 +362,9 @@ impl Store {
         shard: usize,
         act: impl FnOnce(&mut reef_engine::step::Cx<'_>) -> R,
     ) -> R {
-        let nobody = Caller::nobody(0);
         let mut set = ShardSet::NONE;
         set.insert(shard);
-        self.run_planned(
-            &self.footing(),
-            &nobody,
-            &mut Journal::new(),
-            set,
-            &mut Writer::default(),
-            act,
-        )
+        self.run_unasked(0, set, act)
     }
 }
 

@@ -21,10 +21,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use reef_engine::backend::Caller;
 use reef_engine::error::Error;
 use reef_engine::gates::Pause;
-use reef_engine::keyspace::{Journal, ShardSet};
+use reef_engine::keyspace::ShardSet;
 use reef_engine::migration::{Login, Migration};
 use reef_engine::rdb;
 use reef_engine::step::Cx;
@@ -368,14 +367,6 @@ impl Store {
     fn with_key<R>(&self, database: u32, key: &[u8], act: impl FnOnce(&mut Cx<'_>) -> R) -> R {
         let mut shards = ShardSet::NONE;
         shards.insert(self.rules().shard_of(key));
-        let nobody = Caller::nobody(database);
-        self.run_planned(
-            &self.footing(),
-            &nobody,
-            &mut Journal::new(),
-            shards,
-            &mut Writer::default(),
-            act,
-        )
+        self.run_unasked(database, shards, act)
     }
 }

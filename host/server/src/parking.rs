@@ -12,7 +12,6 @@ use reef_engine::backend::{
 };
 use reef_engine::command::{Flags, Runner};
 use reef_engine::gates;
-use reef_engine::keyspace::{Journal, ShardSet};
 use reef_engine::parking::{Mark, Parking};
 use reef_engine::permission::note_denial;
 use reef_engine::registry::{CommandRef, Registry};
@@ -122,29 +121,12 @@ impl Store {
     ) -> Arc<Waiter> {
         let shards = parking.shards(&self.rules());
         let shards = before.map_or(shards, |before| shards.union(before.shards));
-        self.with_parked(database, shards, |cx| cx.park(parking, session, (home, protocol), before))
+        self.run_unasked(database, shards, |cx| cx.park(parking, session, (home, protocol), before))
     }
 
     /// Ends a parked call. Whether it was parked.
     pub(crate) fn end_parked(&self, waiter: &Waiter) -> bool {
-        self.with_parked(waiter.database, waiter.shards, |cx| cx.end_parked(waiter))
-    }
-
-    fn with_parked<R>(
-        &self,
-        database: u32,
-        shards: ShardSet,
-        act: impl FnOnce(&mut reef_engine::step::Cx<'_>) -> R,
-    ) -> R {
-        let nobody = Caller::nobody(database);
-        self.run_planned(
-            &self.footing(),
-            &nobody,
-            &mut Journal::new(),
-            shards,
-            &mut Writer::default(),
-            act,
-        )
+        self.run_unasked(waiter.database, waiter.shards, |cx| cx.end_parked(waiter))
     }
 }
 

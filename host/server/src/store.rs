@@ -18,7 +18,6 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
 use reef_engine::acl::Directory;
-use reef_engine::backend::Caller;
 use reef_engine::clock::Millis;
 use reef_engine::command::Flags;
 use reef_engine::effects::Effects;
@@ -586,21 +585,12 @@ impl Store {
         let started = Instant::now();
         // From here on others may lower it again; what is found below is put back afterwards.
         self.next_expiry.store(u64::MAX, Ordering::Release);
-        let nobody = Caller::nobody(0);
         for (index, locked) in self.shards.iter().enumerate() {
             let next = keyspace::next_expiry(&locked.0.lock());
             if next.is_some_and(|at| at <= now) {
                 let mut shard = ShardSet::NONE;
                 shard.insert(index);
-                let (mut journal, mut replies) = (Journal::new(), Writer::default());
-                self.run_planned(
-                    &self.footing(),
-                    &nobody,
-                    &mut journal,
-                    shard,
-                    &mut replies,
-                    |cx| cx.keys.expire_due(BUDGET_PER_SHARD),
-                );
+                self.run_unasked(0, shard, |cx| cx.keys.expire_due(BUDGET_PER_SHARD));
             }
             if let Some(at) = keyspace::next_expiry(&locked.0.lock()) {
                 self.note_expiry(at);

@@ -80,6 +80,18 @@ impl Store {
         self.sweep(journal);
         result
     }
+
+    /// Runs something of the server's own with these shards held, in a database: nobody asked for it, and
+    /// nobody is answered.
+    pub(crate) fn run_unasked<R>(
+        &self,
+        database: u32,
+        set: ShardSet,
+        run: impl FnOnce(&mut Cx<'_>) -> R,
+    ) -> R {
+        let (nobody, mut journal) = (Caller::nobody(database), Journal::new());
+        self.run_planned(&self.footing(), &nobody, &mut journal, set, &mut Writer::default(), run)
+    }
 }
 
 impl Backend for Store {

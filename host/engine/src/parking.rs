@@ -139,8 +139,9 @@ impl Cx<'_> {
         was_parked
     }
 
-    /// Gives a parked call its turn with a key. Whether it has it. Whether its client is still there is
-    /// for who serves the connection to see, before the call goes on: if not, the turn is over.
+    /// Gives a parked call its turn with a key, unless it is parked no longer; returns whether it has it.
+    /// Who serves the connection looks whether the client is still there before the call goes on, and
+    /// ends the turn if not.
     pub(crate) fn give_turn(&mut self, key: &NumberedKey, waiter: &Waiter) -> bool {
         if waiter.is_done() {
             self.keys.remove_waiter(waiter);

@@ -13,7 +13,7 @@ use crate::bindings::reef::plugin::types::{self, Guards, ItemsParam};
 /// Room for a few keys.
 const BYTES_AT_FIRST: usize = 128;
 /// Room for the commands of an ordinary batch, their arguments and bytes: growing costs a guest more
-/// than space that is not used, and all of it is given back with the batch.
+/// than space that is not used.
 const COMMANDS_AT_FIRST: (usize, usize, usize) = (8, 32, 1024);
 /// Bytes of a batch whose space is kept for the next one.
 const SPARE_BYTES_MAX: usize = 4096;
@@ -68,8 +68,9 @@ impl Commands {
         CommandWriter { commands: self }.arg(name)
     }
 
+    /// Makes room where there is none yet.
     fn reserve(&mut self, commands: usize, arguments: usize, bytes: usize) {
-        if let Some((counts, arguments)) = SPARE.take().filter(|_| self.counts.capacity() == 0) {
+        if let Some((counts, arguments)) = SPARE.take() {
             (self.counts, self.arguments) = (counts, arguments);
         }
         self.counts.reserve_exact(commands);

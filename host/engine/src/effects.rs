@@ -169,6 +169,21 @@ impl Effects {
         self.bytes.extend_from_slice(b"\r\n");
         words.iter().for_each(|word| word.say(&mut self.bytes));
         more.for_each(|word| word.say(&mut self.bytes));
+        self.end_entry(database, audience);
+    }
+
+    /// Adds a command word for word.
+    pub(crate) fn repeat(&mut self, database: u32, audience: Audience, argv: Argv<'_>) {
+        match argv.frame() {
+            Some(frame) => {
+                self.bytes.extend_from_slice(frame);
+                self.end_entry(database, audience);
+            }
+            None => self.push(database, audience, &[], argv.iter()),
+        }
+    }
+
+    fn end_entry(&mut self, database: u32, audience: Audience) {
         let begins_unit = !core::mem::replace(&mut self.is_open, true);
         self.entries.push(Entry { database, audience, begins_unit, end: self.bytes.len() });
     }
@@ -302,7 +317,7 @@ impl Cx<'_> {
             let database = self.keys.database;
             let effects = self.keys.effects();
             effects.is_said = true;
-            effects.push(database, audience, &[], argv.iter());
+            effects.repeat(database, audience, argv);
         }
     }
 
@@ -324,7 +339,7 @@ impl Cx<'_> {
         let is_changed = self.keys.changes() != changes;
         let effects = self.keys.effects();
         if may_tell && is_changed && !effects.is_said {
-            effects.push(database, Audience::All, &[], argv.iter());
+            effects.repeat(database, Audience::All, argv);
         }
         result
     }

@@ -14,17 +14,39 @@ pub struct Span {
     pub len: u32,
 }
 
-/// A command's arguments, its name first. Two words to copy, nothing to free.
+/// A command's arguments, its name first. Some words to copy, nothing to free.
 #[derive(Clone, Copy, Debug)]
 pub struct Argv<'a> {
     data: &'a [u8],
     spans: &'a [Span],
+    /// Whether `data` is the command as it came: a RESP array of bulk strings, and nothing else.
+    is_frame: bool,
 }
 
 impl<'a> Argv<'a> {
     /// Arguments at `spans` of `data`. A span that does not fit reads as empty.
     pub fn new(data: &'a [u8], spans: &'a [Span]) -> Self {
-        Self { data, spans }
+        Self { data, spans, is_frame: false }
+    }
+
+    /// Arguments at `spans` of `frame`, a RESP array of bulk strings in which a decoder found them.
+    pub(crate) fn of_frame(frame: &'a [u8], spans: &'a [Span]) -> Self {
+        Self { data: frame, spans, is_frame: true }
+    }
+
+    /// The command as it came, if that is how everybody writes it: a RESP array of bulk strings. A
+    /// decoder takes lengths in one form only, but passes over line feeds unseen.
+    pub fn frame(&self) -> Option<&'a [u8]> {
+        let first = self.spans.first().filter(|_| self.is_frame)?;
+        let head = self.data.get(..first.start as usize)?;
+        if head.iter().filter(|byte| **byte == b'\n').count() != 2 {
+            return None;
+        }
+        let is_usual = |span: &Span| {
+            let (start, end) = (span.start as usize, (span.start + span.len) as usize);
+            self.data.get(start - 1) == Some(&b'\n') && self.data.get(end..end + 2) == Some(b"\r\n")
+        };
+        self.spans.iter().all(is_usual).then_some(self.data)
     }
 
     /// How many arguments there are, the name included.
@@ -117,6 +139,7 @@ impl<A: AsRef<[u8]>> FromIterator<A> for OwnedArgv {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decoder::{Decoder, Limits, Progress};
 
     #[test]
     fn owned_arguments_read_back_as_pushed() {
@@ -125,6 +148,26 @@ mod tests {
         assert_eq!(argv.len(), 3);
         assert_eq!(argv.iter().collect::<Vec<_>>(), [b"SET".as_slice(), b"", b"value"]);
         assert_eq!(OwnedArgv::from(argv), owned);
+    }
+
+    #[test]
+    fn only_what_everybody_would_write_is_a_frame() {
+        let frame = |came: &[u8]| {
+            let mut decoder = Decoder::new();
+            let limits = Limits { bulk_bytes_max: 100, authenticated: true };
+            let found = decoder.decode(came, &limits);
+            assert_eq!(found, Ok(Progress::Command { used: came.len() }));
+            Argv::of_frame(came, decoder.spans()).frame().is_some()
+        };
+        let usual = b"*2\r\n$4\r\nECHO\r\n$2\r\n\n\n\r\n";
+        assert!(frame(usual) && frame(b"*1\r\n$0\r\n\r\n"));
+        for unseen in [3, 7, 12, 13, 17, 20, 21] {
+            let mut came = usual.to_vec();
+            came[unseen] = b'x';
+            assert!(!frame(&came), "{unseen}");
+        }
+        let owned: OwnedArgv = ["*1\r\n$4\r\nPING\r\n"].into_iter().collect();
+        assert_eq!(owned.as_argv().frame(), None);
     }
 
     #[test]

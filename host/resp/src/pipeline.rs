@@ -104,7 +104,7 @@ impl Pipeline {
             Some(found) => {
                 let data = buffer.get(found.start..found.end).unwrap_or_default();
                 let spans = self.spans.get(found.first_span..found.spans_end);
-                Argv::new(data, spans.unwrap_or_default())
+                Argv::of_frame(data, spans.unwrap_or_default())
             }
             None => Argv::new(&[], &[]),
         }

@@ -4,16 +4,17 @@
 //! Effects are written down while the shards are held that they are about, so log and stream have
 //! the order of the data.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
-use reef_engine::effects::{Audience, Effect, Effects};
+use reef_engine::effects::{Audience, Effect, Effects, Unit};
 use reef_engine::error::Error;
 use reef_engine::registry::Registry;
 use reef_storage::Log;
 
-use crate::indexes::{as_copied, is_about_indexes};
+use crate::indexes::as_copied;
 use crate::pause::PauseClock;
 use crate::replication::{Relayed, Replication, Stream};
 use crate::store::Store;
@@ -66,6 +67,18 @@ impl Copies {
     }
 }
 
+/// What of a unit is for `audience`, each command as stock servers can read it and with the number
+/// that its database has where the first one has `first_database`.
+pub(crate) fn told_of(
+    unit: Unit<'_>,
+    audience: Audience,
+    first_database: u32,
+) -> impl Iterator<Item = (u32, Cow<'_, [u8]>)> {
+    let is_told = move |told: &Effect<'_>| [Audience::All, audience].contains(&told.audience);
+    let told = unit.commands().filter(is_told);
+    told.map(move |told| (first_database + told.database, as_copied(told.bytes)))
+}
+
 impl Store {
     /// The append-only log.
     pub(crate) fn log(&self) -> &Log {
@@ -98,16 +111,7 @@ impl Store {
         }
         let first_database = self.first_database();
         for unit in effects.units() {
-            let logged = |effect: &Effect<'_>| effect.audience != Audience::ReplicasOnly;
-            let logged = || unit.commands().filter(logged);
-            let number = |effect: &Effect<'_>| first_database + effect.database;
-            if logged().all(|effect| !is_about_indexes(effect.bytes)) {
-                self.copies.log.append(|| logged().map(|effect| (number(&effect), effect.bytes)));
-                continue;
-            }
-            let logged: Vec<_> =
-                logged().map(|effect| (number(&effect), as_copied(effect.bytes))).collect();
-            self.copies.log.append(|| logged.iter().map(|(number, bytes)| (*number, &**bytes)));
+            self.copies.log.append(told_of(unit, Audience::LogOnly, first_database));
         }
     }
 

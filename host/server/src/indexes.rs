@@ -56,7 +56,7 @@ pub(crate) fn words_of(command: &[u8]) -> Option<OwnedArgv> {
 }
 
 /// Whether an effect is one that stock servers do not know.
-pub(crate) fn is_about_indexes(effect: &[u8]) -> bool {
+fn is_about_indexes(effect: &[u8]) -> bool {
     // `*3\r\n$9\r\nFT.CREATE...`: the name stands behind the second line.
     is_search(effect.splitn(3, |byte| *byte == b'\n').nth(2).unwrap_or_default())
 }

@@ -39,7 +39,7 @@ impl Store {
     pub(crate) fn log_notice(&self, notice: &[u8]) {
         if self.log().is_on() {
             let command = ping(notice);
-            self.log().append(|| std::iter::once((0, command.as_slice())));
+            self.log().append([(0, command)]);
         }
     }
 }

@@ -15,27 +15,26 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// Appends what must take effect as a whole: commands, each with its database. `unit` lists
-    /// them, any number of times. Gives how many bytes that are.
-    pub fn append<'a, C: Iterator<Item = (u32, &'a [u8])>>(
-        &mut self,
-        unit: impl Fn() -> C,
-    ) -> usize {
+    /// Appends what must take effect as a whole: commands, each with its database. Gives how many
+    /// bytes that are.
+    pub fn append<B: AsRef<[u8]>>(&mut self, unit: impl IntoIterator<Item = (u32, B)>) -> usize {
         let before = self.bytes.len();
-        let Some((first, _)) = unit().next() else { return 0 };
-        self.select(first);
-        let is_several = unit().nth(1).is_some();
-        if is_several {
+        let mut unit = unit.into_iter();
+        let Some(first) = unit.next() else { return 0 };
+        self.select(first.0);
+        if let Some(second) = unit.next() {
             self.bytes.extend_from_slice(b"*1\r\n$5\r\nMULTI\r\n");
-        }
-        for (database, command) in unit() {
-            self.select(database);
-            self.bytes.extend_from_slice(command);
-        }
-        if is_several {
+            [first, second].into_iter().chain(unit).for_each(|command| self.command(&command));
             self.bytes.extend_from_slice(b"*1\r\n$4\r\nEXEC\r\n");
+        } else {
+            self.bytes.extend_from_slice(first.1.as_ref());
         }
         self.bytes.len() - before
+    }
+
+    fn command(&mut self, (database, command): &(u32, impl AsRef<[u8]>)) {
+        self.select(*database);
+        self.bytes.extend_from_slice(command.as_ref());
     }
 
     /// Appends a line that is no command, which whoever reads passes over. Gives how many bytes that

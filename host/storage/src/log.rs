@@ -187,12 +187,14 @@ impl Log {
         Ok(has_increment)
     }
 
-    /// Appends what must take effect as a whole: commands, each with its database. `unit` lists them,
-    /// any number of times. To be called with the shards held that the commands changed.
-    pub fn append<'a, C: Iterator<Item = (u32, &'a [u8])>>(&self, unit: impl Fn() -> C) {
+    /// Appends what must take effect as a whole: commands, each with its database. To be called with
+    /// the shards held that the commands changed.
+    pub fn append<B: AsRef<[u8]>>(&self, unit: impl IntoIterator<Item = (u32, B)>) {
         let mut tail = self.tail.lock();
         let added = (tail.tell_time() + tail.encoder.append(unit)) as u64;
-        self.appended.fetch_add(added, Ordering::Release);
+        // Only who holds the tail adds.
+        let appended = self.appended.load(Ordering::Relaxed) + added;
+        self.appended.store(appended, Ordering::Release);
     }
 
     /// Bytes ever appended.
@@ -326,8 +328,9 @@ impl Log {
     /// Stops logging. To be called with all shards held, after [`Log::finish`].
     pub fn turn_off(&self) {
         self.is_on.store(false, Ordering::Release);
+        let mut tail = self.tail.lock();
         self.appended.store(self.settled.load(Ordering::Acquire), Ordering::Release);
-        self.tail.lock().encoder = Encoder::default();
+        tail.encoder = Encoder::default();
     }
 
     /// How it is doing.

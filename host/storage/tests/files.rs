@@ -54,7 +54,7 @@ fn rewrite(log: &Log, disk: &SimulatedDisk, files: Option<AppendFiles>, is_snaps
 
 fn append(log: &Log) {
     let command: &[u8] = b"*1\r\n$4\r\nPING\r\n";
-    log.append(|| [(0, command)].into_iter());
+    log.append([(0, command)]);
     log.settle().unwrap();
 }
 

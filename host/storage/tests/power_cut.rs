@@ -86,7 +86,7 @@ fn append(log: &Log, number: u64) {
     let text = number.to_string();
     let command = format!("*2\r\n$4\r\nUNIT\r\n${}\r\n{text}\r\n", text.len());
     let twice = [(0, command.as_bytes()), (number as u32 % 3, command.as_bytes())];
-    log.append(|| twice[..1 + number as usize % 2].iter().copied());
+    log.append(twice[..1 + number as usize % 2].iter().copied());
 }
 
 fn rewrite(

@@ -14,13 +14,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 use reef_engine::clock::Millis;
-use reef_engine::effects::{Audience, Effect, Effects};
+use reef_engine::effects::{Audience, Effects};
 use reef_engine::replication::CopiesWanted;
 use reef_storage::Encoder;
 
 use super::backlog::Backlog;
 use crate::clock::now_ms;
-use crate::indexes::{as_copied, is_about_indexes};
+use crate::copying::told_of;
 use crate::mailbox::Message;
 use crate::post::Post;
 
@@ -291,7 +291,7 @@ impl Stream {
         self.begin(&mut history);
         for (database, key) in expired {
             let command = command(&[b"DEL", key]);
-            history.encoder.append(|| std::iter::once((*database, command.as_slice())));
+            history.encoder.append([(*database, command)]);
         }
         let bytes = history.encoder.take();
         self.push(&mut history, &bytes);
@@ -328,16 +328,7 @@ impl Stream {
             return;
         }
         for unit in effects.units() {
-            let is_told = |effect: &Effect<'_>| effect.audience != Audience::LogOnly;
-            let told = || unit.commands().filter(is_told);
-            let number = |effect: &Effect<'_>| first_database + effect.database;
-            if told().all(|effect| !is_about_indexes(effect.bytes)) {
-                history.encoder.append(|| told().map(|effect| (number(&effect), effect.bytes)));
-                continue;
-            }
-            let told: Vec<_> =
-                told().map(|effect| (number(&effect), as_copied(effect.bytes))).collect();
-            history.encoder.append(|| told.iter().map(|(number, bytes)| (*number, &**bytes)));
+            history.encoder.append(told_of(unit, Audience::ReplicasOnly, first_database));
         }
         let bytes = history.encoder.take();
         self.push(history, &bytes);

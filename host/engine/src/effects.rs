@@ -173,6 +173,7 @@ impl Effects {
     }
 
     /// Adds a command word for word.
+    #[inline]
     pub(crate) fn repeat(&mut self, database: u32, audience: Audience, argv: Argv<'_>) {
         match argv.frame() {
             Some(frame) => {

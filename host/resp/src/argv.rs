@@ -36,17 +36,16 @@ impl<'a> Argv<'a> {
 
     /// The command as it came, if that is how everybody writes it: a RESP array of bulk strings. A
     /// decoder takes lengths in one form only, but passes over line feeds unseen.
+    #[inline]
     pub fn frame(&self) -> Option<&'a [u8]> {
-        let first = self.spans.first().filter(|_| self.is_frame)?;
-        let head = self.data.get(..first.start as usize)?;
-        if head.iter().filter(|byte| **byte == b'\n').count() != 2 {
-            return None;
-        }
+        let digits = self.spans.len().checked_ilog10().filter(|_| self.is_frame)? as usize + 1;
+        let is_fed = |index: usize| self.data.get(index) == Some(&b'\n');
         let is_usual = |span: &Span| {
             let (start, end) = (span.start as usize, (span.start + span.len) as usize);
-            self.data.get(start - 1) == Some(&b'\n') && self.data.get(end..end + 2) == Some(b"\r\n")
+            is_fed(start - 1) && self.data.get(end..end + 2) == Some(b"\r\n")
         };
-        self.spans.iter().all(is_usual).then_some(self.data)
+        let count_end = "*".len() + digits + "\r".len();
+        (is_fed(count_end) && self.spans.iter().all(is_usual)).then_some(self.data)
     }
 
     /// How many arguments there are, the name included.

@@ -86,6 +86,7 @@ impl Store {
     }
 
     /// Writes effects down, for the log and for replicas. The shards that they are about are held.
+    #[inline]
     pub(crate) fn propagate(&self, effects: &Effects) {
         self.write_log(effects);
         if let Some(stream) = self.stream() {
@@ -105,6 +106,7 @@ impl Store {
         self.copies.replication.get().map(|replication| &replication.stream).filter(|s| s.is_on())
     }
 
+    #[inline]
     fn write_log(&self, effects: &Effects) {
         if !self.copies.log.is_on() {
             return;

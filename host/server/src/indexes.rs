@@ -56,9 +56,14 @@ pub(crate) fn words_of(command: &[u8]) -> Option<OwnedArgv> {
 }
 
 /// Whether an effect is one that stock servers do not know.
+#[inline]
 fn is_about_indexes(effect: &[u8]) -> bool {
-    // `*3\r\n$9\r\nFT.CREATE...`: the name stands behind the second line.
-    is_search(effect.splitn(3, |byte| *byte == b'\n').nth(2).unwrap_or_default())
+    // `*3\r\n$9\r\nFT.CREATE...`: most counts and lengths have one digit, and all others are looked
+    // for, behind the second line.
+    match effect {
+        [b'*', _, b'\r', _, b'$', _, b'\r', _, name @ ..] => is_search(name),
+        _ => is_search(effect.splitn(3, |byte| *byte == b'\n').nth(2).unwrap_or_default()),
+    }
 }
 
 /// Whether a command's name, or what begins with it, is of the family.
@@ -67,6 +72,7 @@ fn is_search(name: &[u8]) -> bool {
 }
 
 /// An effect as stock servers can read it.
+#[inline]
 pub(crate) fn as_copied(effect: &[u8]) -> Cow<'_, [u8]> {
     if is_about_indexes(effect) { Cow::Owned(ping(effect)) } else { Cow::Borrowed(effect) }
 }
@@ -169,6 +175,11 @@ mod tests {
         let words = words_of(&copied).expect("a command");
         let run = as_run(words.as_argv()).expect("a search command");
         assert_eq!(run.as_argv().get(0), b"ft.create");
+        for long in
+            [&b"*3\r\n$12\r\nFT.DROPINDEX\r\n$1\r\ni\r\n$2\r\nDD\r\n"[..], b"*10\r\n$8\r\nFT.ALTER"]
+        {
+            assert!(is_about_indexes(long));
+        }
         let set = b"*3\r\n$3\r\nSET\r\n$3\r\nFT.\r\n$1\r\nv\r\n";
         assert_eq!(as_copied(set), &set[..]);
         assert!(as_run(words_of(set).expect("a command").as_argv()).is_none());

@@ -17,6 +17,7 @@ pub struct Encoder {
 impl Encoder {
     /// Appends what must take effect as a whole: commands, each with its database. Gives how many
     /// bytes that are.
+    #[inline]
     pub fn append<B: AsRef<[u8]>>(&mut self, unit: impl IntoIterator<Item = (u32, B)>) -> usize {
         let before = self.bytes.len();
         let mut unit = unit.into_iter();
@@ -47,10 +48,15 @@ impl Encoder {
         self.bytes.len() - before
     }
 
+    #[inline]
     fn select(&mut self, database: u32) {
-        if self.database == Some(database) {
-            return;
+        if self.database != Some(database) {
+            self.tell_database(database);
         }
+    }
+
+    #[cold]
+    fn tell_database(&mut self, database: u32) {
         self.database = Some(database);
         let number = database.to_string();
         let command = format!("*2\r\n$6\r\nSELECT\r\n${}\r\n{number}\r\n", number.len());

@@ -85,7 +85,7 @@ fn attacks_end_with_their_errors_and_harm_nobody() {
     let mut attacker = server.connect();
     let mut other = server.connect();
     ask(&mut other, "SET mine untouched").expect("OK");
-    let limits = ["LIMIT", "host-calls", "1000", "memory", "256mb"];
+    let limits = ["LIMIT", "cpu-ms", "200", "host-calls", "1000", "memory", "256mb"];
     load(&mut attacker, reef_bundled::hostile::HOSTILE, &[&GRANTS[..], &limits].concat())
         .expect("it loads");
     let before: u64 = server.info("used_memory_rss").parse().expect("a number");

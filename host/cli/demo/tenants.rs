@@ -64,7 +64,7 @@ fn names(error: &ClientError, quota: &str) -> bool {
 
 fn quotas(stage: &mut Stage<'_>, operator: &mut Client, port: u16) -> Result<(), Failure> {
     stage.step("Quotas: what is used up is named, and is nobody else's")?;
-    let limits = ["memory", "1mb", "connections", "8", "ops-per-s", "5000", "plugins", "1"];
+    let limits = ["memory", "1mb", "connections", "8", "ops-per-s", "1000", "plugins", "1"];
     stage.ask::<()>(operator, &[&["TENANT", "SET", "acme", "LIMIT"][..], &limits].concat())?;
     let (mut acme, mut globex) = (enter(port, "acme", "pa")?, enter(port, "globex", "pg")?);
     let value = "x".repeat(50_000);

@@ -86,6 +86,11 @@ pub struct Effect<'a> {
     pub audience: Audience,
 }
 
+impl EffectsMark {
+    /// Before all of them.
+    pub(crate) const START: Self = Self { entries: 0, is_open: false };
+}
+
 impl Effects {
     /// Whether there is none.
     #[inline]

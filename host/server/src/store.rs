@@ -10,7 +10,7 @@
 
 pub(crate) mod batches;
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -384,9 +384,7 @@ impl Store {
             Admission::Run(command, shards) => (command, shards),
         };
         let mut journal = Journal::new();
-        if rules.propagation().is_on() {
-            journal.effects = EFFECTS.take();
-        }
+        lend_effects(rules, &mut journal);
         let answer = self.with_shards(shards, |shards| {
             // Since it passed the gates this server may have become, or lost, what they asked for.
             if self.era() != *era && !session.obeys_primary {
@@ -413,9 +411,6 @@ impl Store {
             return Execution { postponed: true, ..Default::default() };
         };
         self.sweep(&mut journal);
-        if rules.propagation().is_on() {
-            EFFECTS.set(std::mem::take(&mut journal.effects));
-        }
         Execution::of(&command, answer)
     }
 
@@ -461,6 +456,10 @@ impl Store {
     /// no shard held.
     #[inline]
     fn sweep(&self, journal: &mut Journal) {
+        if let Some(effects) = journal.effects.take() {
+            debug_assert!(effects.is_empty(), "who runs a step settles it");
+            EFFECTS.set(Some(effects));
+        }
         for (values, asked) in
             [(journal.waste.take_lazily(), true), (journal.waste.take_apart(), false)]
         {
@@ -617,6 +616,14 @@ impl Store {
 }
 
 thread_local! {
-    /// Where effects are gathered; kept so that a command allocates nothing for them.
-    static EFFECTS: RefCell<Effects> = RefCell::new(Effects::default());
+    /// Where the thread's steps gather effects; kept so that a step allocates nothing for them.
+    static EFFECTS: Cell<Option<Box<Effects>>> = const { Cell::new(None) };
+}
+
+/// Gives a step what the last one gathered its effects in, if effects are wanted.
+#[inline]
+pub(crate) fn lend_effects(rules: &Rules, journal: &mut Journal) {
+    if rules.propagation().is_on() {
+        journal.effects = EFFECTS.take();
+    }
 }

@@ -424,6 +424,7 @@ impl Log {
 
 impl Tail {
     /// Tells the second if it is another one. Gives how many bytes that are.
+    #[inline]
     fn tell_time(&mut self) -> usize {
         let Some(clock) = self.clock else { return 0 };
         let now_s = clock();

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use crate::bindings::exports::reef::plugin::handler;
 use crate::bindings::reef::plugin::context::{self, Budget, Client, Level};
 use crate::bindings::reef::plugin::engine::{self, Outcome, View};
-use crate::bindings::reef::plugin::types::{CommandError, ItemsResult};
+use crate::bindings::reef::plugin::types::{CommandError, ItemsResult, Replies};
 use crate::{
     Answer, Arguments, Batch, Call, Cause, Command, EngineError, Error, Host, Query, Reaction,
     Result, Subscription,
@@ -94,6 +94,9 @@ impl Plugin {
 #[derive(Clone, Copy, Debug)]
 pub struct Component;
 
+/// What there is of replies that nobody wanted.
+const NO_REPLIES: Replies = Replies { nodes: Vec::new(), data: Vec::new() };
+
 impl Host for Component {
     fn read(&mut self, query: &Query) -> Result<View, EngineError> {
         let (commands, watch) = query.as_params();
@@ -101,7 +104,12 @@ impl Host for Component {
     }
 
     fn apply(&mut self, batch: &Batch) -> Result<Outcome, EngineError> {
-        engine::apply(batch.as_param())
+        let param = batch.as_param();
+        if !param.discard_replies {
+            return engine::apply(param);
+        }
+        let stale = engine::apply_quietly(param)?;
+        Ok(stale.map_or_else(|| Outcome::Applied(NO_REPLIES), Outcome::Stale))
     }
 
     fn waiting(&mut self, key: &[u8]) -> Result<u64, EngineError> {

@@ -230,7 +230,9 @@ impl Keyspace<'_> {
 
     /// Takes back everything that the journal recorded.
     pub fn roll_back(&mut self) {
-        self.journal.effects.drop_unit();
+        if let Some(effects) = &mut self.journal.effects {
+            effects.drop_unit();
+        }
         let undo = self.journal.take_undo();
         self.undo_all(undo);
         self.journal.forget();
@@ -248,7 +250,9 @@ impl Keyspace<'_> {
 
     /// Takes back what a command did, and nothing that came before it.
     pub(crate) fn take_back(&mut self, beginning: Beginning) {
-        self.journal.effects.rewind(beginning.effects);
+        if let Some(effects) = &mut self.journal.effects {
+            effects.rewind(beginning.effects);
+        }
         let undo = self.journal.take_since(beginning);
         self.undo_all(undo);
     }

@@ -29,7 +29,7 @@ impl Keyspace<'_> {
 
     /// The effects so far.
     pub(crate) fn effects(&mut self) -> &mut Effects {
-        &mut self.journal.effects
+        self.journal.effects.get_or_insert_default()
     }
 
     /// Adds an effect for the selected database.
@@ -38,13 +38,16 @@ impl Keyspace<'_> {
         words: &[&dyn Word],
         more: impl ExactSizeIterator<Item = &'w [u8]>,
     ) {
-        self.journal.effects.push(self.database, Audience::All, words, more);
+        let database = self.database;
+        self.effects().push(database, Audience::All, words, more);
     }
 
     /// Lets what comes take effect on its own.
     #[inline]
     pub(crate) fn end_unit(&mut self) {
-        self.journal.effects.end_unit();
+        if let Some(effects) = &mut self.journal.effects {
+            effects.end_unit();
+        }
     }
 
     /// Whether something in the selected database is due and has not been removed yet.

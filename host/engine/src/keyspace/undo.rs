@@ -153,8 +153,9 @@ pub struct Journal {
     /// Keys that changed, and who changed them, for those who hear of whole prefixes.
     broadcasts: Vec<(Box<[u8]>, u64)>,
     undo: Option<Vec<Inverse>>,
-    /// What copies of the data have to run; kept only while there may be some.
-    pub effects: Effects,
+    /// What copies of the data have to run; only while there may be some. Whoever runs many steps
+    /// hands it on from one to the next, so that it allocates once.
+    pub effects: Option<Box<Effects>>,
     /// Large values that left their keys: they end when no shard is held.
     pub waste: Waste,
 }
@@ -324,7 +325,7 @@ impl Journal {
             changes: self.changes,
             ready: self.ready.len(),
             happenings: self.happenings.len(),
-            effects: self.effects.mark(),
+            effects: self.effects.as_ref().map_or(EffectsMark::START, |effects| effects.mark()),
             before: self.undo.replace(Vec::new()),
         }
     }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use reef_engine::backend::{Batch, CommandColumns, Guards, Items, OnError, Outcome, StepError};
+use reef_resp::Writer;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, WasmList};
 
@@ -13,13 +14,14 @@ use crate::border::{
     self, BatchIn, BatchOutcome, CommandError, CommandsIn, EngineError, ItemsIn, View,
 };
 use crate::failure::Stopped;
+use crate::plugin::Services;
 use crate::state::State;
 use crate::texts;
 
 /// The interface.
 pub(crate) const NAME: &str = "reef:plugin/engine@0.1.0";
 /// Its functions.
-pub(crate) const FUNCTIONS: [&str; 3] = ["read", "apply", "waiting"];
+pub(crate) const FUNCTIONS: [&str; 4] = ["read", "apply", "apply-quietly", "waiting"];
 
 type Cx<'a> = StoreContextMut<'a, State>;
 type Answer<T> = wasmtime::Result<(Result<T, EngineError>,)>;
@@ -29,6 +31,7 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     let mut instance = linker.instance(NAME)?;
     instance.func_wrap("read", |cx: Cx<'_>, (commands, watch)| read(cx, &commands, &watch))?;
     instance.func_wrap("apply", |cx: Cx<'_>, (batch,)| apply(cx, &batch))?;
+    instance.func_wrap("apply-quietly", |cx: Cx<'_>, (batch,)| apply_quietly(cx, &batch))?;
     instance.func_wrap("waiting", |cx: Cx<'_>, (key,)| waiting(cx, &key))?;
     Ok(())
 }
@@ -65,36 +68,59 @@ fn read(mut cx: Cx<'_>, commands: &CommandsIn, watch: &ItemsIn) -> Answer<Arc<Vi
 }
 
 fn apply(mut cx: Cx<'_>, batch: &BatchIn) -> Answer<BatchOutcome> {
+    let mut scratch = cx.data_mut().take_scratch();
+    let result = run(&mut cx, batch, batch.discard_replies, scratch.parts().0);
+    let state = cx.data_mut();
+    let answer = result.map(|stale| {
+        stale.map(|stale| match stale {
+            Some(guards) => BatchOutcome::Stale(guards),
+            None => {
+                state.meter.received(scratch.bytes());
+                BatchOutcome::Applied(scratch.replies())
+            }
+        })
+    });
+    state.give_back(scratch);
+    Ok((answer?,))
+}
+
+fn apply_quietly(mut cx: Cx<'_>, batch: &BatchIn) -> Answer<Option<Vec<u32>>> {
+    let mut scratch = cx.data_mut().take_scratch();
+    let answer = run(&mut cx, batch, true, scratch.parts().0);
+    cx.data_mut().give_back(scratch);
+    Ok((answer?,))
+}
+
+/// Runs a batch. Gives the guards that do not hold, if nothing was done.
+fn run(
+    cx: &mut Cx<'_>,
+    batch: &BatchIn,
+    discard_replies: bool,
+    replies: &mut Writer,
+) -> wasmtime::Result<Result<Option<Vec<u32>>, EngineError>> {
     let meter = &mut cx.data_mut().meter;
     meter.alive()?;
     if let Err(error) = meter.step(batch.bytes()) {
-        return Ok((Err(error),));
+        return Ok(Err(error));
     }
     meter.batch();
-    if cx.data().is_reacting {
-        return Ok((Err(EngineError::Other(texts::REACTION_APPLIES.into())),));
-    }
-    let mut scratch = cx.data_mut().take_scratch();
-    let (writer, _) = scratch.parts();
     let state = cx.data();
-    let backend = &state.terms.services.backend;
-    let result = backend.apply(&state.caller, &state.terms.grants, &batch.borrow(&cx), writer);
-    let state = cx.data_mut();
-    let answer = match result {
-        Ok(Outcome::Applied) => {
-            state.meter.received(scratch.bytes());
-            Ok(BatchOutcome::Applied(scratch.replies()))
-        }
+    if state.is_reacting {
+        return Ok(Err(EngineError::Other(texts::REACTION_APPLIES.into())));
+    }
+    let Services { backend, ticker, .. } = &*state.terms.services;
+    let batch = Batch { discard_replies, ..batch.borrow(cx) };
+    let result = backend.apply(&state.caller, &state.terms.grants, &batch, replies);
+    ticker.touch();
+    match result {
+        Ok(Outcome::Applied) => Ok(Ok(None)),
         Ok(Outcome::Stale(guards)) => {
-            state.meter.conflict();
-            Ok(BatchOutcome::Stale(guards))
+            cx.data_mut().meter.conflict();
+            Ok(Ok(Some(guards)))
         }
-        Err(StepError::Stopped) => return Err(Stopped::Killed.into()),
-        Err(error) => Err(error.into()),
-    };
-    state.give_back(scratch);
-    state.terms.services.ticker.touch();
-    Ok((answer,))
+        Err(StepError::Stopped) => Err(Stopped::Killed.into()),
+        Err(error) => Ok(Err(error.into())),
+    }
 }
 
 fn waiting(mut cx: Cx<'_>, key: &WasmList<u8>) -> Answer<u64> {

@@ -401,7 +401,7 @@ fn an_end_is_heard_of_at_once_among_a_hundred_thousand_other_ends() {
         let answer = watcher.call(&format!("RDV.FIND r ns SINCE {revision} WAIT 60"));
         let now = begun.elapsed();
         let told = answer.trim_start_matches('[').split(' ').next().expect("a revision");
-        revision = told.parse().expect("a revision");
+        revision = told.parse().unwrap_or_else(|_| panic!("{answer}"));
         let gone = answer.rsplit('[').next().expect("ids").trim_end_matches(']').to_owned();
         for id in gone.split(' ').filter(|id| !id.is_empty()) {
             let at = due.remove(id).expect("it ends once");

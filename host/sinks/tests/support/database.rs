@@ -1,5 +1,6 @@
 //! Databases for one test each; servers are shared by the tests that run at the same time.
 
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex, Weak};
 use reef_sinks::{Destination, MySql, Postgres, Server, Sqlite, Tls};
 use tempfile::TempDir;
 
-use super::peer::{Running, command, folder, free_port, listening, required};
+use super::peer::{Running, command, folder, free_port, listening, required, until_connected};
 
 /// A database of a test's own.
 pub(crate) enum Database {
@@ -339,6 +340,8 @@ impl MariaDbServer {
         let log = ours.path().join("log");
         *running = Some(Running::start(line, &log));
         listening(self.port, &log);
+        // It binds the socket after the port.
+        until_connected(|| UnixStream::connect(at("socket")).is_ok(), &log);
     }
 
     /// Kills it.

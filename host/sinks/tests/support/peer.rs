@@ -102,8 +102,13 @@ impl Drop for Running {
 
 /// Waits until a port is listened at.
 pub(crate) fn listening(port: u16, log: &Path) {
+    until_connected(|| TcpStream::connect(("127.0.0.1", port)).is_ok(), log);
+}
+
+/// Waits until a server whose output goes to `log` lets itself be connected to.
+pub(crate) fn until_connected(is_connected: impl Fn() -> bool, log: &Path) {
     let begun = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+    while !is_connected() {
         let said = || std::fs::read_to_string(log).unwrap_or_default();
         assert!(begun.elapsed() < Duration::from_secs(60), "not listening: {}", said());
         std::thread::sleep(Duration::from_millis(20));

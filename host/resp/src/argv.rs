@@ -41,8 +41,9 @@ impl<'a> Argv<'a> {
         let digits = self.spans.len().checked_ilog10().filter(|_| self.is_frame)? as usize + 1;
         let is_fed = |index: usize| self.data.get(index) == Some(&b'\n');
         let is_usual = |span: &Span| {
-            let (start, end) = (span.start as usize, (span.start + span.len) as usize);
-            is_fed(start - 1) && self.data.get(end..end + 2) == Some(b"\r\n")
+            let start = span.start as usize;
+            let end = start + span.len as usize;
+            is_fed(start.wrapping_sub(1)) && self.data.get(end..end + 2) == Some(b"\r\n")
         };
         let count_end = "*".len() + digits + "\r".len();
         (is_fed(count_end) && self.spans.iter().all(is_usual)).then_some(self.data)

@@ -80,8 +80,8 @@ fn cpu_seconds(times: &str) -> f64 {
     of_children.split(' ').map(seconds).sum()
 }
 
-/// Where nothing of it was ever compiled: what the README promises. How long that takes depends on what
-/// else the machine does, so what counts is that an idle core has as much time in a minute.
+/// Where nothing of it was ever compiled: what the README promises. The minute it names is for an idle
+/// machine, and is printed here; what is checked is that it takes no multiple of it in CPU time.
 #[test]
 fn a_new_plugin_answers_its_first_command_after_the_shown_commands() {
     if !is_here("rustup") {
@@ -104,6 +104,5 @@ fn a_new_plugin_answers_its_first_command_after_the_shown_commands() {
     let (took_s, cpu_s) = (began.elapsed().as_secs_f64(), cpu_seconds(&said));
     assert_eq!(reply, "Hello Ada, for the 1. time");
     println!("a new plugin answered after {took_s:.1} s and {cpu_s:.1} s of CPU");
-    // Beside other tests, on whatever machine: the promise is a minute where there is nothing else.
     assert!((1.0..180.0).contains(&cpu_s), "{cpu_s} s of CPU in {took_s} s");
 }

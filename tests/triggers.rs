@@ -123,6 +123,13 @@ fn durable_events_outlive_a_kill_and_take_effect_once() {
     let waiting: u64 = run(&mut connection, "XLEN trigger:listener");
     server.kill();
     assert!(waiting > 0, "some were not told yet");
+    let logged = folder.path().join("appendonlydir/appendonly.aof.1.incr.aof");
+    let logged = String::from_utf8_lossy(&std::fs::read(logged).expect("a log")).into_owned();
+    for number in 0..50 {
+        let (key, length) = (format!("dur:{number}:slow"), format!("dur:{number}:slow").len());
+        let unit = format!("MULTI\r\n*3\r\n$3\r\nSET\r\n${length}\r\n{key}\r\n$1\r\n1\r\n*");
+        assert!(logged.contains(&unit), "a write and its event are one: {key}");
+    }
     let server = Served::start_in(folder.path(), &args);
     let mut connection = server.connect();
     let expected: Vec<String> = (0..50).map(|number| format!("set dur:{number}:slow")).collect();

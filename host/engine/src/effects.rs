@@ -22,7 +22,7 @@ use crate::clock::Millis;
 use crate::command::Flags;
 use crate::error::Error;
 use crate::registry::CommandRef;
-use crate::step::Cx;
+use crate::step::{Cx, Share};
 use crate::types::number;
 use crate::types::stream_id::{Id, TEXT_BYTES_MAX};
 
@@ -331,6 +331,7 @@ impl Cx<'_> {
     #[inline(never)]
     pub(crate) fn call_and_tell(
         &mut self,
+        share: Share,
         command: &CommandRef,
         argv: Argv<'_>,
     ) -> Result<(), Error> {
@@ -343,11 +344,22 @@ impl Cx<'_> {
         let result = self.call(command, argv);
         let may_tell = command.flags.has(Flags::WRITE) || command.flags.has(Flags::MAY_REPLICATE);
         let is_changed = self.keys.changes() != changes;
-        let effects = self.keys.effects();
-        if may_tell && is_changed && !effects.is_said {
-            effects.repeat(database, Audience::All, argv);
+        if may_tell && is_changed && !self.keys.effects().is_said {
+            self.tell_repeated(share, database, argv);
         }
         result
+    }
+
+    /// Says that the command at hand is its own effect.
+    #[inline]
+    fn tell_repeated(&mut self, share: Share, database: u32, argv: Argv<'_>) {
+        let is_only =
+            share == Share::Whole && self.keys.effects().is_empty() && !self.keys.has_unappended();
+        if is_only && argv.frame().is_some_and(|frame| self.host.propagate_command(database, frame))
+        {
+            return;
+        }
+        self.keys.effects().repeat(database, Audience::All, argv);
     }
 }
 

@@ -335,6 +335,12 @@ pub trait Host {
     /// that they are about. What follows from them is sent to clients afterwards.
     fn propagate(&mut self, _effects: &mut Effects) {}
 
+    /// The same for a step whose only effect is its command word for word: `frame`, to be run in
+    /// `database`. `false`: not in this way, it comes with [`propagate`](Self::propagate).
+    fn propagate_command(&mut self, _database: u32, _frame: &[u8]) -> bool {
+        false
+    }
+
     /// Whether keys are removed as soon as they are due, and not only when somebody meets them:
     /// DEBUG SET-ACTIVE-EXPIRE.
     fn set_active_expiry(&mut self, on: bool);

@@ -109,6 +109,15 @@ pub struct Cx<'a> {
     pub rerun: bool,
 }
 
+/// What a command is of its step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Share {
+    /// All of it: what it has done stays done.
+    Whole,
+    /// One of several, or something that may be taken back.
+    Part,
+}
+
 /// When the reply to a command comes.
 #[derive(Clone, Debug, Default)]
 pub enum Answer {
@@ -126,7 +135,18 @@ impl Cx<'_> {
     /// Runs a command whose shards are held, and writes its reply or error.
     #[inline]
     pub fn run(&mut self, command: &CommandRef, argv: Argv<'_>) {
-        if let Err(error) = self.try_run(command, argv) {
+        self.run_as(Share::Part, command, argv);
+    }
+
+    /// The same for a command that is all of a step, which nobody takes back.
+    #[inline]
+    pub fn run_alone(&mut self, command: &CommandRef, argv: Argv<'_>) {
+        self.run_as(Share::Whole, command, argv);
+    }
+
+    #[inline]
+    fn run_as(&mut self, share: Share, command: &CommandRef, argv: Argv<'_>) {
+        if let Err(error) = self.try_run_as(share, command, argv) {
             refuse(&error, self.reply);
         }
         self.end_caching_after(command);
@@ -150,6 +170,16 @@ impl Cx<'_> {
     /// Runs a command; in case of an error nothing is written to the reply.
     #[inline]
     pub fn try_run(&mut self, command: &CommandRef, argv: Argv<'_>) -> Result<(), Error> {
+        self.try_run_as(Share::Part, command, argv)
+    }
+
+    #[inline]
+    fn try_run_as(
+        &mut self,
+        share: Share,
+        command: &CommandRef,
+        argv: Argv<'_>,
+    ) -> Result<(), Error> {
         if takes(command) && !self.rerun && self.host.has_hung_up() {
             return Err(Error::HUNG_UP);
         }
@@ -159,7 +189,7 @@ impl Cx<'_> {
             self.keys.obey();
         }
         let result = if self.keys.propagates() {
-            self.call_and_tell(command, argv)
+            self.call_and_tell(share, command, argv)
         } else {
             self.call(command, argv)
         };

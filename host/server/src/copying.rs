@@ -12,7 +12,7 @@ use arc_swap::ArcSwapOption;
 use reef_engine::effects::{Audience, Effect, Effects, Unit};
 use reef_engine::error::Error;
 use reef_engine::registry::Registry;
-use reef_storage::Log;
+use reef_storage::{Encoder, Log};
 
 use crate::indexes::as_copied;
 use crate::pause::PauseClock;
@@ -67,9 +67,18 @@ impl Copies {
     }
 }
 
+/// Says what of a step's effects is for replicas.
+fn tell_replicas(effects: &Effects, first_database: u32) -> impl FnOnce(&mut Encoder) {
+    move |encoder| {
+        for unit in effects.units() {
+            encoder.append(told_of(unit, Audience::ReplicasOnly, first_database));
+        }
+    }
+}
+
 /// What of a unit is for `audience`, each command as stock servers can read it and with the number
 /// that its database has where the first one has `first_database`.
-pub(crate) fn told_of(
+fn told_of(
     unit: Unit<'_>,
     audience: Audience,
     first_database: u32,
@@ -90,7 +99,19 @@ impl Store {
     pub(crate) fn propagate(&self, effects: &Effects) {
         self.write_log(effects);
         if let Some(stream) = self.stream() {
-            stream.append(effects, self.first_database());
+            stream.append(tell_replicas(effects, self.first_database()));
+        }
+    }
+
+    /// The same for a command that is the only effect of a step.
+    #[inline]
+    pub(crate) fn propagate_command(&self, database: u32, command: &[u8]) {
+        let (database, command) = (self.first_database() + database, as_copied(command));
+        if self.copies.log.is_on() {
+            self.copies.log.append_one(database, &command);
+        }
+        if let Some(stream) = self.stream() {
+            stream.append(|encoder| _ = encoder.append_one(database, &command));
         }
     }
 
@@ -98,7 +119,8 @@ impl Store {
     pub(crate) fn relay(&self, relayed: Relayed<'_>, effects: &Effects) {
         self.write_log(effects);
         if let Some(replication) = self.copies.replication.get() {
-            replication.stream.append_relayed(relayed, effects, self.first_database());
+            let tell = tell_replicas(effects, self.first_database());
+            replication.stream.append_relayed(relayed, tell);
         }
     }
 

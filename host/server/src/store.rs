@@ -418,7 +418,7 @@ impl Store {
     #[inline]
     fn run_admitted(&self, cx: &mut Cx<'_>, command: &CommandRef, argv: Argv<'_>) {
         match self.tenancy {
-            None => cx.run(command, argv),
+            None => cx.run_alone(command, argv),
             Some(_) => cx.run_within(cx.bound(), command, argv),
         }
         cx.settle();

@@ -471,6 +471,11 @@ impl Host for WorkerHost<'_> {
         self.store().propagate(effects);
     }
 
+    fn propagate_command(&mut self, database: u32, frame: &[u8]) -> bool {
+        self.store().propagate_command(database, frame);
+        true
+    }
+
     fn set_active_expiry(&mut self, on: bool) {
         self.store().set_active_expiry(on);
     }

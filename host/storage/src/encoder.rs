@@ -19,23 +19,26 @@ impl Encoder {
     /// bytes that are.
     #[inline]
     pub fn append<B: AsRef<[u8]>>(&mut self, unit: impl IntoIterator<Item = (u32, B)>) -> usize {
-        let before = self.bytes.len();
         let mut unit = unit.into_iter();
         let Some(first) = unit.next() else { return 0 };
+        let Some(second) = unit.next() else { return self.append_one(first.0, first.1.as_ref()) };
+        let before = self.bytes.len();
         self.select(first.0);
-        if let Some(second) = unit.next() {
-            self.bytes.extend_from_slice(b"*1\r\n$5\r\nMULTI\r\n");
-            [first, second].into_iter().chain(unit).for_each(|command| self.command(&command));
-            self.bytes.extend_from_slice(b"*1\r\n$4\r\nEXEC\r\n");
-        } else {
-            self.bytes.extend_from_slice(first.1.as_ref());
+        self.bytes.extend_from_slice(b"*1\r\n$5\r\nMULTI\r\n");
+        for (database, command) in [first, second].into_iter().chain(unit) {
+            self.append_one(database, command.as_ref());
         }
+        self.bytes.extend_from_slice(b"*1\r\n$4\r\nEXEC\r\n");
         self.bytes.len() - before
     }
 
-    fn command(&mut self, (database, command): &(u32, impl AsRef<[u8]>)) {
-        self.select(*database);
-        self.bytes.extend_from_slice(command.as_ref());
+    /// Appends a command for a database. Gives how many bytes that are.
+    #[inline]
+    pub fn append_one(&mut self, database: u32, command: &[u8]) -> usize {
+        let before = self.bytes.len();
+        self.select(database);
+        self.bytes.extend_from_slice(command);
+        self.bytes.len() - before
     }
 
     /// Appends a line that is no command, which whoever reads passes over. Gives how many bytes that

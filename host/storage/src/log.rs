@@ -190,8 +190,19 @@ impl Log {
     /// Appends what must take effect as a whole: commands, each with its database. To be called with
     /// the shards held that the commands changed.
     pub fn append<B: AsRef<[u8]>>(&self, unit: impl IntoIterator<Item = (u32, B)>) {
+        self.append_by(|encoder| encoder.append(unit));
+    }
+
+    /// The same for a single command.
+    #[inline]
+    pub fn append_one(&self, database: u32, command: &[u8]) {
+        self.append_by(|encoder| encoder.append_one(database, command));
+    }
+
+    #[inline]
+    fn append_by(&self, append: impl FnOnce(&mut Encoder) -> usize) {
         let mut tail = self.tail.lock();
-        let added = (tail.tell_time() + tail.encoder.append(unit)) as u64;
+        let added = (tail.tell_time() + append(&mut tail.encoder)) as u64;
         // Only who holds the tail adds.
         let appended = self.appended.load(Ordering::Relaxed) + added;
         self.appended.store(appended, Ordering::Release);

@@ -28,6 +28,7 @@ impl Keyspace<'_> {
     }
 
     /// The effects so far.
+    #[inline]
     pub(crate) fn effects(&mut self) -> &mut Effects {
         self.journal.effects.get_or_insert_default()
     }
@@ -51,6 +52,7 @@ impl Keyspace<'_> {
     }
 
     /// Whether something in the selected database is due and has not been removed yet.
+    #[inline]
     pub(crate) fn has_due(&self) -> bool {
         let mut next = self.parts().filter_map(|(_, database)| database.next_expiry());
         next.any(|at| at <= self.horizon)

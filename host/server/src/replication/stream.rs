@@ -14,13 +14,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 use reef_engine::clock::Millis;
-use reef_engine::effects::{Audience, Effects};
 use reef_engine::replication::CopiesWanted;
 use reef_storage::Encoder;
 
 use super::backlog::Backlog;
 use crate::clock::now_ms;
-use crate::copying::told_of;
 use crate::mailbox::Message;
 use crate::post::Post;
 
@@ -297,39 +295,32 @@ impl Stream {
         self.push(&mut history, &bytes);
     }
 
-    /// Appends effects of a step; the shards that they are about are held. On a replica they are no
-    /// part of the stream: what the primary said takes their place.
-    pub(crate) fn append(&self, effects: &Effects, first_database: u32) {
+    /// Appends effects of a step, as `tell` says them; the shards that they are about are held. On a
+    /// replica they are no part of the stream: what the primary said takes their place.
+    pub(crate) fn append(&self, tell: impl FnOnce(&mut Encoder)) {
         let mut history = self.history.lock();
         if !history.is_relayed {
-            self.append_own(&mut history, effects, first_database);
+            self.append_own(&mut history, tell);
         }
     }
 
     /// Appends what the primary said, word for word, in the step that ran it; or what came of it, if
     /// that link is over and this server is its own primary.
-    pub(crate) fn append_relayed(
-        &self,
-        relayed: Relayed<'_>,
-        effects: &Effects,
-        first_database: u32,
-    ) {
+    pub(crate) fn append_relayed(&self, relayed: Relayed<'_>, tell: impl FnOnce(&mut Encoder)) {
         let mut history = self.history.lock();
         if history.generation == relayed.generation {
             history.database = relayed.database;
             self.push(&mut history, relayed.unit);
         } else if !history.is_relayed {
-            self.append_own(&mut history, effects, first_database);
+            self.append_own(&mut history, tell);
         }
     }
 
-    fn append_own(&self, history: &mut History, effects: &Effects, first_database: u32) {
+    fn append_own(&self, history: &mut History, tell: impl FnOnce(&mut Encoder)) {
         if history.backlog.is_none() {
             return;
         }
-        for unit in effects.units() {
-            history.encoder.append(told_of(unit, Audience::ReplicasOnly, first_database));
-        }
+        tell(&mut history.encoder);
         let bytes = history.encoder.take();
         self.push(history, &bytes);
         history.encoder.give_back(bytes);

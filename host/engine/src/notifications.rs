@@ -186,6 +186,44 @@ pub(crate) fn is_change(event: &str) -> bool {
     event != KEY_MISS && event != NEW
 }
 
+/// Events that somebody may want to hear of: those that somebody wants, and a few that look like them,
+/// so that a change of which nobody hears costs next to nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Followed(u64);
+
+impl Followed {
+    /// All events.
+    pub(crate) const ALL: Self = Self(u64::MAX);
+
+    /// One event.
+    #[inline]
+    pub(crate) const fn only(event: &str) -> Self {
+        let bytes = event.as_bytes();
+        let (length, first, last) = match bytes {
+            [] => (0, 0, 0),
+            [first, ..] => (bytes.len(), *first as usize, bytes[bytes.len() - 1] as usize),
+        };
+        Self(1 << ((length * 5 + first * 3 + last) % u64::BITS as usize))
+    }
+
+    /// These and others.
+    pub(crate) const fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// Whether somebody may want to hear of an event.
+    #[inline]
+    pub(crate) const fn may_have(self, event: Event) -> bool {
+        self.0 & Self::only(event).0 != 0
+    }
+
+    /// Whether somebody may want to hear of anything.
+    #[inline]
+    pub(crate) const fn is_any(self) -> bool {
+        self.0 != 0
+    }
+}
+
 /// Something that happened to a key, or to everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Happening {
@@ -301,6 +339,18 @@ mod tests {
     fn nothing_is_told_without_a_channel_or_without_a_class() {
         for (letters, tells) in [("K", false), ("A", false), ("KE", false), ("Kx", true)] {
             assert_eq!(Classes::parse(letters.as_bytes()).unwrap().tell_anything(), tells);
+        }
+    }
+
+    #[test]
+    fn what_is_followed_has_what_was_named_and_little_else() {
+        let all = || EVENTS.iter().flat_map(|(_, events)| *events);
+        for event in all() {
+            assert!(Followed::ALL.may_have(event) && !Followed::default().may_have(event));
+            let followed = Followed::only("del").and(Followed::only(event));
+            assert!(followed.may_have(event) && followed.may_have("del") && followed.is_any());
+            let others = all().filter(|other| followed.may_have(other)).count() - 1;
+            assert!(others < all().count() / 8, "{event} looks like {others} others");
         }
     }
 

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::acl;
 use crate::keyspace::{Lfu, Policy};
-use crate::notifications::Classes;
+use crate::notifications::{Classes, Followed};
 use crate::tenancy::MemoryQuota;
 use crate::triggers::Triggers;
 use crate::types::hasher::Hasher;
@@ -288,12 +288,14 @@ impl Rules {
         &self.propagation
     }
 
-    /// Whether steps must gather what happens to keys.
+    /// What steps must gather of what happens to keys.
     #[inline]
-    pub(crate) fn is_followed(&self) -> bool {
-        self.settings.notify.tell_anything() && self.audience.is_subscribed()
-            || self.audience.is_tracking()
-            || !self.triggers.is_empty()
+    pub(crate) fn followed(&self) -> Followed {
+        let is_told = self.settings.notify.tell_anything() && self.audience.is_subscribed();
+        if is_told || self.audience.is_tracking() {
+            return Followed::ALL;
+        }
+        self.triggers.followed()
     }
 
     /// A number above all that were given before. Under the lock of a shard, its queues are in

@@ -21,7 +21,7 @@ use alloc::vec::Vec;
 use core::fmt::Debug;
 
 use crate::keyspace::{Event, Keyspace, ShardSet};
-use crate::notifications::Happening;
+use crate::notifications::{Followed, Happening};
 use crate::settings::Rules;
 use crate::types::glob;
 use crate::types::stream::Stream;
@@ -85,6 +85,17 @@ impl Trigger {
         [STREAM_PREFIX, plugin.as_bytes()].concat()
     }
 
+    /// Its events.
+    fn followed(&self) -> Followed {
+        if self.events.is_empty() {
+            return Followed::ALL;
+        }
+        self.events
+            .iter()
+            .map(|event| Followed::only(event))
+            .fold(Followed::default(), Followed::and)
+    }
+
     fn wants(&self, event: &str, key: &[u8]) -> bool {
         let is_named = self.events.iter().any(|wanted| **wanted == *event);
         let is_meant = is_named || self.events.is_empty() && crate::notifications::is_change(event);
@@ -94,38 +105,49 @@ impl Trigger {
 
 /// All triggers.
 #[derive(Clone, Debug, Default)]
-pub struct Triggers(Arc<[Trigger]>);
+pub struct Triggers {
+    all: Arc<[Trigger]>,
+    /// The events of all of them.
+    followed: Followed,
+}
 
 impl Triggers {
     /// These.
     pub fn new(triggers: Vec<Trigger>) -> Self {
-        Self(triggers.into())
+        let events = triggers.iter().map(Trigger::followed);
+        Self { followed: events.fold(Followed::default(), Followed::and), all: triggers.into() }
     }
 
     /// Whether there is none.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     /// Whether a plugin is so far behind that writes are to be refused.
     #[inline]
     pub fn are_full(&self) -> bool {
-        self.0.iter().any(|trigger| trigger.inbox.is_full())
+        self.all.iter().any(|trigger| trigger.inbox.is_full())
     }
 
     /// The shards of the streams.
     pub fn shards(&self, rules: &Rules) -> ShardSet {
         let mut shards = ShardSet::NONE;
-        for trigger in self.0.iter().filter(|trigger| trigger.durable) {
+        for trigger in self.all.iter().filter(|trigger| trigger.durable) {
             shards.insert(rules.shard_of(&Trigger::stream(&trigger.plugin)));
         }
         shards
     }
 
+    /// The events of all of them.
+    #[inline]
+    pub(crate) fn followed(&self) -> Followed {
+        self.followed
+    }
+
     /// Whether somebody wants to hear of an event.
     pub(crate) fn want(&self, event: &str, key: &[u8]) -> bool {
-        !key.starts_with(STREAM_PREFIX) && self.0.iter().any(|one| one.wants(event, key))
+        !key.starts_with(STREAM_PREFIX) && self.all.iter().any(|one| one.wants(event, key))
     }
 
     /// The triggers of an event that is caused by `origin`; each plugin once.
@@ -138,7 +160,7 @@ impl Triggers {
     ) -> impl Iterator<Item = &'t Trigger> {
         let depth = origin.map_or(0, |origin| origin.depth);
         let is_open = depth < DEPTH_MAX && !key.starts_with(STREAM_PREFIX);
-        let all = if is_open { &*self.0 } else { &[] };
+        let all = if is_open { &*self.all } else { &[] };
         let mut last: Option<&Arc<str>> = None;
         all.iter().filter(move |trigger| {
             let is_own = origin.is_some_and(|origin| origin.plugin == trigger.plugin);

@@ -80,7 +80,7 @@ impl Keyspace<'_> {
     #[inline]
     pub(super) fn tell(&mut self, place: Place, key: &[u8], event: Event) {
         let database = self.database;
-        if self.is_followed {
+        if self.followed.may_have(event) {
             self.follow(event, key);
         }
         let Some(shard) = self.shards.get_mut(place.shard) else { return };
@@ -93,7 +93,8 @@ impl Keyspace<'_> {
     /// Remembers what happened to a key, if somebody wants to hear of it.
     #[cold]
     pub(super) fn follow(&mut self, event: Event, key: &[u8]) {
-        let is_wanted = self.rules.settings.notify.contains(class_of(event))
+        let notify = self.rules.settings.notify;
+        let is_wanted = notify.tell_anything() && notify.contains(class_of(event))
             || self.rules.triggers().want(event, key);
         if is_wanted || self.rules.audience().is_tracking() && is_change(event) {
             let happening = Happening::Event(event, self.database, key.into());
@@ -104,7 +105,7 @@ impl Keyspace<'_> {
     /// Tells that a read found no key.
     #[inline]
     pub(super) fn missed(&mut self, key: &[u8]) {
-        if self.is_followed {
+        if self.followed.may_have(KEY_MISS) {
             self.follow(KEY_MISS, key);
         }
     }
@@ -112,13 +113,22 @@ impl Keyspace<'_> {
     /// Tells that a key comes into being.
     #[inline]
     pub(super) fn made(&mut self, key: &[u8]) {
-        if self.is_followed {
+        if self.followed.may_have(NEW) {
             self.follow(NEW, key);
         }
     }
 
     /// Removes the key if it has expired, and fields of its hash that have. Whether the key went.
+    #[inline]
     pub(super) fn remove_expired(&mut self, place: Place, key: &[u8]) -> bool {
+        // Nearly always nothing is due at all, and the key need not be looked up.
+        let horizon = self.horizon;
+        let may_be = self.database_at(place.shard).is_some_and(|all| all.has_due(horizon));
+        may_be && self.remove_if_expired(place, key)
+    }
+
+    #[cold]
+    fn remove_if_expired(&mut self, place: Place, key: &[u8]) -> bool {
         let (rules, now, number) = (self.rules, self.horizon, self.database);
         let Some(shard) = self.shards.get_mut(place.shard) else { return false };
         let Some(database) = shard.database_mut(number) else { return false };

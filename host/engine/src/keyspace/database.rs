@@ -49,6 +49,7 @@ pub struct DueFields {
 /// When a slot and the first of its fields expire.
 type Times = [Option<Millis>; 2];
 
+#[inline]
 fn times(slot: &Slot) -> Times {
     [slot.expires_at(), slot.next_field_expiry()]
 }
@@ -89,6 +90,12 @@ impl Database {
     pub fn next_expiry(&self) -> Option<Millis> {
         let firsts = [self.expires.first(), self.field_expires.first()];
         firsts.into_iter().flatten().map(|(at, _)| *at).min()
+    }
+
+    /// Whether a key or a field is due at `now`.
+    #[inline]
+    pub fn has_due(&self, now: Millis) -> bool {
+        self.next_expiry().is_some_and(|at| at <= now)
     }
 
     /// When keys expire on average, in milliseconds from `now`; 0 without any.
@@ -435,7 +442,14 @@ impl Database {
         }
     }
 
+    #[inline]
     fn reschedule(&mut self, hash: u64, before: Times, after: Times) {
+        if before != after {
+            self.move_times(hash, before, after);
+        }
+    }
+
+    fn move_times(&mut self, hash: u64, before: Times, after: Times) {
         let indexes = [&mut self.expires, &mut self.field_expires];
         for (index, (before, after)) in indexes.into_iter().zip(before.into_iter().zip(after)) {
             if before == after {

@@ -54,8 +54,7 @@ impl Keyspace<'_> {
     /// Whether something in the selected database is due and has not been removed yet.
     #[inline]
     pub(crate) fn has_due(&self) -> bool {
-        let mut next = self.parts().filter_map(|(_, database)| database.next_expiry());
-        next.any(|at| at <= self.horizon)
+        self.parts().any(|(_, database)| database.has_due(self.horizon))
     }
 
     /// Removes what is due of a key.

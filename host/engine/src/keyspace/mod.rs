@@ -52,7 +52,7 @@ use alloc::vec::Vec;
 
 use crate::clock::Millis;
 use crate::error::Error;
-use crate::notifications::Happening;
+use crate::notifications::{Followed, Happening};
 use crate::settings::Rules;
 
 /// What happens to a key's expiry when its value is set.
@@ -83,8 +83,8 @@ pub struct Keyspace<'a> {
     /// The selected database.
     pub database: u32,
     journal: &'a mut Journal,
-    /// Whether somebody may want to hear what happens to keys.
-    is_followed: bool,
+    /// What somebody may want to hear of that happens to keys.
+    followed: Followed,
     /// What is due up to here has expired: the instant of the step. For whoever obeys a primary
     /// nothing has, until the primary says so.
     horizon: Millis,
@@ -114,14 +114,14 @@ impl<'a> Keyspace<'a> {
         database: u32,
         journal: &'a mut Journal,
     ) -> Self {
-        let (is_followed, propagates) = (rules.is_followed(), rules.propagation().is_on());
+        let (followed, propagates) = (rules.followed(), rules.propagation().is_on());
         Self {
             shards,
             rules,
             now,
             database,
             journal,
-            is_followed,
+            followed,
             horizon: now,
             propagates,
             seen: None,
@@ -138,7 +138,7 @@ impl<'a> Keyspace<'a> {
             now: self.now,
             database,
             journal: self.journal,
-            is_followed: self.is_followed,
+            followed: self.followed,
             horizon: self.now,
             propagates: self.propagates,
             seen: None,
@@ -187,7 +187,7 @@ impl<'a> Keyspace<'a> {
 
     /// Looks again whether somebody wants to hear what happens: the step has changed that.
     pub(crate) fn look_for_followers(&mut self) {
-        self.is_followed = self.rules.is_followed();
+        self.followed = self.rules.followed();
     }
 
     /// Changes made by this step so far.

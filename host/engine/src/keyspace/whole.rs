@@ -94,7 +94,7 @@ impl Keyspace<'_> {
     /// those that a snapshot still needs. Not undone by a roll-back:
     /// batches may not do it.
     pub fn flush(&mut self, database: u32) -> Vec<Database> {
-        if self.is_followed {
+        if self.followed.is_any() {
             self.journal.note_happening(Happening::Flush);
         }
         let hasher = &self.rules.hasher;

@@ -47,7 +47,7 @@ impl Keyspace<'_> {
     /// Tells that an expiry was set together with a value.
     #[inline]
     fn set_with(&mut self, key: &[u8], expiry: Expiry) {
-        if self.is_followed && matches!(expiry, Expiry::At(_)) {
+        if matches!(expiry, Expiry::At(_)) && self.followed.may_have("expire") {
             self.follow("expire", key);
         }
     }

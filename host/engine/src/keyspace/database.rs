@@ -95,7 +95,8 @@ impl Database {
     /// Whether a key or a field is due at `now`.
     #[inline]
     pub fn has_due(&self, now: Millis) -> bool {
-        self.next_expiry().is_some_and(|at| at <= now)
+        let is_due = |first: Option<&(Millis, u64)>| first.is_some_and(|(at, _)| *at <= now);
+        is_due(self.expires.first()) || is_due(self.field_expires.first())
     }
 
     /// When keys expire on average, in milliseconds from `now`; 0 without any.

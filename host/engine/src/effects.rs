@@ -46,8 +46,6 @@ pub struct Effects {
     entries: Vec<Entry>,
     /// Whether the next effect belongs to the unit of the last one.
     is_open: bool,
-    /// Whether the command at hand has said what to run instead of it.
-    is_said: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -289,7 +287,7 @@ impl Cx<'_> {
         more: impl ExactSizeIterator<Item = &'w [u8]>,
     ) {
         if self.keys.propagates() {
-            self.keys.effects().is_said = true;
+            self.keys.set_said(true);
             self.keys.say_effect(words, more);
         }
     }
@@ -313,7 +311,7 @@ impl Cx<'_> {
     #[inline]
     pub fn rewrite_as_told(&mut self) {
         if self.keys.propagates() {
-            self.keys.effects().is_said = true;
+            self.keys.set_said(true);
         }
     }
 
@@ -321,9 +319,8 @@ impl Cx<'_> {
     pub fn repeat(&mut self, argv: Argv<'_>, audience: Audience) {
         if self.keys.propagates() {
             let database = self.keys.database;
-            let effects = self.keys.effects();
-            effects.is_said = true;
-            effects.repeat(database, audience, argv);
+            self.keys.set_said(true);
+            self.keys.effects().repeat(database, audience, argv);
         }
     }
 
@@ -340,11 +337,11 @@ impl Cx<'_> {
             // What has expired is gone for this command, so it must be for a copy.
             command.keys.visit(argv, |position| self.keys.shed(argv.get(position)));
         }
-        self.keys.effects().is_said = false;
+        self.keys.set_said(false);
         let result = self.call(command, argv);
         let may_tell = command.flags.has(Flags::WRITE) || command.flags.has(Flags::MAY_REPLICATE);
         let is_changed = self.keys.changes() != changes;
-        if may_tell && is_changed && !self.keys.effects().is_said {
+        if may_tell && is_changed && !self.keys.is_said() {
             self.tell_repeated(share, database, argv);
         }
         result
@@ -354,7 +351,7 @@ impl Cx<'_> {
     #[inline]
     fn tell_repeated(&mut self, share: Share, database: u32, argv: Argv<'_>) {
         let is_only =
-            share == Share::Whole && self.keys.effects().is_empty() && !self.keys.has_unappended();
+            share == Share::Whole && !self.keys.has_effects() && !self.keys.has_unappended();
         if is_only && argv.frame().is_some_and(|frame| self.host.propagate_command(database, frame))
         {
             return;

@@ -88,13 +88,12 @@ impl Cx<'_> {
     /// they come from.
     #[inline]
     fn propagate(&mut self) {
-        if self.keys.propagates() {
-            let effects = self.keys.effects();
+        if let Some(mut effects) = self.keys.take_effects() {
             effects.end_unit();
             if !effects.is_empty() {
-                self.host.propagate(effects);
-                effects.clear();
+                self.host.propagate(&mut effects);
             }
+            self.keys.give_back_effects(effects);
         }
     }
 

@@ -10,7 +10,6 @@
 
 pub(crate) mod batches;
 
-use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -20,7 +19,6 @@ use parking_lot::{Mutex, MutexGuard};
 use reef_engine::acl::Directory;
 use reef_engine::clock::Millis;
 use reef_engine::command::Flags;
-use reef_engine::effects::Effects;
 use reef_engine::gates::{Conditions, Pause};
 use reef_engine::host::Host;
 use reef_engine::keyspace::{self, Journal, Keyspace, Shard, ShardSet, Shards, Wanted};
@@ -384,7 +382,6 @@ impl Store {
             Admission::Run(command, shards) => (command, shards),
         };
         let mut journal = Journal::new();
-        lend_effects(rules, &mut journal);
         let answer = self.with_shards(shards, |shards| {
             // Since it passed the gates this server may have become, or lost, what they asked for.
             if self.era() != *era && !session.obeys_primary {
@@ -456,10 +453,6 @@ impl Store {
     /// no shard held.
     #[inline]
     fn sweep(&self, journal: &mut Journal) {
-        if let Some(effects) = journal.effects.take() {
-            debug_assert!(effects.is_empty(), "who runs a step settles it");
-            EFFECTS.set(Some(effects));
-        }
         for (values, asked) in
             [(journal.waste.take_lazily(), true), (journal.waste.take_apart(), false)]
         {
@@ -612,18 +605,5 @@ impl Store {
                 keys.unwatch(watch.database, &watch.key);
             }
         });
-    }
-}
-
-thread_local! {
-    /// Where the thread's steps gather effects; kept so that a step allocates nothing for them.
-    static EFFECTS: Cell<Option<Box<Effects>>> = const { Cell::new(None) };
-}
-
-/// Gives a step what the last one gathered its effects in, if effects are wanted.
-#[inline]
-pub(crate) fn lend_effects(rules: &Rules, journal: &mut Journal) {
-    if rules.propagation().is_on() {
-        journal.effects = EFFECTS.take();
     }
 }

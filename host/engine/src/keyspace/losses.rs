@@ -27,10 +27,45 @@ impl Keyspace<'_> {
         self.propagates
     }
 
-    /// The effects so far.
-    #[inline]
+    /// The effects so far. A shard has the memory that they are gathered in.
     pub(crate) fn effects(&mut self) -> &mut Effects {
-        self.journal.effects.get_or_insert_default()
+        let shards = &mut self.shards;
+        self.journal.effects.get_or_insert_with(|| {
+            let spare = shards.iter_mut().next().and_then(|shard| shard.spare_effects.take());
+            spare.unwrap_or_default()
+        })
+    }
+
+    /// Whether there are effects so far.
+    #[inline]
+    pub(crate) fn has_effects(&self) -> bool {
+        self.journal.effects.as_ref().is_some_and(|effects| !effects.is_empty())
+    }
+
+    /// Takes the effects so far.
+    #[inline]
+    pub(crate) fn take_effects(&mut self) -> Option<Box<Effects>> {
+        self.journal.effects.take()
+    }
+
+    /// Gives their memory back, for the next step.
+    pub(crate) fn give_back_effects(&mut self, mut effects: Box<Effects>) {
+        effects.clear();
+        if let Some(shard) = self.shards.iter_mut().next() {
+            shard.spare_effects = Some(effects);
+        }
+    }
+
+    /// Whether the command at hand has said what to run instead of it.
+    #[inline]
+    pub(crate) fn is_said(&self) -> bool {
+        self.journal.is_said
+    }
+
+    /// Notes whether the command at hand has said that.
+    #[inline]
+    pub(crate) fn set_said(&mut self, is_said: bool) {
+        self.journal.is_said = is_said;
     }
 
     /// Adds an effect for the selected database.

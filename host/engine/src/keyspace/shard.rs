@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use super::database::Database;
 use super::slot::Slot;
 use super::snapshot::Snapshot;
+use crate::effects::Effects;
 use crate::types::hasher::Hasher;
 use crate::waiters::Waiters;
 
@@ -45,6 +46,8 @@ pub struct Shard {
     pub along: ShardSet,
     /// The snapshot that runs.
     pub(super) snapshot: Option<Box<Snapshot>>,
+    /// What the last step gathered its effects in: the next one allocates nothing for them.
+    pub(super) spare_effects: Option<Box<Effects>>,
 }
 
 /// A key that somebody watches: changes so far, and how many watch.

@@ -153,9 +153,10 @@ pub struct Journal {
     /// Keys that changed, and who changed them, for those who hear of whole prefixes.
     broadcasts: Vec<(Box<[u8]>, u64)>,
     undo: Option<Vec<Inverse>>,
-    /// What copies of the data have to run; only while there may be some. Whoever runs many steps
-    /// hands it on from one to the next, so that it allocates once.
-    pub effects: Option<Box<Effects>>,
+    /// What copies of the data have to run, if a command has said something.
+    pub(super) effects: Option<Box<Effects>>,
+    /// Whether the command at hand has said what to run instead of it.
+    pub(super) is_said: bool,
     /// Large values that left their keys: they end when no shard is held.
     pub waste: Waste,
 }

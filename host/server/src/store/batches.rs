@@ -21,7 +21,7 @@ use reef_engine::step::{Answer, Cx};
 use reef_engine::triggers::{Origin, Trigger, Triggers};
 use reef_resp::Writer;
 
-use super::{Store, lend_effects};
+use super::Store;
 use crate::clock::now_ms;
 use crate::mailbox::Message;
 
@@ -56,7 +56,6 @@ impl Store {
         let mut session = Session::new(caller.client_id, caller.user.clone(), true);
         session.database = caller.database;
         let mut host = self.batch_host();
-        lend_effects(rules, journal);
         let result = self.with_shards(set, |shards| {
             let mut cx = Cx {
                 keys: Keyspace::new(shards, rules, *now, caller.database, journal),

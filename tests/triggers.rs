@@ -127,7 +127,9 @@ fn durable_events_outlive_a_kill_and_take_effect_once() {
     let logged = String::from_utf8_lossy(&std::fs::read(logged).expect("a log")).into_owned();
     for number in 0..50 {
         let (key, length) = (format!("dur:{number}:slow"), format!("dur:{number}:slow").len());
-        let unit = format!("MULTI\r\n*3\r\n$3\r\nSET\r\n${length}\r\n{key}\r\n$1\r\n1\r\n*");
+        let unit = format!(
+            "MULTI\r\n*3\r\n$3\r\nSET\r\n${length}\r\n{key}\r\n$1\r\n1\r\n*9\r\n$4\r\nXADD"
+        );
         assert!(logged.contains(&unit), "a write and its event are one: {key}");
     }
     let server = Served::start_in(folder.path(), &args);

@@ -8,7 +8,9 @@
 //!
 //! Effects come in *units*, which take effect as a whole: a command, an EXEC, a batch, a waiter that
 //! is served, a key that expires or gives way by itself. Making a transaction of a unit and selecting
-//! databases is the business of whoever writes the effects down.
+//! databases is the business of whoever writes the effects down. A unit of one command as it came is
+//! handed to the host as it is ([`Host::propagate_command`](crate::host::Host::propagate_command)); all
+//! others are gathered here.
 //!
 //! Invariant: an effect is deterministic: it does the same at any time, for any number of shards and
 //! with any random numbers, on the data that its primary had, for a session that
@@ -98,9 +100,9 @@ impl Effects {
 
     /// Forgets all of them, but keeps the memory, unless it is unusually large.
     pub fn clear(&mut self) {
-        /// What most commands stay below.
-        const KEPT_BYTES_MAX: usize = 64 * 1024;
-        if self.bytes.capacity() > KEPT_BYTES_MAX {
+        /// What most steps stay below. Every shard of every tenant may keep as much.
+        const KEPT_BYTES_MAX: usize = 4 * 1024;
+        if self.bytes.capacity() + self.entries.capacity() * size_of::<Entry>() > KEPT_BYTES_MAX {
             *self = Self::default();
         }
         self.bytes.clear();
@@ -129,6 +131,14 @@ impl Effects {
         self.bytes.append(&mut other.bytes);
         let moved = other.entries.drain(..);
         self.entries.extend(moved.map(|entry| Entry { end: offset + entry.end, ..entry }));
+    }
+
+    /// Adds a unit of one command, for everybody.
+    pub(crate) fn append_command(&mut self, database: u32, frame: &[u8]) {
+        self.end_unit();
+        self.bytes.extend_from_slice(frame);
+        self.end_entry(database, Audience::All);
+        self.end_unit();
     }
 
     /// Ends the unit: what comes takes effect on its own.

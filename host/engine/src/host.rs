@@ -336,7 +336,8 @@ pub trait Host {
     fn propagate(&mut self, _effects: &mut Effects) {}
 
     /// The same for a step whose only effect is its command word for word: `frame`, to be run in
-    /// `database`. `false`: not in this way, it comes with [`propagate`](Self::propagate).
+    /// `database`, and never taken back. `false`: not in this way, it comes with
+    /// [`propagate`](Self::propagate).
     fn propagate_command(&mut self, _database: u32, _frame: &[u8]) -> bool {
         false
     }

@@ -186,8 +186,8 @@ pub(crate) fn is_change(event: &str) -> bool {
     event != KEY_MISS && event != NEW
 }
 
-/// Events that somebody may want to hear of: those that somebody wants, and a few that look like them,
-/// so that a change of which nobody hears costs next to nothing.
+/// Events that somebody may want to hear of, so that a change of which nobody hears costs next to
+/// nothing: one bit for each hash of a name, so all that are wanted, and a few that share their bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Followed(u64);
 
@@ -203,11 +203,12 @@ impl Followed {
             [] => (0, 0, 0),
             [first, ..] => (bytes.len(), *first as usize, bytes[bytes.len() - 1] as usize),
         };
+        // Any odd factors; with these, few of Redis's events share a bit.
         Self(1 << ((length * 5 + first * 3 + last) % u64::BITS as usize))
     }
 
     /// These and others.
-    pub(crate) const fn and(self, others: Self) -> Self {
+    pub(crate) const fn union(self, others: Self) -> Self {
         Self(self.0 | others.0)
     }
 
@@ -347,7 +348,7 @@ mod tests {
         let all = || EVENTS.iter().flat_map(|(_, events)| *events);
         for event in all() {
             assert!(Followed::ALL.may_have(event) && !Followed::default().may_have(event));
-            let followed = Followed::only("del").and(Followed::only(event));
+            let followed = Followed::only("del").union(Followed::only(event));
             assert!(followed.may_have(event) && followed.may_have("del") && followed.is_any());
             let others = all().filter(|other| followed.may_have(other)).count() - 1;
             assert!(others < all().count() / 8, "{event} looks like {others} others");

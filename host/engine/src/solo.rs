@@ -462,8 +462,10 @@ impl Solo {
             rerun: false,
         };
         cx.keys.keep_expired = keeps_expired;
-        let bound = cx.bound();
-        cx.run_within(bound, command, argv);
+        match cx.bound() {
+            None => cx.run_alone(command, argv),
+            bound => cx.run_within(bound, command, argv),
+        }
         cx.settle();
         let answer = core::mem::take(&mut cx.answer);
         let mut told = host.into_told();

@@ -141,6 +141,7 @@ impl Cx<'_> {
     /// The same for a command that is all of a step, which nobody takes back.
     #[inline]
     pub fn run_alone(&mut self, command: &CommandRef, argv: Argv<'_>) {
+        debug_assert!(!self.keys.is_undoable(), "what is logged at once cannot be taken back");
         self.run_as(Share::Whole, command, argv);
     }
 

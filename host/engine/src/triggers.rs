@@ -93,7 +93,7 @@ impl Trigger {
         self.events
             .iter()
             .map(|event| Followed::only(event))
-            .fold(Followed::default(), Followed::and)
+            .fold(Followed::default(), Followed::union)
     }
 
     fn wants(&self, event: &str, key: &[u8]) -> bool {
@@ -115,7 +115,7 @@ impl Triggers {
     /// These.
     pub fn new(triggers: Vec<Trigger>) -> Self {
         let events = triggers.iter().map(Trigger::followed);
-        Self { followed: events.fold(Followed::default(), Followed::and), all: triggers.into() }
+        Self { followed: events.fold(Followed::default(), Followed::union), all: triggers.into() }
     }
 
     /// Whether there is none.

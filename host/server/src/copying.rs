@@ -103,7 +103,7 @@ impl Store {
         }
     }
 
-    /// The same for a command that is the only effect of a step.
+    /// The same for a command that is the only effect of a step, as it came.
     #[inline]
     pub(crate) fn propagate_command(&self, database: u32, command: &[u8]) {
         let (database, command) = (self.first_database() + database, as_copied(command));

@@ -453,6 +453,7 @@ impl Store {
     /// no shard held.
     #[inline]
     fn sweep(&self, journal: &mut Journal) {
+        debug_assert!(!journal.has_effects(), "who runs a step settles it");
         for (values, asked) in
             [(journal.waste.take_lazily(), true), (journal.waste.take_apart(), false)]
         {

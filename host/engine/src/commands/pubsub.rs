@@ -127,6 +127,8 @@ fn subscribe_to(
         say(cx, word, Some(name), counts.told_with(kind));
     }
     cx.session.subscribed = counts.last().copied().unwrap_or_default();
+    // In a transaction, of what its other commands change, too.
+    cx.keys.look_for_followers();
     Ok(())
 }
 

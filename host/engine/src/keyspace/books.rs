@@ -124,11 +124,11 @@ impl Keyspace<'_> {
         // Nearly always nothing is due at all, and the key need not be looked up.
         let horizon = self.horizon;
         let may_be = self.database_at(place.shard).is_some_and(|all| all.has_due(horizon));
-        may_be && self.remove_if_expired(place, key)
+        may_be && self.look_for_expired(place, key)
     }
 
     #[cold]
-    fn remove_if_expired(&mut self, place: Place, key: &[u8]) -> bool {
+    fn look_for_expired(&mut self, place: Place, key: &[u8]) -> bool {
         let (rules, now, number) = (self.rules, self.horizon, self.database);
         let Some(shard) = self.shards.get_mut(place.shard) else { return false };
         let Some(database) = shard.database_mut(number) else { return false };

@@ -27,7 +27,7 @@ impl Keyspace<'_> {
         self.propagates
     }
 
-    /// The effects so far. A shard has the memory that they are gathered in.
+    /// The effects so far. The first shard that is held has the memory that they are gathered in.
     pub(crate) fn effects(&mut self) -> &mut Effects {
         let shards = &mut self.shards;
         self.journal.effects.get_or_insert_with(|| {
@@ -39,7 +39,7 @@ impl Keyspace<'_> {
     /// Whether there are effects so far.
     #[inline]
     pub(crate) fn has_effects(&self) -> bool {
-        self.journal.effects.as_ref().is_some_and(|effects| !effects.is_empty())
+        self.journal.has_effects()
     }
 
     /// Takes the effects so far.
@@ -54,6 +54,11 @@ impl Keyspace<'_> {
         if let Some(shard) = self.shards.iter_mut().next() {
             shard.spare_effects = Some(effects);
         }
+    }
+
+    /// Whether the step can be taken back.
+    pub(crate) fn is_undoable(&self) -> bool {
+        self.journal.is_undoable()
     }
 
     /// Whether the command at hand has said what to run instead of it.

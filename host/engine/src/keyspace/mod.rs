@@ -153,7 +153,7 @@ impl<'a> Keyspace<'a> {
         self.journal.has_happenings()
     }
 
-    /// Whether durable triggers may want something that happened.
+    /// Whether durable triggers may want something that happened: then it is no step of one effect.
     #[inline]
     pub(crate) fn has_unappended(&self) -> bool {
         self.journal.has_unappended() && !self.rules.triggers().is_empty()

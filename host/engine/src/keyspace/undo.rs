@@ -153,7 +153,7 @@ pub struct Journal {
     /// Keys that changed, and who changed them, for those who hear of whole prefixes.
     broadcasts: Vec<(Box<[u8]>, u64)>,
     undo: Option<Vec<Inverse>>,
-    /// What copies of the data have to run, if a command has said something.
+    /// What copies of the data have to run, if anything was said since it was handed on.
     pub(super) effects: Option<Box<Effects>>,
     /// Whether the command at hand has said what to run instead of it.
     pub(super) is_said: bool,
@@ -241,6 +241,11 @@ impl Journal {
     #[inline]
     pub fn is_undoable(&self) -> bool {
         self.undo.is_some()
+    }
+
+    /// Whether there are effects that nobody was handed yet.
+    pub fn has_effects(&self) -> bool {
+        self.effects.as_ref().is_some_and(|effects| !effects.is_empty())
     }
 
     /// Records an inverse, which is only made if it is needed.

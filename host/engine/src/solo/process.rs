@@ -464,6 +464,11 @@ impl Host for ProcessHost<'_> {
         self.process.effects.append(effects);
     }
 
+    fn propagate_command(&mut self, database: u32, frame: &[u8]) -> bool {
+        self.process.effects.append_command(database, frame);
+        true
+    }
+
     fn set_active_expiry(&mut self, on: bool) {
         self.process.active_expiry = on;
     }

@@ -7,11 +7,15 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 use client::Client;
+use reef_engine::notifications::Classes;
 use reef_engine::settings::Settings;
 use reef_server::{Options, OutputLimit, OutputLimits, Server, Store};
 
 fn serve(output_limits: OutputLimits) -> Server {
-    let settings = Settings::default();
+    serve_by(Settings::default(), output_limits)
+}
+
+fn serve_by(settings: Settings, output_limits: OutputLimits) -> Server {
     let options = Options { port_any: true, workers: 2, output_limits, ..Options::default() };
     let mut server = Server::start(Store::new(1, 8, settings), options, None, None, 1)
         .expect("the server starts");
@@ -46,6 +50,20 @@ fn all_subscribers_see_one_order() {
     });
     let seen: Vec<_> = seen.collect();
     assert!(seen.iter().all(|one| *one == seen[0]), "each saw another order");
+}
+
+#[test]
+fn a_transaction_that_subscribes_hears_of_what_it_changes() {
+    let notify = Classes::parse(b"KEA").expect("classes");
+    let server = serve_by(Settings { notify, ..Settings::default() }, OutputLimits::default());
+    let mut client = Client::new(&server);
+    let channel = "$18\n__keyevent@0__:set\n";
+    let replies = format!("*2\n*3\n$9\nsubscribe\n{channel}:1\n+OK\n");
+    let message = format!("*3\n$7\nmessage\n{channel}$1\nk\n");
+    client.ask(
+        "MULTI\nSUBSCRIBE __keyevent@0__:set\nSET k v\nEXEC\n",
+        &format!("+OK\n+QUEUED\n+QUEUED\n{replies}{message}"),
+    );
 }
 
 #[test]

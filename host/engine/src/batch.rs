@@ -17,7 +17,7 @@ use crate::backend::{
 use crate::command::Flags;
 use crate::error::Error;
 use crate::grants::Grants;
-use crate::keyspace::{ShardSet, Wanted};
+use crate::keyspace::{Journal, ShardSet, Wanted};
 use crate::registry::{CommandRef, Registry};
 use crate::settings::Rules;
 use crate::sort_pattern::SortPattern;
@@ -30,6 +30,8 @@ pub struct Plan {
     spans: Vec<Span>,
     /// The shards to take.
     pub shards: ShardSet,
+    /// Whether a command of it may fail.
+    may_fail: bool,
 }
 
 impl Plan {
@@ -50,6 +52,7 @@ impl Plan {
         self.commands.clear();
         self.spans.clear();
         self.shards = ShardSet::NONE;
+        self.may_fail = false;
         if columns.counts.len() > BATCH_COMMANDS_MAX || columns.data.len() > BATCH_BYTES_MAX {
             return Err(StepError::BatchTooLarge);
         }
@@ -67,6 +70,7 @@ impl Plan {
                     .map_err(|refusal| refusal.at(index as u32))?,
             };
             check_keys(&command, argv, grants)?;
+            self.may_fail |= !command.cannot_fail(argv.len());
             self.shards = self.shards.union(command.shards(argv, rules));
             self.commands.push((command, range));
         }
@@ -101,6 +105,16 @@ impl Plan {
             self.shards.insert(rules.shard_of(key));
         }
         Ok(())
+    }
+
+    /// The journal with which a batch of it runs. It can undo where something may have to be undone;
+    /// without inverses to keep, values are overwritten where they are.
+    pub fn journal(&self, on_error: OnError, rules: &Rules) -> Journal {
+        let may_stop = on_error == OnError::RollBack && self.may_fail;
+        match rules.settings.memory_quota {
+            None if !may_stop => Journal::new(),
+            _ => Journal::undoable(),
+        }
     }
 
     /// Whether a command of it may change data.
@@ -241,8 +255,8 @@ impl Cx<'_> {
         Ok(())
     }
 
-    /// Checks the guards and runs the plan. Shards are held; to be able to roll back, the
-    /// keyspace's journal must be undoable.
+    /// Checks the guards and runs the plan. Shards are held; to be able to roll back, the keyspace's
+    /// journal must be [the plan's](Plan::journal), or one that can always undo.
     pub fn run_batch(&mut self, plan: &Plan, batch: &Batch<'_>) -> Result<Outcome, StepError> {
         self.warm(plan, batch.commands.data);
         let stale = self.stale_guards(&batch.guards)?;

@@ -229,6 +229,8 @@ pub struct Command {
     pub parent: &'static str,
     /// For a plugin's command: the plugin's name.
     pub plugin: Cow<'static, str>,
+    /// With so many arguments at most, its name included, it does not fail, whatever the data is.
+    pub sure_args_max: usize,
 }
 
 /// An entry at the start of its builder chain. `group`, `usage` and so on complete it.
@@ -247,6 +249,7 @@ pub const fn command(name: &'static str, handler: Handler, arity: Arity) -> Comm
         complexity: Cow::Borrowed("O(1)"),
         parent: "",
         plugin: Cow::Borrowed(""),
+        sure_args_max: 0,
     }
 }
 
@@ -311,6 +314,17 @@ impl Command {
     /// Marks constant or logarithmic time.
     pub const fn fast(self) -> Self {
         self.flags(Flags::FAST)
+    }
+
+    /// Says that it never fails once its arguments are as many as it takes.
+    pub const fn never_fails(self) -> Self {
+        self.never_fails_with(usize::MAX)
+    }
+
+    /// Says that it never fails with so many arguments at most, its name included.
+    pub const fn never_fails_with(mut self, args_max: usize) -> Self {
+        self.sure_args_max = args_max;
+        self
     }
 
     /// Says where the keys are.
@@ -389,6 +403,12 @@ impl Command {
         let arity = i64::from(self.arity);
         let count = count as i64;
         if arity < 0 { count >= -arity } else { count == arity }
+    }
+
+    /// Whether it takes effect whatever the data is, if it accepts `count` arguments at all.
+    #[inline]
+    pub fn cannot_fail(&self, count: usize) -> bool {
+        count <= self.sure_args_max
     }
 
     /// Under which event LATENCY notes it when it takes long.

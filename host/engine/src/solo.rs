@@ -549,9 +549,8 @@ impl Solo {
         plan.make(batch.commands, false, grants, &self.registry, &self.rules)?;
         plan.add_keys(batch.guards.keys, grants, &self.rules)?;
         plan.add_keys(batch.guards.absent, grants, &self.rules)?;
-        self.run_planned(caller, Journal::undoable(), plan.shards, replies, |cx| {
-            cx.run_batch(&plan, batch)
-        })
+        let journal = plan.journal(batch.on_error, &self.rules);
+        self.run_planned(caller, journal, plan.shards, replies, |cx| cx.run_batch(&plan, batch))
     }
 
     /// How many wait for a key: see [`Backend::waiting`](crate::backend::Backend::waiting).

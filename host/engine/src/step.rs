@@ -209,9 +209,13 @@ impl Cx<'_> {
         match command.runner {
             Runner::Native(handler) | Runner::Container(_, handler) => {
                 let mut args = Args::new(argv, if command.parent.is_empty() { 1 } else { 2 });
-                handler(self, &mut args).inspect(|()| {
-                    debug_assert!(args.is_done(), "{} left arguments", command.full_name());
-                })
+                let result = handler(self, &mut args);
+                let is_as_declared = match &result {
+                    Ok(()) => args.is_done(),
+                    Err(_) => !command.cannot_fail(argv.len()),
+                };
+                debug_assert!(is_as_declared, "{} left arguments, or failed", command.full_name());
+                result
             }
             Runner::Plugin(plugin) => {
                 let caller = self.caller();

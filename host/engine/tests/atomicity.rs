@@ -2,9 +2,11 @@
 //! same for the same seed.
 
 use reef_engine::backend::{Batch, Caller, Guards, Items, OnError, Outcome, StepError};
-use reef_engine::batch::reply_columns;
+use reef_engine::batch::{Plan, reply_columns};
+use reef_engine::command::Command;
 use reef_engine::grants::Grants;
-use reef_engine::settings::Settings;
+use reef_engine::registry::Registry;
+use reef_engine::settings::{Rules, Settings};
 use reef_engine::solo::Solo;
 use reef_fuzz::choice::Choice;
 use reef_resp::Writer;
@@ -194,6 +196,45 @@ fn a_batch_does_what_its_commands_do() {
             plain.advance(pause_ms);
         }
     }
+}
+
+/// Nothing of such batches can have to be undone, so nothing is kept for that.
+#[test]
+fn a_batch_that_cannot_fail_does_what_its_commands_do() {
+    let is_sure = |line: &Line| {
+        let of_name = |(_, command): &(u16, &Command)| command.name.as_bytes() == line[0];
+        let found = Command::natives().find(of_name);
+        found.is_some_and(|(_, command)| command.cannot_fail(line.len()))
+    };
+    let mut batches = 0;
+    for seed in 220..230 {
+        let mut traffic = Traffic::ordered(seed);
+        let (mut batched, mut plain) = (solo(seed, 8), solo(seed, 8));
+        let client = plain.connect();
+        for _ in 0..200 {
+            // Data of all types, on which the batch then runs.
+            for line in traffic.lines(4) {
+                plain.run(client, argv(&line).as_argv());
+                let mut replies = reply_columns();
+                let _ = apply(&mut batched, 0, &[line], OnError::KeepGoing, &mut replies);
+            }
+            let lines: Vec<Line> = traffic.lines(150).into_iter().filter(is_sure).collect();
+            batches += usize::from(lines.len() > 1);
+            let mut plan = Plan::new();
+            let columns = Columns::new(&lines);
+            let (all, rules) = (Grants::all(), Rules::new(seed, 8, Settings::default()));
+            plan.make(columns.borrow(), false, &all, &Registry::native(), &rules).unwrap();
+            assert!(!plan.journal(OnError::RollBack, &rules).is_undoable(), "{lines:?}");
+            let mut replies = Writer::new(reef_resp::Protocol::Resp2);
+            let outcome = apply(&mut batched, 0, &lines, OnError::RollBack, &mut replies);
+            assert_eq!(outcome, Ok(Outcome::Applied), "seed {seed}: {lines:?}");
+            let one_by_one: Vec<u8> =
+                lines.iter().flat_map(|line| plain.run(client, argv(line).as_argv()).0).collect();
+            assert_eq!(replies.take_data(), one_by_one, "seed {seed}: {lines:?}");
+            assert_eq!(batched.digest(), plain.digest(), "seed {seed}: {lines:?}");
+        }
+    }
+    assert!(batches > 1_000, "{batches}: a dull run");
 }
 
 #[test]

@@ -19,12 +19,14 @@ use crate::types::glob;
 pub(super) static TABLE: &[Command] = &[
     command("DEL", del, -2)
         .write()
+        .never_fails()
         .keys(KeySpec::ALL)
         .usage("key [key ...]")
         .since("1.0.0", "O(N) where N is the number of keys.")
         .summary("Deletes one or more keys."),
     command("UNLINK", unlink, -2)
         .write()
+        .never_fails()
         .fast()
         .keys(KeySpec::ALL)
         .usage("key [key ...]")
@@ -32,6 +34,7 @@ pub(super) static TABLE: &[Command] = &[
         .summary("Asynchronously deletes one or more keys."),
     command("EXISTS", exists, -2)
         .readonly()
+        .never_fails()
         .fast()
         .keys(KeySpec::ALL)
         .usage("key [key ...]")
@@ -39,6 +42,7 @@ pub(super) static TABLE: &[Command] = &[
         .summary("Determines whether one or more keys exist."),
     command("TYPE", type_, 2)
         .readonly()
+        .never_fails()
         .fast()
         .key()
         .usage("key")
@@ -99,6 +103,7 @@ pub(super) static TABLE: &[Command] = &[
         .summary("Sets the expiration time of a key to a Unix milliseconds timestamp."),
     command("TTL", ttl, 2)
         .readonly()
+        .never_fails()
         .fast()
         .key()
         .usage("key")
@@ -106,6 +111,7 @@ pub(super) static TABLE: &[Command] = &[
         .summary("Returns the expiration time in seconds of a key."),
     command("PTTL", pttl, 2)
         .readonly()
+        .never_fails()
         .fast()
         .key()
         .usage("key")
@@ -127,6 +133,7 @@ pub(super) static TABLE: &[Command] = &[
         .summary("Returns the expiration time of a key as a Unix milliseconds timestamp."),
     command("PERSIST", persist, 2)
         .write()
+        .never_fails()
         .fast()
         .key()
         .usage("key")

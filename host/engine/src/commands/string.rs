@@ -21,6 +21,7 @@ pub(super) static TABLE: &[Command] = &[
     command("SET", set, -3)
         .group(Group::String)
         .write_denyoom()
+        .never_fails_with(3)
         .key()
         .usage("key value [NX|XX|IFEQ comparison-value] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]")
         .since("1.0.0", "O(1)")

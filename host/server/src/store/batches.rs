@@ -135,7 +135,7 @@ impl Backend for Store {
             if plan.may_write() && rules.triggers().are_full() {
                 return Err(StepError::ReadOnly(Error::TRIGGERS_BEHIND.to_string()));
             }
-            let mut journal = Journal::undoable();
+            let mut journal = plan.journal(batch.on_error, rules);
             self.run_planned(&footing, caller, &mut journal, plan.shards, replies, |cx| {
                 // With the shards held: until now it may have been otherwise.
                 match self.refusal().filter(|_| plan.may_write()) {

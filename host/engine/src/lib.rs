@@ -44,6 +44,7 @@ pub mod pubsub;
 pub mod push;
 pub mod quota;
 pub mod rdb;
+pub mod reaction;
 pub mod registry;
 pub mod replication;
 pub mod retelling;

@@ -33,11 +33,13 @@ use crate::keyspace::{self, Journal, Keyspace, Shard, ShardSet, Shards, Slot};
 use crate::monitor::monitor_line;
 use crate::permission::note_denial;
 use crate::push::{Push, Receivers};
+use crate::reaction::Reaction;
 use crate::registry::{CommandRef, Registry};
 use crate::serving::Ending;
 use crate::session::Session;
 use crate::settings::{Rules, Settings};
 use crate::step::{self, Admission, Answer, Cx};
+use crate::triggers::{Origin, Trigger, Triggers};
 
 /// An engine with a virtual clock.
 pub struct Solo {
@@ -551,6 +553,36 @@ impl Solo {
         plan.add_keys(batch.guards.absent, grants, &self.rules)?;
         let journal = plan.journal(batch.on_error, &self.rules);
         self.run_planned(caller, journal, plan.shards, replies, |cx| cx.run_batch(&plan, batch))
+    }
+
+    /// Replaces the triggers: see [`Backend::set_triggers`](crate::backend::Backend::set_triggers).
+    pub fn set_triggers(&mut self, triggers: Vec<Trigger>) {
+        let triggers = Triggers::new(triggers);
+        let along = triggers.shards(&self.rules);
+        self.shards.iter_mut().for_each(|shard| shard.along = along);
+        self.rules = self.rules.with_triggers(triggers);
+    }
+
+    /// Applies what a trigger makes of an event: see
+    /// [`Backend::apply_effects`](crate::backend::Backend::apply_effects).
+    pub fn apply_effects(
+        &mut self,
+        origin: &Origin,
+        caller: &Caller,
+        grants: &Grants,
+        batch: &Batch<'_>,
+        acknowledgement: &[Vec<Vec<u8>>],
+    ) -> Result<Outcome, StepError> {
+        let reaction = Reaction::new(batch.commands, acknowledgement);
+        let whole = reaction.batch(batch);
+        let mut plan = Plan::new();
+        plan.make_reaction((batch, &whole), grants, &self.registry, &self.rules)?;
+        let mut journal = plan.journal(whole.on_error, &self.rules);
+        journal.origin = Some(origin.clone());
+        let mut replies = Writer::new(Protocol::Columns);
+        self.run_planned(caller, journal, plan.shards, &mut replies, |cx| {
+            cx.run_batch(&plan, &whole)
+        })
     }
 
     /// How many wait for a key: see [`Backend::waiting`](crate::backend::Backend::waiting).

@@ -61,6 +61,8 @@ struct Pending {
     pause: Option<Instant>,
     /// Whether there may be something in a stream.
     stored: bool,
+    /// Whether something is being told.
+    is_telling: bool,
     stopped: bool,
 }
 
@@ -92,6 +94,26 @@ impl Inbox for Events {
 }
 
 impl Pending {
+    /// What there is to do now.
+    fn work(&mut self, now: Instant) -> Option<Work> {
+        if self.stopped {
+            return Some(Work::Stop);
+        }
+        if let Some(event) = self.departure(now) {
+            return Some(Work::Departure(event));
+        }
+        if let Some(event) = self.events.pop_front() {
+            return Some(Work::Event(event));
+        }
+        std::mem::take(&mut self.stored).then_some(Work::Stored)
+    }
+
+    /// Whether there is nothing to do, now or later.
+    fn is_done(&self) -> bool {
+        let is_empty = self.events.is_empty() && self.departures.is_empty() && !self.stored;
+        is_empty && !self.is_telling
+    }
+
     /// A departure that can be told now.
     fn departure(&mut self, now: Instant) -> Option<TriggerEvent> {
         if self.pause.is_some_and(|until| now < until) {
@@ -107,17 +129,10 @@ impl Events {
     fn next(&self) -> Work {
         let mut pending = self.pending.lock();
         loop {
-            if pending.stopped {
-                return Work::Stop;
-            }
-            if let Some(event) = pending.departure(Instant::now()) {
-                return Work::Departure(event);
-            }
-            if let Some(event) = pending.events.pop_front() {
-                return Work::Event(event);
-            }
-            if std::mem::take(&mut pending.stored) {
-                return Work::Stored;
+            let work = pending.work(Instant::now());
+            pending.is_telling = work.is_some();
+            if let Some(work) = work {
+                return work;
             }
             match pending.pause.filter(|_| !pending.departures.is_empty()) {
                 Some(until) => drop(self.arrived.wait_until(&mut pending, until)),
@@ -188,6 +203,11 @@ impl Attendant {
         if version.terms.hears_departure(&key) {
             self.events.depart(database, key);
         }
+    }
+
+    /// Whether nothing is left to be told.
+    pub(crate) fn is_done(&self) -> bool {
+        self.events.pending.lock().is_done()
     }
 
     /// The triggers of a version, as the engine knows them.

@@ -12,6 +12,7 @@ use reef_engine::backend::{
 use reef_resp::{Argv, OwnedArgv, Protocol, Writer};
 
 use crate::allowance::Allowance;
+use crate::attendant::Attendant;
 use crate::inspection::Inspection;
 use crate::lifelines::Lifelines;
 use crate::limits::Limits;
@@ -97,6 +98,11 @@ impl Plugins {
                 Late::Park(_) => None,
             },
         }
+    }
+
+    /// Whether all triggers have been told of all that happened, and have done what they wanted.
+    pub fn are_told(&self) -> bool {
+        self.house.attendants.lock().values().all(Attendant::is_done)
     }
 
     /// The loaded plugins by name.

@@ -1,38 +1,13 @@
 //! Triggers as the store sees them: who has some, and what they make of an event.
 
-use reef_engine::backend::{Batch, Caller, CommandColumns, Outcome, StepError};
+use reef_engine::backend::{Batch, Caller, Outcome, StepError};
 use reef_engine::grants::Grants;
-use reef_engine::keyspace::Journal;
+use reef_engine::reaction::Reaction;
 use reef_engine::triggers::{Origin, Triggers};
 use reef_resp::{Protocol, Writer};
 
 use crate::store::Store;
 use crate::store::batches::{Footing, PLAN};
-
-/// Commands in columns.
-#[derive(Default)]
-struct Columns {
-    counts: Vec<u32>,
-    lengths: Vec<u32>,
-    data: Vec<u8>,
-}
-
-impl Columns {
-    fn of(commands: CommandColumns<'_>) -> Self {
-        let CommandColumns { counts, lengths, data } = commands;
-        Self { counts: counts.to_vec(), lengths: lengths.to_vec(), data: data.to_vec() }
-    }
-
-    fn push(&mut self, words: &[Vec<u8>]) {
-        self.counts.push(words.len() as u32);
-        self.lengths.extend(words.iter().map(|word| word.len() as u32));
-        words.iter().for_each(|word| self.data.extend_from_slice(word));
-    }
-
-    fn borrow(&self) -> CommandColumns<'_> {
-        CommandColumns { counts: &self.counts, lengths: &self.lengths, data: &self.data }
-    }
-}
 
 impl Store {
     /// Replaces the triggers: from then on every step takes the shards of their streams.
@@ -53,18 +28,13 @@ impl Store {
         batch: &Batch<'_>,
         acknowledgement: &[Vec<Vec<u8>>],
     ) -> Result<Outcome, StepError> {
-        let mut columns = Columns::of(batch.commands);
-        acknowledgement.iter().for_each(|command| columns.push(command));
-        let whole = Batch { commands: columns.borrow(), discard_replies: true, ..*batch };
+        let reaction = Reaction::new(batch.commands, acknowledgement);
+        let whole = reaction.batch(batch);
         PLAN.with_borrow_mut(|plan| {
             let footing = self.footing();
             let Footing { rules, registry, .. } = &footing;
-            // What the plugin wants to do it must have been granted; what acknowledges is the host's.
-            plan.make(batch.commands, false, grants, registry, rules)?;
-            plan.make(whole.commands, false, &Grants::all(), registry, rules)?;
-            plan.add_keys(batch.guards.keys, grants, rules)?;
-            plan.add_keys(batch.guards.absent, grants, rules)?;
-            let mut journal = Journal::undoable();
+            plan.make_reaction((batch, &whole), grants, registry, rules)?;
+            let mut journal = plan.journal(whole.on_error, rules);
             journal.origin = Some(origin.clone());
             let mut replies = Writer::new(Protocol::Columns);
             self.run_planned(&footing, caller, &mut journal, plan.shards, &mut replies, |cx| {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use reef_engine::backend::{CallStatus, Called, Completion, Conclusion, Extension, Late, Wake};
@@ -48,6 +49,8 @@ const INSTANCES_MAX: u32 = 16;
 const COMPILE_TIMEOUT: Duration = Duration::from_secs(600);
 /// Longest wait for a plugin's reply: beyond any limit on its CPU time.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How often the kit looks whether triggers have been told.
+const LOOK: Duration = Duration::from_micros(50);
 /// Most host calls of a command that is killed at every one.
 const KILLED_HOST_CALLS_MAX: usize = 10_000;
 /// Most calls of plugins, parked ones that go on among them, at one instant.
@@ -165,6 +168,14 @@ impl Kit {
         client
     }
 
+    /// A client goes, and what ends with its connection does.
+    pub fn disconnect(&mut self, client: ClientId) {
+        self.unread.remove(&client);
+        self.act(|kit| kit.world.lock().solo.disconnect(client.0));
+        self.plugins.client_left(client.0);
+        self.settle();
+    }
+
     /// Runs a command line as this client.
     pub fn run_as(&mut self, client: ClientId, line: &str) -> String {
         match split_args(line) {
@@ -198,12 +209,11 @@ impl Kit {
         let end = self.now_ms().saturating_add(ms);
         let mut at_once = 0;
         loop {
-            let mut state = self.world.lock();
+            let state = self.world.lock();
             let now = state.solo.now().get();
             let next = state.solo.next_timeout().map_or(end, |at| at.get().clamp(now, end));
-            state.solo.advance(next - now);
             drop(state);
-            self.serve();
+            self.act(|kit| kit.world.lock().solo.advance(next - now));
             at_once = if next == now { at_once + 1 } else { 0 };
             assert!(at_once < CALLS_AT_ONCE_MAX, "{RESTLESS}");
             let is_over = self.world.lock().solo.next_timeout().is_none_or(|at| at.get() > end);
@@ -308,13 +318,42 @@ impl Kit {
     fn send(&mut self, client: ClientId, argv: &OwnedArgv) {
         let is_admin =
             argv.as_argv().iter().next().is_some_and(|word| word.eq_ignore_ascii_case(b"PLUGIN"));
-        let reply = if is_admin {
-            self.administer(argv.as_argv())
+        if is_admin {
+            let reply = self.administer(argv.as_argv());
+            self.unread.entry(client).or_default().extend(reply);
+            self.settle();
         } else {
-            self.world.lock().solo.run(client.0, argv.as_argv()).0
-        };
-        self.unread.entry(client).or_default().extend(reply);
+            self.act(|kit| {
+                let (reply, _) = kit.world.lock().solo.run(client.0, argv.as_argv());
+                kit.unread.entry(client).or_default().extend(reply);
+            });
+        }
+    }
+
+    /// Does something to the engine, and lets happen what follows: calls of plugins, then triggers.
+    fn act(&mut self, run: impl FnOnce(&mut Self)) {
+        let world = Arc::clone(&self.world);
+        let turn = world.take_turn();
+        run(self);
         self.serve();
+        drop(turn);
+        self.settle();
+    }
+
+    /// Waits until all triggers have been told, and serves whom they wake.
+    fn settle(&mut self) {
+        let world = Arc::clone(&self.world);
+        loop {
+            let began = Instant::now();
+            while !self.plugins.are_told() {
+                assert!(began.elapsed() < PATIENCE, "triggers do not come to an end");
+                thread::sleep(LOOK);
+            }
+            let _turn = world.take_turn();
+            if !self.serve() {
+                return;
+            }
+        }
     }
 
     /// Sends a client's command, for transcripts.
@@ -328,11 +367,6 @@ impl Kit {
         self.unread.entry(client).or_default()
     }
 
-    pub(crate) fn disconnect(&mut self, client: ClientId) {
-        self.unread.remove(&client);
-        self.world.lock().solo.disconnect(client.0);
-    }
-
     pub(crate) fn is_open(&self, client: ClientId) -> bool {
         self.world.lock().solo.is_open(client.0)
     }
@@ -342,11 +376,11 @@ impl Kit {
         self.unread.entry(client).or_default().extend(came);
     }
 
-    /// Runs the calls of plugins that have come up, and those that go on.
-    fn serve(&mut self) {
-        for _ in 0..CALLS_AT_ONCE_MAX {
+    /// Runs the calls of plugins that have come up, and those that go on. Whether there were any.
+    fn serve(&mut self) -> bool {
+        for served in 0..CALLS_AT_ONCE_MAX {
             let call = self.world.lock().solo.next_plugin_call();
-            let Some(call) = call else { return };
+            let Some(call) = call else { return served > 0 };
             self.world.lock().trace = Trace::default();
             let end = self.call(&call);
             let mut state = self.world.lock();

@@ -4,6 +4,8 @@
 //! - **time is virtual**: [`Kit::advance`] moves it, and what is due expires;
 //! - **calls may wait**: one that parks is called again when one of its keys is written or its time is over, and
 //!   [`Kit::receive`] has what its client hears then;
+//! - **triggers are told** of every change, of what expires, and of clients that go ([`Kit::disconnect`]); when a
+//!   command has returned, they have done what they wanted to;
 //! - **races are lost on purpose**: [`Kit::before_host_call`] lets another client write between a
 //!   handler's read and its batch, so that its guards are stale;
 //! - **plugins die on purpose**: [`Kit::kill_at_every_host_call`] runs a command once for each of its
@@ -30,6 +32,25 @@
 //!     assert_eq!(record, index);
 //! });
 //! assert_eq!(outcome.reply, r#""b""#);
+//! # Ok::<(), reef_test_kit::LoadError>(())
+//! ```
+//!
+//! A trigger that follows a plain write, and another one that follows the clock:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use reef_test_kit::Kit;
+//!
+//! # let component = reef_bundled::hostile::LISTENER;
+//! // A plugin that writes down in `mem:log` what happens to keys like `mem:*`.
+//! let mut kit = Kit::of(component)?;
+//! kit.run("SET mem:a 1 PX 5000");
+//! kit.advance(Duration::from_secs(5));
+//! assert_eq!(
+//!     kit.run("LRANGE mem:log 0 -1"),
+//!     "1) \"set mem:a\"\n2) \"expire mem:a\"\n3) \"expired mem:a\""
+//! );
 //! # Ok::<(), reef_test_kit::LoadError>(())
 //! ```
 //!
@@ -72,8 +93,11 @@
 //! Limits are the real ones, and CPU is counted in real time: an endless loop ends as on a server.
 //! Random numbers of plugins are those of the operating system.
 //!
+//! What triggers do comes after the command that they are told of and is no host call of it: neither races nor
+//! kills meet it. Plugins are told side by side, each in the order of the events, as on a server.
+//!
 //! What it does not do: it has no network, no persistence and no replicas, and delivers no events to
-//! triggers or sinks. Plugins are administered with [`Kit::run`], by `PLUGIN ...` as on a server.
+//! sinks. Plugins are administered with [`Kit::run`], by `PLUGIN ...` as on a server.
 
 mod data;
 mod faults;

@@ -1,6 +1,10 @@
 //! The backend of the kit: the engine behind one lock, and faults around every step.
 //!
-//! Invariant: the lock is held for one step, never while guest code runs.
+//! Triggers are told on threads of their own. What they do waits until the test's turn is over, so that
+//! nothing happens in the midst of a command.
+//!
+//! Invariants: the lock is held for one step, never while guest code runs; whoever takes the turn does so
+//! before the lock.
 
 use std::sync::Arc;
 
@@ -10,6 +14,7 @@ use reef_engine::command::Command;
 use reef_engine::grants::Grants;
 use reef_engine::settings::Settings;
 use reef_engine::solo::Solo;
+use reef_engine::triggers::{Origin, Trigger};
 use reef_resp::Writer;
 
 use crate::data::Data;
@@ -25,7 +30,11 @@ pub(crate) struct State {
 }
 
 /// The engine, as a runtime sees it.
-pub(crate) struct World(Mutex<State>);
+pub(crate) struct World {
+    state: Mutex<State>,
+    /// Who may take steps: the test, with its clients' calls, or triggers.
+    turn: Mutex<()>,
+}
 
 /// What the engine's hash tables and random commands start from.
 const SEED: u64 = 7;
@@ -36,11 +45,17 @@ impl World {
         let settings = Settings { debug_commands: true, ..Settings::default() };
         let mut solo = Solo::new(SEED, shards, settings);
         let rival = solo.connect();
-        Self(Mutex::new(State { solo, faults: Faults::default(), trace: Trace::default(), rival }))
+        let (faults, trace) = (Faults::default(), Trace::default());
+        Self { state: Mutex::new(State { solo, faults, trace, rival }), turn: Mutex::new(()) }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock()
+        self.state.lock()
+    }
+
+    /// Keeps triggers waiting for as long as it is held.
+    pub(crate) fn take_turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock()
     }
 }
 
@@ -100,7 +115,12 @@ impl Backend for World {
         replies: &mut Writer,
         versions: &mut Vec<u64>,
     ) -> Result<(), StepError> {
-        let read = |solo: &mut Solo| solo.read(caller, grants, commands, watch, replies, versions);
+        let mut read =
+            |solo: &mut Solo| solo.read(caller, grants, commands, watch, replies, versions);
+        if is_trigger(caller) {
+            let _turn = self.take_turn();
+            return read(&mut self.lock().solo);
+        }
         self.lock().step(read, |()| false)
     }
 
@@ -122,6 +142,32 @@ impl Backend for World {
         self.lock().step(|solo| solo.waiting(caller, grants, key), |_| false)
     }
 
+    fn set_triggers(&self, triggers: Vec<Trigger>) {
+        self.lock().solo.set_triggers(triggers);
+    }
+
+    fn databases(&self) -> u32 {
+        Settings::default().databases
+    }
+
+    fn apply_effects(
+        &self,
+        origin: &Origin,
+        caller: &Caller,
+        grants: &Grants,
+        batch: &Batch<'_>,
+        acknowledgement: &[Vec<Vec<u8>>],
+    ) -> Result<Outcome, StepError> {
+        let _turn = self.take_turn();
+        let mut state = self.lock();
+        let outcome = state.solo.apply_effects(origin, caller, grants, batch, acknowledgement)?;
+        if state.trace.settled.is_some() {
+            // What follows from a batch is not left by who was killed after it.
+            state.trace.settled = Some(state.data());
+        }
+        Ok(outcome)
+    }
+
     fn set_plugin_commands(&self, commands: Vec<Arc<Command>>) -> Result<(), String> {
         self.lock().solo.set_plugin_commands(&commands)
     }
@@ -129,4 +175,9 @@ impl Backend for World {
     fn now_ms(&self) -> u64 {
         self.lock().solo.now().get()
     }
+}
+
+/// Whether a step is a trigger's: those of clients' calls are about a client.
+fn is_trigger(caller: &Caller) -> bool {
+    caller.client_id == Caller::nobody(0).client_id
 }

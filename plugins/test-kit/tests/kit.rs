@@ -244,6 +244,74 @@ fn a_parked_call_that_is_killed_when_it_goes_on_ends_its_wait() {
 }
 
 #[test]
+fn triggers_have_done_what_they_wanted_when_a_command_has_returned() {
+    for shards in [1, 8] {
+        let mut kit = Kit::with_shards(shards);
+        let source = Source::Bytes(reef_bundled::hostile::LISTENER.into());
+        let grants = GrantRequest::AllWanted;
+        let request = LoadRequest { grants, ..LoadRequest::new("listener", source) };
+        kit.add(request).expect("it loads");
+        kit.run("MSET mem:a 1 other 1 mem:b 2");
+        assert_eq!(kit.run("LRANGE mem:log 0 -1"), "1) \"set mem:a\"\n2) \"set mem:b\"");
+        // What is due is told when the clock is moved, and before time is over.
+        kit.run("SET dur:a 1 PX 50");
+        kit.advance(Duration::from_millis(50));
+        let told = "1) \"set dur:a\"\n2) \"expire dur:a\"\n3) \"expired dur:a\"";
+        assert_eq!(kit.run("LRANGE dur:log 0 -1"), told);
+        // Nothing is left to be told, and what they write has told them nothing.
+        assert_eq!(kit.run("XLEN trigger:listener"), "(integer) 0");
+        assert_eq!(kit.run("MGET mem:count dur:count"), "1) \"2\"\n2) \"3\"");
+        // One that cannot be handled stays on record, and what it wanted is undone.
+        kit.run("SET dur:bad 1");
+        assert_eq!(kit.run("LLEN dur:log"), "(integer) 3");
+        assert!(kit.run("XRANGE trigger:listener:dead - +").contains("dur:bad"));
+        kit.run("MULTI");
+        kit.run("SELECT 3");
+        kit.run("SET mem:c 1");
+        kit.run("EXEC");
+        assert_eq!(kit.run("LRANGE mem:log 0 -1"), "1) \"set mem:c\"");
+    }
+}
+
+#[test]
+fn who_is_bound_to_a_connection_goes_with_it_and_who_waits_for_that_goes_on() {
+    let mut kit = Kit::of(reef_bundled::RENDEZVOUS).expect("it loads");
+    kit.run("RDV.OPEN run TTL 600");
+    let (first, second) = (kit.connect(), kit.connect());
+    assert!(!kit.run_as(first, "RDV.LEAD run role ada CONNECTION").contains("error"));
+    assert_eq!(kit.run_as(second, "RDV.LEAD run role bob CONNECTION WAIT 60"), "(no reply)");
+    kit.advance(Duration::from_secs(1));
+    assert!(kit.is_waiting(second));
+    kit.disconnect(first);
+    let told = kit.receive(second);
+    assert!(told.as_ref().is_some_and(|reply| !reply.contains("error")), "{told:?}");
+    // A time to live ends by a trigger, too.
+    kit.run("RDV.REGISTER run ns addr TTL 5");
+    kit.advance(Duration::from_secs(5));
+    let told = kit.run("RDV.TAKE run ns");
+    assert!(told.contains("registered=0 expired=1"), "{told}");
+}
+
+#[test]
+fn what_triggers_make_of_a_batch_is_not_taken_for_what_a_killed_call_left() {
+    let mut kit = queue();
+    let source = Source::Bytes(reef_bundled::hostile::LISTENER.into());
+    let grants = GrantRequest::AllWanted;
+    kit.add(LoadRequest { grants, ..LoadRequest::new("listener", source) }).expect("it loads");
+    kit.run("RPUSH mem:q a b");
+    let mut told = Vec::new();
+    let outcome = kit.kill_at_every_host_call("QUEUE.TAKE mem:q 0", |kit, kill| {
+        told.push((kill.batches, kit.run("LINDEX mem:log -1")));
+    });
+    assert_eq!(outcome.reply, "\"a\"");
+    assert_eq!(told.len(), 2 * outcome.host_calls);
+    for (batches, last) in told {
+        let event = if batches == 0 { "rpush" } else { "lpop" };
+        assert_eq!(last, format!("\"{event} mem:q\""));
+    }
+}
+
+#[test]
 #[should_panic(expected = "time stands still")]
 fn a_call_that_wakes_itself_for_ever_is_told_of() {
     let mut kit = Kit::of(reef_bundled::hostile::HOSTILE).expect("it loads");

@@ -4,6 +4,9 @@
 //!
 //! Plugins take turns, and the calls of a plugin among themselves: one slice each. CPU time is
 //! read from the thread's clock, so that waiting for a core costs nobody's budget.
+//!
+//! A thread that had to wait for a core shares it with somebody: it gives way for as long as its slice took.
+//! To be nicer is not enough where others ask and wait for the answer, since it takes all their pauses.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,6 +29,9 @@ use crate::plugin::Plugin;
 use crate::standing::Standing;
 use crate::tally::Cost;
 use crate::version::Version;
+
+/// Longest pause between two slices: kills and budgets are looked at then.
+const PAUSE_MAX: Duration = Duration::from_millis(1);
 
 /// How far a call is.
 pub(crate) enum Stage {
@@ -190,9 +196,12 @@ impl Queue {
 impl Shared {
     fn run(&self) {
         while let Some(guest) = self.next() {
+            let (began, before) = (Instant::now(), thread_cpu());
             if let Some(guest) = serve(guest) {
                 self.queue.lock().push(guest);
             }
+            let used = thread_cpu().saturating_sub(before);
+            thread::sleep(pause_after(used, began.elapsed()));
         }
     }
 
@@ -208,6 +217,14 @@ impl Shared {
             self.arrived.wait(&mut queue);
         }
     }
+}
+
+/// For how long a thread gives way that has used so much CPU in so much time.
+fn pause_after(used: Duration, took: Duration) -> Duration {
+    /// What is lost to interrupts and the like, as a part of what was used.
+    const SHARE_LOST: u32 = 16;
+    let is_alone = took.saturating_sub(used) <= used / SHARE_LOST;
+    if is_alone { Duration::ZERO } else { used.min(PAUSE_MAX) }
 }
 
 /// Gives a call one slice; the call, if it is not finished.
@@ -279,4 +296,22 @@ fn finish(guest: Guest, answer: Answer, usage: Usage) {
 pub(crate) fn thread_cpu() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_to_wait_for_a_core_gives_way_for_as_long_as_he_ran() {
+        let pause = |used, took| {
+            pause_after(Duration::from_micros(used), Duration::from_micros(took)).as_micros()
+        };
+        assert_eq!(pause(800, 800), 0);
+        assert_eq!(pause(800, 850), 0);
+        assert_eq!(pause(800, 851), 800);
+        assert_eq!(pause(5_000, 9_000), PAUSE_MAX.as_micros());
+        // A clock that runs behind.
+        assert_eq!(pause(800, 799), 0);
+    }
 }

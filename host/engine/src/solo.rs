@@ -232,6 +232,11 @@ impl Solo {
         self.next_deadline().map(|(at, _)| at)
     }
 
+    /// When the next key or field expires.
+    pub fn next_expiry(&self) -> Option<Millis> {
+        self.shards.iter().filter_map(keyspace::next_expiry).min()
+    }
+
     fn next_deadline(&self) -> Option<(Millis, u64)> {
         let waiting =
             self.clients.iter().filter_map(|(id, client)| Some((client.waiting.as_ref()?.1?, *id)));

@@ -205,9 +205,10 @@ impl Attendant {
         }
     }
 
-    /// Whether nothing is left to be told.
-    pub(crate) fn is_done(&self) -> bool {
-        self.events.pending.lock().is_done()
+    /// Whether nothing is left to be told, at one instant: who tells one may cause what is told to another.
+    pub(crate) fn are_done<'a>(all: impl Iterator<Item = &'a Self>) -> bool {
+        let pending: Vec<_> = all.map(|one| one.events.pending.lock()).collect();
+        pending.iter().all(|pending| pending.is_done())
     }
 
     /// The triggers of a version, as the engine knows them.

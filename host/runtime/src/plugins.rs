@@ -102,7 +102,7 @@ impl Plugins {
 
     /// Whether all triggers have been told of all that happened, and have done what they wanted.
     pub fn are_told(&self) -> bool {
-        self.house.attendants.lock().values().all(Attendant::is_done)
+        Attendant::are_done(self.house.attendants.lock().values())
     }
 
     /// The loaded plugins by name.

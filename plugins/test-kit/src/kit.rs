@@ -1,6 +1,6 @@
 //! The kit: an engine, a runtime, and clients that type.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
@@ -37,6 +37,8 @@ pub struct Kit {
     pub(crate) world: Arc<World>,
     /// What clients were sent and have not looked at.
     unread: BTreeMap<ClientId, Vec<u8>>,
+    /// Clients that are gone, as plugins know.
+    departed: BTreeSet<ClientId>,
     /// Who types what is typed by nobody in particular.
     pub(crate) first: ClientId,
 }
@@ -49,6 +51,8 @@ const INSTANCES_MAX: u32 = 16;
 const COMPILE_TIMEOUT: Duration = Duration::from_secs(600);
 /// Longest wait for a plugin's reply: beyond any limit on its CPU time.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Longest wait for triggers: some tries of each event, with pauses between them.
+const TRIGGERS_PATIENCE: Duration = Duration::from_secs(600);
 /// How often the kit looks whether triggers have been told.
 const LOOK: Duration = Duration::from_micros(50);
 /// Most host calls of a command that is killed at every one.
@@ -92,7 +96,8 @@ impl Kit {
         let runtime = Runtime::new(&options).unwrap_or_else(|error| panic!("no runtime: {error}"));
         let plugins = runtime.plugins(world.clone());
         let first = ClientId(world.lock().solo.connect());
-        Self { plugins, world, unread: BTreeMap::from([(first, Vec::new())]), first }
+        let unread = BTreeMap::from([(first, Vec::new())]);
+        Self { plugins, world, unread, departed: BTreeSet::new(), first }
     }
 
     /// A kit with the component of this file, which is granted all that it wants.
@@ -170,10 +175,8 @@ impl Kit {
 
     /// A client goes, and what ends with its connection does.
     pub fn disconnect(&mut self, client: ClientId) {
-        self.unread.remove(&client);
         self.act(|kit| kit.world.lock().solo.disconnect(client.0));
-        self.plugins.client_left(client.0);
-        self.settle();
+        self.unread.remove(&client);
     }
 
     /// Runs a command line as this client.
@@ -211,7 +214,10 @@ impl Kit {
         loop {
             let state = self.world.lock();
             let now = state.solo.now().get();
-            let next = state.solo.next_timeout().map_or(end, |at| at.get().clamp(now, end));
+            // Triggers are told of an expiry when it happens, and may set the next one.
+            let expiry = state.solo.next_expiry().filter(|at| at.get() > now);
+            let next = state.solo.next_timeout().into_iter().chain(expiry).min();
+            let next = next.map_or(end, |at| at.get().clamp(now, end));
             drop(state);
             self.act(|kit| kit.world.lock().solo.advance(next - now));
             at_once = if next == now { at_once + 1 } else { 0 };
@@ -336,17 +342,28 @@ impl Kit {
         let turn = world.take_turn();
         run(self);
         self.serve();
+        self.tell_of_departures();
         drop(turn);
         self.settle();
+    }
+
+    /// Tells plugins which clients are gone, however that came.
+    fn tell_of_departures(&mut self) {
+        let known = self.unread.keys().filter(|client| !self.departed.contains(client));
+        let gone: Vec<_> = known.filter(|client| !self.is_open(**client)).copied().collect();
+        for client in gone {
+            self.plugins.client_left(client.0);
+            self.departed.insert(client);
+        }
     }
 
     /// Waits until all triggers have been told, and serves whom they wake.
     fn settle(&mut self) {
         let world = Arc::clone(&self.world);
-        loop {
+        for _ in 0..CALLS_AT_ONCE_MAX {
             let began = Instant::now();
             while !self.plugins.are_told() {
-                assert!(began.elapsed() < PATIENCE, "triggers do not come to an end");
+                assert!(began.elapsed() < TRIGGERS_PATIENCE, "triggers do not come to an end");
                 thread::sleep(LOOK);
             }
             let _turn = world.take_turn();
@@ -354,6 +371,7 @@ impl Kit {
                 return;
             }
         }
+        panic!("{RESTLESS}");
     }
 
     /// Sends a client's command, for transcripts.

@@ -1,5 +1,5 @@
 //! Runs a compiled plugin, the very component that a server would load, in process against Reef's
-//! real engine. No server, no socket, no sleeping:
+//! real engine. No server, no socket, no waiting for time to pass:
 //!
 //! - **time is virtual**: [`Kit::advance`] moves it, and what is due expires;
 //! - **calls may wait**: one that parks is called again when one of its keys is written or its time is over, and
@@ -35,7 +35,7 @@
 //! # Ok::<(), reef_test_kit::LoadError>(())
 //! ```
 //!
-//! A trigger that follows a plain write, and another one that follows the clock:
+//! A trigger that is told of a plain write, and of what the clock brings:
 //!
 //! ```
 //! use std::time::Duration;
@@ -94,7 +94,8 @@
 //! Random numbers of plugins are those of the operating system.
 //!
 //! What triggers do comes after the command that they are told of and is no host call of it: neither races nor
-//! kills meet it. Plugins are told side by side, each in the order of the events, as on a server.
+//! kills meet it. Plugins are told side by side, as on a server: each of clients that have gone, then of what
+//! happened in order, then of what its durable triggers are told.
 //!
 //! What it does not do: it has no network, no persistence and no replicas, and delivers no events to
 //! sinks. Plugins are administered with [`Kit::run`], by `PLUGIN ...` as on a server.

@@ -139,6 +139,10 @@ impl Backend for World {
     }
 
     fn waiting(&self, caller: &Caller, grants: &Grants, key: &[u8]) -> Result<u64, StepError> {
+        if is_trigger(caller) {
+            let _turn = self.take_turn();
+            return self.lock().solo.waiting(caller, grants, key);
+        }
         self.lock().step(|solo| solo.waiting(caller, grants, key), |_| false)
     }
 
@@ -161,8 +165,8 @@ impl Backend for World {
         let _turn = self.take_turn();
         let mut state = self.lock();
         let outcome = state.solo.apply_effects(origin, caller, grants, batch, acknowledgement)?;
-        if state.trace.settled.is_some() {
-            // What follows from a batch is not left by who was killed after it.
+        if state.trace.killed || state.trace.settled.is_some() {
+            // What follows from a call is not left by who was killed.
             state.trace.settled = Some(state.data());
         }
         Ok(outcome)

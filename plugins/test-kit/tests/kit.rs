@@ -258,9 +258,15 @@ fn triggers_have_done_what_they_wanted_when_a_command_has_returned() {
         kit.advance(Duration::from_millis(50));
         let told = "1) \"set dur:a\"\n2) \"expire dur:a\"\n3) \"expired dur:a\"";
         assert_eq!(kit.run("LRANGE dur:log 0 -1"), told);
+        // In the order in which it happens, in one leap of the clock.
+        kit.run("SET mem:late 1 PX 20");
+        kit.run("SET mem:soon 1 PX 10");
+        kit.advance(Duration::from_millis(50));
+        let last = "1) \"expired mem:soon\"\n2) \"expired mem:late\"";
+        assert_eq!(kit.run("LRANGE mem:log -2 -1"), last);
         // Nothing is left to be told, and what they write has told them nothing.
         assert_eq!(kit.run("XLEN trigger:listener"), "(integer) 0");
-        assert_eq!(kit.run("MGET mem:count dur:count"), "1) \"2\"\n2) \"3\"");
+        assert_eq!(kit.run("MGET mem:count dur:count"), "1) \"8\"\n2) \"3\"");
         // One that cannot be handled stays on record, and what it wanted is undone.
         kit.run("SET dur:bad 1");
         assert_eq!(kit.run("LLEN dur:log"), "(integer) 3");
@@ -284,6 +290,13 @@ fn who_is_bound_to_a_connection_goes_with_it_and_who_waits_for_that_goes_on() {
     assert!(kit.is_waiting(second));
     kit.disconnect(first);
     let told = kit.receive(second);
+    assert!(told.as_ref().is_some_and(|reply| !reply.contains("error")), "{told:?}");
+    // However it goes.
+    let third = kit.connect();
+    assert_eq!(kit.run_as(third, "RDV.LEAD run role eve CONNECTION WAIT 60"), "(no reply)");
+    let id = kit.run_as(second, "CLIENT ID").replace("(integer) ", "");
+    kit.run(&format!("CLIENT KILL ID {id}"));
+    let told = kit.receive(third);
     assert!(told.as_ref().is_some_and(|reply| !reply.contains("error")), "{told:?}");
     // A time to live ends by a trigger, too.
     kit.run("RDV.REGISTER run ns addr TTL 5");

@@ -7,10 +7,13 @@ use reef_runtime::{
     SinkPlan, SinkVerdict,
 };
 
+/// What a batch may take. A memory that grows to its limit comes first, on a slow machine, too.
+const CPU_MS: u32 = 500;
+
 fn load(component: &[u8], config: &[(&str, &str)]) -> Result<Arc<Sink>, LoadError> {
     let runtime = Runtime::new(&Options { instances_max: 16, ..Options::default() }).unwrap();
     let config = config.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    runtime.sink(component.to_vec().into(), config, Limits { cpu_ms: 100, ..Limits::default() })
+    runtime.sink(component.to_vec().into(), config, Limits { cpu_ms: CPU_MS, ..Limits::default() })
 }
 
 fn events(ids: &[&str]) -> SinkEvents {

@@ -15,6 +15,7 @@ use crate::limits::{COMPONENT_BYTES_MAX, Limits};
 use crate::loader::{House, Loader, WASM_MAGIC};
 use crate::manifest::{WANTS_MAX, is_plugin_name};
 use crate::request::{GrantRequest, LoadError, LoadRequest, Mode, Source};
+use crate::runtime::Crew;
 use crate::version::Version;
 use crate::{report, texts};
 
@@ -28,14 +29,14 @@ const LOG_LINES_DEFAULT: usize = 10;
 /// Runs one `PLUGIN` command.
 pub(crate) fn run(
     house: &Arc<House>,
-    loader: &Loader,
+    crew: &Crew,
     argv: Argv<'_>,
     reply: &mut Writer,
     later: &mut dyn FnMut() -> Completion,
 ) -> CallStatus {
-    match understand(house, argv, reply) {
+    match understand(house, crew, argv, reply) {
         Ok(Some(job)) => {
-            submit(house, loader, job, reply, later);
+            submit(house, &crew.loader, job, reply, later);
             CallStatus::Later
         }
         Ok(None) => CallStatus::Done,
@@ -99,7 +100,12 @@ fn submit(
     }
 }
 
-fn understand(house: &House, argv: Argv<'_>, reply: &mut Writer) -> Result<Option<Job>, String> {
+fn understand(
+    house: &House,
+    crew: &Crew,
+    argv: Argv<'_>,
+    reply: &mut Writer,
+) -> Result<Option<Job>, String> {
     let word = argv.get(1).to_ascii_lowercase();
     let exactly = |count: usize, name: &str| {
         if argv.len() == count + 2 { Ok(()) } else { Err(texts::wrong_arguments(name)) }
@@ -142,7 +148,7 @@ fn understand(house: &House, argv: Argv<'_>, reply: &mut Writer) -> Result<Optio
         b"log" => log(house, argv, reply)?,
         b"kill" => {
             exactly(1, "kill")?;
-            reply.integer(find(house, argv)?.terms.plugin.kill().into());
+            reply.integer(crew.kill(&find(house, argv)?.terms.plugin).into());
         }
         b"help" => report::help(reply),
         _ => return Err(texts::unknown_subcommand(argv.get(1))),

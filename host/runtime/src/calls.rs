@@ -17,8 +17,9 @@ use crate::limits::{
     OVERSTAYING_PER_PLUGIN_MAX, SLICE_TICKS,
 };
 use crate::meter::Usage;
-use crate::overstay::{Guest, Overstay, Stage, thread_cpu};
+use crate::overstay::{Guest, Overstay, Stage};
 use crate::parking::Refusal;
+use crate::stopwatch::thread_cpu;
 use crate::tally::{Cost, Ending, FIRST_SLICE_MAX, Sample};
 use crate::version::Version;
 use crate::{parking, texts, walk};

@@ -3,11 +3,8 @@
 //! the other clients of its caller's thread.
 //!
 //! Plugins take turns, and the calls of a plugin among themselves: one slice each. CPU time is
-//! read from the thread's clock, so that waiting for a core costs nobody's budget.
-//!
-//! A thread that had to wait during a slice most likely shares its core: before the next one it gives way, for
-//! as long as it ran, but a millisecond at most. A nice thread alone would take every pause of those who ask
-//! and wait for the answer, and give it back late.
+//! read from the thread's clock, so that waiting for a core costs nobody's budget. A plugin that has used
+//! its [share](crate::share) of a core that others want has no turn until it is even again.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,7 +16,6 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use reef_engine::backend::{Caller, Conclusion, Late};
 use reef_resp::{OwnedArgv, Protocol, Writer};
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::calls;
 use crate::failure::Failure;
@@ -28,11 +24,13 @@ use crate::limits::OVERSTAYING_PER_PLUGIN_MAX;
 use crate::meter::Usage;
 use crate::plugin::Plugin;
 use crate::standing::Standing;
+use crate::stopwatch::{Stopwatch, thread_cpu};
 use crate::tally::Cost;
 use crate::version::Version;
 
-/// Longest pause between two slices: neither kills nor new calls are looked at meanwhile.
-const PAUSE_MAX: Duration = Duration::from_millis(1);
+/// Length of a slice, unless a tick for calls on the server's threads ends it earlier. With shorter ones
+/// it is the timing that costs the neighbours something.
+const SLICE: Duration = Duration::from_millis(4);
 
 /// How far a call is.
 pub(crate) enum Stage {
@@ -72,6 +70,16 @@ impl Guest {
     }
 }
 
+/// When a plugin has its turn, the earliest first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    /// Before all others: a call that was killed waits for nobody's slice.
+    First,
+    Next,
+    /// It rests until then.
+    At(Instant),
+}
+
 /// The calls of one plugin.
 struct Party {
     plugin: Arc<Plugin>,
@@ -89,9 +97,12 @@ impl Party {
         }
     }
 
-    /// The next one: new calls come first, so that short ones need not wait for long ones, as long
-    /// as not too many have begun.
+    /// The next one: new calls come before those that have begun, so that short ones need not wait
+    /// for long ones, as long as not too many have; but none before one that was killed.
     fn pop(&mut self) -> Option<Guest> {
+        if self.guests.front().is_some_and(|guest| self.has_killed(guest)) {
+            return self.guests.pop_front();
+        }
         let may_begin = self.plugin.overstaying.load(Relaxed) < OVERSTAYING_PER_PLUGIN_MAX;
         let new = may_begin.then(|| self.waiting.pop_front()).flatten();
         // None of them may be here: another thread has them.
@@ -102,10 +113,21 @@ impl Party {
         self.guests.is_empty() && self.waiting.is_empty()
     }
 
+    fn turn(&self, now: Instant) -> Turn {
+        if self.is_killed() {
+            return Turn::First;
+        }
+        self.plugin.share.lock().rests_until(now).map_or(Turn::Next, Turn::At)
+    }
+
     /// Whether one that would be next was killed.
     fn is_killed(&self) -> bool {
         let mut next = self.guests.front().into_iter().chain(self.waiting.front());
-        next.any(|guest| guest.kill_mark != self.plugin.kill_mark())
+        next.any(|guest| self.has_killed(guest))
+    }
+
+    fn has_killed(&self, guest: &Guest) -> bool {
+        guest.kill_mark != self.plugin.kill_mark()
     }
 }
 
@@ -140,6 +162,12 @@ impl Overstay {
         };
         let threads = (0..threads.max(1)).map(spawn).collect::<Result<_, _>>()?;
         Ok(Self { shared, threads })
+    }
+
+    /// Looks at the calls again: some were killed.
+    pub(crate) fn look(&self) {
+        let _queue = self.shared.queue.lock();
+        self.shared.arrived.notify_all();
     }
 
     /// Takes a call over.
@@ -181,28 +209,33 @@ impl Queue {
         }
     }
 
-    /// The next call of the plugin whose turn it is; that plugin goes to the end. Calls that were
-    /// killed wait for nobody's slice.
-    fn pop(&mut self) -> Option<Guest> {
-        let turn = self.parties.iter().position(Party::is_killed).unwrap_or(0);
-        let mut party = self.parties.remove(turn)?;
+    /// The next call of the plugin whose turn it is; that plugin goes to the end. If it is nobody's
+    /// turn, when it will be somebody's.
+    fn pop(&mut self, now: Instant) -> Result<Guest, Option<Instant>> {
+        let turns = self.parties.iter().map(|party| party.turn(now)).enumerate();
+        let (first, turn) = turns.min_by_key(|(_, turn)| *turn).ok_or(None)?;
+        if let Turn::At(rested) = turn {
+            return Err(Some(rested));
+        }
+        let mut party = self.parties.remove(first).ok_or(None)?;
         let guest = party.pop();
         if !party.is_empty() {
             self.parties.push_back(party);
         }
-        guest
+        guest.ok_or(None)
     }
 }
 
 impl Shared {
     fn run(&self) {
+        let stopwatch = Stopwatch::of_this_thread();
         while let Some(guest) = self.next() {
-            let (began, before) = (Instant::now(), thread_cpu());
-            let Some(guest) = serve(guest) else { continue };
-            let used = thread_cpu().saturating_sub(before);
-            let pause = pause_after(used, began.elapsed());
-            self.queue.lock().push(guest);
-            thread::sleep(pause);
+            let plugin = Arc::clone(&guest.version.terms.plugin);
+            let (guest, slice) = stopwatch.measure(|| serve(guest));
+            plugin.share.lock().charge(slice, Instant::now());
+            if let Some(guest) = guest {
+                self.queue.lock().push(guest);
+            }
         }
     }
 
@@ -212,20 +245,13 @@ impl Shared {
             if queue.stopped {
                 return None;
             }
-            if let Some(guest) = queue.pop() {
-                return Some(guest);
+            match queue.pop(Instant::now()) {
+                Ok(guest) => return Some(guest),
+                Err(Some(rested)) => _ = self.arrived.wait_until(&mut queue, rested),
+                Err(None) => self.arrived.wait(&mut queue),
             }
-            self.arrived.wait(&mut queue);
         }
     }
-}
-
-/// For how long a thread gives way before the next slice, that has used so much CPU in so much time.
-fn pause_after(used: Duration, took: Duration) -> Duration {
-    /// What is lost to interrupts and the like, as a part of what was used.
-    const LOST: u32 = 16;
-    let is_alone = took.saturating_sub(used) <= used / LOST;
-    if is_alone { Duration::ZERO } else { used.min(PAUSE_MAX) }
 }
 
 /// Gives a call one slice; the call, if it is not finished.
@@ -237,9 +263,9 @@ fn serve(mut guest: Guest) -> Option<Guest> {
     } else if guest.spent >= budget {
         Failure::Timeout
     } else {
-        terms.services.ticker.touch();
         let before = thread_cpu();
-        let progress = catch_unwind(AssertUnwindSafe(|| poll(&mut guest)));
+        let longest = SLICE.min(budget - guest.spent);
+        let progress = catch_unwind(AssertUnwindSafe(|| poll(&mut guest, longest)));
         guest.spent += thread_cpu().saturating_sub(before);
         match progress {
             Ok(Some(Progress::Running)) if guest.spent < budget => return Some(guest),
@@ -256,10 +282,12 @@ fn serve(mut guest: Guest) -> Option<Guest> {
     None
 }
 
-/// Begins a call or goes on with it; `None` when there is no instance for it.
-fn poll(guest: &mut Guest) -> Option<Progress> {
+/// Begins a call or goes on with it, for so long; `None` when there is no instance for it.
+fn poll(guest: &mut Guest, longest: Duration) -> Option<Progress> {
     guest.slices += 1;
     let now = Instant::now();
+    let version = Arc::clone(&guest.version);
+    let _slice = version.terms.services.ticker.time(now + longest);
     if let Stage::Waiting(caller, argv) = &guest.stage {
         let mut instance = guest.version.instance()?;
         let _ = instance.begin_call(guest.command, None, caller, argv.as_argv());
@@ -291,28 +319,4 @@ fn finish(guest: Guest, answer: Answer, usage: Usage) {
     let deliver = || conclusion(late);
     // Whoever waits may be gone in any way it likes; this thread goes on.
     let _ = catch_unwind(AssertUnwindSafe(deliver));
-}
-
-/// CPU time of this thread.
-pub(crate) fn thread_cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_has_to_wait_for_a_core_gives_way_but_not_for_longer_than_it_ran() {
-        let pause_us = |used, took| {
-            pause_after(Duration::from_micros(used), Duration::from_micros(took)).as_micros()
-        };
-        assert_eq!(pause_us(800, 800), 0);
-        assert_eq!(pause_us(800, 850), 0);
-        assert_eq!(pause_us(800, 851), 800);
-        assert_eq!(pause_us(5_000, 9_000), PAUSE_MAX.as_micros());
-        // A clock that runs behind.
-        assert_eq!(pause_us(800, 799), 0);
-    }
 }

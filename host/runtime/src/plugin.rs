@@ -18,6 +18,7 @@ use crate::counters::Counters;
 use crate::journal::{Author, Journal};
 use crate::lifelines::Lifelines;
 use crate::limits::Limits;
+use crate::share::Share;
 use crate::tally::Tally;
 use crate::ticker::Ticker;
 
@@ -49,6 +50,8 @@ pub(crate) struct Plugin {
     pub(crate) overstaying: AtomicU32,
     /// Calls that wait to begin on the threads of those.
     pub(crate) apart: AtomicU32,
+    /// How much of a core they have used that others wanted, too.
+    pub(crate) share: Mutex<Share>,
     /// Calls that are parked now.
     pub(crate) parked: AtomicU64,
     /// Events that its triggers have handled, and those that failed for good.
@@ -80,6 +83,7 @@ impl Plugin {
             breaker: Breaker::default(),
             overstaying: AtomicU32::new(0),
             apart: AtomicU32::new(0),
+            share: Mutex::default(),
             parked: AtomicU64::new(0),
             events: AtomicU64::new(0),
             events_failed: AtomicU64::new(0),

@@ -141,7 +141,7 @@ impl Extension for Plugins {
         reply: &mut Writer,
         later: &mut dyn FnMut() -> Completion,
     ) -> CallStatus {
-        admin::run(&self.house, &self.crew.loader, argv, reply, later)
+        admin::run(&self.house, &self.crew, argv, reply, later)
     }
 
     fn client_left(&self, client: u64) {

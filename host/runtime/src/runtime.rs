@@ -8,6 +8,7 @@ use reef_engine::backend::Backend;
 use crate::loader::Loader;
 use crate::options::Options;
 use crate::overstay::Overstay;
+use crate::plugin::Plugin;
 use crate::plugins::Plugins;
 use crate::ticker::Ticker;
 use crate::workshop::Workshop;
@@ -81,6 +82,16 @@ impl Runtime {
     /// system one by one, because there was no address space for a pool.
     pub fn pooled_instances(&self) -> Option<u32> {
         self.crew.workshop.machine.pooled
+    }
+}
+
+impl Crew {
+    /// Stops a plugin's calls in flight, at once; how many there were.
+    pub(crate) fn kill(&self, plugin: &Plugin) -> u32 {
+        let killed = plugin.kill();
+        self.ticker.end_slices();
+        self.overstay.look();
+        killed
     }
 }
 

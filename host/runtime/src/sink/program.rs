@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker, TypedFunc};
 use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline};
@@ -16,6 +15,7 @@ use crate::limits::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX};
 use crate::machine::Machine;
 use crate::places::Places;
 use crate::program::weight;
+use crate::stopwatch::thread_cpu;
 use crate::texts;
 use crate::ticker::Ticker;
 
@@ -120,12 +120,6 @@ pub(super) fn arm(store: &mut Store<Bounds>, cpu: Duration) {
     bounds.ticker.touch();
     bounds.over_at = thread_cpu() + cpu;
     store.set_epoch_deadline(TICKS_BETWEEN_LOOKS);
-}
-
-/// CPU time that this thread has taken so far.
-fn thread_cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 impl Bounds {

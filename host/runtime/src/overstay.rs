@@ -23,7 +23,7 @@ use crate::instance::{Answer, Instance, Progress};
 use crate::limits::OVERSTAYING_PER_PLUGIN_MAX;
 use crate::meter::Usage;
 use crate::plugin::Plugin;
-use crate::standing::Standing;
+use crate::standing::{Standing, is_real_time};
 use crate::stopwatch::{Stopwatch, thread_cpu};
 use crate::tally::Cost;
 use crate::version::Version;
@@ -229,10 +229,13 @@ impl Queue {
 impl Shared {
     fn run(&self) {
         let stopwatch = Stopwatch::of_this_thread();
+        let shares = !is_real_time();
         while let Some(guest) = self.next() {
             let plugin = Arc::clone(&guest.version.terms.plugin);
             let (guest, slice) = stopwatch.measure(|| serve(guest));
-            plugin.share.lock().charge(slice, Instant::now());
+            if shares {
+                plugin.share.lock().charge(slice, Instant::now());
+            }
             if let Some(guest) = guest {
                 self.queue.lock().push(guest);
             }

@@ -24,23 +24,26 @@ impl Standing {
             Self::Ahead => (-10, 1),
             Self::Behind => (10, -1),
         };
-        let thread = thread_native_id();
-        let now = thread_schedule_policy_param(thread);
-        if let Ok((policy, ScheduleParams { sched_priority })) = now
-            && is_real_time(policy)
-        {
+        if let Some((policy, ScheduleParams { sched_priority })) = real_time() {
             let priority = ScheduleParams { sched_priority: sched_priority + step };
             let priority = ThreadPriority::from_posix(priority);
-            let _ = set_thread_priority_and_policy(thread, priority, policy);
+            let _ = set_thread_priority_and_policy(thread_native_id(), priority, policy);
         } else {
             let _ = rustix::process::nice(niceness);
         }
     }
 }
 
-fn is_real_time(policy: ThreadSchedulePolicy) -> bool {
+/// Whether priorities alone say who waits for this thread, or it for whom.
+pub(crate) fn is_real_time() -> bool {
+    real_time().is_some()
+}
+
+/// The policy and the priority of this thread, if that is a real-time one.
+fn real_time() -> Option<(ThreadSchedulePolicy, ScheduleParams)> {
     use RealtimeThreadSchedulePolicy::{Fifo, RoundRobin};
-    matches!(policy, ThreadSchedulePolicy::Realtime(Fifo | RoundRobin))
+    let now = thread_schedule_policy_param(thread_native_id()).ok();
+    now.filter(|(policy, _)| matches!(policy, ThreadSchedulePolicy::Realtime(Fifo | RoundRobin)))
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 //! Clients run GET and SET: some at a steady pace, whose latency is taken, then as fast as they can,
 //! whose throughput is taken. Rounds alternate between a server left alone and one on which several
 //! connections call a command that burns CPU until shortly before its deadline, for ever; it succeeds,
-//! so that no pause helps; and one beside which another program does nothing but spin, with the lowest
-//! niceness there is: what that costs is the machine's, not the server's. Figures are medians over the
+//! so that no pause helps; and one beside which another program does nothing but spin, at the
+//! lowest priority there is: what that costs is the machine's, not the server's. Figures are medians over the
 //! rounds. Exits with 1 if the ratio of the paced clients' p99 is above the promise.
 //!
 //! Everything shares the cores of this machine: what others do on it counts as well. At real-time
@@ -29,10 +29,10 @@ const SPINNERS: usize = 4;
 const CLIENTS: usize = 4;
 /// CPU that such a call burns.
 const BURN_MS: u64 = 45;
-/// What is taken of a round; the last is how much of one core the slow calls had.
+/// What is taken of a round; the last is how much of one core the slow calls had, as they see it.
 const FIGURES: [&str; 4] = ["paced p50 us", "paced p99 us", "unpaced ops/s", "spinning %"];
 /// The argument that makes this program the one beside.
-const SPIN: &str = "spin";
+const SPIN: &str = "spin-at-the-lowest-priority";
 /// Time between two commands of a paced client.
 const PACE: Duration = Duration::from_micros(800);
 /// What is promised of the 99th percentile.
@@ -131,12 +131,13 @@ struct Program(Child);
 impl Program {
     fn start() -> Self {
         let this = std::env::current_exe().expect("this program");
-        Self(Command::new(this).arg(SPIN).spawn().expect("it starts"))
+        let mut command = Command::new("chrt");
+        command.args(["--idle", "0"]).arg(this).arg(SPIN);
+        Self(command.spawn().expect("util-linux has chrt"))
     }
 
     /// What it does.
     fn run() -> ! {
-        rustix::process::nice(19).expect("everybody may be nicer");
         loop {
             std::hint::spin_loop();
         }

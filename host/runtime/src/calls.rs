@@ -21,6 +21,7 @@ use crate::overstay::{Guest, Overstay, Stage};
 use crate::parking::Refusal;
 use crate::stopwatch::thread_cpu;
 use crate::tally::{Cost, Ending, FIRST_SLICE_MAX, Sample};
+use crate::ticker::Ticker;
 use crate::version::Version;
 use crate::{parking, texts, walk};
 
@@ -62,7 +63,7 @@ pub(crate) fn begin(
     let mut progress = instance.poll(started, Duration::ZERO);
     let mut more = Duration::ZERO;
     if matches!(progress, Progress::Running) {
-        (progress, more) = go_on(&mut instance);
+        (progress, more) = go_on(&mut instance, &version.terms.services.ticker);
     }
     match progress {
         Progress::Answered(answer, usage) => {
@@ -127,9 +128,11 @@ fn admit(
 /// cores that clock runs while this thread waits for its turn. A short call that was interrupted is no
 /// long one.
 #[cold]
-fn go_on(instance: &mut Instance) -> (Progress, Duration) {
+fn go_on(instance: &mut Instance, ticker: &Ticker) -> (Progress, Duration) {
     let before = thread_cpu();
     loop {
+        // While this thread had no core the ticker may have fallen asleep.
+        ticker.touch();
         let progress = instance.poll(Some(Instant::now()), SLICE);
         let more = thread_cpu().saturating_sub(before);
         if more >= INTERRUPTED_MAX || !matches!(progress, Progress::Running) {

@@ -79,12 +79,12 @@ fn size(name: &str, value: &[u8], min: u64, max: u64) -> Result<u64, String> {
 }
 
 /// Epoch ticks after which a call that still runs leaves the caller's thread. A tick is a
-/// millisecond, so the first slice is one to two of them.
+/// millisecond there, so the first slice is one to two of them.
 pub(crate) const SLICE_TICKS: u64 = 2;
 /// CPU time that a call may use beyond its first slice on the caller's thread: what is shorter was
 /// interrupted rather than long.
 pub(crate) const INTERRUPTED_MAX: Duration = Duration::from_millis(1);
-/// Epoch ticks of every further slice: short, so that budgets and kills are looked at often.
+/// Epoch ticks of every further slice: the next one ends it.
 pub(crate) const FURTHER_SLICE_TICKS: u64 = 1;
 /// Calls of one plugin that may overstay at the same time.
 pub(crate) const OVERSTAYING_PER_PLUGIN_MAX: u32 = 64;

@@ -28,9 +28,11 @@ use crate::stopwatch::{Stopwatch, thread_cpu};
 use crate::tally::Cost;
 use crate::version::Version;
 
-/// Length of a slice, unless a tick for calls on the server's threads ends it earlier. With shorter ones
-/// it is the timing that costs the neighbours something.
+/// Length of a slice, unless something else ends it earlier: a tick for calls on the server's threads,
+/// the end of another slice, a KILL. With shorter ones it is the timing that costs the neighbours something.
 const SLICE: Duration = Duration::from_millis(4);
+/// Shortest slice: what is left of a budget may be less, and over before the guest has begun.
+const SLICE_MIN: Duration = Duration::from_micros(200);
 
 /// How far a call is.
 pub(crate) enum Stage {
@@ -102,6 +104,9 @@ impl Party {
     fn pop(&mut self) -> Option<Guest> {
         if self.guests.front().is_some_and(|guest| self.has_killed(guest)) {
             return self.guests.pop_front();
+        }
+        if self.waiting.front().is_some_and(|guest| self.has_killed(guest)) {
+            return self.waiting.pop_front();
         }
         let may_begin = self.plugin.overstaying.load(Relaxed) < OVERSTAYING_PER_PLUGIN_MAX;
         let new = may_begin.then(|| self.waiting.pop_front()).flatten();
@@ -249,7 +254,13 @@ impl Shared {
                 return None;
             }
             match queue.pop(Instant::now()) {
-                Ok(guest) => return Some(guest),
+                Ok(guest) => {
+                    // One more may be ready, whose coming woke a thread that is at another now.
+                    if !queue.parties.is_empty() {
+                        self.arrived.notify_one();
+                    }
+                    return Some(guest);
+                }
                 Err(Some(rested)) => _ = self.arrived.wait_until(&mut queue, rested),
                 Err(None) => self.arrived.wait(&mut queue),
             }
@@ -267,7 +278,7 @@ fn serve(mut guest: Guest) -> Option<Guest> {
         Failure::Timeout
     } else {
         let before = thread_cpu();
-        let longest = SLICE.min(budget - guest.spent);
+        let longest = (budget - guest.spent).clamp(SLICE_MIN, SLICE);
         let progress = catch_unwind(AssertUnwindSafe(|| poll(&mut guest, longest)));
         guest.spent += thread_cpu().saturating_sub(before);
         match progress {
@@ -288,9 +299,7 @@ fn serve(mut guest: Guest) -> Option<Guest> {
 /// Begins a call or goes on with it, for so long; `None` when there is no instance for it.
 fn poll(guest: &mut Guest, longest: Duration) -> Option<Progress> {
     guest.slices += 1;
-    let now = Instant::now();
-    let version = Arc::clone(&guest.version);
-    let _slice = version.terms.services.ticker.time(now + longest);
+    let begun = Instant::now();
     if let Stage::Waiting(caller, argv) = &guest.stage {
         let mut instance = guest.version.instance()?;
         let _ = instance.begin_call(guest.command, None, caller, argv.as_argv());
@@ -299,10 +308,9 @@ fn poll(guest: &mut Guest, longest: Duration) -> Option<Progress> {
         plugin.apart.fetch_sub(1, Relaxed);
         plugin.overstaying.fetch_add(1, Relaxed);
     }
-    match &mut guest.stage {
-        Stage::Begun(instance) => Some(instance.poll(Some(now), guest.spent)),
-        Stage::Waiting(..) => None,
-    }
+    let Stage::Begun(instance) = &mut guest.stage else { return None };
+    let _slice = guest.version.terms.services.ticker.time(Instant::now() + longest);
+    Some(instance.poll(Some(begun), guest.spent))
 }
 
 fn finish(guest: Guest, answer: Answer, usage: Usage) {

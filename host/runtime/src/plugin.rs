@@ -96,7 +96,7 @@ impl Plugin {
         }
     }
 
-    /// Stops the calls in flight; how many there were.
+    /// Marks the calls in flight as killed: they stop when they are looked at. How many there were.
     pub(crate) fn kill(&self) -> u32 {
         self.kills.fetch_add(1, Relaxed);
         self.in_flight()

@@ -89,8 +89,10 @@ impl Crew {
     /// Stops a plugin's calls in flight, at once; how many there were.
     pub(crate) fn kill(&self, plugin: &Plugin) -> u32 {
         let killed = plugin.kill();
-        self.ticker.end_slices();
-        self.overstay.look();
+        if killed > 0 {
+            self.ticker.end_slices();
+            self.overstay.look();
+        }
         killed
     }
 }

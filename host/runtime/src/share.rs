@@ -1,4 +1,4 @@
-//! How much a plugin's long calls use of a core that others want, too.
+//! How much the long calls of one plugin use of a core that others want, too.
 //!
 //! A tenth of it, after a little that they may use at once: what niceness promises beside a program
 //! that never rests, but does not keep to one that asks and waits for the answer, whose every pause a nice
@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 const PARTS: u32 = 10;
 /// CPU time that they may use at once.
 const BURST: Duration = Duration::from_millis(10);
-/// Longest rest that one slice costs: it may have been within a long command of the host.
-const REST_MAX: Duration = Duration::from_millis(50);
-/// What is lost to interrupts and the like, as a part of what was used.
+/// Longest rest that one slice costs: it may have been within a very long command of the host.
+const REST_MAX: Duration = Duration::from_secs(1);
+/// What is lost to interrupts and the like, as a part of what was used ...
 const LOST: u32 = 16;
+/// ... and in the shortest slice.
+const LOST_MIN: Duration = Duration::from_micros(100);
 
 /// One slice of a call: CPU time, and time in which it was ready to run and had no core.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +35,7 @@ pub(crate) struct Share {
 impl Share {
     /// A slice has ended.
     pub(crate) fn charge(&mut self, slice: Slice, now: Instant) {
-        if slice.waited > slice.used / LOST {
+        if slice.waited > slice.used / LOST + LOST_MIN {
             let even_at = self.even_at.map_or(now, |even_at| even_at.max(now));
             self.even_at = Some(even_at + (slice.used * PARTS).min(REST_MAX));
         }
@@ -64,7 +66,7 @@ mod tests {
     #[test]
     fn who_has_a_core_alone_never_rests() {
         assert_eq!(rest_ms(1_000, Duration::ZERO), 0);
-        assert_eq!(rest_ms(1_000, MS / LOST), 0);
+        assert_eq!(rest_ms(1_000, MS / LOST + LOST_MIN), 0);
     }
 
     #[test]
@@ -78,9 +80,10 @@ mod tests {
     fn one_slice_costs_no_longer_rest_than_it_may() {
         let (mut share, now) = (Share::default(), Instant::now());
         for _ in 0..3 {
-            share.charge(Slice { used: 1_000 * MS, waited: MS * 1_000 }, now);
+            share.charge(Slice { used: 1_000 * MS, waited: 1_000 * MS }, now);
         }
-        assert_eq!(share.rests_until(now), Some(now + REST_MAX));
-        assert_eq!(share.rests_until(now + REST_MAX), None);
+        let rested = now + 3 * REST_MAX - BURST * PARTS;
+        assert_eq!(share.rests_until(now), Some(rested));
+        assert_eq!(share.rests_until(rested), None);
     }
 }

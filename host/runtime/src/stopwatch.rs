@@ -18,7 +18,8 @@ pub(crate) fn thread_cpu() -> Duration {
 pub(crate) struct Stopwatch {
     /// `schedstat` of the thread: where the kernel says how long it waited. What is between CPU time
     /// and the clock on the wall is more than that: a host that takes a virtual machine's core away is
-    /// nobody to make room for.
+    /// nobody to make room for, and sleep within a command of the host is no waiting. Where the kernel
+    /// does not say it, that has to do.
     schedstat: Option<File>,
 }
 
@@ -54,13 +55,16 @@ impl Stopwatch {
     }
 }
 
-/// The second of the numbers in a `schedstat`, nanoseconds.
+/// The second of the numbers in a `schedstat`, nanoseconds. A kernel that does not count says that the
+/// thread, which reads this, has never run: the third is 0.
 fn waited(schedstat: &File) -> Option<Duration> {
     // Three numbers of at most twenty digits.
     let mut buffer = [0; 64];
     let length = schedstat.read_at(&mut buffer, 0).ok()?;
     let text = std::str::from_utf8(&buffer[..length]).ok()?;
-    text.split_ascii_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+    let mut numbers = text.split_ascii_whitespace().map_while(|number| number.parse().ok()).skip(1);
+    let (waited, runs) = (numbers.next()?, numbers.next()?);
+    (runs > 0).then(|| Duration::from_nanos(waited))
 }
 
 #[cfg(test)]
@@ -69,7 +73,7 @@ mod tests {
     use std::thread;
 
     #[test]
-    fn a_slice_has_the_time_that_a_thread_used_and_no_time_in_which_it_slept() {
+    fn a_slice_has_the_time_that_a_thread_used_and_not_that_in_which_it_slept() {
         const MS: Duration = Duration::from_millis(1);
         let stopwatch = Stopwatch::of_this_thread();
         let spin = || {
@@ -80,11 +84,6 @@ mod tests {
         assert!(spun.used >= 20 * MS, "{spun:?}");
         let ((), slept) = stopwatch.measure(|| thread::sleep(20 * MS));
         assert!(slept.used < 20 * MS, "{slept:?}");
-        // Where the kernel does not say it, sleep cannot be told from waiting.
-        if stopwatch.schedstat.is_some() {
-            let (all, ours) = (Duration::from_secs(1), slept.waited);
-            assert!(ours < all, "{ours:?}");
-        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The clock of epoch interruption: one thread that advances the epoch each millisecond while calls
-//! are made on the server's threads, when a long call asks for it, and otherwise sleeps.
+//! The clock of epoch interruption: one thread that advances the epoch each millisecond while guest code
+//! runs on threads that have other things to do, when a slice of a long call is over, and otherwise sleeps.
 //!
 //! Whoever is about to run guest code on a thread that has other things to do says so by
 //! [`Ticker::touch`], and again when a host function has returned: one load while the ticker is awake.
@@ -26,8 +26,8 @@ const TICK: Duration = Duration::from_millis(1);
 const IDLE_TICKS: u32 = 64;
 
 /// When timed slices are to end again: a guest that was only about to begin has not heard of the first
-/// time. Usually there is none: the thread has begun another slice by then, or rests.
-const AGAIN: Duration = Duration::from_millis(20);
+/// time, and slices that begin by then need not wake the ticker.
+const AGAIN: Duration = Duration::from_millis(4);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -43,7 +43,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Timed {
     under_way: u32,
-    /// When they are to end; those of other threads may end earlier.
+    /// When they are to end, or were: later ones may end earlier than they wish.
     end_by: Option<Instant>,
 }
 
@@ -53,13 +53,13 @@ pub(crate) struct TimedSlice<'a>(&'a Shared);
 /// What a ticker wakes up for.
 enum Waking {
     Calls,
-    Asked,
+    SliceOver,
     Stop,
 }
 
 thread_local! {
-    /// Whether this thread asks for the ticks that it wants, and needs no others.
-    static ASKS: Cell<bool> = const { Cell::new(false) };
+    /// Whether this thread times its slices, and needs no other ticks.
+    static TIMES_SLICES: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Advances the epoch of one engine.
@@ -89,7 +89,7 @@ impl Ticker {
 
     #[cold]
     fn wake(&self) {
-        if !ASKS.get() {
+        if !TIMES_SLICES.get() {
             self.shared.tell(&self.shared.touched);
         }
     }
@@ -97,7 +97,7 @@ impl Ticker {
     /// A slice begins that is to end at this instant, or earlier. From now on this thread gets no
     /// ticks but for such slices.
     pub(crate) fn time(&self, end_by: Instant) -> TimedSlice<'_> {
-        ASKS.set(true);
+        TIMES_SLICES.set(true);
         let mut timed = self.shared.timed.lock();
         timed.under_way += 1;
         if timed.end_by.is_none_or(|before| end_by < before) {
@@ -115,11 +115,7 @@ impl Ticker {
 
 impl Drop for TimedSlice<'_> {
     fn drop(&mut self) {
-        let mut timed = self.0.timed.lock();
-        timed.under_way -= 1;
-        if timed.under_way == 0 {
-            timed.end_by = None;
-        }
+        self.0.timed.lock().under_way -= 1;
     }
 }
 
@@ -147,7 +143,7 @@ impl Shared {
         loop {
             match self.sleep() {
                 Waking::Calls => self.tick_while_called(engine),
-                Waking::Asked => end_slices(engine),
+                Waking::SliceOver => end_slices(engine),
                 Waking::Stop => return,
             }
         }
@@ -176,9 +172,10 @@ impl Shared {
             }
             let now = Instant::now();
             match timed.end_by {
+                Some(end_by) if end_by <= now && timed.under_way == 0 => timed.end_by = None,
                 Some(end_by) if end_by <= now => {
                     timed.end_by = Some(now + AGAIN);
-                    return Waking::Asked;
+                    return Waking::SliceOver;
                 }
                 Some(end_by) => _ = self.changed.wait_until(&mut timed, end_by),
                 None => self.changed.wait(&mut timed),
@@ -209,41 +206,47 @@ mod tests {
     }
 
     #[test]
-    fn a_ticker_sleeps_when_idle_and_wakes_at_a_touch() {
+    fn a_ticker_hears_of_a_touch_asleep_and_awake() {
         let ticker = ticker();
-        for _ in 0..2 {
+        for pause in [0, 0, 3, 0, 3] {
+            thread::sleep(pause * IDLE_TICKS * TICK);
             ticker.touch();
-            // Only a ticker that is awake takes it back.
+            // Whoever sleeps does not take it back.
             while is_touched(&ticker) {
                 thread::sleep(TICK);
             }
         }
     }
 
+    /// Runs a guest that never ends, in a slice that begins late.
+    fn spin(ticker: &Ticker) -> wasmtime::Result<()> {
+        let module = wat::parse_str("(module (func (export \"spin\") (loop (br 0))))").unwrap();
+        let module = wasmtime::Module::new(&ticker.engine, module)?;
+        let mut store = wasmtime::Store::new(&ticker.engine, ());
+        let instance = wasmtime::Instance::new(&mut store, &module, &[])?;
+        let spin = instance.get_typed_func::<(), ()>(&mut store, "spin")?;
+        let _slice = ticker.time(Instant::now() + TICK);
+        thread::sleep(3 * TICK);
+        store.set_epoch_deadline(SLICE_TICKS);
+        spin.call(&mut store, ())
+    }
+
     #[test]
-    fn a_thread_that_times_its_slices_gets_ticks_for_those_and_no_others() {
+    fn timed_slices_end_also_if_they_begin_after_their_end_and_a_touch_is_not_theirs() {
         let ticker = ticker();
-        let ticks = || ticker.shared.timed.lock().end_by;
-        let late = Instant::now() + Duration::from_secs(600);
-        let long = ticker.time(late);
-        ticker.touch();
-        assert!(!is_touched(&ticker));
-        let short = ticker.time(Instant::now() + TICK);
-        // It goes on to tick while there are any.
-        let mut seen = Vec::new();
-        while seen.len() < 3 {
-            let end_by = ticks();
-            assert_ne!(end_by, Some(late));
-            if seen.last() != Some(&end_by) {
-                seen.push(end_by);
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                let spin = || spin(&ticker).unwrap_err().downcast::<wasmtime::Trap>().unwrap();
+                let trap = scope.spawn(spin).join().unwrap();
+                assert_eq!(trap, wasmtime::Trap::Interrupt);
             }
-        }
-        drop(short);
-        assert!(ticks().is_some());
-        drop(long);
-        assert_eq!(ticks(), None);
-        thread::scope(|scope| scope.spawn(|| ticker.touch()).join().unwrap());
-        while is_touched(&ticker) {
+            scope.spawn(|| {
+                drop(ticker.time(Instant::now()));
+                ticker.touch();
+            });
+        });
+        assert!(!is_touched(&ticker));
+        while ticker.shared.timed.lock().end_by.is_some() {
             thread::sleep(TICK);
         }
     }

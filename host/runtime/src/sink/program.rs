@@ -48,7 +48,7 @@ pub(super) struct Bounds {
     over_at: Duration,
 }
 
-/// Ticks of the epoch, milliseconds, after which it is looked how long a call has taken. Short enough
+/// Ticks of the epoch, at most milliseconds, after which it is looked how long a call has taken. Short enough
 /// for the ticker not to fall asleep in between.
 const TICKS_BETWEEN_LOOKS: u64 = 8;
 

@@ -237,8 +237,10 @@ impl Shared {
         let shares = !is_real_time();
         while let Some(guest) = self.next() {
             let plugin = Arc::clone(&guest.version.terms.plugin);
+            // One that begins here may be over soon, and short calls are to answer soon.
+            let is_long = guest.slices > 0;
             let (guest, slice) = stopwatch.measure(|| serve(guest));
-            if shares {
+            if shares && is_long {
                 plugin.share.lock().charge(slice, Instant::now());
             }
             if let Some(guest) = guest {

@@ -3,7 +3,8 @@
 //! A tenth of it, after a little that they may use at once: what niceness promises beside a program
 //! that never rests, but does not keep to one that asks and waits for the answer, whose every pause a nice
 //! thread would take and give back late. Only slices that had to wait for their core count, so that a call
-//! on an idle machine gets all there is; and none under a real-time policy, where priorities say who waits.
+//! on an idle machine gets all there is; not a call's first, so that short ones that begin there need not
+//! rest; and none under a real-time policy, where priorities say who waits.
 
 use std::time::{Duration, Instant};
 

@@ -102,11 +102,11 @@ impl Party {
     /// The next one: new calls come before those that have begun, so that short ones need not wait
     /// for long ones, as long as not too many have; but none before one that was killed.
     fn pop(&mut self) -> Option<Guest> {
-        if self.guests.front().is_some_and(|guest| self.has_killed(guest)) {
-            return self.guests.pop_front();
-        }
-        if self.waiting.front().is_some_and(|guest| self.has_killed(guest)) {
-            return self.waiting.pop_front();
+        let mark = self.plugin.kill_mark();
+        for calls in [&mut self.guests, &mut self.waiting] {
+            if calls.front().is_some_and(|guest| guest.kill_mark != mark) {
+                return calls.pop_front();
+            }
         }
         let may_begin = self.plugin.overstaying.load(Relaxed) < OVERSTAYING_PER_PLUGIN_MAX;
         let new = may_begin.then(|| self.waiting.pop_front()).flatten();
@@ -128,11 +128,7 @@ impl Party {
     /// Whether one that would be next was killed.
     fn is_killed(&self) -> bool {
         let mut next = self.guests.front().into_iter().chain(self.waiting.front());
-        next.any(|guest| self.has_killed(guest))
-    }
-
-    fn has_killed(&self, guest: &Guest) -> bool {
-        guest.kill_mark != self.plugin.kill_mark()
+        next.any(|guest| guest.kill_mark != self.plugin.kill_mark())
     }
 }
 
